@@ -1,0 +1,1 @@
+"""Pure functions and small context managers that measure."""
