@@ -1,0 +1,67 @@
+"""Wall and CPU time of stages, other processes' CPU use, and a fixed calibration kernel."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import psutil
+
+Synchronise = Callable[[], None]
+
+
+class Clock:
+    """Wall and CPU seconds since its creation; the device is synchronised on both sides."""
+
+    def __init__(self, synchronise: Synchronise) -> None:
+        self._synchronise = synchronise
+        synchronise()
+        self._cpu = time.process_time()
+        self._wall = time.perf_counter()
+
+    def read(self) -> tuple[float, float]:
+        """Return (wall, CPU) seconds; CPU counts every thread of this process."""
+        self._synchronise()
+        return time.perf_counter() - self._wall, time.process_time() - self._cpu
+
+
+class ForeignCpu:
+    """CPU use of everything but this process, in cores, over the time since its creation."""
+
+    def __init__(self) -> None:
+        self._wall = time.perf_counter()
+        self._busy = _busy_seconds()
+        self._own = time.process_time()
+
+    def cores(self) -> float:
+        """Return other processes' mean CPU use in cores; 0 below half a second, where clock ticks hide it."""
+        wall = time.perf_counter() - self._wall
+        if wall < 0.5:
+            return 0.0
+        own = time.process_time() - self._own
+        return max(0.0, (_busy_seconds() - self._busy - own) / wall)
+
+
+def _busy_seconds() -> float:
+    times = psutil.cpu_times()
+    waiting = times.idle + getattr(times, "iowait", 0.0)
+    # Linux counts guest time within user time already
+    counted_twice = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)
+    return float(sum(times) - waiting - counted_twice)
+
+
+def calibrate(repeats: int = 5) -> float:
+    """Time a fixed mix of interpreter work and a float32 product; the fastest of `repeats`, in seconds.
+
+    The same on every machine and version, so that two machines' or two days' times can be set in relation.
+    """
+    matrix = np.linspace(-1, 1, 256 * 256, dtype=np.float32).reshape(256, 256)
+    fastest = float("inf")
+    for _ in range(repeats):
+        start = time.perf_counter()
+        _ = sum(i * i for i in range(20_000))
+        for _ in range(8):
+            _ = matrix @ matrix
+        fastest = min(fastest, time.perf_counter() - start)
+    return fastest

@@ -1,0 +1,140 @@
+"""Scores recomputed from labels and predictions that travel together: a pipeline never grades itself."""
+
+from __future__ import annotations
+
+import typing
+
+import numpy as np
+
+from harness.records import Measured
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    Integers = NDArray[np.integer[typing.Any]]
+    Floats = NDArray[np.floating[typing.Any]]
+
+
+def confusion(labels: Integers, predicted: Integers, classes: int) -> NDArray[np.int64]:
+    """Count images by true and predicted class.
+
+    Parameters
+    ----------
+    labels, predicted : integer arrays of shape (n,)
+        Values in ``[0, classes)``.
+    classes : int
+        Number of classes.
+
+    Returns
+    -------
+    int64 array of shape (classes, classes)
+        Row: true class, column: predicted class; sums to n.
+    """
+    cells = np.asarray(labels, np.int64) * classes + np.asarray(predicted, np.int64)
+    return np.bincount(cells, minlength=classes * classes).reshape(classes, classes)
+
+
+def log_loss(labels: Integers, probabilities: Floats) -> float:
+    """Mean cross-entropy in nats, probabilities clipped to the smallest normal number of their dtype.
+
+    Parameters
+    ----------
+    labels : integer array of shape (n,)
+        True classes.
+    probabilities : floating array of shape (n, classes)
+        Predicted distribution of each image.
+    """
+    floor = np.finfo(probabilities.dtype).tiny
+    chosen = np.asarray(probabilities[np.arange(len(labels)), labels], np.float64)
+    return float(-np.log(np.maximum(chosen, floor)).mean())
+
+
+def wilson(right: int, n: int, level: float = 0.95) -> tuple[float, float]:
+    """Wilson interval of a share of `right` among `n` (Wilson 1927), by SciPy."""
+    from scipy.stats import binomtest
+
+    interval = binomtest(right, n).proportion_ci(confidence_level=level, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def _per_class(matrix: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+    hits, support, claimed = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
+    precision = np.divide(hits, claimed, out=np.zeros(len(hits)), where=claimed > 0)
+    recall = np.divide(hits, support, out=np.zeros(len(hits)), where=support > 0)
+    both = precision + recall
+    f1 = np.divide(2 * precision * recall, both, out=np.zeros(len(hits)), where=both > 0)
+    return {"precision": precision, "recall": recall, "f1": f1}
+
+
+def of_predictions(stored: Mapping[str, NDArray[typing.Any]]) -> dict[str, Measured]:
+    """Score one prediction set.
+
+    A class that is never predicted has precision 0, as in scikit-learn with ``zero_division=0``.
+
+    Parameters
+    ----------
+    stored : mapping
+        ``labels`` and ``predicted``, integer arrays of shape (n,); optionally ``probabilities``, floating of shape
+        (n, classes).
+
+    Returns
+    -------
+    dict of str to Measured
+        accuracy with Wilson interval, precision, recall and F1 (per class, macro, weighted), confusion, errors, and loss where there are
+        probabilities.
+
+    Raises
+    ------
+    ValueError
+        If labels and predictions differ in length, are empty or negative.
+    """
+    labels, predicted = stored["labels"].astype(np.int64), stored["predicted"].astype(np.int64)
+    if labels.shape != predicted.shape or labels.ndim != 1 or not len(labels):
+        raise ValueError(
+            f"labels of shape {labels.shape} and predictions of shape {predicted.shape} do not pair up"
+        )
+    if min(labels.min(), predicted.min()) < 0:
+        raise ValueError("labels and predictions must not be negative")
+    classes = int(max(labels.max(), predicted.max())) + 1
+    if "probabilities" in stored:
+        classes = max(classes, stored["probabilities"].shape[1])
+    matrix = confusion(labels, predicted, classes)
+    right, n = int(np.trace(matrix)), len(labels)
+    low, high = wilson(right, n)
+    scored = {
+        "accuracy": Measured(value=right / n, better="higher"),
+        "accuracy_interval": Measured(value=[low, high], better="none"),
+        "errors": Measured(value=float(n - right), unit="images", better="lower"),
+        "test_images": Measured(value=float(n), unit="images", better="none"),
+        "confusion": Measured(value=matrix.tolist(), unit="images", better="none"),
+    }
+    share = matrix.sum(axis=1) / n
+    for name, values in _per_class(matrix).items():
+        scored[f"{name}_per_class"] = Measured(value=values.tolist(), better="higher")
+        scored[f"{name}_macro"] = Measured(value=float(values.mean()), better="higher")
+        scored[f"{name}_weighted"] = Measured(value=float(values @ share), better="higher")
+    if "probabilities" in stored:
+        loss = log_loss(labels, stored["probabilities"])
+        scored["loss"] = Measured(value=loss, unit="nat", better="lower")
+    return scored
+
+
+def of_run(predictions: Mapping[str, NDArray[typing.Any]], names: tuple[str, ...]) -> dict[str, Measured]:
+    """Score every prediction set of a run; the set ``test`` gives plain names, any other ``<set>.accuracy`` and so on.
+
+    Parameters
+    ----------
+    predictions : mapping
+        Arrays by ``<set>/labels``, ``<set>/predicted``, ``<set>/probabilities``.
+    names : tuple of str
+        Names of the sets.
+    """
+    scored = {}
+    for name in names:
+        parts = ("labels", "predicted", "probabilities")
+        stored = {part: predictions[f"{name}/{part}"] for part in parts if f"{name}/{part}" in predictions}
+        prefix = "" if name == "test" else f"{name}."
+        scored |= {prefix + metric: measured for metric, measured in of_predictions(stored).items()}
+    return scored
