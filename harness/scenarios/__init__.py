@@ -1,0 +1,129 @@
+"""The scenarios there are: the built-in ones, installed packages' entry points, and files that the user names."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import typing
+from pathlib import Path
+
+from harness.environment import EXTRAS
+from harness.errors import HarnessError, ScenarioError, unknown
+from harness.records import BACKENDS, DEVICES, TIERS, Scenario
+from harness.scenarios import kmnist_svd_logreg, tinyconvnet_svd
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+BUILT_IN = (kmnist_svd_logreg.SCENARIO, tinyconvnet_svd.SCENARIO)
+ENTRY_POINTS = "harness.scenarios"
+
+
+def load_all(paths: Iterable[str] = ()) -> dict[str, Scenario]:
+    """Collect every scenario by name.
+
+    Parameters
+    ----------
+    paths : iterable of str
+        Python files that define ``SCENARIO`` or ``SCENARIOS``; their code is executed.
+
+    Raises
+    ------
+    ScenarioError
+        If a file cannot be loaded, a declaration contradicts itself, or two scenarios share a name.
+    """
+    found: dict[str, Scenario] = {}
+    for origin, scenario in (*_built_in(), *_installed(), *_from_files(paths)):
+        check(scenario, origin)
+        if scenario.name in found:
+            raise ScenarioError(f"two scenarios are called '{scenario.name}', one of them from {origin}", "Rename one")
+        found[scenario.name] = scenario
+    return found
+
+
+def _built_in() -> list[tuple[str, Scenario]]:
+    return [("the package", scenario) for scenario in BUILT_IN]
+
+
+def _installed() -> list[tuple[str, Scenario]]:
+    from importlib.metadata import entry_points
+
+    found: list[tuple[str, Scenario]] = []
+    for point in entry_points(group=ENTRY_POINTS):
+        origin = f"entry point '{point.name}' ({point.value})"
+        try:
+            found += [(origin, scenario) for scenario in _scenarios_in(point.load(), origin)]
+        except HarnessError:
+            raise
+        except Exception as error:
+            raise ScenarioError(f"{origin} cannot be loaded: {error!r}", "Mend or uninstall that package") from error
+    return found
+
+
+def _from_files(paths: Iterable[str]) -> list[tuple[str, Scenario]]:
+    return [(path, scenario) for path in paths for scenario in _load_file(Path(path))]
+
+
+def _load_file(path: Path) -> list[Scenario]:
+    if not path.is_file():
+        raise ScenarioError(f"there is no scenario file '{path}'", "Type: harness init")
+    name = f"harness_user_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ScenarioError(f"'{path}' is not a Python file", "Name a file that ends in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise ScenarioError(f"scenario file '{path}' cannot be loaded: {error!r}", "Mend the file") from error
+    declared = getattr(module, "SCENARIOS", None) or getattr(module, "SCENARIO", None)
+    return _scenarios_in(declared, f"'{path}'")
+
+
+def _scenarios_in(declared: object, origin: str) -> list[Scenario]:
+    found = list(declared) if isinstance(declared, (tuple, list)) else [declared]
+    if not found or not all(isinstance(item, Scenario) for item in found):
+        raise ScenarioError(f"{origin} declares no scenario", "Define SCENARIO = harness.Scenario(...)")
+    return typing.cast("list[Scenario]", found)
+
+
+def check(scenario: Scenario, origin: str) -> None:
+    """Refuse a declaration that contradicts itself.
+
+    Raises
+    ------
+    ScenarioError
+        Naming the first contradiction.
+    """
+    names = [variant.name for variant in scenario.variants]
+    problems = [
+        (not names, "has no variant"),
+        (len(set(names)) < len(names), "has two variants of one name"),
+        (not _is_slug(scenario.name), "is not named in lower-case letters, digits and underscores"),
+        (not all(_is_slug(name.replace("-", "_").replace(".", "_")) for name in names), "has a variant whose name is no slug"),
+        (not scenario.tiers or not set(scenario.tiers) <= set(TIERS), f"must declare tiers among {TIERS}"),
+        (not set(scenario.backends) <= set(BACKENDS) or not scenario.backends, f"must declare backends among {BACKENDS}"),
+        (not set(scenario.devices) <= set(DEVICES) or not scenario.devices, f"must declare devices among {DEVICES}"),
+        (not set(scenario.needs) <= set(EXTRAS), f"needs an unknown extra; known: {', '.join(EXTRAS)}"),
+        (any(e.variant not in names for e in scenario.expectations), "has an expectation of an undeclared variant"),
+        (any(_too_fine(e.half_width, e.test_images, e.rule) for e in scenario.expectations), "has a tolerance finer than one test image"),
+    ]
+    for wrong, what in problems:
+        if wrong:
+            raise ScenarioError(f"scenario '{scenario.name}' from {origin} {what}", "Mend its declaration")
+
+
+def _too_fine(half_width: float, images: int, rule: str) -> bool:
+    return rule == "exact" and images > 0 and half_width < 0.5 / images
+
+
+def _is_slug(name: str) -> bool:
+    return name.isascii() and name.replace("_", "a").isalnum() and name == name.lower()
+
+
+def find(scenarios: Mapping[str, Scenario], name: str) -> Scenario:
+    """Return the scenario called `name`, or raise with the nearest name."""
+    if name not in scenarios:
+        raise unknown("scenario", name, scenarios)
+    return scenarios[name]

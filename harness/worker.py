@@ -1,0 +1,150 @@
+"""The child process: load the scenario, run its stages, measure, write the result file. Started as ``python -m harness.worker FILE``."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import traceback
+import typing
+from pathlib import Path
+
+import msgspec
+
+from harness import datasets, environment, files, scenarios
+from harness.errors import HarnessError
+from harness.measure import memory
+from harness.measure.run import Run
+from harness.measure.runtime import Clock, ForeignCpu, calibrate
+from harness.records import Measurement, RunRequest, StageResult
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.records import Scenario
+
+
+class NoAccelerator:
+    """Stands in for a device that needs no waiting and has no memory of its own."""
+
+    def synchronise(self) -> None:
+        """Do nothing."""
+
+    def reset_peak(self) -> None:
+        """Do nothing."""
+
+    def peak_bytes(self) -> tuple[None, None]:
+        """Return nothing measured."""
+        return None, None
+
+
+class TorchCuda:
+    """The current CUDA device through torch."""
+
+    def __init__(self) -> None:
+        import torch
+
+        if not torch.cuda.is_available():
+            raise HarnessError("device 'cuda' was asked for, but torch sees no CUDA device", "Use --device cpu")
+        self._cuda = torch.cuda
+
+    def synchronise(self) -> None:
+        """Wait until queued kernels are done."""
+        self._cuda.synchronize()
+
+    def reset_peak(self) -> None:
+        """Free cached blocks and make the memory in use the peak."""
+        self._cuda.empty_cache()
+        self._cuda.reset_peak_memory_stats()
+
+    def peak_bytes(self) -> tuple[int, int]:
+        """Highest (allocated, reserved) bytes since the reset."""
+        return self._cuda.max_memory_allocated(), self._cuda.max_memory_reserved()
+
+
+def main(argv: Sequence[str]) -> int:
+    """Do the run that the request file names; leave ``measurement.json``, or ``failure.json`` and exit code 1."""
+    folder = Path(argv[0]).parent
+    try:
+        measure(msgspec.json.decode(Path(argv[0]).read_bytes(), type=RunRequest), folder)
+    except Exception as error:  # noqa: BLE001 - whatever a scenario raises becomes a message in one place
+        traceback.print_exc()
+        files.write_json(folder / "failure.json", {"error": _explain(error)})
+        return 1
+    return 0
+
+
+def _explain(error: Exception) -> str:
+    if isinstance(error, HarnessError):
+        return str(error)
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return f"out of memory: {error} ({Path(place.filename).name}, line {place.lineno}). Use a smaller tier or another machine"
+    return f"{type(error).__name__}: {error} ({Path(place.filename).name}, line {place.lineno})"
+
+
+def measure(request: RunRequest, folder: Path) -> None:
+    """Run the stages and write what was measured into `folder`."""
+    scenario, imported = _import_stage(request)
+    calibration = calibrate()
+    foreign = ForeignCpu()
+    run = _execute(scenario, request)
+    measurement = Measurement(
+        request=request,
+        scenario_version=scenario.version,
+        options=run.options,
+        metrics=run.metrics,
+        stages=(imported, *run.stages),
+        identities=tuple(run.identities),
+        predictions=tuple(run.prediction_sets),
+        figures=tuple(run.figures),
+        datasets=tuple(run.datasets.values()),
+        environment=_environment(request),
+        problems=tuple(run.problems),
+        foreign_cpu=round(foreign.cores(), 3),
+        calibration_seconds=calibration,
+    )
+    sets = {f"{name}/{part}": array for name, stored in run.prediction_sets.items() for part, array in stored.items()}
+    files.write_npz(folder / "predictions.npz", sets)
+    files.write_npz(folder / "arrays.npz", run.arrays)
+    files.write_json(folder / "measurement.json", measurement)
+
+
+def _import_stage(request: RunRequest) -> tuple[Scenario, StageResult]:
+    """Import what the scenario needs and take its memory as the floor of every later stage."""
+    resets = memory.reset_peak()
+    start = memory.resident_bytes()
+    clock = Clock(lambda: None)
+    scenario = scenarios.find(scenarios.load_all(request.scenario_paths), request.scenario)
+    environment.import_extras(scenario.needs)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(request.threads)
+    wall, cpu = clock.read()
+    # what imports left behind never dies: without this every later collection would walk a framework's objects again
+    memory.settle()
+    gc.freeze()
+    # the floor is what stays resident after the imports, not their passing peak
+    memory.reset_peak()
+    floor = memory.resident_bytes() if resets else None
+    return scenario, StageResult(name="imports", seconds=wall, cpu_seconds=cpu, start_bytes=start, peak_bytes=floor)
+
+
+def _execute(scenario: Scenario, request: RunRequest) -> Run:
+    options = {**scenario.tiers[request.tier], **scenario.variant(request.variant).options}
+    device = TorchCuda() if request.device == "cuda" else NoAccelerator()
+    run = Run(request, options, datasets.load, device)
+    scenario.measure(run)
+    return run
+
+
+def _environment(request: RunRequest) -> dict[str, str]:
+    found = environment.machine() | environment.loaded_libraries()
+    found |= {"blas": environment.blas(), "threads": str(request.threads)}
+    found |= {"device": request.device, "backend": request.backend}
+    if request.device == "cuda":
+        torch = sys.modules["torch"]
+        found |= {"gpu": torch.cuda.get_device_name(), "cuda": str(torch.version.cuda)}
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
