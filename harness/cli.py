@@ -1,0 +1,272 @@
+"""The command line: parse, call, print, return an exit code."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+import typing
+from pathlib import Path
+
+import click
+
+from harness import __version__
+from harness.errors import HarnessError, unknown
+from harness.records import BACKENDS, DEVICES, TIERS
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from harness.records import Tier
+
+    Command = typing.TypeVar("Command", bound=Callable[..., typing.Any])
+
+
+class Known(click.ParamType):
+    """One of a few names; anything else is refused with the nearest."""
+
+    def __init__(self, kind: str, names: Sequence[str]) -> None:
+        self.name = kind
+        self._names = names
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name, or fail with the nearest known one."""
+        del param, ctx
+        if value not in self._names:
+            raise unknown(self.name, value, self._names)
+        return value
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """Show the names in the help."""
+        del param, ctx
+        return "[" + "|".join(self._names) + "]"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit code; every error becomes one message here.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments without the program's name; those of the process by default.
+
+    Returns
+    -------
+    int
+        0, or 1 (identity violated), 2 (it could not be done), 130 (interrupted).
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = cli.main(args=arguments, prog_name="harness", standalone_mode=False)
+    except HarnessError as error:
+        return _fail(str(error))
+    except click.exceptions.Abort:
+        return _interrupted()
+    except KeyboardInterrupt:
+        return _interrupted()
+    except click.ClickException as error:
+        return _fail(error.format_message())
+    except BrokenPipeError:
+        # the reader (head, less) has gone; closing stderr keeps the interpreter from complaining at exit
+        sys.stderr.close()
+        return 0
+    return code if isinstance(code, int) else 0
+
+
+def _fail(message: str) -> int:
+    click.echo(f"harness: error: {message}", err=True)
+    return 2
+
+
+def _interrupted() -> int:
+    click.echo("harness: interrupted; what was measured is kept", err=True)
+    return 130
+
+
+def _scenario_option(function: Command) -> Command:
+    option = click.option("--scenarios", "scenario_paths", multiple=True, type=str, metavar="FILE", help="Python file that declares further scenarios; may be repeated.")  # fmt: skip
+    return option(function)
+
+
+def _baselines_option(function: Command) -> Command:
+    option = click.option("--baselines", "baselines_folder", type=click.Path(path_type=Path), metavar="DIR", help="Folder to read baselines from first.")  # fmt: skip
+    return option(function)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="harness")
+def cli() -> None:
+    """Benchmark and regression-test harness for published image-classification results."""
+
+
+@cli.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print everything that is declared, as JSON.")
+@_scenario_option
+def list_command(*, as_json: bool, scenario_paths: tuple[str, ...]) -> None:
+    """List scenarios with their variants, tiers and expectations."""
+    from harness import listing, scenarios
+
+    found = scenarios.load_all(scenario_paths)
+    click.echo(json.dumps(listing.as_plain(found), indent=1, ensure_ascii=False) if as_json else listing.as_text(found))
+
+
+@cli.command("run")
+@click.argument("names", nargs=-1, metavar="[SCENARIO[:VARIANT]]...")
+@click.option("--tier", type=Known("tier", TIERS), default="smoke", show_default=True, help="How much to run.")
+@click.option("--seeds", type=click.IntRange(1), default=1, show_default=True, help="Runs of each variant.")
+@click.option("--first-seed", type=click.IntRange(0), default=0, show_default=True, help="Number of the first seed.")
+@click.option("--device", type=Known("device", DEVICES), default="cpu", show_default=True, help="Where to compute.")
+@click.option("--backend", type=Known("backend", BACKENDS), help="Framework; each scenario's first by default.")
+@click.option("--threads", type=click.IntRange(1), default=2, show_default=True, help="Threads of each worker.")
+@click.option("--time-limit", type=click.FloatRange(0, min_open=True), help="Seconds a run may take.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for results and report.")
+@_scenario_option
+@_baselines_option
+def run_command(
+    names: tuple[str, ...], out: Path | None, baselines_folder: Path | None, scenario_paths: tuple[str, ...], tier: Tier,
+    **options: typing.Any,  # noqa: ANN401
+) -> int:  # fmt: skip
+    """Run variants, judge them and write the report; the default variant of every scenario if none is named."""
+    from harness import baselines, jobs, scenarios
+
+    settings = jobs.Settings(tier=tier, scenario_paths=scenario_paths, **options)
+    declared = scenarios.load_all(scenario_paths)
+    roots = baselines.search_path(baselines_folder)
+    wanted = jobs.requests(jobs.select(declared, names, tier), settings)
+    return _run(wanted, declared, roots, out or jobs.default_folder())
+
+
+def _run(wanted: list[typing.Any], declared: dict[str, typing.Any], roots: list[Path], out: Path) -> int:
+    """Run, judge, store, show; after an interrupt, store and show what was finished."""
+    from rich.console import Console
+
+    from harness import jobs, terminal
+
+    console, results, interrupted = Console(), [], False
+    try:
+        running = jobs.run(wanted, declared, out, waiting=lambda: console.print("Waiting: another job measures on this machine."))
+        for result in terminal.follow(console, running, wanted):
+            results.append(result)  # noqa: PERF402 - kept one by one for the interrupt
+    except KeyboardInterrupt:
+        interrupted = True
+    job = jobs.assemble(results, declared, roots, shlex.join(["harness", *sys.argv[1:]]))
+    terminal.show(console, job, jobs.store(job, declared, out))
+    return _interrupted() if interrupted else jobs.exit_code(job)
+
+
+@cli.command("judge")
+@click.argument("run", type=click.Path(path_type=Path))
+@_scenario_option
+@_baselines_option
+def judge_command(run: Path, scenario_paths: tuple[str, ...], baselines_folder: Path | None) -> int:
+    """Judge stored results again, against today's expectations and baselines, without running anything."""
+    from rich.console import Console
+
+    from harness import baselines, jobs, scenarios, terminal
+
+    declared, old = scenarios.load_all(scenario_paths), jobs.read(run)
+    job = jobs.rejudge(old, declared, baselines.search_path(baselines_folder))
+    terminal.show(Console(), job, jobs.store(job, declared, run))
+    return jobs.exit_code(job)
+
+
+@cli.command("report")
+@click.argument("run", type=click.Path(path_type=Path))
+@_scenario_option
+def report_command(run: Path, scenario_paths: tuple[str, ...]) -> None:
+    """Write a stored run's report again."""
+    from harness import jobs, scenarios
+
+    click.echo(f"Report: {jobs.store(jobs.read(run), scenarios.load_all(scenario_paths), run)}")
+
+
+@cli.group("baseline")
+def baseline_group() -> None:
+    """Propose, look at and accept baselines."""
+
+
+@baseline_group.command("propose")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--reason", required=True, help="Why these values shall be the new reference.")
+@click.option("--who", default="", help="Who says so; git's user name by default.")
+@_scenario_option
+def propose_command(run: Path, reason: str, who: str, scenario_paths: tuple[str, ...]) -> None:
+    """Build baselines from a stored run and put them into its folder proposals/."""
+    from harness import approval, scenarios
+
+    for path in approval.propose(run, scenarios.load_all(scenario_paths), reason=reason, who=who):
+        click.echo(f"Proposed: {path}")
+    click.echo(f"Next: harness baseline diff {run}, then: harness baseline accept {run}")
+
+
+@baseline_group.command("diff")
+@click.argument("run", type=click.Path(path_type=Path))
+@_baselines_option
+def diff_command(run: Path, baselines_folder: Path | None) -> None:
+    """Show how the proposed baselines differ from the stored ones."""
+    from harness import approval
+
+    click.echo(approval.diff(run, baselines_folder))
+
+
+@baseline_group.command("accept")
+@click.argument("run", type=click.Path(path_type=Path))
+@_baselines_option
+def accept_command(run: Path, baselines_folder: Path | None) -> None:
+    """Move proposed baselines into ./baselines, or the folder that --baselines names."""
+    from harness import approval
+
+    for path in approval.accept(run, baselines_folder):
+        click.echo(f"Accepted: {path}")
+
+
+@baseline_group.command("show")
+@click.argument("name", metavar="SCENARIO[:VARIANT]")
+@click.option("--tier", type=Known("tier", TIERS), default="smoke", show_default=True)
+@_scenario_option
+@_baselines_option
+def show_command(name: str, tier: Tier, scenario_paths: tuple[str, ...], baselines_folder: Path | None) -> None:
+    """Show the stored baselines of a variant: who, when, why, commit, environment, values."""
+    from harness import approval, scenarios
+
+    click.echo(approval.show(scenarios.load_all(scenario_paths), name, tier, baselines_folder))
+
+
+@cli.group("data")
+def data_group() -> None:
+    """Look at and fetch the data sets."""
+
+
+@data_group.command("status")
+def status_command() -> None:
+    """Say for each data set where it was found and whether it is complete."""
+    from harness import listing
+
+    click.echo(listing.data_status())
+
+
+@data_group.command("fetch")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+def fetch_command(names: tuple[str, ...]) -> None:
+    """Download data sets into the per-user cache through torchvision, and verify them."""
+    from harness import datasets
+
+    for name in names:
+        datasets.fetch(name)
+        click.echo(f"Fetched and verified: {name}")
+
+
+@cli.command("init")
+@click.argument("folder", type=click.Path(path_type=Path), default=Path())
+@click.option("--name", default="my_scenario", show_default=True, help="Name of the scenario.")
+def init_command(folder: Path, name: str) -> None:
+    """Write a working scenario, its test and a CI workflow to start from."""
+    from harness import starter
+
+    for path in starter.write(folder, name):
+        click.echo(f"Wrote: {path}")
+    click.echo(f"Next: harness run {name} --scenarios {folder / name}.py")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,134 @@
+"""What the terminal shows: progress, one table of verdicts, what needs attention, where the report is."""
+
+from __future__ import annotations
+
+import typing
+from collections import Counter
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from harness.records import Comparison, Job, Judgement, RunRequest, RunResult, Value
+
+STYLES = {
+    "REPRODUCED": "green", "PASS": "green", "HOLDS": "green", "IMPROVED": "cyan", "KNOWN_GAP": "yellow", "ABOVE": "yellow",
+    "BELOW": "yellow", "INCONCLUSIVE": "yellow", "INCOMPARABLE": "yellow", "NO_BASELINE": "yellow", "REGRESSED": "bold red",
+    "VIOLATED": "bold red", "ERROR": "bold red",
+}  # fmt: skip
+ATTENTION = ("VIOLATED", "ERROR", "REGRESSED", "BELOW", "ABOVE", "INCONCLUSIVE", "IMPROVED", "INCOMPARABLE", "NO_BASELINE")
+
+
+def follow(
+    console: Console, results: Iterable[RunResult], wanted: Sequence[RunRequest]
+) -> typing.Iterator[RunResult]:
+    """Pass results on and show progress meanwhile; without a terminal print one line a run."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal, refresh_per_second=2) as bar:
+        task = bar.add_task(_name(wanted[0]) if wanted else "", total=len(wanted))
+        for index, result in enumerate(results, start=1):
+            following = _name(wanted[index]) if index < len(wanted) else "judging"
+            bar.update(task, advance=1, description=following)
+            console.print(_line(index, len(wanted), result), highlight=False)
+            yield result
+
+
+def _name(request: RunRequest) -> str:
+    return f"{request.scenario}:{request.variant} seed {request.seed}"
+
+
+def _line(index: int, total: int, result: RunResult) -> str:
+    told = "done" if result.status == "ok" else "[bold red]ERROR[/]"
+    loud = " [yellow]DISTURBED (other processes ran; its time is not used)[/]" if result.disturbed else ""
+    return f"[dim]{index}/{total}[/] {escape(_name(result.request))}: {told} in {result.wall_seconds:.1f} s{loud}"
+
+
+def show(console: Console, job: Job, page: Path) -> None:
+    """Print the table of a job, what needs attention, and the report's path."""
+    console.print(_table(job))
+    for result in job.results:
+        if result.status != "ok":
+            console.print(f"[bold red]ERROR[/] {escape(result.error)}", highlight=False)
+            if result.log_tail:
+                console.print(escape(result.log_tail), style="dim", highlight=False)
+    for comparison in job.comparisons:
+        for line in _attention(comparison):
+            console.print(line, highlight=False)
+    console.print(f"Report: {escape(str(page))}", highlight=False, soft_wrap=True)
+
+
+def _table(job: Job) -> Table:
+    table = Table(title=f"{len(job.results)} runs, tier {job.results[0].request.tier}" if job.results else "no runs")
+    for heading in ("scenario:variant", "accuracy", "time", "memory", "identities", "baseline", "published"):
+        numeric = heading in {"accuracy", "time", "memory"}
+        table.add_column(heading, justify="right" if numeric else "left", overflow="fold")
+    for comparison in job.comparisons:
+        runs = [result for result in job.results if _belongs(result, comparison) and result.status == "ok"]
+        table.add_row(
+            escape(f"{comparison.scenario}:{comparison.variant}"),
+            _mean(runs, "accuracy", lambda x: f"{100 * x:.2f} %"),
+            _mean(runs, "total.seconds", lambda x: f"{x:.2f} s"),
+            _mean(runs, "total.above_imports_bytes", lambda x: f"{x / 2**20:.1f} MiB"),
+            _counts(comparison, "identity"),
+            _counts(comparison, "baseline"),
+            _counts(comparison, "expectation"),
+        )
+    return table
+
+
+def _belongs(result: RunResult, comparison: Comparison) -> bool:
+    request = result.request
+    key = (comparison.scenario, comparison.variant, comparison.tier)
+    return (request.scenario, request.variant, request.tier) == key
+
+
+def _mean(runs: Sequence[RunResult], metric: str, form: typing.Callable[[float], str]) -> str:
+    values = [run.metrics[metric].value for run in runs if metric in run.metrics]
+    numbers = [value for value in values if not isinstance(value, list)]
+    return form(sum(numbers) / len(numbers)) if numbers else "NOT_MEASURED"
+
+
+def _counts(comparison: Comparison, against: str) -> str:
+    verdicts = Counter(judgement.verdict for judgement in comparison.judgements if judgement.against == against)
+    parts = [f"[{STYLES.get(name, 'dim')}]{count} {name}[/]" for name, count in verdicts.most_common()]
+    return ", ".join(parts) or "[dim]none[/]"
+
+
+def _attention(comparison: Comparison) -> list[str]:
+    """Describe what needs a look: one line each; baselines that cannot be compared for one reason share a line."""
+    lines, shared = [], Counter[tuple[str, str]]()
+    loud = [judgement for judgement in comparison.judgements if judgement.verdict in ATTENTION]
+    for judgement in sorted(loud, key=lambda judgement: ATTENTION.index(judgement.verdict)):
+        if judgement.verdict in {"INCOMPARABLE", "NO_BASELINE"}:
+            shared[judgement.verdict, f"{judgement.reason}. Next: {judgement.next_step}"] += 1
+        else:
+            lines.append(_sentence(comparison, judgement))
+    key = escape(f"{comparison.scenario}:{comparison.variant}")
+    lines += [f"[yellow]{verdict}[/] {key}: {n} metrics: {escape(reason)}" for (verdict, reason), n in shared.items()]
+    return lines
+
+
+def _sentence(comparison: Comparison, judgement: Judgement) -> str:
+    style = STYLES.get(judgement.verdict, "default")
+    values = f"{_short(judgement.value)} against {_short(judgement.reference)} {judgement.unit}".rstrip()
+    bounds = f", bounds {_short(judgement.lower)} to {_short(judgement.upper)}" if judgement.lower is not None else ""
+    parts = [
+        f"[{style}]{judgement.verdict}[/] {escape(comparison.scenario)}:{escape(comparison.variant)} {escape(judgement.metric)}:",
+        f"{values}{bounds}.",
+        escape(f"{judgement.reason}."),
+        escape(f"[{judgement.place}{', ' + judgement.row if judgement.row else ''}]") if judgement.place else "",
+        f"Test: {escape(judgement.test)}." if judgement.test else "",
+        f"Next: {escape(judgement.next_step)}" if judgement.next_step else "",
+    ]
+    return " ".join(part for part in parts if part)
+
+
+def _short(value: Value | None) -> str:
+    if value is None:
+        return "nothing"
+    return f"an array of {len(value)}" if isinstance(value, list) else f"{value:.5g}"
