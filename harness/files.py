@@ -125,8 +125,8 @@ def write_json(path: str | os.PathLike[str], obj: object) -> None:
     path : path
         File to write.
     obj : object
-        Records of `harness.records`, mappings, sequences, numbers, strings. NaN and infinities become null, as
-        JSON has none.
+        Records of `harness.records`, mappings, sequences, numbers, strings. NaN and infinities become null,
+        as JSON has none.
 
     Raises
     ------
