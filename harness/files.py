@@ -56,8 +56,8 @@ def storage_error(path: Path, error: OSError, doing: str = "write") -> StorageEr
 def replacing(path: Path) -> Iterator[IO[bytes]]:
     """Open a new file that takes the place of `path` when the body ends well, and vanishes when it does not.
 
-    A reader sees the old content or the new, never a part. The bytes are on disk before the name changes. Missing folders are
-    made; an existing file's permissions are kept.
+    A reader sees the old content or the new, never a part. The bytes are on disk before the name changes.
+    Missing folders are made; an existing file's permissions are kept.
 
     Parameters
     ----------
@@ -127,7 +127,8 @@ def write_json(path: str | os.PathLike[str], obj: object) -> None:
     path : path
         File to write.
     obj : object
-        Records of `harness.records`, mappings, sequences, numbers, strings. NaN and infinities become null, as JSON has none.
+        Records of `harness.records`, mappings, sequences, numbers, strings. NaN and infinities become null,
+        as JSON has none.
 
     Raises
     ------

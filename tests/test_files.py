@@ -1,0 +1,193 @@
+"""Atomic writes, and the errors of real full, read-only and forbidden places."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness import files
+from harness.errors import StorageError
+from harness.records import DatasetUse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+NOBODY = 65534
+
+WRITE = """
+import os, resource, subprocess, sys
+from pathlib import Path
+from harness import files
+from harness.errors import StorageError
+path = Path(sys.argv[1])
+{before}
+try:
+    files.write_bytes(path, b"x" * {size})
+except StorageError as error:
+    print(error)
+    print(sorted(entry.name for entry in path.parent.iterdir()))
+"""
+
+
+def write_elsewhere(path: Path, size: int, before: str, prefix: tuple[str, ...] = ()) -> list[str]:
+    """Write to `path` in a child that first runs `before`; return the error and what the folder holds."""
+    code = WRITE.format(before=before, size=size)
+    done = subprocess.run(
+        [*prefix, sys.executable, "-c", code, str(path)],
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return done.stdout.splitlines()
+
+
+@pytest.fixture
+def own_mounts() -> tuple[str, ...]:
+    """Give the command prefix that runs a child in a mount namespace of its own."""
+    prefix = ("unshare", "--map-root-user", "--mount")
+    if (
+        shutil.which("unshare") is None
+        or subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode
+    ):
+        pytest.skip(
+            "NOT TESTED: this machine allows no mount namespace, so no disk can be filled or made read-only"
+        )
+    return prefix
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """Give a folder that every user can enter, unlike pytest's own."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+def test_text_and_bytes_come_back(tmp_path: Path) -> None:
+    """What was written is read, in folders made on the way, with nothing left beside it."""
+    files.write_text(tmp_path / "a" / "b" / "words.txt", "お き す\n")
+    files.write_bytes(str(tmp_path / "a" / "b" / "raw"), b"\x00\xff")
+    assert (tmp_path / "a" / "b" / "words.txt").read_text(encoding="utf-8") == "お き す\n"
+    assert (tmp_path / "a" / "b" / "raw").read_bytes() == b"\x00\xff"
+    assert sorted(entry.name for entry in (tmp_path / "a" / "b").iterdir()) == ["raw", "words.txt"]
+
+
+def test_json_holds_records_and_no_nan(tmp_path: Path) -> None:
+    """Records become objects, and NaN becomes null so that every JSON reader reads the file."""
+    use = DatasetUse(name="digits", sha256="00", complete=True, found="all there")
+    files.write_json(tmp_path / "x.json", {"use": use, "loss": [1.5, float("nan")]})
+    text = (tmp_path / "x.json").read_text()
+    assert json.loads(text) == {
+        "use": {"name": "digits", "sha256": "00", "complete": True, "found": "all there"},
+        "loss": [1.5, None],
+    }
+    assert text.endswith("}\n")
+
+
+def test_json_that_cannot_be_encoded_leaves_the_old_file(tmp_path: Path) -> None:
+    """An object without a JSON form is refused before anything is written."""
+    files.write_json(tmp_path / "x.json", {"a": 1})
+    with pytest.raises(TypeError):
+        files.write_json(tmp_path / "x.json", {"a": object()})
+    assert json.loads((tmp_path / "x.json").read_text()) == {"a": 1}
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("failure", [RuntimeError, KeyboardInterrupt])
+def test_interrupted_write_keeps_the_old_file(tmp_path: Path, failure: type[BaseException]) -> None:
+    """A body that fails half way, even by Ctrl-C, leaves the old content and no temporary file."""
+    path = tmp_path / "x"
+    path.write_bytes(b"old")
+
+    def half_way() -> None:
+        with files.replacing(path) as file:
+            file.write(b"ne")
+            raise failure
+
+    with pytest.raises(failure):
+        half_way()
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_permissions_follow_umask_and_old_file(tmp_path: Path) -> None:
+    """A new file is as open as the umask lets it be, and a rewritten one keeps its mode."""
+    path = tmp_path / "x"
+    old = os.umask(0o027)
+    try:
+        files.write_bytes(path, b"")
+    finally:
+        os.umask(old)
+    assert path.stat().st_mode & 0o777 == 0o640
+    path.chmod(0o604)
+    files.write_bytes(path, b"new")
+    assert path.stat().st_mode & 0o777 == 0o604
+
+
+def test_a_folder_in_the_way_is_named(tmp_path: Path) -> None:
+    """Writing over a folder is one clear error, and the folder stays."""
+    (tmp_path / "x").mkdir()
+    with pytest.raises(
+        StorageError, match=r"cannot write .*x: a folder of that name is in the way. Move that folder"
+    ):
+        files.write_bytes(tmp_path / "x", b"1")
+    assert list(tmp_path.iterdir()) == [tmp_path / "x"]
+
+
+def test_a_file_where_a_folder_should_be_is_named(tmp_path: Path) -> None:
+    """A file in the middle of the path is one clear error."""
+    (tmp_path / "x").write_bytes(b"")
+    for below in (tmp_path / "x" / "y", tmp_path / "x" / "y" / "z"):
+        with pytest.raises(StorageError, match="a file is where a folder should be"):
+            files.write_bytes(below, b"1")
+
+
+def test_file_size_limit(tmp_path: Path) -> None:
+    """A write over the process's file size limit names the file and leaves nothing."""
+    limit = "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))"
+    error, left = write_elsewhere(tmp_path / "big.json", 5000, limit)
+    assert error.startswith(f"cannot write {tmp_path / 'big.json'}: the file is larger than allowed. Raise")
+    assert left == "[]"
+
+
+def test_full_disk(tmp_path: Path, own_mounts: tuple[str, ...]) -> None:
+    """A write to a disk that fills up names the file, says to free space, and leaves no half."""
+    mount = 'subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", path.parent], check=True)'
+    error, left = write_elsewhere(tmp_path / "run.json", 1_000_000, mount, own_mounts)
+    assert error == (
+        f"cannot write {tmp_path / 'run.json'}: the disk is full. "
+        "Free some space there or choose another folder, then run the command again"
+    )
+    assert left == "[]"
+
+
+def test_read_only_disk(tmp_path: Path, own_mounts: tuple[str, ...]) -> None:
+    """A write to a read-only file system names the file and asks for another folder."""
+    mount = 'subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "none", path.parent], check=True)'
+    error, left = write_elsewhere(tmp_path / "run.json", 1, mount, own_mounts)
+    assert error.startswith(f"cannot write {tmp_path / 'run.json'}: read-only file system. Choose a folder")
+    assert left == "[]"
+
+
+def test_forbidden_folder(open_folder: Path) -> None:
+    """A write into a folder without write permission names the file and asks for permission."""
+    closed = open_folder / "closed"
+    closed.mkdir()
+    closed.chmod(0o555)
+    drop = f"if os.geteuid() == 0: os.seteuid({NOBODY})"
+    error, left = write_elsewhere(closed / "run.json", 1, drop)
+    assert error.startswith(
+        f"cannot write {closed / 'run.json'}: permission denied. Give yourself write permission"
+    )
+    assert left == "[]"
