@@ -1,0 +1,33 @@
+"""What `harness init` writes: a working scenario, its test, and a CI workflow."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+from harness import files
+from harness.errors import ScenarioError
+
+
+def write(folder: Path, name: str) -> list[Path]:
+    """Write the three starting files for a scenario called `name` below `folder`.
+
+    Raises
+    ------
+    ScenarioError
+        If the name cannot be a scenario's, or a file exists already.
+    """
+    if not (name.isascii() and name.isidentifier() and name == name.lower()):
+        raise ScenarioError(f"'{name}' cannot name a scenario", "Use lower-case letters, digits and underscores")
+    targets = {
+        "scenario.py.txt": folder / f"{name}.py",
+        "test_scenario.py.txt": folder / f"test_{name}.py",
+        "workflow.yml.txt": folder / ".github" / "workflows" / f"{name}.yml",
+    }
+    for path in targets.values():
+        if path.exists():
+            raise ScenarioError(f"'{path}' exists already", "Choose another --name or folder")
+    for template, path in targets.items():
+        text = resources.files(__name__).joinpath(template).read_text(encoding="utf-8")
+        files.write_text(path, text.replace("SCENARIO_NAME", name))
+    return list(targets.values())
