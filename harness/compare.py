@@ -344,7 +344,7 @@ def _why_not_judged(expected: Expectation, tier: Tier, done: Sequence[RunResult]
     short = [use.found for result in done[:1] if result.measurement for use in result.measurement.datasets if not use.complete]
     if expected.needs_complete and short:
         return "incomplete data: " + "; ".join(short)
-    if expected.rule not in {"exact", "at_most"} and len(done) < SEEDS_TO_JUDGE:
+    if expected.rule not in _NO_STATISTICS and len(done) < SEEDS_TO_JUDGE:
         return f"{len(done)} run{'s' * (len(done) > 1)} show no spread; judge with --seeds {SEEDS_TO_JUDGE} or more"
     return ""
 
@@ -358,9 +358,9 @@ def _judge_expectation(expected: Expectation, blank: Judgement, values: Floats, 
     difference = values.mean(axis=0) - published
     if expected.rule == "ordering":
         verdict: Verdict = "BELOW" if difference + width < 0 else "REPRODUCED"
-    elif expected.rule == "at_most":
-        difference = values.max(axis=0) - published
-        verdict = "ABOVE" if np.any(difference > width) else "REPRODUCED"
+    elif expected.rule in _BOUNDS:
+        difference = (values.max(axis=0) if expected.rule == "at_most" else values.min(axis=0)) - published
+        verdict = _bound(expected.rule, difference, width)
     else:
         verdict = _outside(difference, width)
     return dataclasses.replace(
@@ -374,6 +374,12 @@ def _judge_expectation(expected: Expectation, blank: Judgement, values: Floats, 
     )
 
 
+def _bound(rule: str, difference: Floats, width: Floats) -> Verdict:
+    if rule == "at_most":
+        return "ABOVE" if np.any(difference > width) else "REPRODUCED"
+    return "BELOW" if np.any(difference < -width) else "REPRODUCED"
+
+
 def _outside(difference: Floats, width: Floats) -> Verdict:
     """Return the verdict of the element that lies furthest outside, in units of its width."""
     if np.all(np.abs(difference) <= width):
@@ -382,13 +388,16 @@ def _outside(difference: Floats, width: Floats) -> Verdict:
     return "BELOW" if difference.ravel()[int(excess.argmax())] < 0 else "ABOVE"
 
 
+_BOUNDS = ("at_most", "at_least")
+_NO_STATISTICS = ("exact", *_BOUNDS)
 _TESTS = {
     "spread": "prediction interval at 99% from the spread over seeds, floor one test image",
     "draw": "prediction interval at 99%, the larger of the spread over seeds and binomial sampling",
     "mean": "99% interval of the difference of two means over seeds",
     "split": "99% interval from the spread over seeds and the sampling of two test sets",
     "exact": "equality to the printed digits",
-    "at_most": "every run below the printed bound",
+    "at_most": "every run at or below the printed bound",
+    "at_least": "every run at or above the printed bound",
     "ordering": "lead of the first over each other, 99% one-sided over seeds",
 }
 
@@ -400,7 +409,7 @@ def _resolution(expected: Expectation, values: Floats, done: Sequence[RunResult]
     """
     k = len(values)
     rounding = np.full(values.shape[1:], expected.half_width)
-    if expected.rule in {"exact", "at_most"}:
+    if expected.rule in _NO_STATISTICS:
         # decimal prints have no exact binary form
         return rounding + 1e-9 * np.abs(values).max(axis=0)
     s, mean = values.std(axis=0, ddof=1), np.clip(values.mean(axis=0), 0.0, 1.0)

@@ -15,7 +15,7 @@ Kind = Literal["accuracy", "memory", "runtime", "work", "identity", "size"]
 Direction = Literal["higher", "lower", "none"]
 Value = float | list[Any]
 """A number, or a nested list of numbers (a table column, a spectrum, a confusion matrix)."""
-Rule = Literal["spread", "draw", "mean", "split", "exact", "at_most", "ordering"]
+Rule = Literal["spread", "draw", "mean", "split", "exact", "at_most", "at_least", "ordering"]
 Verdict = Literal[
     "REPRODUCED", "BELOW", "ABOVE", "KNOWN_GAP", "UNREADABLE", "NOT_JUDGED",
     "PASS", "REGRESSED", "IMPROVED", "NO_BASELINE", "INCOMPARABLE", "INCONCLUSIVE", "WAIVED", "ERROR",
@@ -65,7 +65,7 @@ class Expectation:
     """A declared expected value with its place in the source and the rule that judges it.
 
     Rules: `spread` (one published run on the same test set), `draw` (one published run, test images drawn per seed),
-    `mean` (a published mean of `runs` runs), `split` (one published run on another test set), `exact` (equality to the printed digits), `at_most` (an upper bound, e.g. on an error),
+    `mean` (a published mean of `runs` runs), `split` (one published run on another test set), `exact` (equality to the printed digits), `at_most` and `at_least` (a bound that every run keeps),
     `ordering` (the metrics in `order`: the first is at least as good as each of the others).
     """
 

@@ -17,6 +17,10 @@ if typing.TYPE_CHECKING:
     Floats = NDArray[np.floating[typing.Any]]
 
 
+SIDE_SCORES = ("accuracy", "errors", "f1_macro", "loss")
+"""What is kept of prediction sets beside ``test``: a grid has hundreds of them."""
+
+
 def confusion(labels: Integers, predicted: Integers, classes: int) -> NDArray[np.int64]:
     """Count images by true and predicted class.
 
@@ -122,7 +126,7 @@ def of_predictions(stored: Mapping[str, NDArray[typing.Any]]) -> dict[str, Measu
 
 
 def of_run(predictions: Mapping[str, NDArray[typing.Any]], names: tuple[str, ...]) -> dict[str, Measured]:
-    """Score every prediction set of a run; the set ``test`` gives plain names, any other ``<set>.accuracy`` and so on.
+    """Score every prediction set of a run; the set ``test`` gives plain names, any other `SIDE_SCORES` as ``<set>.accuracy``.
 
     Parameters
     ----------
@@ -135,6 +139,9 @@ def of_run(predictions: Mapping[str, NDArray[typing.Any]], names: tuple[str, ...
     for name in names:
         parts = ("labels", "predicted", "probabilities")
         stored = {part: predictions[f"{name}/{part}"] for part in parts if f"{name}/{part}" in predictions}
-        prefix = "" if name == "test" else f"{name}."
-        scored |= {prefix + metric: measured for metric, measured in of_predictions(stored).items()}
+        of_set = of_predictions(stored)
+        if name == "test":
+            scored |= of_set
+        else:
+            scored |= {f"{name}.{metric}": of_set[metric] for metric in SIDE_SCORES if metric in of_set}
     return scored

@@ -1,0 +1,1 @@
+"""What the sources print, declared number by number with its place and row."""
