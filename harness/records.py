@@ -18,7 +18,7 @@ class IdentityCheck:
     formula: str
     """The identity and its error norm, as text."""
     detail: str
-    """Dtype and unit roundoff that set the tolerance, shape and, in a batch, the index of the worst matrix."""
+    """Dtype and unit roundoff that set the tolerance, shape, and the index of a batch's worst matrix."""
 
     @property
     def holds(self) -> bool:
