@@ -1,0 +1,47 @@
+"""Run every suite: ``python -m tests [SUITE ...]``.
+
+Each framework's tests are a pytest process of their own: torch and TensorFlow in one process abort (LLVM registers an option twice).
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PYTEST = [sys.executable, "-m", "pytest"]
+SUITES: dict[str, list[list[str]]] = {
+    "lint": [
+        [sys.executable, "-m", "ruff", "check"],
+        [sys.executable, "-m", "ruff", "format", "--check"],
+        [sys.executable, "-m", "mypy"],
+        [str(Path(sys.executable).with_name("lint-imports"))],
+    ],
+    "core": [[*PYTEST, "-m", "not torch and not keras"]],
+    "torch": [[*PYTEST, "-m", "torch"]],
+}
+
+
+def main(names: list[str]) -> int:
+    """Run the named suites, all by default; return 0 if every command succeeded."""
+    unknown = [name for name in names if name not in SUITES]
+    if unknown:
+        print(f"unknown suite {unknown[0]}; known: {', '.join(SUITES)}")
+        return 2
+    failed = []
+    for name in names or SUITES:
+        for command in SUITES[name]:
+            start = time.perf_counter()
+            print(f"--- {name}: {' '.join(Path(part).name for part in command)}", flush=True)
+            code = subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONUNBUFFERED": "1"}, check=False).returncode
+            print(f"--- {name}: exit {code} after {time.perf_counter() - start:.0f} s", flush=True)
+            failed += [name] if code else []
+    print(f"failed: {', '.join(failed)}" if failed else "every suite passed", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
