@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -78,7 +77,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     -----
     Any `OSError` of the body counts as a failure to write `path`; read other files before.
     """
-    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
+    temporary = path.with_name(f".{os.urandom(8).hex()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

@@ -1,0 +1,156 @@
+"""Decoded arrays on disk: written once, checked by size and time, then memory-mapped.
+
+Each array is a ``.npy`` file with a JSON note beside it. The note says what it was decoded from, the hash of the
+content, and size and time of the ``.npy``; where any of it does not fit, the array is decoded again. So 47 MB
+are hashed once and not in every run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from harness import files
+from harness.datasets import idx
+from harness.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from numpy.typing import NDArray
+
+VARIABLE = "HARNESS_CACHE"
+LOCK_SECONDS = 120.0
+"""How long to wait for another process that fills the same entry; decoding takes under a second."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Original:
+    """Something that decodes to an array."""
+
+    key: str
+    """Name of the cache entry."""
+    identity: dict[str, int | str]
+    """Changes whenever the content may have changed."""
+    open: Callable[[], AbstractContextManager[idx.Opened]]
+    """Start to decode."""
+    gz_md5: Callable[[], str]
+    """Hash of the file as downloaded, or empty if it is no gzip file."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Decoded:
+    """A decoded array and the hashes of its content."""
+
+    array: NDArray[np.uint8]
+    """Read-only; memory-mapped unless the cache could not be written."""
+    sha256: str
+    """Hash of the unpacked IDX file."""
+    gz_md5: str
+    """Hash of the gzip file, or empty."""
+    warning: str = ""
+    """Why it is not cached, if it is not."""
+
+
+def cache_folder() -> Path:
+    """Return the per-user cache folder; the environment variable HARNESS_CACHE overrides it."""
+    if chosen := os.environ.get(VARIABLE):
+        return Path(chosen).expanduser().resolve()
+    import platformdirs
+
+    return platformdirs.user_cache_path("report-harness", appauthor=False)
+
+
+def decoded(original: Original, folder: Path) -> Decoded:
+    """Return an array from the cache, after filling it where it is missing, outdated or damaged.
+
+    Parameters
+    ----------
+    original : Original
+        What to decode.
+    folder : Path
+        Folder of the cache entries.
+
+    Returns
+    -------
+    Decoded
+        Held in memory, with a warning, if the cache cannot be written.
+
+    Raises
+    ------
+    DataError
+        If the original cannot be decoded.
+    """
+    entry = folder / f"{original.key}.npy"
+    if found := _recall(entry, original.identity):
+        return found
+    from filelock import FileLock
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(entry.with_suffix(".lock"), timeout=LOCK_SECONDS):
+            return _recall(entry, original.identity) or _fill(entry, original)
+    except (
+        StorageError,
+        OSError,
+        NotImplementedError,
+    ) as error:  # NotImplementedError: no locks on this file system
+        reason = error.what if isinstance(error, StorageError) else str(error)
+        return _in_memory(original, f"decoded data are not cached: {reason}")
+
+
+def _recall(entry: Path, identity: dict[str, int | str]) -> Decoded | None:
+    """Map an entry, or return None if any of it is missing, outdated or damaged: then it is decoded again."""
+    try:
+        note = json.loads(entry.with_suffix(".json").read_bytes())
+        if note["identity"] != identity or note["file"] != _file_identity(entry):
+            return None
+        array = np.load(entry, mmap_mode="r", allow_pickle=False)
+        return Decoded(array, str(note["sha256"]), str(note["gz_md5"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _fill(entry: Path, original: Original) -> Decoded:
+    with original.open() as opened, files.replacing(entry) as target:
+        np.lib.format.write_array_header_1_0(target, _npy_header(opened.shape))
+        sha256 = _stream(opened, target.write)
+    note: dict[str, Any] = {"identity": original.identity, "file": _file_identity(entry)}
+    note |= {"sha256": sha256, "gz_md5": original.gz_md5()}
+    files.write_text(entry.with_suffix(".json"), json.dumps(note))
+    array = np.load(entry, mmap_mode="r", allow_pickle=False)
+    return Decoded(array, sha256, note["gz_md5"])
+
+
+def _in_memory(original: Original, warning: str) -> Decoded:
+    content = bytearray()
+    with original.open() as opened:
+        sha256 = _stream(opened, content.extend)
+    array = np.frombuffer(content, np.uint8).reshape(opened.shape)
+    array.flags.writeable = False
+    return Decoded(array, sha256, original.gz_md5(), warning)
+
+
+def _stream(opened: idx.Opened, write: Callable[[bytes], object]) -> str:
+    """Pass every block on and return the SHA-256 of the IDX file they make up."""
+    content_hash = hashlib.sha256(idx.header(opened.shape))
+    for block in opened.blocks:
+        content_hash.update(block)
+        write(block)
+    return content_hash.hexdigest()
+
+
+def _npy_header(shape: tuple[int, ...]) -> dict[str, Any]:
+    return {"descr": "|u1", "fortran_order": False, "shape": shape}
+
+
+def _file_identity(path: Path) -> dict[str, int]:
+    status = path.stat()
+    return {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
