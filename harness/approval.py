@@ -9,6 +9,7 @@ from pathlib import Path
 
 from harness import baselines, jobs
 from harness.errors import BaselineError
+from harness.scenarios import find
 
 if typing.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +27,10 @@ def propose(run: Path, scenarios: Mapping[str, Scenario], *, reason: str, who: s
     BaselineError
         If the run is too small, failed, mixed, or nobody says so.
     """
-    proposed = baselines.propose(jobs.read(run), scenarios, reason=reason, who=who or _git_user())
+    job = jobs.read(run)
+    for result in job.results:
+        find(scenarios, result.request.scenario)
+    proposed = baselines.propose(job, scenarios, reason=reason, who=who or _git_user())
     shutil.rmtree(run / PROPOSALS, ignore_errors=True)
     return [baselines.write(baseline, run / PROPOSALS) for baseline in proposed]
 

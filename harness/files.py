@@ -166,21 +166,3 @@ def read_npz(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
             return {name: stored[name] for name in stored.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise StorageError(f"cannot read arrays from {path}: {error}", "Run again to write it anew") from error
-
-
-def cache_folder() -> Path:
-    """Return the per-user cache folder, made if missing; ``HARNESS_CACHE`` names another.
-
-    Raises
-    ------
-    StorageError
-        If it cannot be made.
-    """
-    import platformdirs
-
-    folder = Path(os.environ.get("HARNESS_CACHE") or platformdirs.user_cache_path("report-harness"))
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise storage_error(folder, error, "create the folder of") from error
-    return folder

@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 
 from harness import environment, files
+from harness.datasets.cache import cache_folder
 from harness.errors import StorageError, WorkerError
 from harness.measure import scores
 from harness.measure.run import stage_metrics
@@ -201,7 +202,12 @@ def _one_at_a_time(waiting: Callable[[], None]) -> Iterator[None]:
     """Hold this machine's measuring lock: two workers at once would time each other."""
     import filelock
 
-    lock = filelock.FileLock(files.cache_folder() / "measuring.lock")
+    folder = cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise files.storage_error(folder, error, "create the folder") from error
+    lock = filelock.FileLock(folder / "measuring.lock")
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:

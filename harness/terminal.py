@@ -64,9 +64,10 @@ def show(console: Console, job: Job, page: Path) -> None:
 
 def _table(job: Job) -> Table:
     table = Table(title=f"{len(job.results)} runs, tier {job.results[0].request.tier}" if job.results else "no runs")
-    for heading in ("scenario:variant", "accuracy", "time", "memory", "identities", "baseline", "published"):
-        numeric = heading in {"accuracy", "time", "memory"}
-        table.add_column(heading, justify="right" if numeric else "left", overflow="fold")
+    table.add_column("scenario:variant", overflow="fold", ratio=1)
+    for heading in ("accuracy", "time", "memory"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("verdicts", overflow="fold")
     for comparison in job.comparisons:
         runs = [result for result in job.results if _belongs(result, comparison) and result.status == "ok"]
         table.add_row(
@@ -74,11 +75,17 @@ def _table(job: Job) -> Table:
             _mean(runs, "accuracy", lambda x: f"{100 * x:.2f} %"),
             _mean(runs, "total.seconds", lambda x: f"{x:.2f} s"),
             _mean(runs, "total.above_imports_bytes", lambda x: f"{x / 2**20:.1f} MiB"),
-            _counts(comparison, "identity"),
-            _counts(comparison, "baseline"),
-            _counts(comparison, "expectation"),
+            _verdicts(comparison),
+            end_section=True,
         )
     return table
+
+
+def _verdicts(comparison: Comparison) -> str:
+    told = {"identities": "identity", "baseline": "baseline", "published": "expectation"}
+    lines = [f"{title}: {_counts(comparison, against)}" for title, against in told.items()]
+    failed = [f"[bold red]{len(comparison.failed)} runs failed[/]"] if comparison.failed else []
+    return "\n".join([*failed, *lines])
 
 
 def _belongs(result: RunResult, comparison: Comparison) -> bool:

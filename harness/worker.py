@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import subprocess
 import sys
 import traceback
 import typing
@@ -131,9 +132,17 @@ def _import_stage(request: RunRequest) -> tuple[Scenario, StageResult]:
 def _execute(scenario: Scenario, request: RunRequest) -> Run:
     options = {**scenario.tiers[request.tier], **scenario.variant(request.variant).options}
     device = TorchCuda() if request.device == "cuda" else NoAccelerator()
-    run = Run(request, options, datasets.load, device)
+    run = Run(request, options, _load, device)
     scenario.measure(run)
     return run
+
+
+def _load(name: str) -> datasets.Dataset:
+    """Load a data set; a child decodes what is not decoded yet, or the first run's memory would differ from every later one's."""
+    if not datasets.is_decoded(name):
+        # what fails there fails again below, with its error
+        subprocess.run([sys.executable, "-P", "-m", "harness.datasets", name], check=False)
+    return datasets.load(name)
 
 
 def _environment(request: RunRequest) -> dict[str, str]:

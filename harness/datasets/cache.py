@@ -106,6 +106,11 @@ def decoded(original: Original, folder: Path) -> Decoded:
         return _in_memory(original, f"decoded data are not cached: {reason}")
 
 
+def is_current(original: Original, folder: Path) -> bool:
+    """Whether an array can be mapped from the cache without decoding anything."""
+    return _recall(folder / f"{original.key}.npy", original.identity) is not None
+
+
 def _recall(entry: Path, identity: dict[str, int | str]) -> Decoded | None:
     """Map an entry, or return None if any of it is missing, outdated or damaged: then it is decoded again."""
     try:

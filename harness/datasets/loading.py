@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from harness.datasets import digits, idx
-from harness.datasets.cache import Decoded, Original, cache_folder, decoded
+from harness.datasets.cache import Decoded, Original, cache_folder, decoded, is_current
 from harness.datasets.declared import Declared, Part, declared
 from harness.datasets.idx import REPLACE
 from harness.errors import DataError
@@ -141,6 +141,19 @@ def load_from(wanted: Declared, origin: Origin, folder: Path, cache: Path | None
         found=_sentence(origin, train, test, problems),
         warnings=tuple(dict.fromkeys(item.array.warning for item in found if item.array.warning)),
     )
+
+
+def is_decoded(name: str) -> bool:
+    """Whether `load` would map every array of a data set from the cache; raises what `find` raises."""
+    wanted = declared(name)
+    _, folder = find(wanted)
+    cache = cache_folder() / "decoded"
+    paths = [part_file(folder, part) for part in wanted.parts]
+    if not wanted.folder:
+        originals = [digits.original(part) for part in wanted.parts]
+    else:
+        originals = [_original(wanted, part, path) for part, path in zip(wanted.parts, paths, strict=True) if path]
+    return len(originals) == len(wanted.parts) and all(is_current(original, cache) for original in originals)
 
 
 class _Found(NamedTuple):
