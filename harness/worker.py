@@ -116,7 +116,7 @@ def _import_stage(request: RunRequest) -> tuple[Scenario, StageResult]:
     start = memory.resident_bytes()
     clock = Clock(lambda: None)
     scenario = scenarios.find(scenarios.load_all(request.scenario_paths), request.scenario)
-    environment.import_extras(scenario.needs)
+    environment.import_extras((*scenario.needs, *({request.backend} & set(environment.EXTRAS))))
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(request.threads)
     wall, cpu = clock.read()

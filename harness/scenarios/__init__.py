@@ -10,12 +10,12 @@ from pathlib import Path
 from harness.environment import EXTRAS
 from harness.errors import HarnessError, ScenarioError, unknown
 from harness.records import BACKENDS, DEVICES, TIERS, Scenario
-from harness.scenarios import kmnist_svd_logreg, tinyconvnet_svd
+from harness.scenarios import kmnist_svd_logreg
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-BUILT_IN = (kmnist_svd_logreg.SCENARIO, tinyconvnet_svd.SCENARIO)
+BUILT_IN = (kmnist_svd_logreg.SCENARIO,)
 ENTRY_POINTS = "harness.scenarios"
 
 

@@ -1,0 +1,1 @@
+def render(job, out, scenarios): return "<html></html>"
