@@ -23,6 +23,7 @@ if typing.TYPE_CHECKING:
     from harness.records import Comparison, Scenario, Tier
 
 SCHEMA = 1
+T = typing.TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +138,10 @@ def assemble(
 ) -> Job:
     """Judge results and put them into one job record."""
     done = tuple(results)
+    return _job(done, tuple(judge(done, scenarios, roots)), command)
+
+
+def _job(results: tuple[RunResult, ...], comparisons: tuple[Comparison, ...], command: str) -> Job:
     return Job(
         schema=SCHEMA,
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -144,8 +149,8 @@ def assemble(
         version=harness.__version__,
         commit=environment.git_commit(),
         environment=environment.machine(),
-        results=done,
-        comparisons=tuple(judge(done, scenarios, roots)),
+        results=results,
+        comparisons=comparisons,
     )
 
 
@@ -160,24 +165,39 @@ def store(job: Job, scenarios: Mapping[str, Scenario], out: Path) -> Path:
 
 
 def read(folder: Path) -> Job:
-    """Read a stored job.
+    """Read a stored job; one that ended before it could write ``run.json`` is put together from its finished runs.
 
     Raises
     ------
     StorageError
         If there is none, or it is damaged or of a newer schema.
     """
-    path = folder / "run.json" if folder.is_dir() else folder
+    path = folder / "run.json"
+    finished = sorted(folder.glob("runs/*/result.json"), key=lambda found: found.stat().st_mtime_ns)
+    if not path.exists() and finished:
+        return _job(tuple(_decode(result, RunResult) for result in finished), (), "")
     try:
-        raw = msgspec.json.decode(path.read_bytes())
-        schema = raw.get("schema") if isinstance(raw, dict) else None
-        if isinstance(schema, int) and schema > SCHEMA:
-            raise StorageError(f"{path} has schema {schema}, this version reads up to {SCHEMA}", "Upgrade report-harness")
-        return msgspec.convert(raw, Job)
+        schema = msgspec.json.decode(path.read_bytes(), type=_Versioned).schema
     except OSError as error:
         raise StorageError(f"there is no readable run in '{folder}': {error.strerror}", "Type: harness run") from error
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise StorageError(f"{path} is damaged: {error}", "Run again, or judge the folders below runs/") from error
+        raise StorageError(f"{path} is damaged: {error}", f"Remove it and type: harness judge {folder}") from error
+    if schema > SCHEMA:
+        raise StorageError(f"{path} has schema {schema}, this version reads up to {SCHEMA}", "Upgrade report-harness")
+    return _decode(path, Job)
+
+
+class _Versioned(msgspec.Struct):
+    """The one field that every schema has."""
+
+    schema: int
+
+
+def _decode(path: Path, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise StorageError(f"{path} is damaged: {error}", "Run it again") from error
 
 
 def default_folder() -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from conftest import Finished, Harness
 
@@ -198,35 +200,67 @@ def test_a_folder_that_cannot_be_written(harness: Harness) -> None:
     assert "cannot write into" in done.err
 
 
-@pytest.mark.skipif(os.getuid() == 0 and not os.path.exists("/usr/bin/setpriv"), reason="root writes everywhere and setpriv is missing")
-def test_no_write_permission(harness: Harness) -> None:
-    """Without write permission the error names the folder and the way out."""
-    locked = harness.folder / "locked"
-    locked.mkdir(mode=0o555)
-    harness.folder.chmod(0o755)
-    body = f"import os\nos.getuid() or os.setuid(65534)\n{GOOD}"
-    done = harness("run", "probe", "--scenarios", harness.scenario(body), "--out", "locked/out")
+@pytest.fixture
+def read_only(harness: Harness) -> typing.Iterator[str]:
+    """Make a folder that cannot be written; root, who may write anywhere, gets a read-only file system."""
+    folder = harness.folder / "locked"
+    folder.mkdir(mode=0o555)
+    if os.getuid() != 0:
+        yield "locked"
+        return
+    mount(folder, "ro")
+    yield "locked"
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.fixture
+def small_disk(harness: Harness) -> typing.Iterator[str]:
+    """Mount a file system of 200 KiB."""
+    folder = harness.folder / "small"
+    folder.mkdir()
+    mount(folder, "size=200k")
+    yield "small"
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def mount(folder: Path, options: str) -> None:
+    """Mount a temporary file system, or skip saying that this test did not run."""
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        pytest.skip(f"NOT RUN: mounting a file system needs root in a machine of its own ({done.stderr.strip()})")
+
+
+def test_no_write_permission(harness: Harness, read_only: str) -> None:
+    """Where nothing can be written the error names the folder and the way out, before anything is measured."""
+    done = harness("run", "probe", "--scenarios", harness.scenario(GOOD), "--out", f"{read_only}/out")
     assert done.code == 2
     assert "cannot write into" in done.err
     assert "--out" in done.err
+    assert "done in" not in done.out
 
 
-def test_a_full_disk_keeps_what_was_measured(harness: Harness) -> None:
-    """When a file limit stops the third run's result, one error names the file, and the first two results are there."""
+def test_a_full_disk_keeps_what_was_measured(harness: Harness, small_disk: str) -> None:
+    """A disk that fills up during the runs is one error; finished results are judged again once there is room."""
     body = """
-    import resource
-
     def measure(run):
         guess(run)
-        if run.seed == 2:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+        run.figure("noise", "heatmap", {"noise": np.random.default_rng(run.seed).random((80, 80))}, title="Noise", caption="Noise")
 
     SCENARIO = declare(measure)
     """
-    done = harness("run", "probe", "--scenarios", harness.scenario(body), "--out", "out", "--seeds", "3")
+    scenario = harness.scenario(body)
+    done = harness("run", "probe", "--scenarios", scenario, "--out", f"{small_disk}/out", "--seeds", "5")
     assert done.code == 2
-    job = harness.job("out")
-    assert [result["status"] for result in job["results"]] == ["ok", "ok", "error"]
+    assert "the disk is full" in " ".join((done.out + done.err).split())
+    assert "Traceback" not in done.err
+    kept = sorted((harness.folder / small_disk / "out" / "runs").glob("*/result.json"))
+    assert len(kept) >= 1
+    shutil.copytree(harness.folder / small_disk / "out", harness.folder / "copy")
+    again = harness("judge", "copy", "--scenarios", scenario)
+    assert again.code in {0, 2}, again.err
+    seeds = [result["request"]["seed"] for result in harness.job("copy")["results"] if result["status"] == "ok"]
+    assert seeds == list(range(len(seeds)))
+    assert seeds
 
 
 def test_an_interrupt_keeps_what_was_measured(harness: Harness) -> None:

@@ -119,6 +119,10 @@ def grid(run: Run, training: pipeline.Pair, test: pipeline.Pair) -> None:
     """Train all settings, store every test prediction, and draw accuracy over the grid."""
     options, found = run.options, {}
     targets = pipeline.to_numpy(test.targets).astype(np.int64)
+    with run.stage("compress", images=len(training.targets) + len(test.targets)):
+        stored = [pipeline.compress(part.images, options["k"]) for part in (training, test)]
+    _sizes(run, stored)
+    del stored
     with run.stage("grid") as handle:
         for result in pipeline.iter_grid(
             training, test, seed=run.seed, folds=options["folds"], epochs=options["epochs"], stopping=options["stopping"]
@@ -132,7 +136,7 @@ def grid(run: Run, training: pipeline.Pair, test: pipeline.Pair) -> None:
         run.predictions(targets, result.prediction.labels, name=name)
         run.record(f"{name}.validation_accuracy", result.printed_validation_accuracy, better="higher")
     final = found["z-score", 32, 8, 0.1]
-    run.predictions(targets, final.prediction.labels)
+    run.predictions(targets, final.prediction.labels, probabilities=_probabilities(targets, final.prediction))
     curves_figure(run, {"with SVD": final.curves, "without SVD": found["z-score", 32, None, 0.1].curves})
     _grid_figures(run, found, targets)
 
