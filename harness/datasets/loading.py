@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 VARIABLE = "HARNESS_DATA"
+_LOOK = "Look at that file, its folders and their permissions"
 Origin = Literal["embedded", "HARNESS_DATA", "cache"]
 
 
@@ -179,17 +180,22 @@ def _read(wanted: Declared, part: Part, folder: Path, cache: Path) -> _Found:
 
 def part_file(folder: Path, part: Part) -> Path | None:
     """Return a part's file, gzipped before plain: some parts have a known hash only as gzip file."""
-    candidates = (folder / f"{part.file}.gz", folder / part.file)
-    return next((path for path in candidates if os.path.lexists(path)), None)
+    for path in (folder / f"{part.file}.gz", folder / part.file):
+        try:
+            path.lstat()
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise DataError(f"{path} cannot be read: {error.strerror}", _LOOK) from error
+        return path
+    return None
 
 
 def _original(wanted: Declared, part: Part, path: Path) -> Original:
     try:
         status = path.stat()
     except OSError as error:
-        raise DataError(
-            f"{path} cannot be read: {error.strerror}", "Look at that file and its folder"
-        ) from error
+        raise DataError(f"{path} cannot be read: {error.strerror}", _LOOK) from error
     place = hashlib.sha256(os.fsencode(path)).hexdigest()[:12]
     return Original(
         key=f"{wanted.name}-{part.file}-{place}",
