@@ -54,7 +54,7 @@ class Harness:
 
     def __call__(self, *arguments: str, timeout: float = 120, **environment: str) -> Finished:
         """Run the command and wait for it."""
-        command = [sys.executable, "-m", "harness.cli", *arguments]
+        command = [sys.executable, "-m", "harness", *arguments]
         done = subprocess.run(
             command, cwd=self.folder, env={**self.environment, **environment}, capture_output=True, text=True, timeout=timeout, check=False
         )  # fmt: skip

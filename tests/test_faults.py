@@ -275,7 +275,7 @@ def test_an_interrupt_keeps_what_was_measured(harness: Harness) -> None:
 
     SCENARIO = declare(measure)
     """
-    command = [sys.executable, "-m", "harness.cli", "run", "probe", "--scenarios", harness.scenario(body), "--out", "out", "--seeds", "2"]
+    command = [sys.executable, "-m", "harness", "run", "probe", "--scenarios", harness.scenario(body), "--out", "out", "--seeds", "2"]
     process = subprocess.Popen(command, cwd=harness.folder, env=harness.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     waiting = harness.folder / "out" / "runs" / "probe--default--smoke--numpy-cpu--seed1" / "request.json"
     deadline = time.monotonic() + 60
