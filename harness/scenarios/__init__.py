@@ -10,12 +10,12 @@ from pathlib import Path
 from harness.environment import EXTRAS
 from harness.errors import HarnessError, ScenarioError, unknown
 from harness.records import BACKENDS, DEVICES, TIERS, Scenario
-from harness.scenarios import kmnist_svd_logreg
+from harness.scenarios import kmnist_svd_logreg, tinyconvnet_svd
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-BUILT_IN = (kmnist_svd_logreg.SCENARIO,)
+BUILT_IN = (kmnist_svd_logreg.SCENARIO, tinyconvnet_svd.SCENARIO)
 ENTRY_POINTS = "harness.scenarios"
 
 
