@@ -48,7 +48,11 @@ def test_the_regression_that_the_tutorial_suggests(harness: Harness) -> None:
     scenario.write_text(scenario.read_text().replace('"train_images": 1000', '"train_images": 100'))
     done = harness(*commands()[6])
     assert done.code == 0
-    (verdict,) = (i["verdict"] for i in harness.job("reports/second")["comparisons"][0]["judgements"] if i["metric"] == "accuracy" and i["against"] == "baseline")
+    (verdict,) = (
+        i["verdict"]
+        for i in harness.job("reports/second")["comparisons"][0]["judgements"]
+        if i["metric"] == "accuracy" and i["against"] == "baseline"
+    )
     assert verdict == "REGRESSED"
     assert "REGRESSED my_scenario:default accuracy" in done.out
 

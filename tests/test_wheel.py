@@ -43,7 +43,9 @@ def run(scripts: Path, folder: Path, cache: Path, *arguments: str) -> subprocess
     """Run the installed package's command in a folder outside the checkout."""
     environment = {"PATH": str(scripts), "HARNESS_CACHE": str(cache), "HOME": str(folder), "COLUMNS": "200"}
     command = [str(scripts / "python"), "-P", "-m", "harness", *arguments]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=200, check=False)
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=200, check=False
+    )
 
 
 def test_the_wheel_carries_what_it_needs(wheel: Path) -> None:
@@ -53,7 +55,11 @@ def test_the_wheel_carries_what_it_needs(wheel: Path) -> None:
         assert wanted in names
     assert any(name.startswith("harness/_baselines/kmnist_svd_logreg/o-ma/smoke/") for name in names)
     assert any(name.startswith("harness/report/templates/") for name in names)
-    assert not [name for name in names if name.startswith(("tests/", "reports/", "benchmarks/")) or name.endswith((".gz", ".npy"))]
+    assert not [
+        name
+        for name in names
+        if name.startswith(("tests/", "reports/", "benchmarks/")) or name.endswith((".gz", ".npy"))
+    ]
 
 
 def test_the_wheel_runs_outside_the_checkout(installed: Path, tmp_path: Path, cache: Path) -> None:
@@ -74,7 +80,10 @@ def test_accepting_never_writes_into_the_package(installed: Path, tmp_path: Path
     """A baseline accepted into the installed package's folder is refused."""
     done = run(installed, tmp_path, cache, "run", "kmnist_svd_logreg", "--out", "out", "--seeds", "5")
     assert done.returncode == 0, done.stderr
-    for words in (["init", "-q"], ["-c", "user.name=T", "-c", "user.email=t@example.org", "commit", "-qm", "x", "--allow-empty"]):
+    for words in (
+        ["init", "-q"],
+        ["-c", "user.name=T", "-c", "user.email=t@example.org", "commit", "-qm", "x", "--allow-empty"],
+    ):
         subprocess.run(["git", *words], cwd=tmp_path, check=True)
     done = run(installed, tmp_path, cache, "baseline", "propose", "out", "--reason", "test", "--who", "T")
     assert done.returncode == 2

@@ -31,16 +31,22 @@ def predictions(run: Run, trained: Training, analysis: Analysis, labels: Labels)
 
 def numbers(run: Run, data: Dataset, analysis: Analysis) -> None:
     """Record what the source's tables print of spectra, ranks, norms, masks, differences and shapes."""
-    for index, (part, layer) in enumerate(zip(analysis.decompositions, analysis.verification.layers, strict=True), start=1):
+    for index, (part, layer) in enumerate(
+        zip(analysis.decompositions, analysis.verification.layers, strict=True), start=1
+    ):
         prefix = f"layer{index}"
         run.record(f"{prefix}.singular_values", part.sigma, kind="identity")
         run.record(f"{prefix}.singular_count", float(len(part.sigma)), kind="size")
         run.record(f"{prefix}.energy", part.squared_norm, kind="identity")
         for share in (95, 99):
             run.record(f"{prefix}.rank{share}", float(part.effective_rank(share / 100)), kind="identity")
-        run.record(f"{prefix}.reconstruction_error", part.reconstruction_error, kind="identity", better="lower")
+        run.record(
+            f"{prefix}.reconstruction_error", part.reconstruction_error, kind="identity", better="lower"
+        )
         run.record(f"{prefix}.im2col_difference", layer.product_difference, kind="identity", better="lower")
-        run.record(f"{prefix}.forward_difference", layer.analytical_difference, kind="identity", better="lower")
+        run.record(
+            f"{prefix}.forward_difference", layer.analytical_difference, kind="identity", better="lower"
+        )
         run.record(f"shapes.conv{index}", layer.network.shape[1:], kind="size")
         run.record(f"shapes.weight{index}", part.matrix.shape, kind="size")
     run.record("layer2.singular_values4", analysis.decompositions[1].sigma[:4], kind="identity")
@@ -75,7 +81,11 @@ def identities(run: Run, trained: Training, analysis: Analysis) -> None:
         name = part.name
         run.identity(*checks.svd_checks(part.matrix, part.left, part.sigma, part.right_t, name=name))
         for rank in range(1, len(part.sigma) + 1):
-            run.identity(checks.eckart_young(part.matrix, part.truncated(rank), part.sigma, rank=rank, name=f"{name} k={rank}"))
+            run.identity(
+                checks.eckart_young(
+                    part.matrix, part.truncated(rank), part.sigma, rank=rank, name=f"{name} k={rank}"
+                )
+            )
         run.identity(checks.im2col_convolution(layer.inputs, kernel, layer.network, name=name))
         patches = checks.im2col(layer.inputs, *kernel.shape[2:])  # (n, c*9, places)
         output = layer.analytical.reshape(*layer.analytical.shape[:2], -1)  # (n, m, places)
@@ -83,7 +93,9 @@ def identities(run: Run, trained: Training, analysis: Analysis) -> None:
         run.identity(checks.forward_pass(matrices, patches, output, rank=len(part.sigma), name=name))
     regions = analysis.regions
     first = analysis.decompositions[0]
-    run.identity(checks.relu_mask(first.matrix, regions.patches.T, regions.masks.T, regions.after.T, name=first.name))
+    run.identity(
+        checks.relu_mask(first.matrix, regions.patches.T, regions.masks.T, regions.after.T, name=first.name)
+    )
 
 
 def figures(run: Run, trained: Training, analysis: Analysis, labels: Labels) -> None:
@@ -99,7 +111,10 @@ def figures(run: Run, trained: Training, analysis: Analysis, labels: Labels) -> 
 
 def _training_figures(run: Run, trained: Training, labels: Labels) -> None:
     epochs = np.arange(1, len(trained.train_loss) + 1)
-    losses = {"training": np.stack([epochs, trained.train_loss]), "test": np.stack([epochs, trained.test_loss])}
+    losses = {
+        "training": np.stack([epochs, trained.train_loss]),
+        "test": np.stack([epochs, trained.test_loss]),
+    }
     run.figure(
         "loss", "lines", losses, title="Loss over epochs", x="epoch", y="cross-entropy (nat per image)",
         caption="Phase 1. Training loss as seen while training, test loss after each epoch.",

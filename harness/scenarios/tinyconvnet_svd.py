@@ -34,7 +34,9 @@ def measure(run: Run) -> None:
             batch_size=options["batch_size"], learning_rate=options["learning_rate"],
         )  # fmt: skip
     with run.stage("analyse", images=len(data.test)):
-        analysis = pipeline.analyse(trained.weights, data.test.images, data.test.labels, seed=run.seed, device=run.device)
+        analysis = pipeline.analyse(
+            trained.weights, data.test.images, data.test.labels, seed=run.seed, device=run.device
+        )
     stages.predictions(run, trained, analysis, data.test.labels)
     stages.numbers(run, data, analysis)
     stages.identities(run, trained, analysis)
@@ -51,7 +53,14 @@ SCENARIO = Scenario(
         Variant(name="one-epoch", doc="the same after a single epoch", options={"epochs": 1}),
     ),
     tiers=TIERS,
-    gated=("accuracy", "f1_macro", "loss", "train.above_imports_bytes", "total.above_imports_bytes", "train.seconds"),
+    gated=(
+        "accuracy",
+        "f1_macro",
+        "loss",
+        "train.above_imports_bytes",
+        "total.above_imports_bytes",
+        "train.seconds",
+    ),
     expectations=EXPECTATIONS,
     needs=("torch",),
     backends=("torch",),
