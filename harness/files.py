@@ -165,4 +165,6 @@ def read_npz(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
         with np.load(path, allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise StorageError(f"cannot read arrays from {path}: {error}", "Run again to write it anew") from error
+        raise StorageError(
+            f"cannot read arrays from {path}: {error}", "Run again to write it anew"
+        ) from error

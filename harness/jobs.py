@@ -73,7 +73,11 @@ def _select_one(scenarios: Mapping[str, Scenario], name: str, tier: Tier) -> lis
     scenario = find(scenarios, slug)
     variants = {declared.name: declared for declared in scenario.variants}
     if variant == "all":
-        wanted = [declared.name for declared in scenario.variants if tier in declared.tiers and tier in scenario.tiers]
+        wanted = [
+            declared.name
+            for declared in scenario.variants
+            if tier in declared.tiers and tier in scenario.tiers
+        ]
     elif variant and variant not in variants:
         raise unknown(f"variant of {slug}", variant, variants)
     else:
@@ -116,13 +120,18 @@ def _request(scenario: Scenario, variant: str, seed: int, settings: Settings) ->
     )
 
 
-def judge(results: Sequence[RunResult], scenarios: Mapping[str, Scenario], roots: Sequence[Path]) -> list[Comparison]:
+def judge(
+    results: Sequence[RunResult], scenarios: Mapping[str, Scenario], roots: Sequence[Path]
+) -> list[Comparison]:
     """Compare the runs of each variant and tier with expectations and the nearest baseline below `roots`."""
     groups: dict[tuple[str, str, Tier], list[RunResult]] = {}
     for result in results:
         request = result.request
         groups.setdefault((request.scenario, request.variant, request.tier), []).append(result)
-    return [_judge_group(scenarios[name], variant, tier, runs, roots) for (name, variant, tier), runs in groups.items()]
+    return [
+        _judge_group(scenarios[name], variant, tier, runs, roots)
+        for (name, variant, tier), runs in groups.items()
+    ]
 
 
 def _judge_group(
@@ -179,11 +188,17 @@ def read(folder: Path) -> Job:
     try:
         schema = msgspec.json.decode(path.read_bytes(), type=_Versioned).schema
     except OSError as error:
-        raise StorageError(f"there is no readable run in '{folder}': {error.strerror}", "Type: harness run") from error
+        raise StorageError(
+            f"there is no readable run in '{folder}': {error.strerror}", "Type: harness run"
+        ) from error
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise StorageError(f"{path} is damaged: {error}", f"Remove it and type: harness judge {folder}") from error
+        raise StorageError(
+            f"{path} is damaged: {error}", f"Remove it and type: harness judge {folder}"
+        ) from error
     if schema > SCHEMA:
-        raise StorageError(f"{path} has schema {schema}, this version reads up to {SCHEMA}", "Upgrade report-harness")
+        raise StorageError(
+            f"{path} has schema {schema}, this version reads up to {SCHEMA}", "Upgrade report-harness"
+        )
     return _decode(path, Job)
 
 
@@ -226,7 +241,9 @@ def prepare(out: Path) -> None:
         files.write_text(out / ".writable", "")
         (out / ".writable").unlink()
     except HarnessError as error:
-        raise StorageError(f"cannot write into '{out}': {error.what}", "Name another folder with --out") from error
+        raise StorageError(
+            f"cannot write into '{out}': {error.what}", "Name another folder with --out"
+        ) from error
 
 
 def run(

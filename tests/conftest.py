@@ -49,12 +49,17 @@ class Harness:
 
     def __init__(self, folder: Path, cache: Path) -> None:
         self.folder = folder
-        self.environment = {**os.environ, "HARNESS_CACHE": str(cache), "COLUMNS": "200", "GIT_CEILING_DIRECTORIES": str(folder.parent)}
+        self.environment = {
+            **os.environ,
+            "HARNESS_CACHE": str(cache),
+            "COLUMNS": "200",
+            "GIT_CEILING_DIRECTORIES": str(folder.parent),
+        }
         self.environment.pop("HARNESS_DATA", None)
 
     def __call__(self, *arguments: str, timeout: float = 120, **environment: str) -> Finished:
         """Run the command and wait for it."""
-        command = [sys.executable, "-m", "harness.cli", *arguments]
+        command = [sys.executable, "-m", "harness", *arguments]
         done = subprocess.run(
             command, cwd=self.folder, env={**self.environment, **environment}, capture_output=True, text=True, timeout=timeout, check=False
         )  # fmt: skip
@@ -71,7 +76,20 @@ class Harness:
 
     def repository(self) -> None:
         """Make the folder a git checkout with one commit."""
-        for words in (["init", "-q"], ["add", "-A"], ["-c", "user.name=T", "-c", "user.email=t@example.org", "commit", "-qm", "start", "--allow-empty"]):
+        for words in (
+            ["init", "-q"],
+            ["add", "-A"],
+            [
+                "-c",
+                "user.name=T",
+                "-c",
+                "user.email=t@example.org",
+                "commit",
+                "-qm",
+                "start",
+                "--allow-empty",
+            ],
+        ):
             subprocess.run(["git", *words], cwd=self.folder, check=True)
 
 
@@ -92,6 +110,8 @@ def run_probe(harness: Harness) -> Callable[..., Finished]:
     """Write a scenario file and run it into ``out``."""
 
     def run(body: str, *arguments: str, **environment: str) -> Finished:
-        return harness("run", "probe", "--scenarios", harness.scenario(body), "--out", "out", *arguments, **environment)
+        return harness(
+            "run", "probe", "--scenarios", harness.scenario(body), "--out", "out", *arguments, **environment
+        )
 
     return run

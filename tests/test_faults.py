@@ -25,7 +25,10 @@ GOOD = "SCENARIO = declare(guess)"
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("run", "kmnist_svd_logref"), "unknown scenario 'kmnist_svd_logref'. Did you mean 'kmnist_svd_logreg'?"),
+        (
+            ("run", "kmnist_svd_logref"),
+            "unknown scenario 'kmnist_svd_logref'. Did you mean 'kmnist_svd_logreg'?",
+        ),
         (("run", "kmnist_svd_logreg:o-mo"), "Did you mean 'o-ma'?"),
         (("run", "--tier", "smok"), "unknown tier 'smok'. Did you mean 'smoke'?"),
         (("run", "--device", "cudo"), "unknown device 'cudo'. Did you mean 'cuda'?"),
@@ -58,7 +61,9 @@ def test_names_that_nothing_declares(harness: Harness, arguments: tuple[str, ...
         ("def measure(run):\n    run.dataset('mnist')\nSCENARIO = declare(measure)", "harness data fetch mnist"),
     ],
 )  # fmt: skip
-def test_a_worker_that_fails(run_probe: Callable[..., Finished], harness: Harness, body: str, told: str) -> None:
+def test_a_worker_that_fails(
+    run_probe: Callable[..., Finished], harness: Harness, body: str, told: str
+) -> None:
     """A run that dies, raises or leaves nothing is an ERROR with its reason; the report is written all the same."""
     done = run_probe(body)
     assert done.code == 2, done.out + done.err
@@ -89,7 +94,9 @@ def test_rubbish_instead_of_a_result(run_probe: Callable[..., Finished]) -> None
     assert "without a readable result" in done.out
 
 
-def test_a_worker_that_hangs_is_ended_with_its_children(run_probe: Callable[..., Finished], harness: Harness) -> None:
+def test_a_worker_that_hangs_is_ended_with_its_children(
+    run_probe: Callable[..., Finished], harness: Harness
+) -> None:
     """The time limit ends a hanging worker and the process it started; the error names the limit."""
     body = """
     import subprocess, sys, time
@@ -127,7 +134,9 @@ def test_one_failure_hides_nothing(run_probe: Callable[..., Finished], harness: 
     assert "only this one" in job["comparisons"][0]["failed"][0]
 
 
-def test_a_metric_that_is_not_finite_never_passes(run_probe: Callable[..., Finished], harness: Harness) -> None:
+def test_a_metric_that_is_not_finite_never_passes(
+    run_probe: Callable[..., Finished], harness: Harness
+) -> None:
     """A NaN among gated metrics is an ERROR that names it, the rest is still measured."""
     body = """
     def measure(run):
@@ -166,12 +175,17 @@ def test_a_violated_identity_exits_1(run_probe: Callable[..., Finished]) -> None
         ("raise RuntimeError('broken file')", "broken file"),
         ("SCENARIO = declare(guess, variants=())", "has no variant"),
         ("SCENARIOS = [declare(guess), declare(guess)]", "two scenarios are called 'probe'"),
-        ("SCENARIO = declare(guess, name='kmnist_svd_logreg')", "two scenarios are called 'kmnist_svd_logreg'"),
+        (
+            "SCENARIO = declare(guess, name='kmnist_svd_logreg')",
+            "two scenarios are called 'kmnist_svd_logreg'",
+        ),
         ("SCENARIO = declare(guess, needs=('torhc',))", "needs an unknown extra"),
         ("SCENARIO = declare(guess, backends=('theano',))", "backends"),
     ],
 )
-def test_a_scenario_file_that_contradicts_itself(run_probe: Callable[..., Finished], body: str, told: str) -> None:
+def test_a_scenario_file_that_contradicts_itself(
+    run_probe: Callable[..., Finished], body: str, told: str
+) -> None:
     """A bad declaration is refused before anything runs."""
     done = run_probe(body)
     assert done.code == 2
@@ -225,9 +239,16 @@ def small_disk(harness: Harness) -> typing.Iterator[str]:
 
 def mount(folder: Path, options: str) -> None:
     """Mount a temporary file system, or skip saying that this test did not run."""
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode != 0:
-        pytest.skip(f"NOT RUN: mounting a file system needs root in a machine of its own ({done.stderr.strip()})")
+        pytest.skip(
+            f"NOT RUN: mounting a file system needs root in a machine of its own ({done.stderr.strip()})"
+        )
 
 
 def test_no_write_permission(harness: Harness, read_only: str) -> None:
@@ -258,7 +279,9 @@ def test_a_full_disk_keeps_what_was_measured(harness: Harness, small_disk: str) 
     shutil.copytree(harness.folder / small_disk / "out", harness.folder / "copy")
     again = harness("judge", "copy", "--scenarios", scenario)
     assert again.code in {0, 2}, again.err
-    seeds = [result["request"]["seed"] for result in harness.job("copy")["results"] if result["status"] == "ok"]
+    seeds = [
+        result["request"]["seed"] for result in harness.job("copy")["results"] if result["status"] == "ok"
+    ]
     assert seeds == list(range(len(seeds)))
     assert seeds
 
@@ -275,8 +298,22 @@ def test_an_interrupt_keeps_what_was_measured(harness: Harness) -> None:
 
     SCENARIO = declare(measure)
     """
-    command = [sys.executable, "-m", "harness.cli", "run", "probe", "--scenarios", harness.scenario(body), "--out", "out", "--seeds", "2"]
-    process = subprocess.Popen(command, cwd=harness.folder, env=harness.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    command = [
+        sys.executable,
+        "-m",
+        "harness",
+        "run",
+        "probe",
+        "--scenarios",
+        harness.scenario(body),
+        "--out",
+        "out",
+        "--seeds",
+        "2",
+    ]
+    process = subprocess.Popen(
+        command, cwd=harness.folder, env=harness.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
     waiting = harness.folder / "out" / "runs" / "probe--default--smoke--numpy-cpu--seed1" / "request.json"
     deadline = time.monotonic() + 60
     while not waiting.exists():
@@ -288,5 +325,9 @@ def test_an_interrupt_keeps_what_was_measured(harness: Harness) -> None:
     assert process.returncode == 130
     assert b"interrupted; what was measured is kept" in err
     assert [result["request"]["seed"] for result in harness.job("out")["results"]] == [0]
-    leftovers = [p for p in psutil.process_iter(["cmdline"]) if "harness.worker" in (p.info["cmdline"] or []) and str(waiting) in p.info["cmdline"]]
+    leftovers = [
+        p
+        for p in psutil.process_iter(["cmdline"])
+        if "harness.worker" in (p.info["cmdline"] or []) and str(waiting) in p.info["cmdline"]
+    ]
     assert not leftovers

@@ -153,7 +153,9 @@ def is_decoded(name: str) -> bool:
     if not wanted.folder:
         originals = [digits.original(part) for part in wanted.parts]
     else:
-        originals = [_original(wanted, part, path) for part, path in zip(wanted.parts, paths, strict=True) if path]
+        originals = [
+            _original(wanted, part, path) for part, path in zip(wanted.parts, paths, strict=True) if path
+        ]
     return len(originals) == len(wanted.parts) and all(is_current(original, cache) for original in originals)
 
 

@@ -335,8 +335,8 @@ def stage_metrics(stages: Iterable[StageResult]) -> dict[str, Measured]:
 
     Memory is ``.peak_bytes`` and ``.above_imports_bytes``, which means above the resident memory at the end of
     the stage ``imports``; on an accelerator also ``.device_allocated_bytes`` and ``.device_reserved_bytes``.
-    ``total.*`` are the sum of times and the highest peaks over all stages but ``imports``. Where peaks could
-    not be read, they are absent.
+    ``total.*`` are the sum of times and the highest peaks over all stages but ``imports``. Where peaks
+    could not be read, they are absent.
     """
     done = list(stages)
     imported = next((stage.peak_bytes for stage in done if stage.name == "imports"), None)

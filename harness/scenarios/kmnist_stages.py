@@ -37,7 +37,12 @@ def facts(run: Run, data: Dataset) -> None:
     for name, value in counted.items():
         run.record(name, float(value), kind="size")
     for k in RANKS:
-        run.record(f"k{k}.percent_size", pipeline.percent_size(k, *data.train.images.shape[1:]), kind="size", better="lower")
+        run.record(
+            f"k{k}.percent_size",
+            pipeline.percent_size(k, *data.train.images.shape[1:]),
+            kind="size",
+            better="lower",
+        )
 
 
 def pair_of(run: Run, part: Split, classes: tuple[int, int], limit: int | None) -> pipeline.Pair:
@@ -58,7 +63,9 @@ def identities(run: Run, images: typing.Any) -> None:  # noqa: ANN401 - an array
         kept = full.truncate(k)
         parts = (pipeline.to_numpy(part) for part in (kept.u, kept.s, kept.vt))
         run.identity(
-            checks.eckart_young(originals, pipeline.to_numpy(kept.reconstruct()), sigma, rank=k, name=f"images k={k}"),
+            checks.eckart_young(
+                originals, pipeline.to_numpy(kept.reconstruct()), sigma, rank=k, name=f"images k={k}"
+            ),
             checks.storage(*parts, rank=k, name=f"images k={k}"),
         )
 
@@ -77,8 +84,12 @@ def model(
     elif name == "test":
         run.record("stored.bytes", float(images * 784), unit="B", kind="size", better="lower")
     with run.stage(f"{stage}_prepare", images=images):
-        pictures = [part.reconstruct() for part in stored] if k is not None else [training.images, test.images]
-        design, test_design = (pipeline.design_matrix(part, normalisation=options["normalisation"]) for part in pictures)
+        pictures = (
+            [part.reconstruct() for part in stored] if k is not None else [training.images, test.images]
+        )
+        design, test_design = (
+            pipeline.design_matrix(part, normalisation=options["normalisation"]) for part in pictures
+        )
     split = pipeline.split_folds(len(training.targets), options["folds"], seed=run.seed)
     schedule = pipeline.Schedule(split, options["batch"], run.seed)
     with run.stage(f"{stage}_train") as handle:
@@ -93,7 +104,12 @@ def model(
     prefix = "" if name == "test" else f"{name}."
     run.record(f"{prefix}validation_accuracy", trained.printed_validation_accuracy(), better="higher")
     run.record(f"{prefix}epochs_run", float(trained.epochs_run.max()), kind="work", better="none")
-    run.record(f"{prefix}optimiser_steps", float(trained.epochs_run.sum() * trained.steps), kind="work", better="lower")
+    run.record(
+        f"{prefix}optimiser_steps",
+        float(trained.epochs_run.sum() * trained.steps),
+        kind="work",
+        better="lower",
+    )
     run.record("inputs", float(design.shape[1]), kind="size")
     return trained.curves()
 
@@ -106,7 +122,9 @@ def _sizes(run: Run, stored: list[typing.Any]) -> None:
     run.record("percent_size", elements, kind="size", better="lower")
     run.record("saved_share", 1 - elements, kind="size", better="higher")
     run.record("byte_ratio", in_bytes, kind="size", better="lower")
-    run.record("stored.bytes", float(sum(part.nbytes for part in stored)), unit="B", kind="size", better="lower")
+    run.record(
+        "stored.bytes", float(sum(part.nbytes for part in stored)), unit="B", kind="size", better="lower"
+    )
 
 
 def _probabilities(targets: NDArray[np.int64], prediction: pipeline.Prediction) -> NDArray[np.float64]:
@@ -129,7 +147,9 @@ def grid(run: Run, training: pipeline.Pair, test: pipeline.Pair) -> None:
         ):  # fmt: skip
             cell = result.setting
             found[cell.normalisation, cell.batch, cell.k, cell.learning_rate] = result
-        handle.images = sum(int(result.epochs_run.sum()) for result in found.values()) * len(training.targets) * 9 // 10
+        handle.images = (
+            sum(int(result.epochs_run.sum()) for result in found.values()) * len(training.targets) * 9 // 10
+        )
     for result in found.values():
         cell = result.setting
         name = setting(cell.learning_rate, cell.batch, cell.normalisation, cell.k)
@@ -141,12 +161,17 @@ def grid(run: Run, training: pipeline.Pair, test: pipeline.Pair) -> None:
     _grid_figures(run, found, targets)
 
 
-def _grid_figures(run: Run, found: dict[typing.Any, pipeline.SettingResult], targets: NDArray[np.int64]) -> None:
+def _grid_figures(
+    run: Run, found: dict[typing.Any, pipeline.SettingResult], targets: NDArray[np.int64]
+) -> None:
     rows = [(normalisation, batch) for normalisation in ("z-score", "min-max") for batch in BATCHES]
     columns = [(k, rate) for k in (*RANKS, None) for rate in RATES]
     tables = {
         "validation": [[found[n, b, k, r].printed_validation_accuracy for k, r in columns] for n, b in rows],
-        "test": [[float(np.mean(found[n, b, k, r].prediction.labels == targets)) for k, r in columns] for n, b in rows],
+        "test": [
+            [float(np.mean(found[n, b, k, r].prediction.labels == targets)) for k, r in columns]
+            for n, b in rows
+        ],
     }
     for which, table in tables.items():
         run.figure(

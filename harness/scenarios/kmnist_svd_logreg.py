@@ -17,7 +17,15 @@ if typing.TYPE_CHECKING:
     from harness.measure.run import Run
     from harness.records import Tier, Value
 
-MODEL = {"learning_rate": 0.1, "batch": 32, "normalisation": "z-score", "k": 8, "int8": False, "stopping": "rise", "grid": False}
+MODEL = {
+    "learning_rate": 0.1,
+    "batch": 32,
+    "normalisation": "z-score",
+    "k": 8,
+    "int8": False,
+    "stopping": "rise",
+    "grid": False,
+}
 PROTOCOL = {"epochs": 100, "folds": 10, "limit": None}
 TIERS: dict[Tier, dict[str, typing.Any]] = {
     "smoke": {**PROTOCOL, **MODEL, "dataset": "digits"},

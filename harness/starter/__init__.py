@@ -18,7 +18,9 @@ def write(folder: Path, name: str) -> list[Path]:
         If the name cannot be a scenario's, or a file exists already.
     """
     if not (name.isascii() and name.isidentifier() and name == name.lower()):
-        raise ScenarioError(f"'{name}' cannot name a scenario", "Use lower-case letters, digits and underscores")
+        raise ScenarioError(
+            f"'{name}' cannot name a scenario", "Use lower-case letters, digits and underscores"
+        )
     targets = {
         "scenario.py.txt": folder / f"{name}.py",
         "test_scenario.py.txt": folder / f"test_{name}.py",

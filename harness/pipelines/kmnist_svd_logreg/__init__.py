@@ -1,7 +1,8 @@
 """NumPy logistic regression on SVD-compressed KMNIST (source ``kmnist_svd_logreg``), usable on its own.
 
-The flow is ``select_pair -> compress -> reconstruct -> design_matrix -> train -> predict``; `grid` runs it for all
-settings of one pair. Everything follows the array library and the device of the images it is given. See README.md.
+The flow is ``select_pair -> compress -> reconstruct -> design_matrix -> train -> predict``; `grid` runs it
+for all settings of one pair. Everything follows the array library and the device of the images it is given.
+See README.md.
 """
 
 from .arrays import to_backend, to_numpy
@@ -15,7 +16,7 @@ from .compression import (
     quantise,
 )
 from .folds import Schedule, Split, Windows, split_folds
-from .grid import Setting, SettingResult, grid, iter_grid, settings
+from .grid import Recipe, Setting, SettingResult, grid, iter_grid, settings
 from .outcome import Curves, Training
 from .plain import train_plain
 from .prediction import Prediction, predict
@@ -28,6 +29,7 @@ __all__ = [
     "Pair",
     "Prediction",
     "QuantisedFactors",
+    "Recipe",
     "Schedule",
     "Setting",
     "SettingResult",

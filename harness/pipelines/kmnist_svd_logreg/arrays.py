@@ -1,4 +1,4 @@
-"""What the pipeline needs beyond the array API standard: finding the namespace, moving arrays, walking in chunks."""
+"""What the pipeline needs beyond the array API standard: namespaces, moves between libraries, chunks."""
 
 from __future__ import annotations
 

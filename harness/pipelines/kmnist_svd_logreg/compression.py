@@ -1,4 +1,4 @@
-"""Per-image truncated SVD: factors with exact byte counts, reconstruction, and an int8 variant (source, section 3)."""
+"""Per-image truncated SVD: factors and their bytes, reconstruction, int8 variant (source, section 3)."""
 
 from __future__ import annotations
 
@@ -161,7 +161,9 @@ def byte_ratio(stored: Stored, *, original_itemsize: int = 1) -> float:
     return stored.nbytes / (images * m * n * original_itemsize)
 
 
-def compress(images: Array, k: int, *, method: str = "gram", dtype: str = "float32", chunk: int = CHUNK) -> Factors:
+def compress(
+    images: Array, k: int, *, method: str = "svd", dtype: str = "float32", chunk: int = CHUNK
+) -> Factors:
     """Decompose every image by its own SVD and keep k triplets (source, section 3.1).
 
     Parameters
@@ -170,10 +172,10 @@ def compress(images: Array, k: int, *, method: str = "gram", dtype: str = "float
         Grey levels, one matrix an image.
     k : int
         Triplets to keep, 1 to min(m, n).
-    method : {'gram', 'svd'}
-        ``'svd'`` is LAPACK's batched SVD. ``'gram'`` (section 3: sigma as the root of the eigenvalues of A^T A)
-        is faster and reconstructs as well; see README.md for what it gives up: columns of U that belong to
-        singular values below ``max(m, n) eps sigma_1`` are zero.
+    method : {'svd', 'gram'}
+        ``'svd'`` is the library's batched SVD. ``'gram'`` (section 3: sigma as the root of the eigenvalues of
+        A^T A) is faster and reconstructs as well, but it cannot tell singular values below
+        ``sqrt(max(m, n) eps) sigma_1`` from zero: those, and their columns of U, come out as zero.
     dtype : {'float32', 'float64'}
         Of the stored factors; the decomposition itself runs in float64.
     chunk : int
@@ -202,7 +204,8 @@ def quantise(factors: Factors) -> QuantisedFactors:
     """Round factors to int8, symmetric, one scale per image and factor; a zero factor keeps scale zero."""
     coded = [_codes(part) for part in (factors.u, factors.s, factors.vt)]
     xp = namespace(factors.u)
-    return QuantisedFactors(*(codes for codes, _ in coded), scales=xp.stack([scale for _, scale in coded], axis=1))
+    u, s, vt = (codes for codes, _ in coded)
+    return QuantisedFactors(u, s, vt, xp.stack([scale for _, scale in coded], axis=1))
 
 
 def _codes(part: Array) -> tuple[Array, Array]:
@@ -218,7 +221,9 @@ def _codes(part: Array) -> tuple[Array, Array]:
 
 def _check_images(images: Array) -> None:
     if len(images.shape) != 3 or 0 in images.shape:
-        raise ValueError(f"Images must have shape (images, m, n) with none of them zero, not {tuple(images.shape)}.")
+        raise ValueError(
+            f"Images must have shape (images, m, n) with none of them zero, not {tuple(images.shape)}."
+        )
 
 
 def _method(name: str) -> Callable[[Array, int], tuple[Array, Array, Array]]:
@@ -248,15 +253,15 @@ def _svd(a: Array, k: int) -> tuple[Array, Array, Array]:
 def _gram(a: Array, k: int) -> tuple[Array, Array, Array]:
     """Truncate by the symmetric eigendecomposition of A^T A, (chunk, n, n).
 
-    The singular values are taken as norms of A v, not as roots of the eigenvalues: that keeps the small ones
-    accurate to eps sigma_1 instead of sqrt(eps) sigma_1.
+    The singular values are taken as norms of A v, not as roots of the eigenvalues: that keeps those above the
+    floor accurate to about eps sigma_1^2 / sigma. The floor is where an eigenvalue drowns in rounding.
     """
     xp = namespace(a)
     _, vectors = xp.linalg.eigh(xp.matmul(xp.matrix_transpose(a), a))  # (chunk, n, n), ascending
     v = xp.flip(vectors[:, :, -k:], axis=2)  # (chunk, n, k), descending
     image = xp.matmul(a, v)  # (chunk, m, k)
     s = xp.linalg.vector_norm(image, axis=1)  # (chunk, k)
-    floor = max(a.shape[1:]) * xp.finfo(a.dtype).eps * xp.max(s, axis=1, keepdims=True)
+    floor = (max(a.shape[1:]) * xp.finfo(a.dtype).eps) ** 0.5 * xp.max(s, axis=1, keepdims=True)
     s = xp.where(s > floor, s, xp.zeros_like(s))
     u = image / xp.where(s > 0, s, xp.ones_like(s))[:, None, :] * xp.astype(s > 0, a.dtype)[:, None, :]
     return u, s, xp.matrix_transpose(v)

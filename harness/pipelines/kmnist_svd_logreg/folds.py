@@ -20,7 +20,7 @@ class Split:
     parts: Ints
     """Image indices, (folds, width); row f is validated by fold f and unseen in its training."""
     rest: Ints
-    """Indices left over when the folds do not divide the images, (n mod folds,); every fold trains on them."""
+    """Indices left over if the folds do not divide the images, (n mod folds,); every fold trains on them."""
 
     @property
     def folds(self) -> int:
@@ -48,7 +48,7 @@ class Split:
         return np.concatenate([self.parts.reshape(-1), self.rest])
 
     def part_of(self, positions: Ints) -> Ints:
-        """Return the part each position lies in; the rest gets ``folds`` or more, which no fold leaves out."""
+        """Return the part each position lies in; for the rest, ``folds`` or more: no fold leaves it out."""
         return positions // self.width
 
 
@@ -70,7 +70,7 @@ def split_folds(n: int, folds: int, *, seed: int) -> Split:
 
 
 class Windows(NamedTuple):
-    """One epoch: at step j the models look at ``positions[j]``, and fold f learns from those in ``member[j, :, f]``."""
+    """One epoch: step j looks at ``positions[j]``, and fold f learns from those in ``member[j, :, f]``."""
 
     positions: Ints
     """Positions, (steps, window)."""
@@ -84,10 +84,10 @@ class Windows(NamedTuple):
 class Schedule:
     """The order in which every fold sees its images, epoch by epoch.
 
-    One permutation of all images is drawn per epoch; fold f walks through it and skips its own part, batch after
-    batch. So each fold sees each of its training images once an epoch in mini-batches of exactly `batch`, and the
-    mini-batches of all folds at one step lie in one short window of the permutation. That is what lets a single
-    product serve all folds.
+    One permutation of all images is drawn per epoch; fold f walks through it and skips its own part, batch
+    after batch. So each fold sees each of its training images once an epoch in mini-batches of exactly
+    `batch`, and the mini-batches of all folds at one step lie in one short window of the permutation. That is
+    what lets a single product serve all folds.
 
     Parameters
     ----------
@@ -98,11 +98,11 @@ class Schedule:
     seed : int
         Of the orders.
     shuffle : {'interleaved', 'uniform'}
-        ``'uniform'`` draws a uniform permutation; a fold's order is then exactly uniform over its training images,
-        as in the source, but the folds drift apart by a random walk and the windows grow. ``'interleaved'``
-        permutes each part on its own and deals them in random turn, one of each part at a time: every image is
-        equally likely at every place, each mini-batch draws evenly from the (random) parts, and the windows stay
-        within a few rows of the batch.
+        ``'uniform'`` draws a uniform permutation; a fold's order is then exactly uniform over its training
+        images, as in the source, but the folds drift apart by a random walk and the windows grow.
+        ``'interleaved'`` permutes each part on its own and deals them in random turn, one of each part at a
+        time: every image is equally likely at every place, each mini-batch draws evenly from the (random)
+        parts, and the windows stay within a few rows of the batch.
     """
 
     split: Split
@@ -133,7 +133,8 @@ class Schedule:
     def training_rows(self, epoch: int, fold: int) -> Ints:
         """Return the image indices that one fold trains on, in its order, (training images,)."""
         order = self.order(epoch)
-        return self.split.rows[order[self.split.part_of(order) != fold]]
+        kept = order[self.split.part_of(order) != fold]
+        return np.asarray(self.split.rows[kept])
 
     def _epoch(self, epoch: int) -> tuple[Ints, Windows]:
         if epoch not in self._memo:
@@ -144,12 +145,13 @@ class Schedule:
     def _draw(self, rng: np.random.Generator) -> Ints:
         split = self.split
         if self.shuffle == "uniform":
-            return rng.permutation(split.size)
+            return np.asarray(rng.permutation(split.size))
         dealt = np.arange(split.parts.size).reshape(split.folds, split.width)
         dealt = rng.permuted(dealt, axis=1).T  # (width, folds)
         order = rng.permuted(dealt, axis=1).reshape(-1)  # (folds * width,)
         rest = np.arange(split.parts.size, split.size)
-        return np.insert(order, rng.integers(0, order.size + 1, rest.size), rng.permutation(rest))
+        places = rng.integers(0, order.size + 1, rest.size)
+        return np.asarray(np.insert(order, places, rng.permutation(rest)))
 
 
 def _windows(order: Ints, schedule: Schedule) -> Windows:

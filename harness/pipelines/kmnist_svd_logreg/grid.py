@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .compression import Factors, compress
-from .folds import Schedule, Split, split_folds
-from .outcome import Curves, Floats, Training
+from .folds import Schedule, split_folds
 from .prediction import Prediction, predict
 from .preparation import NORMALISATIONS, Pair, design_matrix
 from .training import train
@@ -18,12 +17,11 @@ if TYPE_CHECKING:
     import numpy as np
 
     from .arrays import Array
+    from .outcome import Curves, Floats, Training
 
 LEARNING_RATES = (0.1, 0.01, 0.001)
 BATCHES = (32, 64, 128)
 RANKS = (3, 5, 8, 13)
-FOLDS = 10
-EPOCHS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,23 +76,38 @@ def settings(
     return [Setting(rate, batch, normalisation, k) for k, normalisation, batch, rate in order]
 
 
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What all cells of a grid share; the defaults follow the authors' code where the text differs."""
+
+    folds: int = 10
+    """Cross-validation folds."""
+    epochs: int = 100
+    """At most this many."""
+    stopping: str = "rise"
+    """``'rise'`` (authors' code) or ``'fixed'`` (text), as in `train`."""
+    shuffle: str = "interleaved"
+    """As in `Schedule`."""
+    method: str = "svd"
+    """As in `compress`."""
+    blas_threads: int | None = 1
+    """As in `train`."""
+    dtype: str = "float32"
+    """Of factors, design matrices and weights."""
+
+
 def iter_grid(
     training: Pair,
     test: Pair,
     *,
     seed: int,
     cells: Sequence[Setting] | None = None,
-    folds: int = FOLDS,
-    epochs: int = EPOCHS,
-    stopping: str = "rise",
-    shuffle: str = "interleaved",
-    method: str = "gram",
-    dtype: str = "float32",
+    recipe: Recipe = Recipe(),
 ) -> Iterator[SettingResult]:
     """Train and test cell after cell, yielding each as soon as it is known.
 
-    Cells that differ in the learning rate alone are trained together; every cell has the same folds and, at equal
-    mini-batch size, the same orders. Images are decomposed once, at the largest rank.
+    Neighbouring cells that differ in the learning rate alone are trained together; every cell has the same
+    folds and, at equal mini-batch size, the same orders. Images are decomposed once, at the largest rank.
 
     Parameters
     ----------
@@ -103,38 +116,64 @@ def iter_grid(
     seed : int
         Of the folds and orders.
     cells : sequence of Setting, optional
-        Which cells; all 90 by default.
-    folds, epochs, stopping, shuffle, method, dtype
-        As in `split_folds`, `train`, `Schedule` and `compress`.
+        Which cells, all 90 by default.
+    recipe : Recipe
+        What the cells share.
 
     Raises
     ------
     ValueError
-        As raised by the functions named above; before the first result where they concern no data.
+        As raised by `split_folds`, `Schedule`, `compress`, `design_matrix` and `train`.
     """
     wanted = settings() if cells is None else list(cells)
-    split = split_folds(training.images.shape[0], folds, seed=seed)
-    schedules = {batch: Schedule(split, batch, seed, shuffle) for batch in dict.fromkeys(c.batch for c in wanted)}
-    images = _Images(training.images, test.images, _largest(wanted), method, dtype)
+    split = split_folds(training.images.shape[0], recipe.folds, seed=seed)
+    schedules = {batch: Schedule(split, batch, seed, recipe.shuffle) for batch in {c.batch for c in wanted}}
+    images = _Images(training, test, _largest(wanted), recipe)
     for (k, normalisation), group in itertools.groupby(wanted, lambda cell: (cell.k, cell.normalisation)):
-        design, test_design = images.designs(k, normalisation)
+        designs = images.designs(k, normalisation)
         for batch, column in itertools.groupby(group, lambda cell: cell.batch):
-            same = list(column)
-            rates = [cell.learning_rate for cell in same]
-            outcome = train(design, training.targets, schedules[batch], rates, epochs=epochs, stopping=stopping)
-            for i, cell in enumerate(same):
-                yield _result(cell, outcome, i, predict(test_design, test.targets, outcome.best_weights(i)))
+            yield from _column(list(column), designs, (training, test), schedules[batch], recipe)
 
 
-def grid(training: Pair, test: Pair, *, progress: Progress | None = None, **options: Any) -> list[SettingResult]:  # noqa: ANN401 - passed on
-    """Collect `iter_grid`, whose options these are, reporting progress after each cell."""
-    total = len(options.get("cells") or settings())
+def grid(
+    training: Pair,
+    test: Pair,
+    *,
+    seed: int,
+    cells: Sequence[Setting] | None = None,
+    recipe: Recipe = Recipe(),
+    progress: Progress | None = None,
+) -> list[SettingResult]:
+    """Collect `iter_grid` in the order of the cells, reporting progress after each of them."""
+    total = len(settings() if cells is None else cells)
     results = []
-    for result in iter_grid(training, test, **options):
+    for result in iter_grid(training, test, seed=seed, cells=cells, recipe=recipe):
         results.append(result)
         if progress is not None:
             progress(len(results), total, result.setting)
     return results
+
+
+def _column(
+    cells: Sequence[Setting],
+    designs: tuple[Array, Array],
+    pairs: tuple[Pair, Pair],
+    schedule: Schedule,
+    recipe: Recipe,
+) -> Iterator[SettingResult]:
+    """Train cells that differ in the learning rate alone, and test each."""
+    rates = [cell.learning_rate for cell in cells]
+    outcome = train(
+        designs[0],
+        pairs[0].targets,
+        schedule,
+        rates,
+        epochs=recipe.epochs,
+        stopping=recipe.stopping,
+        blas_threads=recipe.blas_threads,
+    )
+    for i, cell in enumerate(cells):
+        yield _result(cell, outcome, i, predict(designs[1], pairs[1].targets, outcome.best_weights(i)))
 
 
 def _largest(cells: Sequence[Setting]) -> int | None:
@@ -157,15 +196,23 @@ def _result(cell: Setting, outcome: Training, rate: int, prediction: Prediction)
 class _Images:
     """Training and test images at any rank, decomposed once."""
 
-    def __init__(self, training: Array, test: Array, largest: int | None, method: str, dtype: str) -> None:
-        self._originals = (training, test)
-        self._dtype = dtype
+    def __init__(self, training: Pair, test: Pair, largest: int | None, recipe: Recipe) -> None:
+        self._originals = (training.images, test.images)
+        self._dtype = recipe.dtype
         self._factors: tuple[Factors, ...] = ()
         if largest is not None:
-            self._factors = tuple(compress(images, largest, method=method, dtype=dtype) for images in self._originals)
+            self._factors = tuple(
+                compress(images, largest, method=recipe.method, dtype=recipe.dtype)
+                for images in self._originals
+            )
 
     def designs(self, k: int | None, normalisation: str) -> tuple[Array, Array]:
-        """Build both design matrices, (images, 785) each, every set under its own statistics as in the source."""
-        images = self._originals if k is None else [factors.truncate(k).reconstruct() for factors in self._factors]
-        training, test = (design_matrix(part, normalisation=normalisation, dtype=self._dtype) for part in images)
+        """Build both design matrices, (images, 785), each set under its own statistics as in the source."""
+        if k is None:
+            images: tuple[Array, ...] = self._originals
+        else:
+            images = tuple(factors.truncate(k).reconstruct() for factors in self._factors)
+        training, test = (
+            design_matrix(part, normalisation=normalisation, dtype=self._dtype) for part in images
+        )
         return training, test

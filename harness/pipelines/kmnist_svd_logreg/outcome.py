@@ -1,4 +1,4 @@
-"""What training leaves behind, on the host: losses and validation accuracies per model and epoch, and the weights."""
+"""What training leaves behind: losses and validation accuracies per model and epoch, and the weights."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STOPPINGS = ("rise", "fixed")
 
 
 class Curves(NamedTuple):
-    """Loss per epoch of one learning rate, averaged over the folds that recorded the epoch; NaN where none did."""
+    """Loss per epoch of one learning rate, averaged over the folds that recorded it; NaN where none did."""
 
     training: Floats
     """(epochs,), nats per image."""
@@ -29,18 +29,19 @@ class Curves(NamedTuple):
 class Training:
     """Every model of one training: learning rates x folds.
 
-    An epoch is *recorded* when a fold keeps it. With stopping ``'rise'`` the epoch whose validation loss rose is run
-    but not recorded, and its weights are thrown away, as in the authors' code.
+    An epoch is *recorded* when a fold keeps it. With stopping ``'rise'`` the epoch whose validation loss rose
+    is run but not recorded, and its weights are thrown away, as in the authors' code.
     """
 
     learning_rates: tuple[float, ...]
     """In the order of the first axis below."""
     weights: Array
-    """After the last recorded epoch, bias first, (learning rates, folds, 785), library and dtype of the design."""
+    """After the last recorded epoch, bias first, (learning rates, folds, 785), library and dtype of the
+    design."""
     training_loss: Floats
-    """Mean cross-entropy over the fold's training images with the weights at the end of the epoch (the same weights
-    as the validation loss; the authors' code averages over mini-batches instead, each right after its own step),
-    (learning rates, folds, epochs), nats per image, NaN where not recorded."""
+    """Mean cross-entropy over the fold's training images with the weights at the end of the epoch (the same
+    weights as the validation loss; the authors' code averages over mini-batches instead, each right after its
+    own step), (learning rates, folds, epochs), nats per image, NaN where not recorded."""
     validation_loss: Floats
     """Mean cross-entropy over the fold's validation images, same shape."""
     validation_accuracy: Floats
@@ -51,7 +52,7 @@ class Training:
     """Optimiser steps per epoch of one model."""
 
     def best_fold(self, rate: int = 0) -> int:
-        """Return the fold with the lowest validation loss, averaged over its recorded epochs; its weights are tested."""
+        """Return the fold with the lowest validation loss, averaged over its recorded epochs."""
         return int(np.argmin(np.nanmean(self.validation_loss[rate], axis=1)))
 
     def best_weights(self, rate: int = 0) -> Array:
@@ -78,12 +79,18 @@ class Training:
 
 
 def check_request(rows: int, targets: np.ndarray[Any, Any], size: int, epochs: int, stopping: str) -> None:
-    """Refuse a training that cannot run: lengths, targets other than 0 and 1, no epoch, unknown stopping rule."""
+    """Refuse what cannot be trained: lengths, targets other than 0 and 1, no epoch, unknown stopping."""
     if not rows == len(targets) == size:
-        raise ValueError(f"{rows} design rows, {len(targets)} targets and a split of {size} images do not fit together.")
+        raise ValueError(
+            f"{rows} design rows, {len(targets)} targets and a split of {size} images do not fit together."
+        )
     if not np.isin(targets, (0, 1)).all():
-        raise ValueError(f"Targets must be 0 or 1, not {np.unique(targets)[:5].tolist()}; use select_pair first.")
+        raise ValueError(
+            f"Targets must be 0 or 1, not {np.unique(targets)[:5].tolist()}; use select_pair first."
+        )
     if epochs < 1:
         raise ValueError(f"Training needs at least one epoch, not {epochs}.")
     if stopping not in STOPPINGS:
-        raise ValueError(f"Unknown stopping '{stopping}'; choose 'rise' (the authors' code) or 'fixed' (the text).")
+        raise ValueError(
+            f"Unknown stopping '{stopping}'; choose 'rise' (the authors' code) or 'fixed' (the text)."
+        )

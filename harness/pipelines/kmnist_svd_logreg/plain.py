@@ -25,10 +25,7 @@ def train_plain(
     epochs: int = 100,
     stopping: str = "rise",
 ) -> Training:
-    """Train every fold at every learning rate, one after the other; same arguments and result as `training.train`.
-
-    NumPy only. The losses are from equation 5 on the logits, as there.
-    """
+    """Train every model after the other, in NumPy; arguments, result and errors as in `training.train`."""
     check_request(len(design), targets, schedule.split.size, epochs, stopping)
     folds = schedule.split.folds
     shape = (len(learning_rates), folds)
@@ -40,13 +37,13 @@ def train_plain(
             model, history, run[i, fold] = train_fold(design, targets, schedule, rate, fold, epochs, stopping)
             weights[i, fold] = model
             values[:, i, fold, : len(history)] = np.transpose(history)
-    return Training(tuple(learning_rates), weights, *values, epochs_run=run, steps=schedule.steps)
+    return Training(tuple(learning_rates), weights, values[0], values[1], values[2], run, schedule.steps)
 
 
 def train_fold(
     design: Matrix, targets: Matrix, schedule: Schedule, rate: float, fold: int, epochs: int, stopping: str
 ) -> tuple[Matrix, list[tuple[float, float, float]], int]:
-    """Train one fold: final weights, (training loss, validation loss, accuracy) per recorded epoch, epochs run."""
+    """Train one fold: weights, (training loss, validation loss, accuracy) per recorded epoch, epochs run."""
     t = targets.astype(design.dtype)
     held_out = schedule.split.parts[fold]
     learn = np.setdiff1d(schedule.split.rows, held_out)
@@ -65,7 +62,7 @@ def train_fold(
 
 
 def descend(weights: Matrix, x: Matrix, t: Matrix, rate: float, batch: int) -> Matrix:
-    """Walk once through shuffled images, (n, 785), in mini-batches; equations 2 and 6, averaged over the batch."""
+    """Walk once through shuffled images, (n, 785), in mini-batches; equations 2 and 6, gradient averaged."""
     for start in range(0, len(x), batch):
         images, truth = x[start : start + batch], t[start : start + batch]
         y = sigmoid(images @ weights)  # (batch,)

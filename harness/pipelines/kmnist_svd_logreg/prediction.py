@@ -1,4 +1,4 @@
-"""Predictions on a test set: labels and losses that travel with the targets; grading them is the caller's job."""
+"""Predictions on a test set, as labels and losses; grading them is the caller's job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From images to a design matrix: pair selection, per-column normalisation, bias column (source, section 2.2)."""
+"""From images to a design matrix: pair, per-column normalisation, bias column (source, section 2.2)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Pair(NamedTuple):
 
 
 def select_pair(images: Array, labels: Array, first: int, second: int) -> Pair:
-    """Keep two classes in their order of appearance; the first becomes 0 and the second 1 (0/6 and 2/6 in the source).
+    """Keep two classes in order of appearance; the first becomes 0, the second 1 (source: 0/6 and 2/6).
 
     Parameters
     ----------
@@ -45,7 +45,9 @@ def select_pair(images: Array, labels: Array, first: int, second: int) -> Pair:
     host = to_numpy(labels)
     for label in (first, second):
         if not (host == label).any():
-            raise ValueError(f"No image has label {label}; the data lacks a class of the pair {first}/{second}.")
+            raise ValueError(
+                f"No image has label {label}; the data lacks a class of the pair {first}/{second}."
+            )
     rows = ((host == first) | (host == second)).nonzero()[0]
     kept = namespace(images).take(images, like(rows, images), axis=0)
     return Pair(kept, like((host[rows] == second).astype("uint8"), images))
@@ -76,9 +78,9 @@ def fit_statistics(columns: Array, normalisation: str) -> Statistics:
     Returns
     -------
     Statistics
-        A column whose scale is at most ``columns eps max|x|`` is constant and gets scale 1. A plain test for zero
-        would not do: after an SVD a blank column holds rounding noise, which a division by its own deviation
-        would blow up to unit variance. The source divides without a guard.
+        A column whose scale is at most ``sqrt(columns) eps max|x|`` is constant and gets scale 1. A plain
+        test for zero would not do: after an SVD a blank column holds rounding noise, which a division by its
+        own deviation would blow up to unit variance. The source divides without a guard.
     """
     fit = {"z-score": _moments, "min-max": _extremes}.get(normalisation)
     if fit is None:
@@ -86,7 +88,9 @@ def fit_statistics(columns: Array, normalisation: str) -> Statistics:
     xp = namespace(columns)
     shift, scale = fit(columns)
     constant = scale <= _noise(columns)
-    return Statistics(shift, xp.where(constant, xp.ones_like(scale), scale), int(xp.sum(xp.astype(constant, xp.int64))))
+    return Statistics(
+        shift, xp.where(constant, xp.ones_like(scale), scale), int(xp.sum(xp.astype(constant, xp.int64)))
+    )
 
 
 def design_matrix(

@@ -1,7 +1,8 @@
-"""Logistic regression by mini-batch SGD: all folds and learning rates as columns of one product (see README.md)."""
+"""Logistic regression by mini-batch SGD: folds and learning rates as columns of one product (README.md)."""
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,7 +14,7 @@ from .outcome import Floats, Training, check_request
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .folds import Ints, Schedule
+    from .folds import Bools, Ints, Schedule
 
 LANES = 8
 """Columns are padded to a multiple of this: BLAS kernels run 25% faster on 32 columns than on 30."""
@@ -34,7 +35,7 @@ class _Columns:
     """The models still running, side by side; a padded column has learning rate 0 and stays at zero."""
 
     half: Array
-    """Half the weights, (785, columns): sigmoid(z) = (1 + tanh(z / 2)) / 2 then needs no halving of logits."""
+    """Half the weights, (785, columns): sigmoid(z) = (1 + tanh(z / 2)) / 2 then needs no halving."""
     model: Ints
     """Model number ``rate * folds + fold`` of each live column, (live,)."""
     fold: Ints
@@ -67,12 +68,13 @@ def train(
     *,
     epochs: int = 100,
     stopping: str = "rise",
+    blas_threads: int | None = 1,
 ) -> Training:
     """Train every fold at every learning rate together (source, section 4, equations 2 to 6).
 
-    Each model is what a loop over its own mini-batches would give: weights start at zero, the gradient is averaged
-    over the mini-batch, every fold sees only its own training images in the schedule's order (`plain.train_plain`
-    is that loop). A model that stops leaves the products.
+    Each model is what a loop over its own mini-batches would give: weights start at zero, the gradient is
+    averaged over the mini-batch, every fold sees only its own training images in the schedule's order
+    (`plain.train_plain` is that loop). A model that stops leaves the products.
 
     Parameters
     ----------
@@ -87,8 +89,12 @@ def train(
     epochs : int
         At most this many.
     stopping : {'rise', 'fixed'}
-        ``'rise'``: a model stops when its validation loss is above that of the epoch before and falls back to the
-        weights before (authors' code). ``'fixed'``: all epochs (text, section 6).
+        ``'rise'``: a model stops when its validation loss is above that of the epoch before and falls back to
+        the weights before (authors' code). ``'fixed'``: all epochs (text, section 6).
+    blas_threads : int, optional
+        Threads of NumPy's BLAS meanwhile; None leaves them as they are, and so does an array that is not
+        NumPy's. The products are small: on an idle machine a second thread gains little; on a busy one its
+        spinning made a training 9 to 60 times slower.
 
     Raises
     ------
@@ -100,6 +106,22 @@ def train(
     if not learning_rates:
         raise ValueError("Training needs at least one learning rate.")
     task = _task(design, host, schedule, tuple(learning_rates))
+    with _blas_limit(design, blas_threads):
+        return _run(task, epochs, stopping)
+
+
+def _blas_limit(design: Array, threads: int | None) -> AbstractContextManager[object]:
+    """Limit NumPy's BLAS while the products are small; do nothing for other libraries."""
+    if threads is None or not isinstance(design, np.ndarray):
+        return nullcontext()
+    from threadpoolctl import threadpool_limits
+
+    limit: AbstractContextManager[object] = threadpool_limits(threads, user_api="blas")
+    return limit
+
+
+def _run(task: _Task, epochs: int, stopping: str) -> Training:
+    """Epoch by epoch: step, measure, record, drop what stopped."""
     columns = _start(task)
     log = _Log(task, epochs)
     for epoch in range(epochs):
@@ -115,7 +137,9 @@ def train(
     return log.training()
 
 
-def _task(design: Array, targets: np.ndarray[Any, Any], schedule: Schedule, rates: tuple[float, ...]) -> _Task:
+def _task(
+    design: Array, targets: np.ndarray[Any, Any], schedule: Schedule, rates: tuple[float, ...]
+) -> _Task:
     """Lay the images out part by part, so that a fold's validation set is one slice."""
     xp = namespace(design)
     rows = schedule.split.rows
@@ -127,24 +151,25 @@ def _start(task: _Task) -> _Columns:
     """Put all models at zero weights, learning rates outermost."""
     folds = task.schedule.split.folds
     model = np.arange(len(task.rates) * folds)
-    return _padded(task.design[:0, :], model, np.asarray(task.rates)[model // folds], model % folds)
+    xp, design = namespace(task.design), task.design
+    half = xp.zeros((design.shape[1], len(model)), dtype=design.dtype, device=design.device)
+    return _padded(half, model, np.asarray(task.rates)[model // folds], model % folds)
 
 
-def _padded(like_rows: Array, model: Ints, rate: Floats, fold: Ints) -> _Columns:
-    """Build columns at zero weights with their number rounded up to whole lanes."""
-    xp = namespace(like_rows)
+def _padded(half: Array, model: Ints, rate: Floats, fold: Ints) -> _Columns:
+    """Round the number of columns up to whole lanes; the added ones have rate 0 and zero weights."""
+    xp = namespace(half)
     empty = -len(model) % LANES
-    half = xp.zeros((like_rows.shape[1], len(model) + empty), dtype=like_rows.dtype, device=like_rows.device)
-    return _Columns(half, model, np.pad(fold, (0, empty)), np.pad(rate, (0, empty)))
+    zeros = xp.zeros((half.shape[0], empty), dtype=half.dtype, device=half.device)
+    wide = xp.concat([half, zeros], axis=1)  # (785, columns)
+    return _Columns(wide, model, np.pad(fold, (0, empty)), np.pad(rate, (0, empty)))
 
 
-def _select(columns: _Columns, kept: np.ndarray[Any, np.dtype[np.bool_]]) -> _Columns:
+def _select(columns: _Columns, kept: Bools) -> _Columns:
     """Drop the columns of stopped models."""
     live = np.nonzero(kept)[0]
-    fewer = _padded(columns.half.T[:0, :], columns.model[live], columns.rate[live], columns.fold[live])
-    xp = namespace(columns.half)
-    fewer.half[:, : len(live)] = xp.take(columns.half, like(live, columns.half), axis=1)
-    return fewer
+    half = namespace(columns.half).take(columns.half, like(live, columns.half), axis=1)  # (785, live)
+    return _padded(half, columns.model[live], columns.rate[live], columns.fold[live])
 
 
 def _descend(task: _Task, columns: _Columns, epoch: int) -> Array:
@@ -179,10 +204,12 @@ def _factors(task: _Task, columns: _Columns, member: Array, sizes: Ints) -> Arra
 
 
 def _measure(task: _Task, columns: _Columns) -> _Measured:
-    """Evaluate every column on all images, a few parts at a time; own part is validation, the others training."""
+    """Evaluate every column on all images; the own part is validation, all the rest training."""
     split = task.schedule.split
     block = max(1, EVALUATED // split.width)
-    sums = [_part_sums(task, columns, slice(f, min(f + block, split.folds))) for f in range(0, split.folds, block)]
+    sums = [
+        _part_sums(task, columns, slice(f, min(f + block, split.folds))) for f in range(0, split.folds, block)
+    ]
     loss, right = (np.concatenate(part) for part in zip(*sums, strict=True))  # (folds, columns)
     total = loss.sum(axis=0) + _rest_loss(task, columns)
     own = (columns.fold, np.arange(len(columns.fold)))
@@ -219,8 +246,8 @@ def _rest_loss(task: _Task, columns: _Columns) -> Floats | float:
 def cross_entropy(logits: Array, sign: Array) -> Array:
     """Return equation 5 per image from the logit: ``log(1 + exp(sign z))`` with sign = 1 - 2 target.
 
-    Finite for every finite logit, where the logarithm of a rounded sigmoid is not (the authors' code adds 1e-20
-    inside the logarithm). The absolute error is one rounding of 1.
+    Finite for every finite logit, where the logarithm of a rounded sigmoid is not (the authors' code adds
+    1e-20 inside the logarithm). The absolute error is one rounding of 1.
     """
     xp = namespace(logits)
     against = logits * sign
@@ -239,9 +266,7 @@ class _Log:
         shape = (models, task.design.shape[1])
         self._weights = xp.zeros(shape, dtype=task.design.dtype, device=task.design.device)
 
-    def record(
-        self, epoch: int, columns: _Columns, measured: _Measured, stopping: str
-    ) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    def record(self, epoch: int, columns: _Columns, measured: _Measured, stopping: str) -> Bools:
         """Note the epoch and say which live models stop; a stopping model's epoch is not recorded."""
         self._run[columns.model] = epoch + 1
         stopped = np.zeros(columns.live, dtype=bool)
@@ -250,7 +275,7 @@ class _Log:
         self._values[:, columns.model[~stopped], epoch] = np.stack(measured)[:, ~stopped]
         return stopped
 
-    def keep(self, columns: _Columns, half: Array, chosen: np.ndarray[Any, np.dtype[np.bool_]]) -> None:
+    def keep(self, columns: _Columns, half: Array, chosen: Bools) -> None:
         """Store the final weights of some live models."""
         live = np.nonzero(chosen)[0]
         if live.size:
@@ -265,4 +290,6 @@ class _Log:
         values = self._values.reshape(3, rates, folds, -1)
         weights = xp.reshape(self._weights, (rates, folds, -1))  # (learning rates, folds, 785)
         run = self._run.reshape(rates, folds)
-        return Training(self._task.rates, weights, *values, epochs_run=run, steps=self._task.schedule.steps)
+        return Training(
+            self._task.rates, weights, values[0], values[1], values[2], run, self._task.schedule.steps
+        )

@@ -77,7 +77,13 @@ def _claims(pair: str, best: float, percent: float) -> tuple[Expectation, ...]:
     """Return what the section on one pair says of the final model (0.1, 32, z-score, 8)."""
     place, rounded = SECTIONS[pair], {"o-ma": 0.99, "su-ma": 0.87}[pair]
     said = f"{rounded:.0%} testing accuracy on {NAMES[pair]} with 40% less memory"
-    saved = {"metric": "saved_share", "value": 0.4, "half_width": 0.05, "tiers": ALL_TIERS, "needs_complete": False}
+    saved = {
+        "metric": "saved_share",
+        "value": 0.4,
+        "half_width": 0.05,
+        "tiers": ALL_TIERS,
+        "needs_complete": False,
+    }
     final = setting(0.1, 32, "z-score", 8)
     return (
         _score(metric="accuracy", variant=pair, value=rounded, half_width=0.005, place="Abstract", row=said),
@@ -96,7 +102,9 @@ def _claims(pair: str, best: float, percent: float) -> tuple[Expectation, ...]:
 def _orderings(pair: str) -> tuple[Expectation, ...]:
     """Return the orderings that the section on one pair states of the models with SVD."""
     place, variant = SECTIONS[pair], f"{pair}-grid"
-    ordering = functools.partial(Expectation, variant=variant, value=None, unit="", rule="ordering", test_images=TEST_IMAGES)
+    ordering = functools.partial(
+        Expectation, variant=variant, value=None, unit="", rule="ordering", test_images=TEST_IMAGES
+    )
 
     def ranked(metric: str, settings: list[tuple[float, int, str, int]]) -> tuple[str, ...]:
         return tuple(f"{setting(*each)}.{metric}" for each in settings)
@@ -126,7 +134,9 @@ def _facts(pair: str) -> tuple[Expectation, ...]:
         ("validation_share", 0.1, "Section 6", "90% training set and 10% validation set on each fold"),
     )
     counted = [_fact(metric=m, variant=pair, value=v, place=place, row=row) for m, v, place, row in facts]
-    fixed = _fact(metric="epochs_run", variant=f"{pair}-fixed", value=100.0, place="Section 6", row="fixed 100 epochs")
+    fixed = _fact(
+        metric="epochs_run", variant=f"{pair}-fixed", value=100.0, place="Section 6", row="fixed 100 epochs"
+    )
     return (*counted, fixed)
 
 

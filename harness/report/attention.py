@@ -1,0 +1,101 @@
+"""What needs attention, worst first: one card for every variant, kind of judgement and verdict."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from harness.report.verdicts import GROUPS, SIGNS, Sign, rank
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from harness.records import RunResult
+    from harness.report.rows import JudgementRow
+    from harness.report.sections import Section
+
+_ORDER = {against: place for place, (against, _) in enumerate(GROUPS)}
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """Findings of one section that have the same verdict against the same thing."""
+
+    sign: Sign
+    """The verdict."""
+    against: str
+    """expectation, baseline, identity or run."""
+    section: Section
+    """Where they were found."""
+    findings: tuple[JudgementRow, ...] = ()
+    """Judgements."""
+    failures: tuple[RunResult, ...] = ()
+    """Failed runs."""
+    reason: str = ""
+    """The reason, if all findings share one."""
+    next_steps: tuple[str, ...] = ()
+    """Next commands to type, each once."""
+
+
+def cards(sections: Iterable[Section]) -> list[Card]:
+    """Gather what needs attention over all sections, worst first."""
+    found = [card for section in sections for card in (*_failures(section), *_findings(section))]
+    return sorted(found, key=_urgency)
+
+
+def _urgency(card: Card) -> tuple[int, int, bool]:
+    gated = any(row.judgement.gated for row in card.findings)
+    return rank(card.sign.word), _ORDER.get(card.against, -1), not gated
+
+
+def _failures(section: Section) -> list[Card]:
+    if not section.failed:
+        return []
+    card = Card(
+        sign=SIGNS["ERROR"],
+        against="run",
+        section=section,
+        failures=section.failed,
+        next_steps=section.commands,
+    )
+    return [card]
+
+
+def _findings(section: Section) -> list[Card]:
+    grouped: dict[tuple[str, str], list[JudgementRow]] = {}
+    for row in section.judged:
+        if row.urgent:
+            grouped.setdefault((row.judgement.against, row.judgement.verdict), []).append(row)
+    return [_card(section, against, verdict, rows) for (against, verdict), rows in grouped.items()]
+
+
+def _card(section: Section, against: str, verdict: str, rows: Sequence[JudgementRow]) -> Card:
+    reasons = {row.judgement.reason for row in rows}
+    steps = dict.fromkeys(row.judgement.next_step for row in rows if row.judgement.next_step)
+    ordered = sorted(rows, key=lambda row: not row.judgement.gated)
+    return Card(
+        sign=SIGNS[verdict], against=against, section=section, findings=tuple(ordered),
+        reason=reasons.pop() if len(reasons) == 1 else "", next_steps=tuple(steps),
+    )  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Fold:
+    """Judgements that need no attention and share a verdict against the same thing."""
+
+    sign: Sign
+    """The verdict."""
+    against: str
+    """expectation, baseline or identity."""
+    rows: tuple[tuple[Section, JudgementRow], ...]
+    """Judgements with their sections."""
+
+
+def folded(sections: Iterable[Section]) -> list[Fold]:
+    """Gather what needs no attention, so that nothing is silent; worst first within each group."""
+    calm = [(section, row) for section in sections for row in section.judged if not row.urgent]
+    grouped: dict[tuple[str, str], list[tuple[Section, JudgementRow]]] = {}
+    for section, row in calm:
+        grouped.setdefault((row.judgement.against, row.judgement.verdict), []).append((section, row))
+    ordered = sorted(grouped.items(), key=lambda item: (_ORDER[item[0][0]], rank(item[0][1])))
+    return [Fold(sign=SIGNS[word], against=what, rows=tuple(rows)) for (what, word), rows in ordered]

@@ -1,0 +1,160 @@
+"""Numbers as text: one scale and one number of digits for everything that stands in a row."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from harness.records import Kind, Value
+
+NOT_MEASURED = "NOT_MEASURED"
+NONE = "—"
+_BYTES = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B"))
+_SECONDS = ((3600.0, "h"), (60.0, "min"), (1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
+_LEAST_SHARE = 1e-3
+"""Below this a number without a unit is more likely an error than a share, and is not written in percent."""
+_NARROW = "\N{NARROW NO-BREAK SPACE}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Scale:
+    """How to write the numbers of one row."""
+
+    factor: float = 1.0
+    """What a value is multiplied by."""
+    suffix: str = ""
+    """Unit, with the space before it."""
+    decimals: int | None = None
+    """Digits after the point; None writes four significant digits."""
+
+    def text(self, value: float | None, none: str = NONE) -> str:
+        """Write one number with its unit; None gives `none`."""
+        if value is None:
+            return none
+        return self.bare(value) + self.suffix
+
+    def printed(self, value: float) -> str:
+        """Write a published number with the digits that were declared, and no more."""
+        return f"{value * self.factor:,.10g}".replace("-", "−") + self.suffix
+
+    def bare(self, value: float) -> str:
+        """Write one number without its unit."""
+        scaled = value * self.factor
+        if not math.isfinite(scaled):
+            return str(scaled).replace("inf", "∞").replace("nan", "NaN")
+        return _digits(scaled, self.decimals).replace("-", "−")
+
+
+def _digits(value: float, decimals: int | None) -> str:
+    if decimals is not None:
+        return f"{value:,.{decimals}f}"
+    if value == int(value) and abs(value) < 1e9:
+        return f"{int(value):,}"
+    if abs(value) < 1e-3 or abs(value) >= 1e9:
+        return scientific(value)
+    return f"{value:,.{max(0, 3 - math.floor(math.log10(abs(value))))}f}"
+
+
+def scientific(value: float) -> str:
+    """Write a number with two significant digits and a power of ten, such as 8.9e-8."""
+    if value == 0 or not math.isfinite(value):
+        return "0" if value == 0 else str(value).replace("nan", "NaN").replace("inf", "∞")
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return f"{mantissa}e{int(exponent)}".replace("-", "−")
+
+
+def scale(kind: Kind, unit: str, values: Iterable[float | None], step: float | None = None) -> Scale:
+    """Choose unit and digits that suit all of `values`.
+
+    Parameters
+    ----------
+    kind : Kind
+        Kind of metric; shares are written in percent only for accuracy.
+    unit : str
+        Unit of the values; ``B`` and ``s`` are written in multiples, ``""`` within [0, 1] in percent.
+    values : iterable of float or None
+        What stands in the row, in `unit`.
+    step : float, optional
+        Resolution or spread in `unit`; digits end one place after its first.
+    """
+    known = [value for value in values if value is not None and math.isfinite(value)]
+    factor, suffix = _factor(kind, unit, known)
+    return Scale(factor, suffix, _decimals(known, factor, step))
+
+
+def _factor(kind: Kind, unit: str, known: list[float]) -> tuple[float, str]:
+    largest = max(map(abs, known), default=0.0)
+    if unit == "B":
+        size, name = next((pair for pair in _BYTES if largest >= 10 * pair[0]), _BYTES[-1])
+        size, name = (2**20, "MiB") if kind == "memory" else (size, name)
+        return 1 / size, _NARROW + name
+    if unit == "s":
+        length, name = next((pair for pair in _SECONDS if largest >= 2 * pair[0]), _SECONDS[-1])
+        return (1 / length, _NARROW + name) if largest else (1.0, _NARROW + "s")
+    if (
+        kind == "accuracy"
+        and not unit
+        and largest >= _LEAST_SHARE
+        and all(0 <= value <= 1 for value in known)
+    ):
+        return 100.0, "%"
+    return 1.0, unit if unit in {"", "%"} else _NARROW + unit
+
+
+def _decimals(known: list[float], factor: float, step: float | None) -> int | None:
+    scaled = [value * factor for value in known]
+    if step is not None and math.isfinite(step) and step > 0:
+        place = 1 - math.floor(math.log10(step * factor))
+        largest = max(map(abs, scaled), default=0.0)
+        room = 6 - math.floor(math.log10(largest)) if largest > 0 else 6
+        return max(0, min(place, room, 9))
+    if all(value == int(value) for value in scaled):
+        return 1 if factor != 1 and scaled else None
+    largest = max(map(abs, scaled))
+    if largest < 1e-3 or largest >= 1e9:
+        return None
+    return max(0, min(9, 3 - math.floor(math.log10(largest))))
+
+
+def seconds(value: float) -> str:
+    """Write a duration with three significant digits and a unit that suits it."""
+    return durations([value]).text(value)
+
+
+def durations(values: Iterable[float]) -> Scale:
+    """Choose a unit of time, and digits so that the longest of `values` has three."""
+    known = list(values)
+    longest = max(known, default=0.0)
+    return scale("runtime", "s", known, 0.1 ** (1 - math.floor(math.log10(longest))) if longest > 0 else None)
+
+
+def mebibytes(value: float | None) -> str:
+    """Write bytes in MiB with one decimal; None is NOT_MEASURED."""
+    return Scale(2**-20, _NARROW + "MiB", 1).text(value, none=NOT_MEASURED)
+
+
+def flat(value: Value | None) -> list[float]:
+    """Return the numbers of a value or nested list, in order; None has none."""
+    if value is None:
+        return []
+    if isinstance(value, list):
+        return [number for item in value for number in flat(item)]
+    return [float(value)]
+
+
+def number(value: Value | None) -> float | None:
+    """Return the value if it is a single number, else None."""
+    return None if value is None or isinstance(value, list) else float(value)
+
+
+def shape(value: Value | None) -> str:
+    """Describe the shape of a nested list, such as ``10 × 10``."""
+    sizes = []
+    while isinstance(value, list):
+        sizes.append(len(value))
+        value = value[0] if value else 0.0
+    return " × ".join(map(str, sizes))

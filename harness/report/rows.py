@@ -1,0 +1,355 @@
+"""Rows of the report's tables: records with numbers written out and places on small drawings."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+import statistics
+from typing import TYPE_CHECKING, Any
+
+from harness.report import numbers, strips
+from harness.report.verdicts import SIGNS, Sign, needs_attention
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from harness.records import IdentityCheck, Judgement, Measured, RunResult, StageResult, Value
+
+_MOST_INLINE = 4
+"""Numbers of an array that are written in the row; longer ones are folded."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A value as text: one line, and all its numbers if they are many."""
+
+    text: str
+    """The number, or what the array is."""
+    items: tuple[str, ...] = ()
+    """Every number of a long array."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class JudgementRow:
+    """One judgement of a variant."""
+
+    judgement: Judgement
+    """The record."""
+    anchor: str
+    """Id on the page."""
+    sign: Sign
+    """How the verdict looks."""
+    urgent: bool
+    """Whether it needs attention."""
+    incomplete: bool
+    """Whether the runs read an incomplete data set."""
+    value: Shown
+    """Mean over the runs, with their standard deviation from two runs on."""
+    reference: Shown
+    """Published value, baseline mean, or tolerance."""
+    bounds: str
+    """What the value was held against."""
+    resolution: str
+    """Smallest difference that could be seen; empty if not stated."""
+    strip: strips.Strip | None
+    """Values of the single runs beside the bounds."""
+    strip_text: str
+    """Text alternative of `strip`."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class IdentityRow:
+    """The worst check of one identity over all runs."""
+
+    check: IdentityCheck
+    """The record."""
+    sign: Sign
+    """HOLDS or VIOLATED."""
+    runs: int
+    """In how many runs it was checked."""
+    place: float
+    """Error over tolerance on the logarithmic axis, 0 to 100."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class StageRow:
+    """One stage, averaged over runs."""
+
+    name: str
+    """Stage name; ``total`` for the whole."""
+    colour: int
+    """Index of the series colour in the bar; -1 for none."""
+    wall: str
+    """Mean wall time."""
+    wall_range: str
+    """Fastest to slowest run; empty if they look the same."""
+    cpu: str
+    """Mean CPU time."""
+    rate: str
+    """Images per second."""
+    peak: str
+    """Highest resident memory."""
+    above: str
+    """The same above that of the imports."""
+    device: str
+    """Highest device memory allocated and reserved; empty off an accelerator."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class MetricRow:
+    """One metric over all runs of a variant."""
+
+    name: str
+    """Metric."""
+    kind: str
+    """Kind of metric."""
+    value: Shown
+    """Mean over the runs, or the array of the first run."""
+    spread: str
+    """Standard deviation over the runs; empty below two."""
+    singles: str
+    """Values of the single runs; empty for arrays."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ClassTable:
+    """Scores per class of one prediction set, of one run."""
+
+    label: str
+    """Prediction set; empty for the test set."""
+    columns: tuple[str, ...]
+    """Names of the scores."""
+    rows: tuple[tuple[str, ...], ...]
+    """Scores of each class as text."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ConfusionTable:
+    """Images by true and predicted class, of one run."""
+
+    label: str
+    """Prediction set; empty for the test set."""
+    rows: tuple[tuple[tuple[int, float], ...], ...]
+    """Count of each cell and its share of the row, the true class."""
+
+
+def shown(value: Value | None, scale: numbers.Scale) -> Shown:
+    """Write a number, a short array, or what a long array is."""
+    if not isinstance(value, list):
+        return Shown(text=scale.text(value))
+    items = numbers.flat(value)
+    if len(items) <= _MOST_INLINE:
+        return Shown(text=", ".join(map(scale.text, items)))
+    ends = f"{scale.text(items[0])} … {scale.text(items[-1])}"
+    return Shown(text=f"{numbers.shape(value)} values, {ends}", items=tuple(map(scale.text, items)))
+
+
+def judgement_row(
+    judgement: Judgement, results: Sequence[RunResult], anchor: str, *, incomplete: bool
+) -> JudgementRow:
+    """Write one judgement out, with the values of single runs where the runs recorded them as a number."""
+    j = judgement
+    dots = _singles(j, results)
+    near = [number for value in (j.value, j.reference) for number in numbers.flat(value)]
+    scale = numbers.scale(j.kind, j.unit, [*near, j.lower, j.upper], j.resolution or j.spread)
+    if j.against == "identity":
+        scale = numbers.Scale()
+    reference = numbers.number(j.reference)
+    return JudgementRow(
+        judgement=j, anchor=anchor, sign=SIGNS[j.verdict], urgent=needs_attention(j), incomplete=incomplete,
+        value=_with_spread(j.value, j.spread, scale),
+        reference=_reference(j, scale),
+        bounds=_bounds(j.lower, j.upper, scale),
+        resolution="" if j.resolution is None else scale.text(j.resolution),
+        strip=strips.strip(dots, j.lower, j.upper, reference),
+        strip_text="Runs: " + ", ".join(map(scale.text, dots)),
+    )  # fmt: skip
+
+
+def _with_spread(value: Value | None, spread: float | None, scale: numbers.Scale) -> Shown:
+    single = numbers.number(value)
+    if single is None or spread is None:
+        return shown(value, scale)
+    return Shown(text=f"{scale.bare(single)} ± {scale.text(spread)}")
+
+
+def _reference(judgement: Judgement, scale: numbers.Scale) -> Shown:
+    single = numbers.number(judgement.reference)
+    if judgement.against == "expectation" and single is not None:
+        return Shown(text=scale.printed(single))
+    return shown(judgement.reference, scale)
+
+
+def _singles(judgement: Judgement, results: Sequence[RunResult]) -> list[float]:
+    """Return the runs' single values in the judgement's unit; none if they are not numbers in such a unit."""
+    found = [result.metrics[judgement.metric] for result in results if judgement.metric in result.metrics]
+    factor = 100.0 if judgement.unit == "%" and all(not measured.unit for measured in found) else 1.0
+    if factor == 1.0 and any(measured.unit != judgement.unit for measured in found):
+        return []
+    values = [numbers.number(measured.value) for measured in found]
+    return [value * factor for value in values if value is not None]
+
+
+def _bounds(lower: float | None, upper: float | None, scale: numbers.Scale) -> str:
+    if lower is None and upper is None:
+        return numbers.NONE
+    if lower is None or upper is None:
+        return f"≥ {scale.text(lower)}" if upper is None else f"≤ {scale.text(upper)}"
+    return f"{scale.bare(lower)} to {scale.text(upper)}"
+
+
+def identity_rows(results: Iterable[RunResult], judged: Iterable[Judgement]) -> list[IdentityRow]:
+    """Return the worst check of each identity, worst first; a judgement overrules the check's own verdict."""
+    verdicts = {j.metric: j.verdict for j in judged if j.against == "identity"}
+    by_name: dict[str, list[IdentityCheck]] = {}
+    for result in results:
+        for check in result.measurement.identities if result.measurement else ():
+            by_name.setdefault(check.name, []).append(check)
+    found = [_identity_row(checks, verdicts) for checks in by_name.values()]
+    return sorted(found, key=lambda row: -row.place)
+
+
+def _identity_row(checks: list[IdentityCheck], verdicts: dict[str, Any]) -> IdentityRow:
+    worst = max(checks, key=lambda check: strips.ratio_place(check.error, check.tolerance))
+    verdict = verdicts.get(worst.name, "HOLDS" if worst.holds else "VIOLATED")
+    place = strips.ratio_place(worst.error, worst.tolerance)
+    return IdentityRow(check=worst, sign=SIGNS[verdict], runs=len(checks), place=place)
+
+
+def stage_rows(results: Sequence[RunResult]) -> tuple[list[StageRow], tuple[strips.Segment, ...]]:
+    """Average each stage over the runs, in the order of the first run; the last row is the total."""
+    by_name: dict[str, list[tuple[StageResult, RunResult]]] = {}
+    for result in results:
+        for stage in result.measurement.stages if result.measurement else ():
+            by_name.setdefault(stage.name, []).append((stage, result))
+    means = [(name, statistics.fmean(s.seconds for s, _ in found)) for name, found in by_name.items()]
+    rows = [_stage_row(index, name, found) for index, (name, found) in enumerate(by_name.items())]
+    if not rows:
+        return [], ()
+    return [*rows, _total_row(results)], strips.segments(means)
+
+
+def _stage_row(index: int, name: str, found: list[tuple[StageResult, RunResult]]) -> StageRow:
+    walls = [stage.seconds for stage, _ in found]
+    peaks = [stage.peak_bytes for stage, _ in found if stage.peak_bytes is not None]
+    devices = [stage.device_allocated_bytes for stage, _ in found if stage.device_allocated_bytes is not None]
+    reserved = [stage.device_reserved_bytes for stage, _ in found if stage.device_reserved_bytes is not None]
+    device = (
+        f"{numbers.mebibytes(max(devices))} / {numbers.mebibytes(max(reserved, default=None))}"
+        if devices
+        else ""
+    )
+    return StageRow(
+        name=name, colour=index % 8,
+        wall=numbers.seconds(statistics.fmean(walls)), wall_range=_range(walls),
+        cpu=numbers.seconds(statistics.fmean(stage.cpu_seconds for stage, _ in found)),
+        rate=_rate(_metric(found, f"{name}.images_per_second")),
+        peak=numbers.mebibytes(max(peaks, default=None)),
+        above=_above(name, _metric(found, f"{name}.above_imports_bytes"), peaks),
+        device=device,
+    )  # fmt: skip
+
+
+def _metric(found: Iterable[tuple[object, RunResult]], name: str) -> list[float]:
+    values = [numbers.number(r.metrics[name].value) for _, r in found if name in r.metrics]
+    return [value for value in values if value is not None]
+
+
+def _range(walls: Sequence[float]) -> str:
+    scale = numbers.durations(walls)
+    low, high = (scale.text(value) for value in (min(walls, default=0.0), max(walls, default=0.0)))
+    return "" if low == high else f"{scale.bare(min(walls))} to {high}"
+
+
+def _rate(rates: list[float]) -> str:
+    return f"{statistics.fmean(rates):,.0f}" if rates else ""
+
+
+def _above(name: str, above: list[float], peaks: Sequence[int]) -> str:
+    if name == "imports":
+        return numbers.NONE if peaks else numbers.NOT_MEASURED
+    return numbers.mebibytes(max(above, default=None))
+
+
+def _total_row(results: Sequence[RunResult]) -> StageRow:
+    """Write the runner's own totals, which leave the imports out."""
+    found = [(None, result) for result in results]
+    walls, cpus = _metric(found, "total.seconds"), _metric(found, "total.cpu_seconds")
+    return StageRow(
+        name="total", colour=-1,
+        wall=numbers.seconds(statistics.fmean(walls)) if walls else numbers.NONE, wall_range=_range(walls),
+        cpu=numbers.seconds(statistics.fmean(cpus)) if cpus else numbers.NONE,
+        rate="",
+        peak=numbers.mebibytes(max(_metric(found, "total.peak_bytes"), default=None)),
+        above=numbers.mebibytes(max(_metric(found, "total.above_imports_bytes"), default=None)),
+        device="",
+    )  # fmt: skip
+
+
+def metric_rows(results: Sequence[RunResult], names: Iterable[str]) -> list[MetricRow]:
+    """Write the named metrics over the runs."""
+    return [_metric_row(name, [r.metrics[name] for r in results if name in r.metrics]) for name in names]
+
+
+def _metric_row(name: str, found: list[Measured]) -> MetricRow:
+    first = found[0]
+    singles = [number for measured in found if (number := numbers.number(measured.value)) is not None]
+    spread = statistics.stdev(singles) if len(singles) > 1 and all(map(math.isfinite, singles)) else None
+    scale = numbers.scale(first.kind, first.unit, singles or numbers.flat(first.value), spread)
+    value: Value = statistics.fmean(singles) if singles else first.value
+    return MetricRow(
+        name=name, kind=first.kind, value=shown(value, scale),
+        spread="" if spread is None else scale.text(spread),
+        singles=", ".join(map(scale.bare, singles)) if len(singles) > 1 else "",
+    )  # fmt: skip
+
+
+def scalar_metrics(results: Sequence[RunResult]) -> list[str]:
+    """Name every metric of the runs but those with a table of their own, in the order first met."""
+    names = dict.fromkeys(name for result in results for name in result.metrics)
+    return [name for name in names if not re.search(r"(^|\.)(confusion|\w+_per_class)$", name)]
+
+
+def class_tables(result: RunResult) -> list[ClassTable]:
+    """Gather the metrics ``<score>_per_class`` of each prediction set of one run."""
+    sets: dict[str, dict[str, Measured]] = {}
+    for name, measured in result.metrics.items():
+        match = re.fullmatch(r"(?:(.+)\.)?(\w+)_per_class", name)
+        if match and isinstance(measured.value, list):
+            sets.setdefault(match[1] or "", {})[match[2]] = measured
+    return [_class_table(label, scores) for label, scores in sets.items()]
+
+
+def _class_table(label: str, scores: dict[str, Measured]) -> ClassTable:
+    columns = []
+    for measured in scores.values():
+        values = numbers.flat(measured.value)
+        scale = numbers.scale(
+            measured.kind, measured.unit, values, 0.01 if max(values, default=2) <= 1 else None
+        )
+        columns.append(tuple(map(scale.text, values)))
+    size = max(map(len, columns))
+    padded = [column + (numbers.NONE,) * (size - len(column)) for column in columns]
+    return ClassTable(label=label, columns=tuple(scores), rows=tuple(zip(*padded, strict=True)))
+
+
+def confusion_tables(result: RunResult) -> list[ConfusionTable]:
+    """Gather the confusion matrices of one run."""
+    found = []
+    for name, measured in result.metrics.items():
+        match = re.fullmatch(r"(?:(.+)\.)?confusion", name)
+        if (
+            match
+            and isinstance(measured.value, list)
+            and all(isinstance(row, list) for row in measured.value)
+        ):
+            found.append(
+                ConfusionTable(label=match[1] or "", rows=tuple(map(_confusion_row, measured.value)))
+            )
+    return found
+
+
+def _confusion_row(row: list[float]) -> tuple[tuple[int, float], ...]:
+    total = sum(row) or 1
+    return tuple((int(count), round(count / total, 3)) for count in row)

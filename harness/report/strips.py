@@ -1,0 +1,94 @@
+"""Geometry of the small drawings in tables: values and bounds, errors and tolerances, time by stage."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+WIDTH = 132.0
+"""Width of every small drawing, in its own units."""
+_MARGIN = 7.0
+_LOWEST, _HIGHEST = -8.0, 2.0
+"""Powers of ten of error over tolerance that the identity bar spans."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Strip:
+    """Values of single runs on one axis with the band they are held against."""
+
+    dots: tuple[float, ...]
+    """Places of the runs' values."""
+    band: tuple[float, float] | None
+    """Left edge and width of the allowed range."""
+    reference: float | None
+    """Place of the published value or of the baseline's mean."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Segment:
+    """One stage in the bar of time."""
+
+    name: str
+    """Stage name."""
+    left: float
+    """Left edge, 0 to 100."""
+    width: float
+    """Width, 0 to 100."""
+    colour: int
+    """Index of the series colour."""
+
+
+def strip(
+    dots: Sequence[float], lower: float | None, upper: float | None, reference: float | None
+) -> Strip | None:
+    """Place values, bounds and reference on one axis; None without a value or anything to hold it against."""
+    values = [value for value in dots if math.isfinite(value)]
+    marks = [mark for mark in (lower, upper, reference) if mark is not None and math.isfinite(mark)]
+    if not values or not marks:
+        return None
+    low, high = min(values + marks), max(values + marks)
+    reach = (high - low) or abs(high) or 1.0
+
+    def place(value: float) -> float:
+        return round(_MARGIN + (WIDTH - 2 * _MARGIN) * ((value - low) / reach if high > low else 0.5), 1)
+
+    return Strip(
+        dots=tuple(place(value) for value in values),
+        band=_band(None if lower is None else place(lower), None if upper is None else place(upper)),
+        reference=None if reference is None or not math.isfinite(reference) else place(reference),
+    )
+
+
+def _band(left: float | None, right: float | None) -> tuple[float, float] | None:
+    if left is None and right is None:
+        return None
+    start = 0.0 if left is None else left
+    return start, round(max(1.5, (WIDTH if right is None else right) - start), 1)
+
+
+def ratio_place(error: float, tolerance: float) -> float:
+    """Place an error on the logarithmic axis of error over tolerance, 0 to 100; the tolerance lies at 80."""
+    if not math.isfinite(error) or (tolerance <= 0 and error > 0):
+        return 100.0
+    if error <= 0:
+        return 0.0
+    power = math.log10(error / tolerance)
+    return round(100 * min(1.0, max(0.0, (power - _LOWEST) / (_HIGHEST - _LOWEST))), 1)
+
+
+TOLERANCE_PLACE = ratio_place(1.0, 1.0)
+
+
+def segments(stages: Sequence[tuple[str, float]]) -> tuple[Segment, ...]:
+    """Stack the stages' seconds to one bar of length 100."""
+    total = sum(seconds for _, seconds in stages) or 1.0
+    placed, left = [], 0.0
+    for index, (name, seconds) in enumerate(stages):
+        width = 100 * seconds / total
+        placed.append(Segment(name, round(left, 2), round(width, 2), index % 8))
+        left += width
+    return tuple(placed)

@@ -1,0 +1,177 @@
+"""How verdicts are shown: order, glyph, tone, meaning, and the one sentence at the top of the report."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+from typing import TYPE_CHECKING, Literal, get_args
+
+from harness.records import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from harness.records import Job, Judgement
+
+Tone = Literal["bad", "warn", "decide", "good", "quiet"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Sign:
+    """How one verdict looks; the word always stands beside the glyph and the colour."""
+
+    word: str
+    """The verdict."""
+    glyph: str
+    """One character."""
+    tone: Tone
+    """Which colour, and whether it needs attention."""
+    meaning: str
+    """One sentence for the glossary."""
+
+
+_TABLE: tuple[tuple[Verdict, str, Tone, str], ...] = (
+    (
+        "VIOLATED",
+        "✕",
+        "bad",
+        "A numerical identity is off by more than rounding explains: the code is wrong.",
+    ),
+    ("ERROR", "✕", "bad", "It could not be measured or judged."),
+    ("REGRESSED", "▼", "bad", "Worse than the baseline by more than chance explains."),
+    ("BELOW", "▼", "warn", "Worse than the published value by more than spread and test set explain."),
+    ("ABOVE", "▲", "warn", "Better than the published value by more than chance explains: is there a leak?"),
+    ("INCONCLUSIVE", "?", "warn", "Too few runs to tell."),
+    ("IMPROVED", "▲", "decide", "Better than the baseline: a person decides whether it becomes the new one."),
+    ("NO_BASELINE", "∅", "decide", "Nothing approved to compare with yet."),
+    ("INCOMPARABLE", "≠", "decide", "The baseline comes from an environment or data that differ."),
+    ("WAIVED", "~", "quiet", "A person let this pass, for a stated reason and time."),
+    ("KNOWN_GAP", "≈", "quiet", "It misses the published value for a known, stated reason."),
+    ("UNREADABLE", "–", "quiet", "The source's print is damaged."),
+    ("NOT_JUDGED", "·", "quiet", "Published for another tier, or for data that are not all here."),
+    ("REPRODUCED", "✓", "good", "Agrees with the published value within spread and test set."),
+    ("PASS", "✓", "good", "No worse than the baseline."),
+    ("HOLDS", "✓", "good", "The identity holds within rounding."),
+)
+SIGNS: dict[str, Sign] = {word: Sign(word, *rest) for word, *rest in _TABLE}  # type: ignore[arg-type]
+"""Every verdict, worst first."""
+
+_RANKS = {word: rank for rank, word in enumerate(SIGNS)}
+_MISSING = set(get_args(Verdict)) - set(SIGNS)
+if _MISSING:
+    raise RuntimeError(f"verdicts without a sign: {sorted(_MISSING)}")
+
+GROUPS = (("expectation", "Published values"), ("baseline", "Baselines"), ("identity", "Identities"))
+"""What values are held against, with its heading, in the order shown."""
+
+NOUNS = {
+    "expectation": ("published value", "published values"),
+    "baseline": ("metric against its baseline", "metrics against their baselines"),
+    "identity": ("identity", "identities"),
+}
+"""One and several of what is judged."""
+
+_PHRASES: dict[str, tuple[str, str]] = {
+    "VIOLATED": ("identity is violated", "identities are violated"),
+    "runs": ("run failed", "runs failed"),
+    "ERROR": ("check could not be made", "checks could not be made"),
+    "REGRESSED": ("metric regressed", "metrics regressed"),
+    "BELOW": ("published value is not reached", "published values are not reached"),
+    "ABOVE": ("published value is exceeded", "published values are exceeded"),
+    "INCONCLUSIVE": ("check is inconclusive", "checks are inconclusive"),
+    "IMPROVED": ("metric improved", "metrics improved"),
+    "NO_BASELINE": ("metric has no baseline", "metrics have no baseline"),
+    "INCOMPARABLE": ("metric is not comparable", "metrics are not comparable"),
+    "REPRODUCED": ("published value is reproduced", "published values are reproduced"),
+    "PASS": ("metric is no worse than its baseline", "metrics are no worse than their baselines"),
+    "HOLDS": ("identity holds", "identities hold"),
+}
+_TONE_ORDER: tuple[Tone, ...] = ("bad", "warn", "decide", "good", "quiet")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Headline:
+    """The verdict on a whole job, in one sentence."""
+
+    tone: Tone
+    """Worst tone among all judgements and runs."""
+    glyph: str
+    """One character."""
+    lead: str
+    """The first words, set large."""
+    sentence: str
+    """The rest, with counts."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Tally:
+    """How many judgements of one group have one verdict."""
+
+    against: str
+    """expectation, baseline, identity or run."""
+    sign: Sign
+    """The verdict."""
+    count: int
+    """How many."""
+
+
+def rank(verdict: str) -> int:
+    """Return 0 for the worst verdict and more for better ones."""
+    return _RANKS[verdict]
+
+
+def needs_attention(judgement: Judgement) -> bool:
+    """Whether it is bad or uncertain, or a person must decide; only gated metrics must be comparable."""
+    tone = SIGNS[judgement.verdict].tone
+    return tone in {"bad", "warn"} or (
+        tone == "decide" and (judgement.gated or judgement.verdict != "INCOMPARABLE")
+    )
+
+
+def judgements(job: Job) -> list[Judgement]:
+    """Return every judgement of a job, in its order."""
+    return [judgement for comparison in job.comparisons for judgement in comparison.judgements]
+
+
+def tallies(job: Job) -> dict[str, list[Tally]]:
+    """Count verdicts by what they were held against, worst first; a group may be empty."""
+    counted = collections.Counter((judgement.against, judgement.verdict) for judgement in judgements(job))
+    return {
+        against: [
+            Tally(against, sign, counted[against, word])  # type: ignore[index]
+            for word, sign in SIGNS.items()
+            if (against, word) in counted
+        ]
+        for against, _ in GROUPS
+    }
+
+
+def headline(job: Job) -> Headline:
+    """Sum a job up in one sentence with counts."""
+    counts: collections.Counter[str] = collections.Counter(j.verdict for j in judgements(job))
+    counts["runs"] = sum(result.status == "error" for result in job.results)
+    present = [_tone_of(word) for word, count in counts.items() if count]
+    tone: Tone = next((tone for tone in _TONE_ORDER if tone in present), "quiet")
+    lead, glyph = _LEADS[tone]
+    told = [word for word in _PHRASES if counts[word] and _tone_of(word) != "good"]
+    good = [word for word in _PHRASES if counts[word] and _tone_of(word) == "good"]
+    parts = [_joined(words, counts) for words in (told, good) if words]
+    return Headline(tone, glyph, lead, "; ".join(parts) + "." if parts else "There is nothing to judge.")
+
+
+_LEADS: Mapping[Tone, tuple[str, str]] = {
+    "bad": ("Something broke.", "✕"),
+    "warn": ("Something needs a look.", "!"),
+    "decide": ("Nothing broke; a person must decide.", "?"),
+    "good": ("Everything that could be judged holds.", "✓"),
+    "quiet": ("Nothing was judged.", "·"),
+}
+
+
+def _tone_of(word: str) -> Tone:
+    return "bad" if word == "runs" else SIGNS[word].tone
+
+
+def _joined(words: Iterable[str], counts: Mapping[str, int]) -> str:
+    told = [f"{counts[word]} {_PHRASES[word][counts[word] != 1]}" for word in words]
+    return told[0] if len(told) == 1 else ", ".join(told[:-1]) + " and " + told[-1]

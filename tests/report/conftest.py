@@ -1,0 +1,380 @@
+"""A job as real runs leave it: five seeds of two scenarios, a failed run, arrays on disk, every verdict.
+
+The numbers are made up; the shapes, files and records are those of real runs.
+"""
+
+from __future__ import annotations
+
+import typing
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from harness import files
+from harness.measure.run import stage_metrics
+from harness.measure.scores import of_predictions
+from harness.records import (
+    Comparison,
+    DatasetUse,
+    Figure,
+    IdentityCheck,
+    Job,
+    Judgement,
+    Measured,
+    Measurement,
+    RunRequest,
+    RunResult,
+    Scenario,
+    Source,
+    StageResult,
+    Variant,
+)
+
+if typing.TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Arrays = dict[str, NDArray[typing.Any]]
+
+FIGURES = Path(__file__).with_name("figures.json")
+JUDGEMENTS = Path(__file__).with_name("judgements.json")
+MIB = 2**20
+SEEDS = range(5)
+KMNIST = DatasetUse(
+    name="kmnist",
+    sha256="9f3c" * 16,
+    complete=False,
+    found="6,284 of 60,000 training images and all 10,000 test images of the folder named by HARNESS_DATA",
+)
+MNIST = DatasetUse(
+    name="mnist", sha256="1b7e" * 16, complete=True, found="all 60,000 training and 10,000 test images"
+)
+ENVIRONMENT = {
+    "cpu": "AMD EPYC 9454 48-Core Processor",
+    "cores": "2",
+    "memory": "24 GiB",
+    "os": "Linux",
+    "python": "3.11.9",
+    "numpy": "2.4.6",
+    "torch": "2.9.1",
+    "blas": "OpenBLAS 0.3.30, 2 threads",
+    "gpu": "none",
+    "threads": "2",
+}
+
+
+def request(scenario: str, variant: str, seed: int, backend: str = "numpy") -> RunRequest:
+    """Ask for one run in the short tier."""
+    return RunRequest(scenario=scenario, variant=variant, tier="short", seed=seed, backend=backend)
+
+
+def stages(names: dict[str, float], peak: int, *, readable: bool = True) -> tuple[StageResult, ...]:
+    """Measure named stages; memory grows a little with each."""
+    return tuple(
+        StageResult(
+            name=name,
+            seconds=seconds,
+            cpu_seconds=seconds * 1.8,
+            start_bytes=(60 + 9 * place) * MIB if readable else None,
+            peak_bytes=peak + 21 * MIB * place if readable else None,
+            images=12_000 if place else None,
+        )
+        for place, (name, seconds) in enumerate(names.items())
+    )
+
+
+def digits() -> NDArray[np.float64]:
+    """Return ten real handwritten digits at 28x28, (10, 28, 28), grey values 0 to 255."""
+    from sklearn.datasets import load_digits
+
+    small = load_digits().images[:10]  # (10, 8, 8)
+    wide = np.kron(small, np.ones((1, 4, 4)))[:, 2:30, 2:30]  # (10, 28, 28)
+    return np.asarray(wide * 255 / 16)
+
+
+def compressed(images: NDArray[np.float64], rank: int) -> NDArray[np.float64]:
+    """Return the images from their `rank` largest singular values, (n, 28, 28)."""
+    u, s, vt = np.linalg.svd(images)
+    return np.asarray((u[..., :rank] * s[..., None, :rank]) @ vt[..., :rank, :])
+
+
+def figures(scenario: str) -> tuple[Figure, ...]:
+    """Return a scenario's figures from ``figures.json``."""
+    stored = msgspec.json.decode(FIGURES.read_bytes(), type=dict[str, tuple[Figure, ...]])
+    return stored[scenario]
+
+
+def kmnist_arrays(rng: np.random.Generator) -> Arrays:
+    """Make the arrays of the figures of the logistic regression."""
+    epochs = np.arange(1, 101)
+    losses = {i: 0.05 + 0.6 * np.exp(-epochs / (6 + 5 * i)) + rng.normal(0, 0.004, 100) for i in range(4)}
+    images = digits()[:6]
+    grid = np.stack(
+        [compressed(images, 3), compressed(images, 8), compressed(images, 13), images]
+    )  # (4, 6, 28, 28)
+    spectra = np.linalg.svd(images, compute_uv=False)
+    energy = np.cumsum(spectra**2, axis=1) / (spectra**2).sum(1, keepdims=True)
+    rates = 0.9 + 0.08 * rng.random((6, 4))
+    arrays = {f"loss/{i}": loss for i, loss in losses.items()}
+    arrays |= {"samples/0": grid, "grid/0": rates} | {f"spectra/{i}": energy[i] for i in range(2)}
+    return arrays
+
+
+def tiny_arrays(rng: np.random.Generator) -> Arrays:
+    """Make the arrays of the figures of the TinyConvNet."""
+    filters = rng.normal(0, 0.3, (2, 8, 3, 3))
+    ranks = np.arange(1, 17)
+    sweep = np.stack([ranks, 0.2 + 0.787 * (1 - np.exp(-ranks / 2.5))])
+    scatter = {f"scatter/{i}": rng.normal(0, 1, (300, 2)) + 4 * rng.normal(0, 1, 2) for i in range(10)}
+    arrays = {
+        "filters/0": filters,
+        "sweep/0": sweep,
+        "masks/0": (rng.random((8, 500)) > 0.5).astype(np.uint8),
+    }
+    arrays |= {"spectrum/0": 2.1 * 0.8 ** np.arange(8), "spectrum/1": 2.0 * 0.81 ** np.arange(8)} | scatter
+    return arrays
+
+
+def predictions(rng: np.random.Generator, n: int, right: float) -> Arrays:
+    """Draw labels, and predictions of which about the share `right` agrees."""
+    labels = rng.integers(0, 10, n)
+    wrong = (labels + rng.integers(1, 4, n)) % 10
+    return {"labels": labels, "predicted": np.where(rng.random(n) < right, labels, wrong)}
+
+
+def run_kmnist(folder: Path, variant: str, seed: int, accuracy: float) -> RunResult:
+    """Leave a finished run of the logistic regression on the incomplete KMNIST."""
+    rng = np.random.default_rng(seed)
+    asked = request("kmnist_svd_logreg", variant, seed)
+    arrays = kmnist_arrays(rng)
+    measured = {"imports": 0.11, "compress": 0.52 + 0.02 * seed, "train": 6.1 + 0.2 * seed, "test": 0.04}
+    measurement = Measurement(
+        request=asked,
+        scenario_version=1,
+        options={"rank": 8, "batch": 32, "rates": [0.1, 0.01], "epochs": 100},
+        metrics={
+            "stored_bytes": Measured(value=1824.0, unit="B", kind="size", better="lower"),
+            "percent_size": Measured(value=58.1632653, unit="%", kind="size", better="lower"),
+            "energy": Measured(value=[0.71, 0.88, 0.95, 0.98, 0.99, 0.996], better="none"),
+        },
+        stages=stages(measured, 71 * MIB),
+        identities=identities(rng, 9),
+        predictions=("test",),
+        figures=figures(asked.scenario),
+        datasets=(KMNIST,),
+        environment=ENVIRONMENT,
+        foreign_cpu=1.34 if seed == 3 else 0.02,
+    )
+    return finished(folder, measurement, arrays, predictions(rng, 2000, accuracy))
+
+
+def run_tiny(folder: Path, seed: int, *, violated: bool = False) -> RunResult:
+    """Leave a finished run of the TinyConvNet, without readable stage memory."""
+    rng = np.random.default_rng(100 + seed)
+    asked = request("tinyconvnet_svd", "default", seed, backend="torch")
+    arrays = tiny_arrays(rng)
+    measured = {"imports": 2.4, "data": 0.4, "train": 31.0 + seed, "svd": 0.02, "verify": 0.6, "regions": 0.3}
+    spectrum = [float(value) for value in 2.1 * 0.8 ** np.arange(8)]
+    measurement = Measurement(
+        request=asked,
+        scenario_version=2,
+        options={"epochs": 20, "batch": 64, "rate": 0.001},
+        metrics={"spectrum_1": Measured(value=spectrum), "masks": Measured(value=40.0 + seed, unit="masks")},
+        stages=stages(measured, 640 * MIB, readable=False),
+        identities=identities(rng, 5, violated=violated),
+        predictions=("test",),
+        figures=figures(asked.scenario),
+        datasets=(MNIST,),
+        environment=ENVIRONMENT,
+        problems=("metric 'ratio' is not finite",) if seed == 1 else (),
+    )
+    return finished(folder, measurement, arrays, predictions(rng, 10_000, 0.986))
+
+
+def identities(rng: np.random.Generator, count: int, *, violated: bool = False) -> tuple[IdentityCheck, ...]:
+    """Check identities; the first is violated if asked for."""
+    names = (
+        "reconstruction",
+        "orthonormal U",
+        "orthonormal V",
+        "Parseval",
+        "Eckart-Young",
+        "storage",
+        "im2col",
+        "forward",
+        "mask",
+    )
+    formulas = (
+        "A = U S Vᵀ",
+        "UᵀU = I",
+        "VᵀV = I",
+        "‖A‖² = Σσᵢ²",
+        "‖A − Aₖ‖² = Σᵢ₊ₖσᵢ²",
+        "k(1+m+n)",
+        "Y = W P",
+        "f = g",
+        "ReLU(Wp) = M(p)Wp",
+    )
+    errors = [0.0 if name == "storage" else float(2e-8 * rng.random()) for name in names]
+    if violated:
+        errors[0] = 3.1e-5
+    return tuple(
+        IdentityCheck(
+            name=names[i], error=errors[i], tolerance=1.9e-6, formula=formulas[i], detail="float32, (8, 9)"
+        )
+        for i in range(count)
+    )
+
+
+def finished(folder: Path, measurement: Measurement, arrays: Arrays, stored: Arrays) -> RunResult:
+    """Write a run's files and score it as the runner does."""
+    place = f"runs/{measurement.request.key}"
+    files.write_npz(folder / place / "arrays.npz", arrays)
+    files.write_npz(
+        folder / place / "predictions.npz", {f"test/{name}": array for name, array in stored.items()}
+    )
+    metrics = {**measurement.metrics, **of_predictions(stored), **stage_metrics(measurement.stages)}
+    return RunResult(
+        request=measurement.request,
+        status="ok",
+        started="2025-03-04T10:00:00+00:00",
+        wall_seconds=9.4,
+        metrics=metrics,
+        measurement=measurement,
+        folder=place,
+    )
+
+
+def failed_run() -> RunResult:
+    """Return a run whose worker died."""
+    asked = request("tinyconvnet_svd", "default", 4, backend="torch")
+    return RunResult(
+        request=asked,
+        status="error",
+        started="2025-03-04T10:04:00+00:00",
+        wall_seconds=12.0,
+        error=f"the worker of run {asked.key} was killed by SIGKILL (the system may have run out of memory)",
+        log_tail="epoch 3  loss 0.0712\nepoch 4  loss 0.0588\nRuntimeError: [enforce fail at alloc_cpu.cpp:117] "
+        "DefaultCPUAllocator: can't allocate memory: you tried to allocate 3211264000 bytes.",
+    )
+
+
+def judgements(key: str, checked: int) -> tuple[Judgement, ...]:
+    """Return a variant's judgements from ``judgements.json``, and identities that hold."""
+    stored = msgspec.json.decode(JUDGEMENTS.read_bytes(), type=dict[str, list[Judgement]])
+    violated = {judgement.metric for judgement in stored[key]}
+    held = tuple(
+        Judgement(
+            against="identity",
+            metric=check.name,
+            verdict="HOLDS",
+            kind="identity",
+            value=check.error,
+            reference=check.tolerance,
+            n=5,
+        )
+        for check in identities(np.random.default_rng(1), checked)
+        if check.name not in violated
+    )
+    return (*stored[key], *held)
+
+
+def build_job(folder: Path) -> Job:
+    """Write the runs' files below `folder` and return the job."""
+    variants = {"o-ma-k8": 0.966, "su-ma-k8": 0.851}
+    results = [run_kmnist(folder, name, seed, mean) for name, mean in variants.items() for seed in SEEDS]
+    results += [run_tiny(folder, seed, violated=seed == 2) for seed in range(4)]
+    comparisons = [
+        Comparison(
+            scenario="kmnist_svd_logreg",
+            variant=name,
+            tier="short",
+            seeds=tuple(SEEDS),
+            failed=(),
+            judgements=judgements(f"kmnist_svd_logreg:{name}", 9),
+        )
+        for name, mean in variants.items()
+    ]
+    tiny = Comparison(
+        scenario="tinyconvnet_svd",
+        variant="default",
+        tier="short",
+        seeds=(0, 1, 2, 3),
+        failed=(failed_run().error,),
+        judgements=judgements("tinyconvnet_svd:default", 5),
+    )
+    return Job(
+        schema=1,
+        created="2025-03-04T10:00:00+00:00",
+        command="harness run kmnist_svd_logreg tinyconvnet_svd --tier short --seeds 5",
+        version="0.1.0",
+        commit="4c1d7be+dirty",
+        environment=ENVIRONMENT,
+        results=(*results, failed_run()),
+        comparisons=(*comparisons, tiny),
+    )
+
+
+def declare(name: str, source: Source, *variants: Variant) -> Scenario:
+    """Declare a scenario that is never run here."""
+
+    def measure(run: object) -> None:
+        raise NotImplementedError
+
+    return Scenario(
+        name=name,
+        version=1,
+        source=source,
+        measure=measure,
+        variants=variants,
+        tiers={"short": {}},
+        gated=("accuracy",),
+    )
+
+
+def build_scenarios() -> dict[str, Scenario]:
+    """Declare both scenarios."""
+    kmnist = declare(
+        "kmnist_svd_logreg",
+        Source(
+            slug="kmnist_svd_logreg",
+            title="Logistic regression on SVD-compressed KMNIST",
+            authors="A. Author, B. Author",
+            note="The text says 100 fixed epochs; the authors' code stops a fold when its validation loss rises.",
+        ),
+        Variant(name="o-ma-k8", doc="お against ま from eight singular values of each image."),
+        Variant(name="su-ma-k8", doc="す against ま from eight singular values of each image."),
+    )
+    tiny = declare(
+        "tinyconvnet_svd",
+        Source(slug="tinyconvnet_svd", title="TinyConvNet taken apart by SVD", authors="C. Author"),
+        Variant(name="default", doc="All eight phases on MNIST."),
+    )
+    return {scenario.name: scenario for scenario in (kmnist, tiny)}
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the job, with the runs' files; read only."""
+    return tmp_path_factory.mktemp("job")
+
+
+@pytest.fixture(scope="session")
+def job(folder: Path) -> Job:
+    """Return the job whose files lie in `folder`."""
+    return build_job(folder)
+
+
+@pytest.fixture(scope="session")
+def scenarios() -> dict[str, Scenario]:
+    """Return the scenarios that the job ran."""
+    return build_scenarios()
+
+
+@pytest.fixture(scope="session")
+def page(job: Job, folder: Path, scenarios: dict[str, Scenario]) -> str:
+    """Return the job's report."""
+    from harness.report import render
+
+    return render(job, folder, scenarios)
