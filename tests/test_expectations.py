@@ -1,0 +1,344 @@
+"""Every rule and verdict of published values, with the worked examples of docs/statistics.md."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing
+
+import numpy as np
+import pytest
+
+from harness.expectations import judge
+from harness.records import DatasetUse, Expectation, Measured, Measurement, RunRequest, RunResult
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.records import Judgement, Tier, Value
+
+WHOLE = DatasetUse(name="mnist", sha256="00", complete=True, found="all there")
+PART = DatasetUse(name="kmnist", sha256="11", complete=False, found="6,284 of 60,000 training images")
+
+
+def runs(
+    values: Sequence[typing.Any], *, unit: str = "", data: DatasetUse = WHOLE, name: str = "accuracy"
+) -> list[RunResult]:
+    """Build one finished run a value."""
+    return [run({name: value}, seed, unit=unit, data=data) for seed, value in enumerate(values)]
+
+
+def run(metrics: dict[str, Value], seed: int, *, unit: str = "", data: DatasetUse = WHOLE) -> RunResult:
+    """Build a finished run with these metrics."""
+    request = RunRequest(scenario="probe", variant="default", tier="paper", seed=seed)
+    measurement = Measurement(
+        request=request, scenario_version=1, options={}, metrics={}, stages=(), identities=(), predictions=(),
+        figures=(), datasets=(data,), environment={},
+    )  # fmt: skip
+    return RunResult(
+        request=request, status="ok", started="", wall_seconds=1.0, measurement=measurement,
+        metrics={name: Measured(value=value, unit=unit) for name, value in metrics.items()},
+    )  # fmt: skip
+
+
+def sample(mean: float, sd: float, k: int) -> list[float]:
+    """Return k values with exactly this mean and standard deviation."""
+    raw = np.linspace(-1, 1, k)
+    return typing.cast("list[float]", (mean + sd * raw / raw.std(ddof=1)).tolist())
+
+
+def expect(**changes: typing.Any) -> Expectation:
+    """Declare a published accuracy of 0.9."""
+    fields: dict[str, typing.Any] = {
+        "metric": "accuracy", "variant": "default", "value": 0.9, "unit": "", "place": "Table 1",
+        "row": "top",
+    }  # fmt: skip
+    return Expectation(**{**fields, **changes})
+
+
+def judged(values: Sequence[typing.Any], tier: Tier = "paper", **changes: typing.Any) -> Judgement:
+    """Judge runs with these values against `expect`."""
+    return judge(expect(**changes), "probe:default", tier, runs(values))
+
+
+# -- worked examples ------------------------------------------------------------
+
+
+def test_single_published_run_on_the_same_test_set() -> None:
+    """98.70% with sd .15 pp over 10 seeds against a printed 98.71%: resolution .516 pp, a gap of .01 pp."""
+    found = judged(sample(0.9870, 0.0015, 10), value=0.9871, half_width=0.00005, test_images=10_000)
+    assert found.verdict == "REPRODUCED"
+    assert found.resolution == pytest.approx(0.00516, abs=5e-6)
+    assert found.lower == pytest.approx(0.9871 - 0.00516, abs=1e-5)
+    assert found.value == pytest.approx(0.9870)
+    assert found.spread == pytest.approx(0.0015)
+
+
+def test_single_published_run_on_drawn_test_images() -> None:
+    """.895 against a printed 265 of 300: the binomial error .0177 exceeds sd .013, resolution 4.8 pp."""
+    found = judged(sample(0.895, 0.013, 10), value=265 / 300, rule="draw", test_images=300)
+    assert found.verdict == "REPRODUCED"
+    assert found.resolution == pytest.approx(0.0478, abs=5e-5)
+
+
+def test_drawn_test_images_with_a_large_spread_take_student() -> None:
+    """Where the spread over seeds exceeds the binomial error, it and Student's t decide."""
+    found = judged(sample(0.9, 0.05, 10), value=0.9, rule="draw", test_images=300)
+    assert found.resolution == pytest.approx(3.2498 * 0.05 * np.sqrt(1.1), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("ours", "verdict"),
+    [(0.9593, "REPRODUCED"), (0.9591, "BELOW"), (0.9807, "REPRODUCED"), (0.9809, "ABOVE")],
+)
+def test_published_mean_of_ten_runs(ours: float, verdict: str) -> None:
+    """'Roughly 97%' of 10 runs, our sd .4 pp over 10: 1.08 pp, so ours may lie from 95.9 to 98.1."""
+    found = judged(sample(ours, 0.004, 10), value=0.97, rule="mean", runs=10, half_width=0.005)
+    assert found.resolution == pytest.approx(0.0108, abs=5e-5)
+    assert found.verdict == verdict
+
+
+def test_another_test_set_adds_the_sampling_of_both() -> None:
+    """On another split the sampling error of both test sets adds to the spread over seeds."""
+    found = judged(sample(0.9, 0.01, 10), value=0.85, rule="split", test_images=400)
+    error = np.sqrt(0.01**2 * 1.1 + 2 * 0.9 * 0.1 / 400)
+    assert found.resolution == pytest.approx(3.2498 * error, rel=1e-4)
+    assert found.verdict == "REPRODUCED"
+
+
+def test_resolution_is_at_least_one_test_image() -> None:
+    """Runs without spread still cannot resolve less than one test image."""
+    found = judged([0.9, 0.9, 0.9], value=0.9005, test_images=1000)
+    assert (found.verdict, found.resolution) == ("REPRODUCED", 0.001)
+
+
+# -- verdicts ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("mean", "verdict"), [(0.8, "BELOW"), (0.9, "REPRODUCED"), (0.99, "ABOVE")])
+def test_three_verdicts_of_a_number(mean: float, verdict: str) -> None:
+    """Ours lies below, within or above what the published value allows, and the line says by how much."""
+    found = judged(sample(mean, 0.01, 10))
+    assert found.verdict == verdict
+    assert (f"{mean - 0.9:+.4g}" in found.reason) == (verdict != "REPRODUCED")
+    assert (found.place, found.row) == ("Table 1", "top")
+    assert found.next_step == "harness run probe:default --tier paper --seeds 10"
+
+
+def test_unreadable_print_is_said_and_never_judged() -> None:
+    """A print that cannot be read gives its reason, even without a run."""
+    found = judge(expect(value=None, unreadable="the digit is smudged"), "probe:default", "paper", [])
+    assert (found.verdict, found.reason) == ("UNREADABLE", "the digit is smudged")
+
+
+def test_known_gap_keeps_its_reason_and_direction() -> None:
+    """A declared gap turns BELOW into KNOWN_GAP and keeps what was found."""
+    found = judged(sample(0.8, 0.01, 10), gap="their augmentation is not described")
+    assert found.verdict == "KNOWN_GAP"
+    assert found.reason.startswith("their augmentation is not described (BELOW: off by -0.1")
+
+
+def test_a_closed_gap_is_noticed() -> None:
+    """A declared gap that is no longer there is REPRODUCED and asks for its note to go."""
+    found = judged(sample(0.9, 0.01, 10), gap="their augmentation is not described")
+    assert found.verdict == "REPRODUCED"
+    assert "has closed, remove its note" in found.reason
+
+
+def test_other_tier_is_not_judged_but_shown() -> None:
+    """Runs of another tier keep their value and say which tier was published."""
+    found = judged(sample(0.9, 0.01, 3), tier="smoke")
+    assert found.verdict == "NOT_JUDGED"
+    assert found.reason == "published for the paper tier, this is the smoke tier"
+    assert found.value == pytest.approx(0.9)
+
+
+def test_incomplete_data_is_not_judged_in_any_run() -> None:
+    """One run of many on incomplete data rules the judgement out and names what to fetch."""
+    done = [*runs([0.9, 0.9]), *runs([0.9], data=PART)]
+    found = judge(expect(), "probe:default", "paper", done)
+    assert found.verdict == "NOT_JUDGED"
+    assert found.reason == "incomplete data: 6,284 of 60,000 training images"
+    assert found.next_step == "harness data fetch kmnist"
+    assert judge(expect(needs_complete=False), "probe:default", "paper", done).verdict == "REPRODUCED"
+
+
+@pytest.mark.parametrize("k", [1, 2])
+def test_too_few_seeds_are_not_judged(k: int) -> None:
+    """One or two runs show no spread; the line says how many do."""
+    found = judged([0.9] * k)
+    assert found.verdict == "NOT_JUDGED"
+    assert f"{k} run" in found.reason
+    assert "--seeds 3" in found.reason
+    assert found.n == k
+
+
+def test_without_a_finished_run_nothing_is_judged() -> None:
+    """No finished run gives no judgement, of an ordering neither."""
+    for expected in (expect(), expect(value=None, rule="ordering", order=("a", "b"))):
+        found = judge(expected, "probe:default", "paper", [])
+        assert (found.verdict, found.reason) == ("NOT_JUDGED", "no run finished")
+
+
+def test_missing_metric_is_an_error_never_a_pass() -> None:
+    """A metric that one run lacks is ERROR where it should be judged, and NOT_JUDGED elsewhere."""
+    done = [*runs([0.9, 0.9]), run({"loss": 0.1}, 2)]
+    found = judge(expect(), "probe:default", "paper", done)
+    assert (found.verdict, found.reason) == ("ERROR", "metric 'accuracy' was measured in 2 of 3 runs")
+    assert judge(expect(), "probe:default", "smoke", done).verdict == "NOT_JUDGED"
+
+
+@pytest.mark.parametrize("k", [1, 5])
+def test_missing_metric_is_an_error_with_any_number_of_runs(k: int) -> None:
+    """Too few runs do not hide that a metric is missing."""
+    assert judge(expect(metric="f1"), "probe:default", "paper", runs([0.9] * k)).verdict == "ERROR"
+
+
+@pytest.mark.parametrize(
+    ("values", "changes", "told"),
+    [
+        ([0.9, float("nan"), 0.9], {}, "not finite"),
+        ([[1.0], [1.0, 2.0], [1.0]], {"value": [1.0]}, "another shape in each run"),
+        ([[1.0, 2.0]] * 3, {"value": [1.0]}, r"measured shape \(2,\), published \(1,\)"),
+        ([0.9] * 3, {"value": None}, "declares no value"),
+        ([0.9] * 3, {"value": 90.0, "unit": "%"}, "measured in '', published in '%'"),
+        ([0.9] * 3, {"value": None, "rule": "ordering", "order": ("accuracy",)}, "two or more"),
+    ],
+)
+def test_what_cannot_be_compared_is_an_error(
+    values: list[typing.Any], changes: dict[str, typing.Any], told: str
+) -> None:
+    """Values that cannot be set beside the published one are ERROR with the reason, not an exception."""
+    found = judged(values, **changes)
+    assert found.verdict == "ERROR"
+    assert re.search(told, found.reason)
+
+
+# -- rules without statistics ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("values", "verdict"),
+    [([16.0], "REPRODUCED"), ([16.0, 16.0], "REPRODUCED"), ([15.0, 17.0], "ABOVE"), ([16.0, 15.0], "BELOW")],
+)
+def test_exact_holds_in_every_run(values: list[float], verdict: str) -> None:
+    """Counts must be met by every run; a mean that meets them does not excuse two that miss."""
+    assert judged(values, value=16.0, rule="exact").verdict == verdict
+
+
+def test_exact_means_to_the_printed_digits() -> None:
+    """.218 is printed of 171/784 and judged to half its last digit; .219 would not be."""
+    assert judged([171 / 784], value=0.218, half_width=0.0005, rule="exact").verdict == "REPRODUCED"
+    assert judged([171 / 784], value=0.219, half_width=0.0005, rule="exact").verdict == "BELOW"
+
+
+@pytest.mark.parametrize(
+    ("rule", "values", "verdict"),
+    [
+        ("at_most", [0.5, 0.9], "REPRODUCED"),
+        ("at_most", [0.1, 0.1, 0.91], "ABOVE"),
+        ("at_least", [0.9, 0.99], "REPRODUCED"),
+        ("at_least", [0.99, 0.99, 0.89], "BELOW"),
+    ],
+)
+def test_bounds_are_kept_by_every_run(rule: str, values: list[float], verdict: str) -> None:
+    """A printed bound is judged on the worst run, and only its own side is shown."""
+    found = judged(values, rule=rule)
+    assert found.verdict == verdict
+    assert (found.lower is None, found.upper is None) == (rule == "at_most", rule == "at_least")
+
+
+def test_bound_of_an_array_names_the_element_that_breaks_it() -> None:
+    """An element far inside the bound is never called the worst one."""
+    found = judged([[0.0, 0.95]], value=[0.9, 0.9], rule="at_most")
+    assert found.verdict == "ABOVE"
+    assert "+0.05 in element 2" in found.reason
+
+
+# -- arrays and orderings ------------------------------------------------------------
+
+
+def test_elements_of_an_array_share_the_level() -> None:
+    """Eight singular values: each is held to 99% / 8, and the one furthest outside is named."""
+    from scipy.stats import t
+
+    values = np.asarray([sample(1.0, 0.1, 10)] * 8).T  # (runs, 8)
+    published = [1.0] * 8
+    found = judged(values.tolist(), value=published)
+    assert found.verdict == "REPRODUCED"
+    assert found.resolution == pytest.approx(t.ppf(1 - 0.005 / 8, 9) * 0.1 * np.sqrt(1.1))
+    published[5] = 1.6
+    found = judged(values.tolist(), value=published)
+    assert found.verdict == "BELOW"
+    assert "in element 6" in found.reason
+    assert (found.lower, found.upper) == (None, None)
+
+
+def ordering(leads: dict[str, list[float]], **changes: typing.Any) -> Judgement:
+    """Judge that the first of these metrics is best."""
+    done = [
+        run(dict(zip(leads, row, strict=True)), seed)
+        for seed, row in enumerate(zip(*leads.values(), strict=True))
+    ]
+    expected = expect(value=None, rule="ordering", order=tuple(leads), metric="a is best", **changes)
+    return judge(expected, "probe:default", "paper", done)
+
+
+def test_ordering_that_holds() -> None:
+    """A lead in every run is REPRODUCED and counted."""
+    found = ordering({"a": sample(0.9, 0.001, 5), "b": sample(0.8, 0.002, 5)})
+    assert found.verdict == "REPRODUCED"
+    assert "held in 5 of 5 runs; nearest rival 'b'" in found.reason
+    assert found.value == pytest.approx(0.1)
+
+
+def test_ordering_that_is_a_tie_is_said_to_be_one() -> None:
+    """A lead within the noise is no contradiction, but the reader is told."""
+    found = ordering({"a": [0.90, 0.91, 0.92], "b": [0.92, 0.90, 0.91]})
+    assert found.verdict == "REPRODUCED"
+    assert "cannot be told from a tie" in found.reason
+
+
+def test_ordering_that_is_contradicted_names_the_rival() -> None:
+    """A rival that is clearly ahead makes it BELOW."""
+    found = ordering({"a": sample(0.8, 0.001, 5), "b": sample(0.7, 0.001, 5), "c": sample(0.9, 0.002, 5)})
+    assert found.verdict == "BELOW"
+    assert "nearest rival 'c'" in found.reason
+    assert found.value == pytest.approx(-0.1)
+
+
+def test_ordering_by_smallest() -> None:
+    """Where lower is better the lead turns round."""
+    assert (
+        ordering({"a": sample(0.1, 0.01, 5), "b": sample(0.5, 0.02, 5)}, better="lower").verdict
+        == "REPRODUCED"
+    )
+    assert ordering({"a": sample(0.5, 0.01, 5), "b": sample(0.1, 0.02, 5)}, better="lower").verdict == "BELOW"
+
+
+def test_ordering_of_equals_is_seldom_contradicted() -> None:
+    """Among four equally good settings the first is called worse in at most 1% of cases."""
+    rng = np.random.default_rng(7)
+    trials = 1000
+    wrong = sum(
+        ordering(dict(zip("abcd", rng.normal(0.9, 0.01, (4, 10)).tolist(), strict=True))).verdict == "BELOW"
+        for _ in range(trials)
+    )
+    assert wrong <= trials * 0.01 + 3 * np.sqrt(trials * 0.01)
+
+
+def test_ordering_of_arrays_is_an_error() -> None:
+    """Only numbers can be ordered."""
+    done = [run({"a": [1.0, 2.0], "b": [1.0, 1.0]}, seed) for seed in range(3)]
+    expected = expect(value=None, rule="ordering", order=("a", "b"))
+    assert judge(expected, "probe:default", "paper", done).verdict == "ERROR"
+
+
+def test_disturbed_runs_are_judged_all_the_same() -> None:
+    """Other processes cost time, not accuracy."""
+    done = [
+        dataclasses.replace(result, measurement=dataclasses.replace(result.measurement, foreign_cpu=1.0))
+        for result in runs(sample(0.9, 0.01, 3))
+        if result.measurement is not None
+    ]
+    assert judge(expect(), "probe:default", "paper", done).verdict == "REPRODUCED"
