@@ -84,8 +84,9 @@ def baseline(
     metric = BaselineMetric(values=list(values), unit=like.unit, kind=like.kind, better=like.better)
     fields: dict[str, typing.Any] = {
         "schema": 1, "scenario": "probe", "scenario_version": 1, "variant": "default", "tier": "smoke",
-        "who": "me", "reason": "first", "date": "2026-01-01", "commit": "c", "seeds": tuple(range(len(values))),
-        "environment": HOME, "datasets": (DIGITS,), "metrics": {"m": metric},
+        "who": "me", "reason": "first", "date": "2026-01-01", "commit": "c",
+        "seeds": tuple(range(len(values))), "environment": HOME, "datasets": (DIGITS,),
+        "metrics": {"m": metric},
     }  # fmt: skip
     return Baseline(**{**fields, **changes}), "baselines/probe.json"
 

@@ -1,0 +1,111 @@
+"""Clocks that wait for the device, and foreign CPU use seen in real processes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+import typing
+
+import numpy as np
+import psutil
+import pytest
+
+from harness.measure import runtime
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def spin(seconds: float) -> None:
+    """Keep this process's interpreter busy."""
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        sum(range(1000))
+
+
+@pytest.fixture
+def busy_child() -> Iterator[subprocess.Popen[bytes]]:
+    """Keep one other process busy while the test lasts."""
+    child = subprocess.Popen(
+        [sys.executable, "-c", "print('up', flush=True)\nwhile True: pass"], stdout=subprocess.PIPE
+    )
+    assert child.stdout is not None
+    child.stdout.readline()
+    yield child
+    child.kill()
+    child.wait()
+    child.stdout.close()
+
+
+def test_a_busy_child_is_seen(busy_child: subprocess.Popen[bytes]) -> None:
+    """Another process that computes all the time is far above the tenth of a core that disturbs."""
+    foreign = runtime.ForeignCpu()
+    time.sleep(1.2)
+    assert busy_child.poll() is None
+    assert foreign.cores() > 0.3
+
+
+def busy_seconds() -> float:
+    """CPU seconds that all processes of this machine have used, own ones too."""
+    times = psutil.cpu_times()
+    return float(times.user + times.nice + times.system + times.irq + times.softirq + times.steal)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="NOT TESTED: the fields of CPU time are those of Linux")
+def test_own_work_is_not_foreign() -> None:
+    """Own work, in the interpreter and in BLAS threads, is subtracted from what the machine did.
+
+    However busy others are, all CPU time less half of our own bounds what may be called foreign.
+    """
+    foreign, busy, wall, cpu = runtime.ForeignCpu(), busy_seconds(), time.perf_counter(), time.process_time()
+    spin(0.5)
+    matrix = np.ones((400, 400))
+    for _ in range(20):
+        matrix @ matrix
+    spin(0.3)
+    found = foreign.cores()
+    worked, took = time.process_time() - cpu, time.perf_counter() - wall
+    assert worked > 0.2
+    assert found * took <= busy_seconds() - busy - 0.5 * worked + 0.05
+
+
+def test_below_half_a_second_nothing_is_claimed(busy_child: subprocess.Popen[bytes]) -> None:
+    """The system counts CPU in hundredths of a second: a short stage has no foreign use, not a wrong one."""
+    foreign = runtime.ForeignCpu()
+    assert foreign.cores() == 0.0
+    assert busy_child.poll() is None
+
+
+def test_clock_counts_wall_and_cpu() -> None:
+    """Sleep is wall time and no CPU time; work is both."""
+    clock = runtime.Clock(lambda: None)
+    time.sleep(0.2)
+    wall, cpu = clock.read()
+    assert wall >= 0.2
+    assert cpu < 0.15
+    clock = runtime.Clock(lambda: None)
+    spin(0.2)
+    wall, cpu = clock.read()
+    assert wall >= 0.2
+    assert cpu > 0.02
+
+
+def test_clock_waits_for_the_device_on_both_sides() -> None:
+    """Work queued before the stage is waited for outside its time, work queued in it inside."""
+    waits: list[float] = []
+
+    def synchronise() -> None:
+        waits.append(time.perf_counter())
+        time.sleep(0.1)
+
+    clock = runtime.Clock(synchronise)
+    wall, _ = clock.read()
+    assert len(waits) == 2
+    assert 0.1 <= wall < waits[1] - waits[0] + 0.1 + 0.2
+
+
+def test_calibration_is_a_positive_time() -> None:
+    """The calibration kernel takes a positive, finite time."""
+    assert 0 < runtime.calibrate(repeats=1) < 60
+    assert 0 < runtime.calibrate() < 60
