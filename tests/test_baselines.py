@@ -362,8 +362,8 @@ def failed(result: RunResult) -> RunResult:
     ("results", "told"),
     [
         ([run(seed) for seed in range(4)], "has 4 runs, a baseline needs at least 5. Run it"),
-        ([*(run(seed) for seed in range(5)), failed(run(5))], "1 runs of probe:default (smoke) failed. First"),
-        ([*(run(seed) for seed in range(5)), run(5, environment={**HOME, "cpu": "B"})], "from 2 environments"),
+        ([*(run(seed) for seed in range(5)), failed(run(5))], "1 runs of probe:default (smoke) failed"),
+        ([*(run(seed) for seed in range(5)), run(5, environment={**HOME, "cpu": "B"})], "2 environments"),
         ([*(run(seed) for seed in range(5)), run(5, scenario_version=9)], "come from 2 scenario versions"),
         ([*(run(seed) for seed in range(5)), run(5, datasets=())], "come from 2 states of the data"),
         ([run(seed) for seed in (0, 1, 2, 3, 3)], "have one seed twice"),
