@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
+import datetime as dt
 import itertools
 import typing
 from pathlib import Path
@@ -14,11 +14,11 @@ import harness
 from harness import baselines, environment, files, runner
 from harness.compare import compare
 from harness.errors import HarnessError, StorageError, UnknownNameError, unknown
-from harness.records import TIME_LIMITS, TIERS, Job, RunRequest, RunResult
+from harness.records import TIERS, TIME_LIMITS, Job, RunRequest, RunResult
 from harness.scenarios import find
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from harness.records import Comparison, Scenario, Tier
 
@@ -153,7 +153,7 @@ def assemble(
 def _job(results: tuple[RunResult, ...], comparisons: tuple[Comparison, ...], command: str) -> Job:
     return Job(
         schema=SCHEMA,
-        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         command=command,
         version=harness.__version__,
         commit=environment.git_commit(),
@@ -217,7 +217,7 @@ def _decode(path: Path, kind: type[T]) -> T:
 
 def default_folder() -> Path:
     """Return a new folder name for a job: ``reports/<UTC time>``."""
-    return Path("reports", datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ"))
+    return Path("reports", dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%SZ"))
 
 
 def exit_code(job: Job) -> int:
@@ -247,11 +247,15 @@ def prepare(out: Path) -> None:
 
 
 def run(
-    wanted: Sequence[RunRequest], scenarios: Mapping[str, Scenario], out: Path, **hooks: typing.Any
-) -> typing.Iterator[RunResult]:
+    wanted: Sequence[RunRequest],
+    scenarios: Mapping[str, Scenario],
+    out: Path,
+    *,
+    waiting: Callable[[], None] = lambda: None,
+) -> Iterator[RunResult]:
     """Do the runs; see `harness.runner.run_all`."""
     prepare(out)
-    return runner.run_all(wanted, scenarios, out, **hooks)
+    return runner.run_all(wanted, scenarios, out, waiting=waiting)
 
 
 def rejudge(job: Job, scenarios: Mapping[str, Scenario], roots: Sequence[Path]) -> Job:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import typing
 from collections import Counter
 
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -20,6 +19,8 @@ from rich.table import Table
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
+
+    from rich.console import Console
 
     from harness.records import Comparison, Job, Judgement, RunRequest, RunResult, Value
 

@@ -17,7 +17,7 @@ if typing.TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from conftest import Finished, Harness
+    from tests.conftest import Finished, Harness
 
 GOOD = "SCENARIO = declare(guess)"
 

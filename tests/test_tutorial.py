@@ -10,7 +10,7 @@ import typing
 from pathlib import Path
 
 if typing.TYPE_CHECKING:
-    from conftest import Harness
+    from tests.conftest import Harness
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
