@@ -1,9 +1,9 @@
-"""Baselines: find, read, propose, write. A person accepts them; nothing here overwrites without being asked."""
+"""Baselines: find, read, propose, write. A person accepts them; nothing here overwrites unasked."""
 
 from __future__ import annotations
 
 import dataclasses
-import datetime
+import datetime as dt
 import json
 import math
 import typing
@@ -12,18 +12,20 @@ from pathlib import Path
 import msgspec
 
 from harness import environment, files
-from harness.errors import BaselineError
-from harness.records import Baseline, BaselineMetric, Job, RunResult
+from harness.errors import BaselineError, unknown
+from harness.records import Baseline, BaselineMetric, Job
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from harness.records import Measured, Scenario, Tier
+    from harness.records import Measured, Measurement, RunResult, Scenario, Tier
 
 SCHEMA = 1
 SEEDS_AT_LEAST = 5
 """Fewer runs give a bound of several standard deviations: refused."""
 SEEDS_ADVISED = 10
+_NEVER_NEGATIVE = ("memory", "runtime", "size", "work")
+_INSTALLED = {"site-packages", "dist-packages"}
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -60,7 +62,8 @@ def find(
 ) -> tuple[Baseline, str] | None:
     """Return the stored baseline nearest to an environment, with its path; None if there is none.
 
-    The first root that has any decides. Within it the exact fingerprint wins, then the one that leaves the fewest fields different.
+    The first root that has any decides. Within it the exact fingerprint wins, then the one that leaves the
+    fewest fields different.
 
     Raises
     ------
@@ -88,11 +91,12 @@ def load(path: Path) -> Baseline:
     Raises
     ------
     BaselineError
-        If it is unreadable, no baseline, of a newer schema, in another variant's folder, or holds values that cannot be.
+        If it is unreadable, no baseline, of a newer schema, in another variant's folder, or holds values that
+        cannot be.
     """
     try:
         raw = msgspec.json.decode(path.read_bytes())
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BaselineError(
             f"baseline {path} cannot be read: {error}", "Restore it from version control"
         ) from error
@@ -116,20 +120,32 @@ def _check(baseline: Baseline, path: Path) -> None:
     place = folder_of(baseline.scenario, baseline.variant, baseline.tier)
     if path.parts[-4:-1] != place.parts:
         raise BaselineError(f"baseline {path} is one of {place}", "Move it to its own folder or remove it")
+    wrong = _wrong_head(baseline) or _wrong_metric(baseline)
+    if wrong:
+        raise BaselineError(f"baseline {path} {wrong}", "Restore it from version control")
+
+
+def _wrong_head(baseline: Baseline) -> str:
+    if not 1 <= baseline.schema <= SCHEMA:
+        return f"has schema {baseline.schema}, which never was one"
+    if len(set(baseline.seeds)) < len(baseline.seeds):
+        return "names a seed twice"
+    return "" if baseline.metrics else "holds no metric"
+
+
+def _wrong_metric(baseline: Baseline) -> str:
+    """Say which metric cannot be, and why; empty if none."""
     for name, metric in baseline.metrics.items():
-        wrong = ""
-        if len(metric.values) != len(baseline.seeds):
-            wrong = f"{len(metric.values)} values for {len(baseline.seeds)} seeds"
-        elif len(metric.values) < SEEDS_AT_LEAST:
-            wrong = f"{len(metric.values)} values, at least {SEEDS_AT_LEAST} are needed"
-        elif not all(math.isfinite(value) for value in metric.values):
-            wrong = "a value that is not finite"
-        elif metric.kind in {"memory", "runtime", "size", "work"} and min(metric.values) < 0:
-            wrong = f"a negative {metric.kind}"
-        if wrong:
-            raise BaselineError(
-                f"baseline {path}: metric '{name}' has {wrong}", "Restore it from version control"
-            )
+        values = metric.values
+        if len(values) != len(baseline.seeds):
+            return f"has {len(values)} values of metric '{name}' for {len(baseline.seeds)} seeds"
+        if len(values) < SEEDS_AT_LEAST:
+            return f"has {len(values)} values of metric '{name}', at least {SEEDS_AT_LEAST} are needed"
+        if not all(math.isfinite(value) for value in values):
+            return f"has a value of metric '{name}' that is not finite"
+        if metric.kind in _NEVER_NEGATIVE and min(values) < 0:
+            return f"has a negative value of metric '{name}', a {metric.kind}"
+    return ""
 
 
 def propose(job: Job, scenarios: Mapping[str, Scenario], *, reason: str, who: str) -> list[Baseline]:
@@ -146,34 +162,34 @@ def propose(job: Job, scenarios: Mapping[str, Scenario], *, reason: str, who: st
 
     Raises
     ------
+    UnknownNameError
+        If a run is of a scenario that is not declared.
     BaselineError
-        If there are too few runs, failed runs, or runs of more than one environment.
+        If there are too few runs, failed runs, a seed twice, runs of more than one environment, data set or
+        scenario version, no commit, or seeds that change nothing although the scenario draws at random.
     """
     groups: dict[tuple[str, str, Tier, str, str], list[RunResult]] = {}
     for result in job.results:
         request = result.request
         key = (request.scenario, request.variant, request.tier, request.backend, request.device)
         groups.setdefault(key, []).append(result)
+    for key in groups:
+        if key[0] not in scenarios:
+            raise unknown("scenario", key[0], scenarios)
     return [_propose(job, scenarios[key[0]], runs, reason, who) for key, runs in groups.items()]
 
 
 def _propose(job: Job, scenario: Scenario, runs: Sequence[RunResult], reason: str, who: str) -> Baseline:
     request = runs[0].request
     name = f"{request.scenario}:{request.variant} ({request.tier})"
-    failed = [run.error for run in runs if run.status != "ok" or run.measurement is None]
-    if failed:
-        raise BaselineError(f"{len(failed)} runs of {name} failed", f"First: {failed[0]}")
-    if len(runs) < SEEDS_AT_LEAST:
-        step = f"Run it with --seeds {SEEDS_ADVISED}"
-        raise BaselineError(f"{name} has {len(runs)} runs, a baseline needs at least {SEEDS_AT_LEAST}", step)
-    measurements = [run.measurement for run in runs if run.measurement is not None]
-    prints = {environment.fingerprint(measurement.environment) for measurement in measurements}
-    if len(prints) > 1:
-        raise BaselineError(
-            f"the runs of {name} come from {len(prints)} environments", "Run them all on one machine"
-        )
+    measurements = _all_measured(name, runs)
+    _refuse_mixed(name, measurements)
     if not job.commit:
         raise BaselineError("the runs have no commit", "Run inside a git checkout")
+    metrics = _metrics(scenario, runs)
+    if not scenario.deterministic and _nothing_varies(metrics):
+        step = "Give run.seed to its generators, or declare it deterministic"
+        raise BaselineError(f"no accuracy metric of {name} differs between its {len(runs)} seeds", step)
     return Baseline(
         schema=SCHEMA,
         scenario=request.scenario,
@@ -182,39 +198,74 @@ def _propose(job: Job, scenario: Scenario, runs: Sequence[RunResult], reason: st
         tier=request.tier,
         who=who,
         reason=reason,
-        date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        date=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         commit=job.commit,
         seeds=tuple(run.request.seed for run in runs),
         environment=measurements[0].environment,
         datasets=measurements[0].datasets,
-        metrics=_metrics(scenario, runs),
+        metrics=metrics,
     )
 
 
-def _metrics(scenario: Scenario, runs: Sequence[RunResult]) -> dict[str, BaselineMetric]:
-    disturbed = any(run.disturbed for run in runs)
-    kept = {}
-    for name, measured in runs[0].metrics.items():
-        if not _belongs(name, measured, scenario) or (disturbed and measured.kind == "runtime"):
-            continue
-        values = [run.metrics[name].value for run in runs if name in run.metrics]
-        if len(values) == len(runs):
-            numbers = [float(value) for value in values if not isinstance(value, list)]
-            kept[name] = BaselineMetric(
-                values=numbers, unit=measured.unit, kind=measured.kind, better=measured.better
+def _all_measured(name: str, runs: Sequence[RunResult]) -> list[Measurement]:
+    """Return what every run measured; refuse failed runs, too few, and one seed twice."""
+    failed = [run.error for run in runs if run.status != "ok" or run.measurement is None]
+    if failed:
+        raise BaselineError(f"{len(failed)} runs of {name} failed", f"First: {failed[0]}")
+    if len(runs) < SEEDS_AT_LEAST:
+        step = f"Run it with --seeds {SEEDS_ADVISED}"
+        raise BaselineError(f"{name} has {len(runs)} runs, a baseline needs at least {SEEDS_AT_LEAST}", step)
+    if len({run.request.seed for run in runs}) < len(runs):
+        raise BaselineError(f"the runs of {name} have one seed twice", "Run each seed once")
+    return [run.measurement for run in runs if run.measurement is not None]
+
+
+def _refuse_mixed(name: str, measurements: Sequence[Measurement]) -> None:
+    kinds: dict[str, set[typing.Any]] = {
+        "environments": {environment.fingerprint(found.environment) for found in measurements},
+        "scenario versions": {found.scenario_version for found in measurements},
+        "states of the data": {tuple(use.sha256 for use in found.datasets) for found in measurements},
+    }
+    for what, found in kinds.items():
+        if len(found) > 1:
+            raise BaselineError(
+                f"the runs of {name} come from {len(found)} {what}", "Run them all on one machine"
             )
-    missing = [
-        name for name in scenario.gated if name not in kept and not (disturbed and name.endswith("seconds"))
-    ]
+
+
+def _nothing_varies(metrics: Mapping[str, BaselineMetric]) -> bool:
+    """Whether seeds seem not to be used: accuracy metrics have a direction, and none of them varies."""
+    scored = [metric for metric in metrics.values() if metric.kind == "accuracy" and metric.better != "none"]
+    return bool(scored) and all(len(set(metric.values)) == 1 for metric in scored)
+
+
+def _metrics(scenario: Scenario, runs: Sequence[RunResult]) -> dict[str, BaselineMetric]:
+    """Collect what a baseline keeps: runtime from undisturbed runs only, and numbers that every run has."""
+    disturbed = any(run.disturbed for run in runs)
+    kept, left_out = {}, set()
+    for name, measured in runs[0].metrics.items():
+        if disturbed and measured.kind == "runtime":
+            left_out.add(name)
+        elif _belongs(name, measured, scenario):
+            values = _numbers(name, runs)
+            if len(values) == len(runs):
+                kept[name] = BaselineMetric(
+                    values=values, unit=measured.unit, kind=measured.kind, better=measured.better
+                )
+    missing = [name for name in scenario.gated if name not in kept.keys() | left_out]
     if missing:
-        raise BaselineError(
-            f"gated metrics of {scenario.name} were not measured in every run: {', '.join(missing)}"
-        )
+        told = f"{', '.join(missing)} (gated by {scenario.name}) was not measured as a number in every run"
+        raise BaselineError(told, "Look at the runs' problems in the report")
     return kept
 
 
+def _numbers(name: str, runs: Sequence[RunResult]) -> list[float]:
+    values = [run.metrics[name].value for run in runs if name in run.metrics]
+    return [float(value) for value in values if not isinstance(value, list) and math.isfinite(value)]
+
+
 def _belongs(name: str, measured: Measured, scenario: Scenario) -> bool:
-    """Keep gated numbers, and those of stages and of the main prediction set; a grid's hundreds of side scores stay out."""
+    """Keep gated numbers, those of stages and of the main prediction set, not a grid's side scores."""
     if isinstance(measured.value, list):
         return False
     return name in scenario.gated or measured.kind in {"memory", "runtime", "work"} or "." not in name
@@ -236,7 +287,8 @@ def write(baseline: Baseline, root: Path) -> Path:
     StorageError
         If it cannot be written.
     """
-    if "site-packages" in root.resolve().parts or root.resolve().is_relative_to(_PACKAGE):
+    resolved = root.resolve()
+    if _INSTALLED & set(resolved.parts) or resolved.is_relative_to(_PACKAGE):
         raise BaselineError(
             f"'{root}' belongs to an installed package", "Name a folder of your own with --baselines"
         )
@@ -246,20 +298,23 @@ def write(baseline: Baseline, root: Path) -> Path:
 
 
 def as_text(baseline: Baseline) -> str:
-    """Lay a baseline out as JSON with one field a line and a blank line between metrics, so that changes to two do not conflict."""
+    """Lay a baseline out as JSON that merges well.
+
+    A field takes a line, and blank lines stand between metrics: two branches that each change another metric
+    do not conflict.
+    """
     plain = msgspec.to_builtins(baseline)
     metrics = plain.pop("metrics")
     head = [f"{json.dumps(key)}: {_wide(value)}" for key, value in plain.items()]
-    body = [f"{json.dumps(name)}: {json.dumps(metrics[name])}" for name in sorted(metrics)]
+    body = [
+        f"{json.dumps(name)}: {json.dumps(metrics[name], ensure_ascii=False)}" for name in sorted(metrics)
+    ]
     return "{\n" + ",\n".join(head) + ',\n\n"metrics": {\n\n' + ",\n\n".join(body) + "\n\n}\n}\n"
 
 
 def _wide(value: object) -> str:
-    return (
-        json.dumps(value, indent=1, ensure_ascii=False)
-        if isinstance(value, (dict, list)) and value and not _flat(value)
-        else json.dumps(value, ensure_ascii=False)
-    )
+    nested = isinstance(value, (dict, list)) and value and not _flat(value)
+    return json.dumps(value, indent=1 if nested else None, ensure_ascii=False)
 
 
 def _flat(value: object) -> bool:

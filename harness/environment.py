@@ -1,4 +1,4 @@
-"""Fingerprint of machine, libraries, threads and device, and which fields must match for which kind of metric."""
+"""Fingerprint of machine, libraries, threads and device; which fields must match for which kind of metric."""
 
 from __future__ import annotations
 
@@ -49,14 +49,19 @@ MUST_MATCH: dict[Kind, tuple[tuple[str, Precision], ...]] = {
     "identity": (),
     "size": _SAME_PROGRAM,
     "work": _SAME_PROGRAM,
-    "memory": (*_SAME_PROGRAM, ("os", "exact"), ("arch", "exact"), ("threads", "exact"), ("python", "major"), *_SAME_MAJOR),
+    "memory": (
+        *_SAME_PROGRAM, ("os", "exact"), ("arch", "exact"), ("threads", "exact"), ("python", "major"),
+        *_SAME_MAJOR,
+    ),
     "runtime": (
-        *_SAME_PROGRAM, ("os", "exact"), ("arch", "exact"), ("threads", "exact"), ("python", "exact"), *_SAME_BUILD,
+        *_SAME_PROGRAM, ("os", "exact"), ("arch", "exact"), ("threads", "exact"), ("python", "exact"),
+        *_SAME_BUILD,
         ("cpu", "exact"), ("cpu_flags", "exact"), ("cores", "exact"), ("blas", "exact"), ("gpu", "exact"),
     ),
 }  # fmt: skip
-"""Which environment fields must match, and how exactly, before a kind of metric may be compared. For Python and libraries
-``major`` means the first number of the version, for Python the first two."""
+"""Which environment fields must match, and how exactly, before a kind of metric may be compared.
+
+``major`` means the first number of a library's version, and the first two of Python's."""
 
 
 def fingerprint(environment: Mapping[str, str]) -> str:
@@ -67,7 +72,7 @@ def fingerprint(environment: Mapping[str, str]) -> str:
 
 
 def differences(kind: Kind, ours: Mapping[str, str], theirs: Mapping[str, str]) -> list[str]:
-    """Name the fields that forbid comparing `kind` between two environments, each as ``field: ours, not theirs``."""
+    """Name the fields that forbid comparing `kind`, each as ``field: ours, not theirs``."""
     found = []
     for name, precision in MUST_MATCH[kind]:
         a, b = ours.get(name, "none"), theirs.get(name, "none")
@@ -108,15 +113,16 @@ def _governor() -> str:
         return "unknown"
 
 
-@functools.cache
 def git_commit(folder: str = ".") -> str:
-    """Commit of the git checkout around `folder`, with ``+dirty`` if tracked files differ; empty outside git."""
+    """Commit of the git checkout around `folder`; empty outside git.
+
+    It ends with ``+dirty`` if tracked files differ or git cannot say.
+    """
 
     def git(*words: str) -> str | None:
         try:
-            done = subprocess.run(
-                ["git", "-C", folder, *words], capture_output=True, text=True, timeout=20, check=False
-            )
+            command = ["git", "-C", folder, *words]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
         except (OSError, subprocess.TimeoutExpired):
             return None
         return done.stdout.strip() if done.returncode == 0 else None
@@ -124,7 +130,7 @@ def git_commit(folder: str = ".") -> str:
     commit = git("rev-parse", "HEAD")
     if not commit:
         return ""
-    return f"{commit}+dirty" if git("status", "--porcelain", "--untracked-files=no") else commit
+    return commit if git("status", "--porcelain", "--untracked-files=no") == "" else f"{commit}+dirty"
 
 
 def machine() -> dict[str, str]:
@@ -145,10 +151,17 @@ def machine() -> dict[str, str]:
 
 
 def loaded_libraries() -> dict[str, str]:
-    """Versions of the numerical libraries that this process has imported."""
+    """Return versions of the numerical libraries that this process has imported."""
+    return {name: _version(name) for name in LIBRARIES if _MODULES.get(name, name) in sys.modules}
+
+
+def _version(name: str) -> str:
     from importlib import metadata
 
-    return {name: metadata.version(name) for name in LIBRARIES if _MODULES.get(name, name) in sys.modules}
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:  # another distribution brings the module, e.g. tensorflow-cpu
+        return str(getattr(sys.modules[_MODULES.get(name, name)], "__version__", "unknown"))
 
 
 def blas() -> str:

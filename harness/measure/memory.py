@@ -1,7 +1,8 @@
 """Resident memory of this process, stage by stage.
 
-`ru_maxrss` is inherited from the parent on Linux and never falls, so peaks come from ``VmHWM``, reset before each stage through
-``/proc/self/clear_refs`` (proc(5)). Freed memory is returned first by ``malloc_trim``; without it a stage would inherit its predecessor's peak.
+`ru_maxrss` is inherited from the parent on Linux and never falls, so peaks come from ``VmHWM``, reset before
+each stage through ``/proc/self/clear_refs`` (proc(5)). Freed memory is returned first by ``malloc_trim``;
+without it a stage would start from its predecessor's peak.
 """
 
 from __future__ import annotations
@@ -10,18 +11,23 @@ import ctypes
 import functools
 import gc
 import sys
+import typing
 from pathlib import Path
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable
 
 _STATUS = Path("/proc/self/status")
 _CLEAR_REFS = Path("/proc/self/clear_refs")
 
 
 @functools.cache
-def _trimmer() -> ctypes._CFuncPtr | None:
+def _trimmer() -> Callable[[int], int] | None:
     try:
-        return ctypes.CDLL(None).malloc_trim
-    except (OSError, AttributeError):  # macOS and musl have no malloc_trim
+        trim: Callable[[int], int] = ctypes.CDLL(None).malloc_trim
+    except (OSError, TypeError, AttributeError):  # macOS and musl have no malloc_trim, Windows no CDLL(None)
         return None
+    return trim
 
 
 def _status_bytes(field: str) -> int | None:
@@ -63,7 +69,7 @@ def peak_bytes() -> int | None:
 
 
 def total_peak_bytes() -> int:
-    """Highest resident memory of the process's whole life by ``getrusage``, bytes; includes what a Linux parent had."""
+    """Highest resident memory of the process's life by ``getrusage``, bytes; on Linux a parent's too."""
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -1,4 +1,4 @@
-"""What a scenario's `measure` function receives: it opens stages, stores predictions, and records what is not scored."""
+"""What a scenario's `measure` function receives: it opens stages, stores predictions, records the rest."""
 
 from __future__ import annotations
 
@@ -40,6 +40,9 @@ class Device(typing.Protocol):
 
     def peak_bytes(self) -> tuple[int | None, int | None]:
         """Highest (allocated, reserved) bytes since the reset."""
+
+
+RESERVED_STAGES = ("", "imports", "total")
 
 
 class Stage:
@@ -132,10 +135,12 @@ class Run:
         Raises
         ------
         ValueError
-            If a stage is open already or the name was used.
+            If a stage is open already, or the name is empty, reserved or was used.
         """
         if self._open_stage:
             raise ValueError(f"stage '{name}' opened within stage '{self._open_stage}'; stages do not nest")
+        if name in RESERVED_STAGES:
+            raise ValueError(f"a stage cannot be called '{name}'; the harness's own metrics have that name")
         if any(done.name == name for done in self.stages):
             raise ValueError(f"stage '{name}' was measured already; give each stage a name of its own")
         self._open_stage = name
@@ -173,7 +178,7 @@ class Run:
         probabilities: ArrayLike | None = None,
         name: str = "test",
     ) -> None:
-        """Store labels and predictions of the same images, in the same order; the harness scores them after the run.
+        """Store labels and predictions of the same images, in the same order, to be scored after the run.
 
         Parameters
         ----------
@@ -187,20 +192,33 @@ class Run:
         Raises
         ------
         ValueError
-            If shapes do not pair up, classes lie outside 0 to 255, or the name was used.
+            If shapes do not pair up, there are no images, classes lie outside 0 to 255, probabilities are no
+            distributions, or the name was used.
+
+        Notes
+        -----
+        Probabilities that are not finite, as a diverged training gives, are kept out and named among the
+        run's problems: its predictions are scored, its loss is missing.
         """
         if name in self.prediction_sets:
             raise ValueError(f"prediction set '{name}' was stored already")
-        stored = {"labels": _classes(labels, "labels"), "predicted": _classes(predicted, "predictions")}
+        stored: dict[str, NDArray[typing.Any]] = {
+            "labels": _classes(labels, "labels"),
+            "predicted": _classes(predicted, "predictions"),
+        }
         if stored["labels"].shape != stored["predicted"].shape or stored["labels"].ndim != 1:
             shapes = f"{stored['labels'].shape} and {stored['predicted'].shape}"
             raise ValueError(
                 f"labels and predictions of set '{name}' have shapes {shapes}; they must pair up"
             )
+        if not stored["labels"].size:
+            raise ValueError(f"set '{name}' holds no images")
         if probabilities is not None:
-            stored["probabilities"] = np.asarray(probabilities, np.float32)
-            if stored["probabilities"].shape[:1] != stored["labels"].shape:
-                raise ValueError(f"probabilities of set '{name}' do not pair up with its labels")
+            distributions = _distributions(probabilities, stored["labels"], name)
+            if np.isfinite(distributions).all():
+                stored["probabilities"] = distributions
+            else:
+                self.problems.append(f"probabilities of set '{name}' are not finite: it has no loss")
         self.prediction_sets[name] = stored
 
     def record(
@@ -214,7 +232,8 @@ class Run:
     ) -> None:
         """Record a metric that cannot be scored from predictions, e.g. stored bytes or a loss over training.
 
-        A value that is not finite is kept out and named among the run's problems: it can never pass.
+        A value that is not finite is kept out and named among the run's problems: it can never pass. The same
+        value may be recorded again, another one may not.
 
         Parameters
         ----------
@@ -224,22 +243,30 @@ class Run:
             In `unit`.
         unit, kind, better
             See `harness.records.Measured`.
+
+        Raises
+        ------
+        ValueError
+            If the name was recorded with another value, unit, kind or direction.
         """
         plain = typing.cast("Value", np.asarray(value, np.float64).tolist())
         if not finite(plain):
             self.problems.append(f"metric '{name}' is not finite")
             return
-        self.metrics[name] = Measured(value=plain, unit=unit, kind=kind, better=better)
+        measured = Measured(value=plain, unit=unit, kind=kind, better=better)
+        if self.metrics.setdefault(name, measured) != measured:
+            raise ValueError(f"metric '{name}' was recorded already, as {self.metrics[name]}")
 
     def identity(self, *checks: IdentityCheck) -> None:
         """Record numerical identities; one that does not hold fails the run."""
         for check in checks:
-            if np.isfinite(check.error):
+            if np.isfinite(check.error) and np.isfinite(check.tolerance):
                 self.identities.append(check)
-            else:
-                self.identities.append(
-                    dataclasses.replace(check, error=sys.float_info.max, detail="error is not finite")
-                )
+                continue
+            # JSON has no infinity: the largest number and no tolerance stand for it, and do not hold
+            told = f"error {check.error} or tolerance {check.tolerance} is not finite"
+            broken = dataclasses.replace(check, error=sys.float_info.max, tolerance=0.0, detail=told)
+            self.identities.append(broken)
 
     def figure(
         self,
@@ -259,12 +286,14 @@ class Run:
         Raises
         ------
         ValueError
-            If the name was used.
+            If the name was used, or a series holds anything but numbers.
         """
         if any(figure.name == name for figure in self.figures):
             raise ValueError(f"figure '{name}' was stored already")
-        labels = tuple(series)
-        self.arrays |= {f"{name}/{index}": np.asarray(series[label]) for index, label in enumerate(labels)}
+        arrays = {f"{name}/{index}": np.asarray(values) for index, values in enumerate(series.values())}
+        if any(array.dtype.kind not in "biuf" for array in arrays.values()):
+            raise ValueError(f"figure '{name}' has a series that is no array of numbers")
+        self.arrays |= arrays
         figure = Figure(
             name=name,
             kind=kind,
@@ -272,7 +301,7 @@ class Run:
             caption=caption,
             x=x,
             y=y,
-            series=labels,
+            series=tuple(series),
             rows=tuple(rows),
             columns=tuple(columns),
         )
@@ -281,16 +310,33 @@ class Run:
 
 def _classes(values: ArrayLike, what: str) -> NDArray[np.uint8]:
     classes = np.asarray(values)
-    if classes.dtype.kind not in "iu" or (classes.size and not 0 <= classes.min() <= classes.max() <= 255):
+    if classes.dtype.kind not in "iu":
         raise ValueError(f"{what} must be whole numbers from 0 to 255, found dtype {classes.dtype}")
+    if classes.size and not 0 <= classes.min() <= classes.max() <= 255:
+        raise ValueError(f"{what} must lie from 0 to 255, found {classes.min()} to {classes.max()}")
     return classes.astype(np.uint8)
 
 
-def stage_metrics(stages: Iterable[StageResult]) -> dict[str, Measured]:
-    """Turn stages into metrics ``<stage>.seconds``, ``.cpu_seconds``, ``.images_per_second``, ``.peak_bytes``, ``.above_imports_bytes``.
+def _distributions(values: ArrayLike, labels: NDArray[np.uint8], name: str) -> NDArray[np.float32]:
+    """Refuse probabilities that do not cover the labels or, where finite, are no distributions."""
+    found = np.asarray(values, np.float32)  # (n, classes)
+    if found.ndim != 2 or len(found) != len(labels) or found.shape[1] <= labels.max():
+        told = f"of shape {found.shape} do not cover {len(labels)} images with labels up to {labels.max()}"
+        raise ValueError(f"probabilities of set '{name}' {told}")
+    if np.isfinite(found).all() and (found.min() < 0 or np.abs(found.sum(axis=1) - 1).max() > 1e-2):
+        raise ValueError(
+            f"probabilities of set '{name}' are no distributions: each row must be positive and sum to 1"
+        )
+    return found
 
-    ``total.*`` are the sum of times and the highest peaks over all stages but ``imports``; above imports means above the
-    resident memory at the end of the stage ``imports``. Where peaks could not be read, memory metrics are absent.
+
+def stage_metrics(stages: Iterable[StageResult]) -> dict[str, Measured]:
+    """Turn stages into metrics ``<stage>.seconds``, ``.cpu_seconds``, ``.images_per_second`` and of memory.
+
+    Memory is ``.peak_bytes`` and ``.above_imports_bytes``, which means above the resident memory at the end of
+    the stage ``imports``; on an accelerator also ``.device_allocated_bytes`` and ``.device_reserved_bytes``.
+    ``total.*`` are the sum of times and the highest peaks over all stages but ``imports``. Where peaks
+    could not be read, they are absent.
     """
     done = list(stages)
     imported = next((stage.peak_bytes for stage in done if stage.name == "imports"), None)

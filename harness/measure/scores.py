@@ -63,6 +63,12 @@ def wilson(right: int, n: int, level: float = 0.95) -> tuple[float, float]:
     return float(interval.low), float(interval.high)
 
 
+def _macro(values: Floats, matrix: NDArray[np.int64]) -> float:
+    """Mean over the classes that occur among labels or predictions, as scikit-learn takes it."""
+    occurs = (matrix.sum(axis=0) + matrix.sum(axis=1)) > 0
+    return float(values[occurs].mean())
+
+
 def _per_class(matrix: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
     hits, support, claimed = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
     precision = np.divide(hits, claimed, out=np.zeros(len(hits)), where=claimed > 0)
@@ -75,35 +81,30 @@ def _per_class(matrix: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
 def of_predictions(stored: Mapping[str, NDArray[typing.Any]]) -> dict[str, Measured]:
     """Score one prediction set.
 
-    A class that is never predicted has precision 0, as in scikit-learn with ``zero_division=0``.
+    A class that is never predicted has precision 0, as in scikit-learn with ``zero_division=0``; macro means
+    run over the classes that occur among labels or predictions.
 
     Parameters
     ----------
     stored : mapping
-        ``labels`` and ``predicted``, integer arrays of shape (n,); optionally ``probabilities``, floating of shape
-        (n, classes).
+        ``labels`` and ``predicted``, integer arrays of shape (n,); optionally ``probabilities``, floating of
+        shape (n, classes).
 
     Returns
     -------
     dict of str to Measured
-        accuracy with Wilson interval, precision, recall and F1 (per class, macro, weighted), confusion, errors, and loss where there are
-        probabilities.
+        accuracy with Wilson interval, precision, recall and F1 (per class, macro, weighted), confusion,
+        errors, and loss where there are probabilities.
 
     Raises
     ------
     ValueError
-        If labels and predictions differ in length, are empty or negative.
+        If labels and predictions differ in length, are empty or negative, or probabilities do not cover
+        them or are not finite.
     """
     labels, predicted = stored["labels"].astype(np.int64), stored["predicted"].astype(np.int64)
-    if labels.shape != predicted.shape or labels.ndim != 1 or not len(labels):
-        raise ValueError(
-            f"labels of shape {labels.shape} and predictions of shape {predicted.shape} do not pair up"
-        )
-    if min(labels.min(), predicted.min()) < 0:
-        raise ValueError("labels and predictions must not be negative")
-    classes = int(max(labels.max(), predicted.max())) + 1
-    if "probabilities" in stored:
-        classes = max(classes, stored["probabilities"].shape[1])
+    probabilities = stored.get("probabilities")
+    classes = _check(labels, predicted, probabilities)
     matrix = confusion(labels, predicted, classes)
     right, n = int(np.trace(matrix)), len(labels)
     low, high = wilson(right, n)
@@ -117,16 +118,35 @@ def of_predictions(stored: Mapping[str, NDArray[typing.Any]]) -> dict[str, Measu
     share = matrix.sum(axis=1) / n
     for name, values in _per_class(matrix).items():
         scored[f"{name}_per_class"] = Measured(value=values.tolist(), better="higher")
-        scored[f"{name}_macro"] = Measured(value=float(values.mean()), better="higher")
+        scored[f"{name}_macro"] = Measured(value=_macro(values, matrix), better="higher")
         scored[f"{name}_weighted"] = Measured(value=float(values @ share), better="higher")
-    if "probabilities" in stored:
-        loss = log_loss(labels, stored["probabilities"])
-        scored["loss"] = Measured(value=loss, unit="nat", better="lower")
+    if probabilities is not None:
+        scored["loss"] = Measured(value=log_loss(labels, probabilities), unit="nat", better="lower")
     return scored
 
 
+def _check(labels: NDArray[np.int64], predicted: NDArray[np.int64], probabilities: Floats | None) -> int:
+    """Refuse what cannot be scored, and return the number of classes."""
+    if labels.shape != predicted.shape or labels.ndim != 1 or not len(labels):
+        raise ValueError(
+            f"labels of shape {labels.shape} and predictions of shape {predicted.shape} do not pair up"
+        )
+    if min(labels.min(), predicted.min()) < 0:
+        raise ValueError("labels and predictions must not be negative")
+    classes = int(max(labels.max(), predicted.max())) + 1
+    if probabilities is None:
+        return classes
+    if probabilities.ndim != 2 or len(probabilities) != len(labels) or probabilities.shape[1] <= labels.max():
+        raise ValueError(f"probabilities of shape {probabilities.shape} do not cover every label")
+    if not np.isfinite(probabilities).all():
+        raise ValueError("probabilities must be finite")
+    return max(classes, int(probabilities.shape[1]))
+
+
 def of_run(predictions: Mapping[str, NDArray[typing.Any]], names: tuple[str, ...]) -> dict[str, Measured]:
-    """Score every prediction set of a run; the set ``test`` gives plain names, any other `SIDE_SCORES` as ``<set>.accuracy``.
+    """Score every prediction set of a run.
+
+    The set ``test`` gives plain names, any other `SIDE_SCORES` as ``<set>.accuracy``.
 
     Parameters
     ----------
@@ -135,7 +155,7 @@ def of_run(predictions: Mapping[str, NDArray[typing.Any]], names: tuple[str, ...
     names : tuple of str
         Names of the sets.
     """
-    scored = {}
+    scored: dict[str, Measured] = {}
     for name in names:
         parts = ("labels", "predicted", "probabilities")
         stored = {part: predictions[f"{name}/{part}"] for part in parts if f"{name}/{part}" in predictions}
