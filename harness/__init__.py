@@ -13,7 +13,17 @@ if typing.TYPE_CHECKING:
     from harness.measure.run import Run
 
 __version__ = "0.1.0"
-__all__ = ["Expectation", "IdentityCheck", "Measured", "Run", "Scenario", "Source", "Value", "Variant", "__version__"]
+__all__ = [
+    "Expectation",
+    "IdentityCheck",
+    "Measured",
+    "Run",
+    "Scenario",
+    "Source",
+    "Value",
+    "Variant",
+    "__version__",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -46,7 +46,9 @@ def _git_user() -> str:
 def _proposals(run: Path) -> list[tuple[Baseline, Path]]:
     paths = sorted((run / PROPOSALS).glob("*/*/*/*.json"))
     if not paths:
-        raise BaselineError(f"there are no proposals in '{run}'", f"Type: harness baseline propose {run} --reason '...'")
+        raise BaselineError(
+            f"there are no proposals in '{run}'", f"Type: harness baseline propose {run} --reason '...'"
+        )
     return [(baselines.load(path), path) for path in paths]
 
 
@@ -82,7 +84,10 @@ def show(scenarios: Mapping[str, Scenario], name: str, tier: Tier, named: Path |
         paths = sorted((root / place).glob("*.json"))
         if paths:
             return "\n\n".join(_describe(baselines.load(path), path) for path in paths)
-    raise BaselineError(f"no baseline of {scenario.name}:{variant} in tier {tier}", "Type: harness baseline propose RUN --reason '...'")
+    raise BaselineError(
+        f"no baseline of {scenario.name}:{variant} in tier {tier}",
+        "Type: harness baseline propose RUN --reason '...'",
+    )
 
 
 def _describe(baseline: Baseline, path: Path) -> str:

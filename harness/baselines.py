@@ -43,7 +43,9 @@ def search_path(named: Path | None) -> list[Path]:
         If the named folder does not exist.
     """
     if named is not None and not named.is_dir():
-        raise BaselineError(f"there is no baselines folder '{named}'", "Name an existing folder with --baselines")
+        raise BaselineError(
+            f"there is no baselines folder '{named}'", "Name an existing folder with --baselines"
+        )
     folders = [named] if named is not None else []
     return [*folders, *(folder for folder in (Path("baselines"), own_folder()) if folder.is_dir())]
 
@@ -91,16 +93,21 @@ def load(path: Path) -> Baseline:
     try:
         raw = msgspec.json.decode(path.read_bytes())
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise BaselineError(f"baseline {path} cannot be read: {error}", "Restore it from version control") from error
+        raise BaselineError(
+            f"baseline {path} cannot be read: {error}", "Restore it from version control"
+        ) from error
     schema = raw.get("schema") if isinstance(raw, dict) else None
     if isinstance(schema, int) and schema > SCHEMA:
         raise BaselineError(
-            f"baseline {path} has schema {schema}, this version reads up to {SCHEMA}", "Upgrade report-harness"
+            f"baseline {path} has schema {schema}, this version reads up to {SCHEMA}",
+            "Upgrade report-harness",
         )
     try:
         baseline = msgspec.convert(raw, Baseline)
     except msgspec.ValidationError as error:
-        raise BaselineError(f"baseline {path} is damaged: {error}", "Restore it from version control") from error
+        raise BaselineError(
+            f"baseline {path} is damaged: {error}", "Restore it from version control"
+        ) from error
     _check(baseline, path)
     return baseline
 
@@ -120,7 +127,9 @@ def _check(baseline: Baseline, path: Path) -> None:
         elif metric.kind in {"memory", "runtime", "size", "work"} and min(metric.values) < 0:
             wrong = f"a negative {metric.kind}"
         if wrong:
-            raise BaselineError(f"baseline {path}: metric '{name}' has {wrong}", "Restore it from version control")
+            raise BaselineError(
+                f"baseline {path}: metric '{name}' has {wrong}", "Restore it from version control"
+            )
 
 
 def propose(job: Job, scenarios: Mapping[str, Scenario], *, reason: str, who: str) -> list[Baseline]:
@@ -160,7 +169,9 @@ def _propose(job: Job, scenario: Scenario, runs: Sequence[RunResult], reason: st
     measurements = [run.measurement for run in runs if run.measurement is not None]
     prints = {environment.fingerprint(measurement.environment) for measurement in measurements}
     if len(prints) > 1:
-        raise BaselineError(f"the runs of {name} come from {len(prints)} environments", "Run them all on one machine")
+        raise BaselineError(
+            f"the runs of {name} come from {len(prints)} environments", "Run them all on one machine"
+        )
     if not job.commit:
         raise BaselineError("the runs have no commit", "Run inside a git checkout")
     return Baseline(
@@ -189,10 +200,16 @@ def _metrics(scenario: Scenario, runs: Sequence[RunResult]) -> dict[str, Baselin
         values = [run.metrics[name].value for run in runs if name in run.metrics]
         if len(values) == len(runs):
             numbers = [float(value) for value in values if not isinstance(value, list)]
-            kept[name] = BaselineMetric(values=numbers, unit=measured.unit, kind=measured.kind, better=measured.better)
-    missing = [name for name in scenario.gated if name not in kept and not (disturbed and name.endswith("seconds"))]
+            kept[name] = BaselineMetric(
+                values=numbers, unit=measured.unit, kind=measured.kind, better=measured.better
+            )
+    missing = [
+        name for name in scenario.gated if name not in kept and not (disturbed and name.endswith("seconds"))
+    ]
     if missing:
-        raise BaselineError(f"gated metrics of {scenario.name} were not measured in every run: {', '.join(missing)}")
+        raise BaselineError(
+            f"gated metrics of {scenario.name} were not measured in every run: {', '.join(missing)}"
+        )
     return kept
 
 
@@ -220,7 +237,9 @@ def write(baseline: Baseline, root: Path) -> Path:
         If it cannot be written.
     """
     if "site-packages" in root.resolve().parts or root.resolve().is_relative_to(_PACKAGE):
-        raise BaselineError(f"'{root}' belongs to an installed package", "Name a folder of your own with --baselines")
+        raise BaselineError(
+            f"'{root}' belongs to an installed package", "Name a folder of your own with --baselines"
+        )
     path = path_of(baseline, root)
     files.write_text(path, as_text(baseline))
     return path
@@ -236,7 +255,11 @@ def as_text(baseline: Baseline) -> str:
 
 
 def _wide(value: object) -> str:
-    return json.dumps(value, indent=1, ensure_ascii=False) if isinstance(value, (dict, list)) and value and not _flat(value) else json.dumps(value, ensure_ascii=False)
+    return (
+        json.dumps(value, indent=1, ensure_ascii=False)
+        if isinstance(value, (dict, list)) and value and not _flat(value)
+        else json.dumps(value, ensure_ascii=False)
+    )
 
 
 def _flat(value: object) -> bool:

@@ -22,7 +22,7 @@ if typing.TYPE_CHECKING:
     Command = typing.TypeVar("Command", bound=Callable[..., typing.Any])
 
 
-class Known(click.ParamType):
+class Known(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
     """One of a few names; anything else is refused with the nearest."""
 
     def __init__(self, kind: str, names: Sequence[str]) -> None:
@@ -84,13 +84,14 @@ def _interrupted() -> int:
 
 
 def _scenario_option(function: Command) -> Command:
-    option = click.option("--scenarios", "scenario_paths", multiple=True, type=str, metavar="FILE", help="Python file that declares further scenarios; may be repeated.")  # fmt: skip
-    return option(function)
+    told = "Python file that declares further scenarios; may be repeated."
+    return click.option("--scenarios", "scenario_paths", multiple=True, metavar="FILE", help=told)(function)
 
 
 def _baselines_option(function: Command) -> Command:
-    option = click.option("--baselines", "baselines_folder", type=click.Path(path_type=Path), metavar="DIR", help="Folder to read baselines from first.")  # fmt: skip
-    return option(function)
+    told = "Folder to read baselines from first."
+    kind = click.Path(path_type=Path)
+    return click.option("--baselines", "baselines_folder", type=kind, metavar="DIR", help=told)(function)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -107,17 +108,31 @@ def list_command(*, as_json: bool, scenario_paths: tuple[str, ...]) -> None:
     from harness import listing, scenarios
 
     found = scenarios.load_all(scenario_paths)
-    click.echo(json.dumps(listing.as_plain(found), indent=1, ensure_ascii=False) if as_json else listing.as_text(found))
+    click.echo(
+        json.dumps(listing.as_plain(found), indent=1, ensure_ascii=False)
+        if as_json
+        else listing.as_text(found)
+    )
 
 
 @cli.command("run")
 @click.argument("names", nargs=-1, metavar="[SCENARIO[:VARIANT]]...")
-@click.option("--tier", type=Known("tier", TIERS), default="smoke", show_default=True, help="How much to run.")
+@click.option(
+    "--tier", type=Known("tier", TIERS), default="smoke", show_default=True, help="How much to run."
+)
 @click.option("--seeds", type=click.IntRange(1), default=1, show_default=True, help="Runs of each variant.")
-@click.option("--first-seed", type=click.IntRange(0), default=0, show_default=True, help="Number of the first seed.")
-@click.option("--device", type=Known("device", DEVICES), default="cpu", show_default=True, help="Where to compute.")
-@click.option("--backend", type=Known("backend", BACKENDS), help="Framework; each scenario's first by default.")
-@click.option("--threads", type=click.IntRange(1), default=2, show_default=True, help="Threads of each worker.")
+@click.option(
+    "--first-seed", type=click.IntRange(0), default=0, show_default=True, help="Number of the first seed."
+)
+@click.option(
+    "--device", type=Known("device", DEVICES), default="cpu", show_default=True, help="Where to compute."
+)
+@click.option(
+    "--backend", type=Known("backend", BACKENDS), help="Framework; each scenario's first by default."
+)
+@click.option(
+    "--threads", type=click.IntRange(1), default=2, show_default=True, help="Threads of each worker."
+)
 @click.option("--time-limit", type=click.FloatRange(0, min_open=True), help="Seconds a run may take.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for results and report.")
 @_scenario_option
@@ -144,7 +159,12 @@ def _run(wanted: list[typing.Any], declared: dict[str, typing.Any], roots: list[
 
     console, results, interrupted = Console(), [], False
     try:
-        running = jobs.run(wanted, declared, out, waiting=lambda: console.print("Waiting: another job measures on this machine."))
+        running = jobs.run(
+            wanted,
+            declared,
+            out,
+            waiting=lambda: console.print("Waiting: another job measures on this machine."),
+        )
         for result in terminal.follow(console, running, wanted):
             results.append(result)  # noqa: PERF402 - kept one by one for the interrupt
     except KeyboardInterrupt:
@@ -225,7 +245,9 @@ def accept_command(run: Path, baselines_folder: Path | None) -> None:
 @click.option("--tier", type=Known("tier", TIERS), default="smoke", show_default=True)
 @_scenario_option
 @_baselines_option
-def show_command(name: str, tier: Tier, scenario_paths: tuple[str, ...], baselines_folder: Path | None) -> None:
+def show_command(
+    name: str, tier: Tier, scenario_paths: tuple[str, ...], baselines_folder: Path | None
+) -> None:
     """Show the stored baselines of a variant: who, when, why, commit, environment, values."""
     from harness import approval, scenarios
 

@@ -99,7 +99,9 @@ def _identity(name: str, checks: Sequence[IdentityCheck]) -> Judgement:
         reference=worst.tolerance,
         upper=worst.tolerance,
         test="tolerance from dtype, shape and norm",
-        reason=f"{worst.formula}: violated in {broken} of {len(checks)} checks. {worst.detail}" if broken else worst.formula,
+        reason=f"{worst.formula}: violated in {broken} of {len(checks)} checks. {worst.detail}"
+        if broken
+        else worst.formula,
         gated=True,
     )
 
@@ -114,7 +116,12 @@ def _against_baseline(
 
 
 def _gated(
-    scenario: Scenario, key: str, tier: Tier, metric: str, done: Sequence[RunResult], baseline: tuple[Baseline, str] | None
+    scenario: Scenario,
+    key: str,
+    tier: Tier,
+    metric: str,
+    done: Sequence[RunResult],
+    baseline: tuple[Baseline, str] | None,
 ) -> Judgement:
     """Judge one gated metric, or say why it cannot be judged."""
     found = [result.metrics[metric] for result in done if metric in result.metrics]
@@ -126,14 +133,20 @@ def _gated(
     if len(found) < len(done):
         return _missing(blank, metric, done, len(found))
     values = _numbers(found)
-    summary = dataclasses.replace(blank, unit=found[0].unit, value=float(values.mean()), spread=_spread(values))
+    summary = dataclasses.replace(
+        blank, unit=found[0].unit, value=float(values.mean()), spread=_spread(values)
+    )
     if baseline is None:
-        return dataclasses.replace(summary, verdict="NO_BASELINE", reason="no baseline is stored for this variant and tier")
+        return dataclasses.replace(
+            summary, verdict="NO_BASELINE", reason="no baseline is stored for this variant and tier"
+        )
     stored, path = baseline
     summary = dataclasses.replace(summary, place=path)
     obstacles = _obstacles(scenario, found[0].kind, done, stored)
     if metric not in stored.metrics:
-        return dataclasses.replace(summary, verdict="NO_BASELINE", reason="the stored baseline has no such metric")
+        return dataclasses.replace(
+            summary, verdict="NO_BASELINE", reason="the stored baseline has no such metric"
+        )
     if obstacles:
         return dataclasses.replace(summary, verdict="INCOMPARABLE", reason="; ".join(obstacles))
     return _JUDGES.get(kind, _judge_score)(summary, found[0], values, stored.metrics[metric], done)
@@ -159,7 +172,11 @@ def _obstacles(scenario: Scenario, kind: Kind, done: Sequence[RunResult], stored
     if measurement is None:
         return [*found, "nothing was measured"]
     theirs = {use.name: use.sha256 for use in stored.datasets}
-    found += [f"data set {use.name} differs in content" for use in measurement.datasets if theirs.get(use.name) != use.sha256]
+    found += [
+        f"data set {use.name} differs in content"
+        for use in measurement.datasets
+        if theirs.get(use.name) != use.sha256
+    ]
     found += environment.differences(kind, measurement.environment, stored.environment)
     if kind == "runtime" and any(result.disturbed for result in done):
         found.append("DISTURBED: other processes used the machine")
@@ -314,11 +331,18 @@ def _expectation(expected: Expectation, key: str, tier: Tier, done: Sequence[Run
         return dataclasses.replace(blank, verdict="UNREADABLE", reason=expected.unreadable)
     values = _values(expected, done)
     if values is None or not len(values):
-        reason = "no run finished" if not done else f"metric '{expected.metric}' was not measured in every run"
-        return dataclasses.replace(blank, verdict="ERROR" if done and tier in expected.tiers else "NOT_JUDGED", reason=reason)
+        reason = (
+            "no run finished" if not done else f"metric '{expected.metric}' was not measured in every run"
+        )
+        return dataclasses.replace(
+            blank, verdict="ERROR" if done and tier in expected.tiers else "NOT_JUDGED", reason=reason
+        )
     mean, spread = values.mean(axis=0), values.std(axis=0, ddof=1) if len(values) > 1 else None
     blank = dataclasses.replace(
-        blank, n=len(values), value=mean.tolist(), spread=float(np.max(spread)) if spread is not None else None
+        blank,
+        n=len(values),
+        value=mean.tolist(),
+        spread=float(np.max(spread)) if spread is not None else None,
     )
     obstacle = _why_not_judged(expected, tier, done)
     if obstacle:
@@ -333,7 +357,9 @@ def _values(expected: Expectation, done: Sequence[RunResult]) -> Floats | None:
         return None
     if not expected.order:
         return np.asarray([result.metrics[expected.metric].value for result in done], np.float64)
-    table = np.asarray([[_number(result.metrics[name]) for name in names] for result in done])  # (runs, metrics)
+    table = np.asarray(
+        [[_number(result.metrics[name]) for name in names] for result in done]
+    )  # (runs, metrics)
     leads = table[:, :1] - table[:, 1:]
     return (-leads if expected.better == "lower" else leads).min(axis=1) if len(done) else None
 
@@ -341,7 +367,13 @@ def _values(expected: Expectation, done: Sequence[RunResult]) -> Floats | None:
 def _why_not_judged(expected: Expectation, tier: Tier, done: Sequence[RunResult]) -> str:
     if tier not in expected.tiers:
         return f"published for the {expected.tiers[0]} tier, this is the {tier} tier"
-    short = [use.found for result in done[:1] if result.measurement for use in result.measurement.datasets if not use.complete]
+    short = [
+        use.found
+        for result in done[:1]
+        if result.measurement
+        for use in result.measurement.datasets
+        if not use.complete
+    ]
     if expected.needs_complete and short:
         return "incomplete data: " + "; ".join(short)
     if expected.rule not in _NO_STATISTICS and len(done) < SEEDS_TO_JUDGE:
@@ -349,7 +381,9 @@ def _why_not_judged(expected: Expectation, tier: Tier, done: Sequence[RunResult]
     return ""
 
 
-def _judge_expectation(expected: Expectation, blank: Judgement, values: Floats, done: Sequence[RunResult]) -> Judgement:
+def _judge_expectation(
+    expected: Expectation, blank: Judgement, values: Floats, done: Sequence[RunResult]
+) -> Judgement:
     published = np.asarray(0.0 if expected.order else expected.value, np.float64)
     if published.shape != values.shape[1:]:
         reason = f"measured shape {values.shape[1:]}, published {published.shape}"
@@ -431,7 +465,9 @@ def _resolution(expected: Expectation, values: Floats, done: Sequence[RunResult]
     return np.maximum(rounding + t * error, 1 / n if n else 0.0)
 
 
-def _expectation_reason(expected: Expectation, verdict: Verdict, difference: Floats, width: Floats, values: Floats) -> str:
+def _expectation_reason(
+    expected: Expectation, verdict: Verdict, difference: Floats, width: Floats, values: Floats
+) -> str:
     if expected.rule == "ordering":
         holds = int((values >= 0).sum())
         told = "" if abs(float(difference)) > float(width) else "; the lead cannot be told from a tie"
@@ -440,7 +476,9 @@ def _expectation_reason(expected: Expectation, verdict: Verdict, difference: Flo
         return "within the resolution"
     worst = int(np.argmax((np.abs(difference) - width).ravel()))
     where = f" in element {worst + 1}" if difference.ndim else ""
-    return f"off by {difference.ravel()[worst]:+.4g}{where}, resolution {np.asarray(width).ravel()[worst]:.4g}"
+    return (
+        f"off by {difference.ravel()[worst]:+.4g}{where}, resolution {np.asarray(width).ravel()[worst]:.4g}"
+    )
 
 
 def _excuse(expected: Expectation, judged: Judgement) -> Judgement:
@@ -448,9 +486,13 @@ def _excuse(expected: Expectation, judged: Judgement) -> Judgement:
     if not expected.gap:
         return judged
     if judged.verdict in {"BELOW", "ABOVE"}:
-        return dataclasses.replace(judged, verdict="KNOWN_GAP", reason=f"{expected.gap} ({judged.verdict}: {judged.reason})")
+        return dataclasses.replace(
+            judged, verdict="KNOWN_GAP", reason=f"{expected.gap} ({judged.verdict}: {judged.reason})"
+        )
     if judged.verdict == "REPRODUCED":
-        return dataclasses.replace(judged, reason=f"the known gap has closed, remove its note: {expected.gap}")
+        return dataclasses.replace(
+            judged, reason=f"the known gap has closed, remove its note: {expected.gap}"
+        )
     return judged
 
 

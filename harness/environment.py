@@ -114,7 +114,9 @@ def git_commit(folder: str = ".") -> str:
 
     def git(*words: str) -> str | None:
         try:
-            done = subprocess.run(["git", "-C", folder, *words], capture_output=True, text=True, timeout=20, check=False)
+            done = subprocess.run(
+                ["git", "-C", folder, *words], capture_output=True, text=True, timeout=20, check=False
+            )
         except (OSError, subprocess.TimeoutExpired):
             return None
         return done.stdout.strip() if done.returncode == 0 else None
@@ -146,9 +148,7 @@ def loaded_libraries() -> dict[str, str]:
     """Versions of the numerical libraries that this process has imported."""
     from importlib import metadata
 
-    return {
-        name: metadata.version(name) for name in LIBRARIES if _MODULES.get(name, name) in sys.modules
-    }
+    return {name: metadata.version(name) for name in LIBRARIES if _MODULES.get(name, name) in sys.modules}
 
 
 def blas() -> str:

@@ -146,7 +146,7 @@ def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]]) 
     import numpy as np
 
     with replacing(Path(path)) as file:
-        np.savez_compressed(file, **arrays)  # type: ignore[arg-type] - names are keywords of their own
+        np.savez_compressed(file, allow_pickle=False, **arrays)
 
 
 def read_npz(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
@@ -165,4 +165,6 @@ def read_npz(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
         with np.load(path, allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise StorageError(f"cannot read arrays from {path}: {error}", "Run again to write it anew") from error
+        raise StorageError(
+            f"cannot read arrays from {path}: {error}", "Run again to write it anew"
+        ) from error

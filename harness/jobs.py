@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
+import datetime as dt
 import itertools
 import typing
 from pathlib import Path
@@ -14,15 +14,16 @@ import harness
 from harness import baselines, environment, files, runner
 from harness.compare import compare
 from harness.errors import HarnessError, StorageError, UnknownNameError, unknown
-from harness.records import TIME_LIMITS, TIERS, Job, RunRequest, RunResult
+from harness.records import TIERS, TIME_LIMITS, Job, RunRequest, RunResult
 from harness.scenarios import find
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from harness.records import Comparison, Scenario, Tier
 
 SCHEMA = 1
+T = typing.TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +73,11 @@ def _select_one(scenarios: Mapping[str, Scenario], name: str, tier: Tier) -> lis
     scenario = find(scenarios, slug)
     variants = {declared.name: declared for declared in scenario.variants}
     if variant == "all":
-        wanted = [declared.name for declared in scenario.variants if tier in declared.tiers and tier in scenario.tiers]
+        wanted = [
+            declared.name
+            for declared in scenario.variants
+            if tier in declared.tiers and tier in scenario.tiers
+        ]
     elif variant and variant not in variants:
         raise unknown(f"variant of {slug}", variant, variants)
     else:
@@ -115,13 +120,18 @@ def _request(scenario: Scenario, variant: str, seed: int, settings: Settings) ->
     )
 
 
-def judge(results: Sequence[RunResult], scenarios: Mapping[str, Scenario], roots: Sequence[Path]) -> list[Comparison]:
+def judge(
+    results: Sequence[RunResult], scenarios: Mapping[str, Scenario], roots: Sequence[Path]
+) -> list[Comparison]:
     """Compare the runs of each variant and tier with expectations and the nearest baseline below `roots`."""
     groups: dict[tuple[str, str, Tier], list[RunResult]] = {}
     for result in results:
         request = result.request
         groups.setdefault((request.scenario, request.variant, request.tier), []).append(result)
-    return [_judge_group(scenarios[name], variant, tier, runs, roots) for (name, variant, tier), runs in groups.items()]
+    return [
+        _judge_group(scenarios[name], variant, tier, runs, roots)
+        for (name, variant, tier), runs in groups.items()
+    ]
 
 
 def _judge_group(
@@ -137,15 +147,19 @@ def assemble(
 ) -> Job:
     """Judge results and put them into one job record."""
     done = tuple(results)
+    return _job(done, tuple(judge(done, scenarios, roots)), command)
+
+
+def _job(results: tuple[RunResult, ...], comparisons: tuple[Comparison, ...], command: str) -> Job:
     return Job(
         schema=SCHEMA,
-        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         command=command,
         version=harness.__version__,
         commit=environment.git_commit(),
         environment=environment.machine(),
-        results=done,
-        comparisons=tuple(judge(done, scenarios, roots)),
+        results=results,
+        comparisons=comparisons,
     )
 
 
@@ -160,29 +174,50 @@ def store(job: Job, scenarios: Mapping[str, Scenario], out: Path) -> Path:
 
 
 def read(folder: Path) -> Job:
-    """Read a stored job.
+    """Read a stored job; one that ended before it could write ``run.json`` is put together from its finished runs.
 
     Raises
     ------
     StorageError
         If there is none, or it is damaged or of a newer schema.
     """
-    path = folder / "run.json" if folder.is_dir() else folder
+    path = folder / "run.json"
+    finished = sorted(folder.glob("runs/*/result.json"), key=lambda found: found.stat().st_mtime_ns)
+    if not path.exists() and finished:
+        return _job(tuple(_decode(result, RunResult) for result in finished), (), "")
     try:
-        raw = msgspec.json.decode(path.read_bytes())
-        schema = raw.get("schema") if isinstance(raw, dict) else None
-        if isinstance(schema, int) and schema > SCHEMA:
-            raise StorageError(f"{path} has schema {schema}, this version reads up to {SCHEMA}", "Upgrade report-harness")
-        return msgspec.convert(raw, Job)
+        schema = msgspec.json.decode(path.read_bytes(), type=_Versioned).schema
     except OSError as error:
-        raise StorageError(f"there is no readable run in '{folder}': {error.strerror}", "Type: harness run") from error
+        raise StorageError(
+            f"there is no readable run in '{folder}': {error.strerror}", "Type: harness run"
+        ) from error
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise StorageError(f"{path} is damaged: {error}", "Run again, or judge the folders below runs/") from error
+        raise StorageError(
+            f"{path} is damaged: {error}", f"Remove it and type: harness judge {folder}"
+        ) from error
+    if schema > SCHEMA:
+        raise StorageError(
+            f"{path} has schema {schema}, this version reads up to {SCHEMA}", "Upgrade report-harness"
+        )
+    return _decode(path, Job)
+
+
+class _Versioned(msgspec.Struct):
+    """The one field that every schema has."""
+
+    schema: int
+
+
+def _decode(path: Path, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise StorageError(f"{path} is damaged: {error}", "Run it again") from error
 
 
 def default_folder() -> Path:
     """Return a new folder name for a job: ``reports/<UTC time>``."""
-    return Path("reports", datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ"))
+    return Path("reports", dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%SZ"))
 
 
 def exit_code(job: Job) -> int:
@@ -206,15 +241,21 @@ def prepare(out: Path) -> None:
         files.write_text(out / ".writable", "")
         (out / ".writable").unlink()
     except HarnessError as error:
-        raise StorageError(f"cannot write into '{out}': {error.what}", "Name another folder with --out") from error
+        raise StorageError(
+            f"cannot write into '{out}': {error.what}", "Name another folder with --out"
+        ) from error
 
 
 def run(
-    wanted: Sequence[RunRequest], scenarios: Mapping[str, Scenario], out: Path, **hooks: typing.Any
-) -> typing.Iterator[RunResult]:
+    wanted: Sequence[RunRequest],
+    scenarios: Mapping[str, Scenario],
+    out: Path,
+    *,
+    waiting: Callable[[], None] = lambda: None,
+) -> Iterator[RunResult]:
     """Do the runs; see `harness.runner.run_all`."""
     prepare(out)
-    return runner.run_all(wanted, scenarios, out, **hooks)
+    return runner.run_all(wanted, scenarios, out, waiting=waiting)
 
 
 def rejudge(job: Job, scenarios: Mapping[str, Scenario], roots: Sequence[Path]) -> Job:

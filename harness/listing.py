@@ -25,7 +25,9 @@ def _scenario(scenario: Scenario) -> dict[str, typing.Any]:
         {"name": variant.name, "default": index == 0, "tiers": [t for t in variant.tiers if t in scenario.tiers], "doc": variant.doc}
         for index, variant in enumerate(scenario.variants)
     ]  # fmt: skip
-    data = {str(options[key]) for options in scenario.tiers.values() for key in ("dataset",) if key in options}
+    data = {
+        str(options[key]) for options in scenario.tiers.values() for key in ("dataset",) if key in options
+    }
     return {
         "name": scenario.name,
         "version": scenario.version,
@@ -42,7 +44,19 @@ def _scenario(scenario: Scenario) -> dict[str, typing.Any]:
 
 
 def _expectation(expected: Expectation, source: str) -> dict[str, typing.Any]:
-    wanted = ("metric", "variant", "value", "unit", "place", "row", "rule", "half_width", "runs", "unreadable", "gap")
+    wanted = (
+        "metric",
+        "variant",
+        "value",
+        "unit",
+        "place",
+        "row",
+        "rule",
+        "half_width",
+        "runs",
+        "unreadable",
+        "gap",
+    )
     plain = {name: getattr(expected, name) for name in wanted}
     return {**plain, "source": source, "order": list(expected.order), "tiers": list(expected.tiers)}
 
@@ -53,11 +67,15 @@ def as_text(scenarios: Mapping[str, Scenario]) -> str:
 
 
 def _paragraph(scenario: Scenario) -> str:
-    kinds = Counter("array" if isinstance(e.value, list) else "ordering" if e.order else "number" for e in scenario.expectations)
+    kinds = Counter(
+        "array" if isinstance(e.value, list) else "ordering" if e.order else "number"
+        for e in scenario.expectations
+    )
     counted = ", ".join(f"{count} {kind}s" for kind, count in kinds.items()) or "none"
     lines = [
         f"{scenario.name} (version {scenario.version})",
-        f"  source: {scenario.source.title}" + (f", {scenario.source.authors}" if scenario.source.authors else ""),
+        f"  source: {scenario.source.title}"
+        + (f", {scenario.source.authors}" if scenario.source.authors else ""),
         f"  tiers: {', '.join(scenario.tiers)}; backends: {', '.join(scenario.backends)}; devices: {', '.join(scenario.devices)}",
         f"  expectations: {counted}",
     ]
@@ -73,5 +91,12 @@ def data_status() -> str:
     lines = []
     for row in datasets.status():
         fields = dataclasses.asdict(row) if dataclasses.is_dataclass(row) else dict(row)
-        lines.append("\n  ".join([str(fields.pop("name")), *(f"{key}: {value}" for key, value in fields.items() if value not in {"", None})]))
+        lines.append(
+            "\n  ".join(
+                [
+                    str(fields.pop("name")),
+                    *(f"{key}: {value}" for key, value in fields.items() if value not in {"", None}),
+                ]
+            )
+        )
     return "\n\n".join(lines)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import datetime
+import datetime as dt
 import os
 import shutil
 import signal
@@ -71,7 +71,7 @@ def run_one(request: RunRequest, scenario: Scenario, out: Path) -> RunResult:
     """Start a worker for one run, wait for it, score it, and store ``result.json`` in its folder."""
     folder = out / "runs" / request.key
     _prepare(folder, request)
-    started, clock = datetime.datetime.now(datetime.UTC), time.perf_counter()
+    started, clock = dt.datetime.now(dt.UTC), time.perf_counter()
     error = ""
     try:
         _work(request, folder)
@@ -101,7 +101,9 @@ def _prepare(folder: Path, request: RunRequest) -> None:
             shutil.rmtree(folder)
         folder.mkdir(parents=True)
     except OSError as error:
-        raise StorageError(f"cannot write into '{folder}': {error.strerror}", "Name another folder with --out") from error
+        raise StorageError(
+            f"cannot write into '{folder}': {error.strerror}", "Name another folder with --out"
+        ) from error
     files.write_json(folder / "request.json", request)
 
 
@@ -157,7 +159,12 @@ def _end_session(process: subprocess.Popen[bytes]) -> None:
 def worker_environment(request: RunRequest) -> dict[str, str]:
     """Environment variables of a worker: this process's, with threads, backend and device fixed before any import."""
     fixed = dict.fromkeys(environment.THREAD_VARIABLES, str(request.threads))
-    fixed |= {"TF_NUM_INTEROP_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONHASHSEED": "0", "MPLBACKEND": "agg"}
+    fixed |= {
+        "TF_NUM_INTEROP_THREADS": "1",
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        "PYTHONHASHSEED": "0",
+        "MPLBACKEND": "agg",
+    }
     if request.backend != "numpy":
         fixed["KERAS_BACKEND"] = request.backend
     if request.device == "cpu":
@@ -186,7 +193,9 @@ def _score(result: RunResult, measurement: Measurement, scenario: Scenario, fold
         if scenario.derive is not None:
             metrics |= scenario.derive({name: measured.value for name, measured in metrics.items()})
     except (ValueError, KeyError, StorageError) as error:
-        return dataclasses.replace(result, error=f"what run {result.request.key} left cannot be scored: {error!r}")
+        return dataclasses.replace(
+            result, error=f"what run {result.request.key} left cannot be scored: {error!r}"
+        )
     return dataclasses.replace(result, status="ok", metrics=metrics)
 
 

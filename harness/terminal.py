@@ -5,14 +5,22 @@ from __future__ import annotations
 import typing
 from collections import Counter
 
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
+
+    from rich.console import Console
 
     from harness.records import Comparison, Job, Judgement, RunRequest, RunResult, Value
 
@@ -21,15 +29,33 @@ STYLES = {
     "BELOW": "yellow", "INCONCLUSIVE": "yellow", "INCOMPARABLE": "yellow", "NO_BASELINE": "yellow", "REGRESSED": "bold red",
     "VIOLATED": "bold red", "ERROR": "bold red",
 }  # fmt: skip
-ATTENTION = ("VIOLATED", "ERROR", "REGRESSED", "BELOW", "ABOVE", "INCONCLUSIVE", "IMPROVED", "INCOMPARABLE", "NO_BASELINE")
+ATTENTION = (
+    "VIOLATED",
+    "ERROR",
+    "REGRESSED",
+    "BELOW",
+    "ABOVE",
+    "INCONCLUSIVE",
+    "IMPROVED",
+    "INCOMPARABLE",
+    "NO_BASELINE",
+)
 
 
 def follow(
     console: Console, results: Iterable[RunResult], wanted: Sequence[RunRequest]
 ) -> typing.Iterator[RunResult]:
     """Pass results on and show progress meanwhile; without a terminal print one line a run."""
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal, refresh_per_second=2) as bar:
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal, refresh_per_second=2
+    ) as bar:
         task = bar.add_task(_name(wanted[0]) if wanted else "", total=len(wanted))
         for index, result in enumerate(results, start=1):
             following = _name(wanted[index]) if index < len(wanted) else "judging"
@@ -63,7 +89,9 @@ def show(console: Console, job: Job, page: Path) -> None:
 
 
 def _table(job: Job) -> Table:
-    table = Table(title=f"{len(job.results)} runs, tier {job.results[0].request.tier}" if job.results else "no runs")
+    table = Table(
+        title=f"{len(job.results)} runs, tier {job.results[0].request.tier}" if job.results else "no runs"
+    )
     table.add_column("scenario:variant", overflow="fold", ratio=1)
     for heading in ("accuracy", "time", "memory"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -101,7 +129,9 @@ def _mean(runs: Sequence[RunResult], metric: str, form: typing.Callable[[float],
 
 
 def _counts(comparison: Comparison, against: str) -> str:
-    verdicts = Counter(judgement.verdict for judgement in comparison.judgements if judgement.against == against)
+    verdicts = Counter(
+        judgement.verdict for judgement in comparison.judgements if judgement.against == against
+    )
     parts = [f"[{STYLES.get(name, 'dim')}]{count} {name}[/]" for name, count in verdicts.most_common()]
     return ", ".join(parts) or "[dim]none[/]"
 
@@ -116,19 +146,28 @@ def _attention(comparison: Comparison) -> list[str]:
         else:
             lines.append(_sentence(comparison, judgement))
     key = escape(f"{comparison.scenario}:{comparison.variant}")
-    lines += [f"[yellow]{verdict}[/] {key}: {n} metrics: {escape(reason)}" for (verdict, reason), n in shared.items()]
+    lines += [
+        f"[yellow]{verdict}[/] {key}: {n} metrics: {escape(reason)}"
+        for (verdict, reason), n in shared.items()
+    ]
     return lines
 
 
 def _sentence(comparison: Comparison, judgement: Judgement) -> str:
     style = STYLES.get(judgement.verdict, "default")
     values = f"{_short(judgement.value)} against {_short(judgement.reference)} {judgement.unit}".rstrip()
-    bounds = f", bounds {_short(judgement.lower)} to {_short(judgement.upper)}" if judgement.lower is not None else ""
+    bounds = (
+        f", bounds {_short(judgement.lower)} to {_short(judgement.upper)}"
+        if judgement.lower is not None
+        else ""
+    )
     parts = [
         f"[{style}]{judgement.verdict}[/] {escape(comparison.scenario)}:{escape(comparison.variant)} {escape(judgement.metric)}:",
         f"{values}{bounds}.",
         escape(f"{judgement.reason}."),
-        escape(f"[{judgement.place}{', ' + judgement.row if judgement.row else ''}]") if judgement.place else "",
+        escape(f"[{judgement.place}{', ' + judgement.row if judgement.row else ''}]")
+        if judgement.place
+        else "",
         f"Test: {escape(judgement.test)}." if judgement.test else "",
         f"Next: {escape(judgement.next_step)}" if judgement.next_step else "",
     ]

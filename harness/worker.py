@@ -45,7 +45,9 @@ class TorchCuda:
         import torch
 
         if not torch.cuda.is_available():
-            raise HarnessError("device 'cuda' was asked for, but torch sees no CUDA device", "Use --device cpu")
+            raise HarnessError(
+                "device 'cuda' was asked for, but torch sees no CUDA device", "Use --device cpu"
+            )
         self._cuda = torch.cuda
 
     def synchronise(self) -> None:
@@ -104,7 +106,11 @@ def measure(request: RunRequest, folder: Path) -> None:
         foreign_cpu=round(foreign.cores(), 3),
         calibration_seconds=calibration,
     )
-    sets = {f"{name}/{part}": array for name, stored in run.prediction_sets.items() for part, array in stored.items()}
+    sets = {
+        f"{name}/{part}": array
+        for name, stored in run.prediction_sets.items()
+        for part, array in stored.items()
+    }
     files.write_npz(folder / "predictions.npz", sets)
     files.write_npz(folder / "arrays.npz", run.arrays)
     files.write_json(folder / "measurement.json", measurement)
@@ -116,7 +122,7 @@ def _import_stage(request: RunRequest) -> tuple[Scenario, StageResult]:
     start = memory.resident_bytes()
     clock = Clock(lambda: None)
     scenario = scenarios.find(scenarios.load_all(request.scenario_paths), request.scenario)
-    environment.import_extras(scenario.needs)
+    environment.import_extras((*scenario.needs, *({request.backend} & set(environment.EXTRAS))))
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(request.threads)
     wall, cpu = clock.read()
@@ -126,7 +132,9 @@ def _import_stage(request: RunRequest) -> tuple[Scenario, StageResult]:
     # the floor is what stays resident after the imports, not their passing peak
     memory.reset_peak()
     floor = memory.resident_bytes() if resets else None
-    return scenario, StageResult(name="imports", seconds=wall, cpu_seconds=cpu, start_bytes=start, peak_bytes=floor)
+    return scenario, StageResult(
+        name="imports", seconds=wall, cpu_seconds=cpu, start_bytes=start, peak_bytes=floor
+    )
 
 
 def _execute(scenario: Scenario, request: RunRequest) -> Run:

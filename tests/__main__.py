@@ -36,7 +36,9 @@ def main(names: list[str]) -> int:
         for command in SUITES[name]:
             start = time.perf_counter()
             print(f"--- {name}: {' '.join(Path(part).name for part in command)}", flush=True)
-            code = subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONUNBUFFERED": "1"}, check=False).returncode
+            code = subprocess.run(
+                command, cwd=ROOT, env={**os.environ, "PYTHONUNBUFFERED": "1"}, check=False
+            ).returncode
             print(f"--- {name}: exit {code} after {time.perf_counter() - start:.0f} s", flush=True)
             failed += [name] if code else []
     print(f"failed: {', '.join(failed)}" if failed else "every suite passed", flush=True)

@@ -1,8 +1,8 @@
 """Decoded arrays on disk: written once, checked by size and time, then memory-mapped.
 
-Each array is a ``.npy`` file with a JSON note beside it. The note says what it was decoded from, the hash of the
-content, and size and time of the ``.npy``; where any of it does not fit, the array is decoded again. So 47 MB
-are hashed once and not in every run.
+Each array is a ``.npy`` file with a JSON note beside it. The note says what it was decoded from, the hash of
+its content, and size and time of the ``.npy``; where any of it does not fit, the array is decoded again. So
+47 MB are hashed once and not in every run.
 """
 
 from __future__ import annotations
@@ -97,13 +97,13 @@ def decoded(original: Original, folder: Path) -> Decoded:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(entry.with_suffix(".lock"), timeout=LOCK_SECONDS):
             return _recall(entry, original.identity) or _fill(entry, original)
-    except (
-        StorageError,
-        OSError,
-        NotImplementedError,
-    ) as error:  # NotImplementedError: no locks on this file system
-        reason = error.what if isinstance(error, StorageError) else str(error)
-        return _in_memory(original, f"decoded data are not cached: {reason}")
+    except StorageError as error:
+        reason = error.what
+    except OSError as error:
+        reason = files.storage_error(folder, error).what
+    except NotImplementedError as error:  # from filelock
+        reason = f"{folder} lies on a file system without locks ({error})"
+    return _in_memory(original, f"decoded data are not cached: {reason}")
 
 
 def is_current(original: Original, folder: Path) -> bool:

@@ -1,9 +1,9 @@
 """The `digits` data: scikit-learn's 1,797 handwritten digits, 8x8 in 17 grey levels, brought to 28x28 in 256.
 
 1. Grey levels 0 to 16 become ``round(255 g / 16)``.
-2. Pillow's bilinear ``resize`` brings each image to 28x28, in fixed point on bytes: the same on every platform.
-3. ``train_test_split(test_size=360, stratify=labels, random_state=0)`` picks the test images; both halves keep
-   the original order.
+2. Pillow's bilinear ``resize`` brings each image to 28x28, in fixed point on bytes: alike on every platform.
+3. ``train_test_split(test_size=360, stratify=labels, random_state=0)`` picks the test images; both halves
+   keep the original order.
 
 The hashes of the result are declared, so a library that came to do any of it differently is noticed.
 """

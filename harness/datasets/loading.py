@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 VARIABLE = "HARNESS_DATA"
+_LOOK = "Look at that file, its folders and their permissions"
 Origin = Literal["embedded", "HARNESS_DATA", "cache"]
 
 
@@ -152,7 +153,9 @@ def is_decoded(name: str) -> bool:
     if not wanted.folder:
         originals = [digits.original(part) for part in wanted.parts]
     else:
-        originals = [_original(wanted, part, path) for part, path in zip(wanted.parts, paths, strict=True) if path]
+        originals = [
+            _original(wanted, part, path) for part, path in zip(wanted.parts, paths, strict=True) if path
+        ]
     return len(originals) == len(wanted.parts) and all(is_current(original, cache) for original in originals)
 
 
@@ -179,17 +182,22 @@ def _read(wanted: Declared, part: Part, folder: Path, cache: Path) -> _Found:
 
 def part_file(folder: Path, part: Part) -> Path | None:
     """Return a part's file, gzipped before plain: some parts have a known hash only as gzip file."""
-    candidates = (folder / f"{part.file}.gz", folder / part.file)
-    return next((path for path in candidates if os.path.lexists(path)), None)
+    for path in (folder / f"{part.file}.gz", folder / part.file):
+        try:
+            path.lstat()
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise DataError(f"{path} cannot be read: {error.strerror}", _LOOK) from error
+        return path
+    return None
 
 
 def _original(wanted: Declared, part: Part, path: Path) -> Original:
     try:
         status = path.stat()
     except OSError as error:
-        raise DataError(
-            f"{path} cannot be read: {error.strerror}", "Look at that file and its folder"
-        ) from error
+        raise DataError(f"{path} cannot be read: {error.strerror}", _LOOK) from error
     place = hashlib.sha256(os.fsencode(path)).hexdigest()[:12]
     return Original(
         key=f"{wanted.name}-{part.file}-{place}",

@@ -66,7 +66,11 @@ class Run:
     """
 
     def __init__(
-        self, request: RunRequest, options: Mapping[str, typing.Any], load: Callable[[str], typing.Any], device: Device
+        self,
+        request: RunRequest,
+        options: Mapping[str, typing.Any],
+        load: Callable[[str], typing.Any],
+        device: Device,
     ) -> None:
         self.request = request
         self.options = dict(options)
@@ -190,7 +194,9 @@ class Run:
         stored = {"labels": _classes(labels, "labels"), "predicted": _classes(predicted, "predictions")}
         if stored["labels"].shape != stored["predicted"].shape or stored["labels"].ndim != 1:
             shapes = f"{stored['labels'].shape} and {stored['predicted'].shape}"
-            raise ValueError(f"labels and predictions of set '{name}' have shapes {shapes}; they must pair up")
+            raise ValueError(
+                f"labels and predictions of set '{name}' have shapes {shapes}; they must pair up"
+            )
         if probabilities is not None:
             stored["probabilities"] = np.asarray(probabilities, np.float32)
             if stored["probabilities"].shape[:1] != stored["labels"].shape:
@@ -198,7 +204,13 @@ class Run:
         self.prediction_sets[name] = stored
 
     def record(
-        self, name: str, value: ArrayLike, *, unit: str = "", kind: Kind = "accuracy", better: Direction = "none"
+        self,
+        name: str,
+        value: ArrayLike,
+        *,
+        unit: str = "",
+        kind: Kind = "accuracy",
+        better: Direction = "none",
     ) -> None:
         """Record a metric that cannot be scored from predictions, e.g. stored bytes or a loss over training.
 
@@ -225,7 +237,9 @@ class Run:
             if np.isfinite(check.error):
                 self.identities.append(check)
             else:
-                self.identities.append(dataclasses.replace(check, error=sys.float_info.max, detail="error is not finite"))
+                self.identities.append(
+                    dataclasses.replace(check, error=sys.float_info.max, detail="error is not finite")
+                )
 
     def figure(
         self,
@@ -252,7 +266,15 @@ class Run:
         labels = tuple(series)
         self.arrays |= {f"{name}/{index}": np.asarray(series[label]) for index, label in enumerate(labels)}
         figure = Figure(
-            name=name, kind=kind, title=title, caption=caption, x=x, y=y, series=labels, rows=tuple(rows), columns=tuple(columns)
+            name=name,
+            kind=kind,
+            title=title,
+            caption=caption,
+            x=x,
+            y=y,
+            series=labels,
+            rows=tuple(rows),
+            columns=tuple(columns),
         )
         self.figures.append(figure)
 

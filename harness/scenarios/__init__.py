@@ -36,7 +36,9 @@ def load_all(paths: Iterable[str] = ()) -> dict[str, Scenario]:
     for origin, scenario in (*_built_in(), *_installed(), *_from_files(paths)):
         check(scenario, origin)
         if scenario.name in found:
-            raise ScenarioError(f"two scenarios are called '{scenario.name}', one of them from {origin}", "Rename one")
+            raise ScenarioError(
+                f"two scenarios are called '{scenario.name}', one of them from {origin}", "Rename one"
+            )
         found[scenario.name] = scenario
     return found
 
@@ -56,7 +58,9 @@ def _installed() -> list[tuple[str, Scenario]]:
         except HarnessError:
             raise
         except Exception as error:
-            raise ScenarioError(f"{origin} cannot be loaded: {error!r}", "Mend or uninstall that package") from error
+            raise ScenarioError(
+                f"{origin} cannot be loaded: {error!r}", "Mend or uninstall that package"
+            ) from error
     return found
 
 
@@ -101,13 +105,28 @@ def check(scenario: Scenario, origin: str) -> None:
         (not names, "has no variant"),
         (len(set(names)) < len(names), "has two variants of one name"),
         (not _is_slug(scenario.name), "is not named in lower-case letters, digits and underscores"),
-        (not all(_is_slug(name.replace("-", "_").replace(".", "_")) for name in names), "has a variant whose name is no slug"),
+        (
+            not all(_is_slug(name.replace("-", "_").replace(".", "_")) for name in names),
+            "has a variant whose name is no slug",
+        ),
         (not scenario.tiers or not set(scenario.tiers) <= set(TIERS), f"must declare tiers among {TIERS}"),
-        (not set(scenario.backends) <= set(BACKENDS) or not scenario.backends, f"must declare backends among {BACKENDS}"),
-        (not set(scenario.devices) <= set(DEVICES) or not scenario.devices, f"must declare devices among {DEVICES}"),
+        (
+            not set(scenario.backends) <= set(BACKENDS) or not scenario.backends,
+            f"must declare backends among {BACKENDS}",
+        ),
+        (
+            not set(scenario.devices) <= set(DEVICES) or not scenario.devices,
+            f"must declare devices among {DEVICES}",
+        ),
         (not set(scenario.needs) <= set(EXTRAS), f"needs an unknown extra; known: {', '.join(EXTRAS)}"),
-        (any(e.variant not in names for e in scenario.expectations), "has an expectation of an undeclared variant"),
-        (any(_too_fine(e.half_width, e.test_images, e.rule) for e in scenario.expectations), "has a tolerance finer than one test image"),
+        (
+            any(e.variant not in names for e in scenario.expectations),
+            "has an expectation of an undeclared variant",
+        ),
+        (
+            any(_too_fine(e.half_width, e.test_images, e.rule) for e in scenario.expectations),
+            "has a tolerance finer than one test image",
+        ),
     ]
     for wrong, what in problems:
         if wrong:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import typing
 from importlib import resources
-from pathlib import Path
 
 from harness import files
 from harness.errors import ScenarioError
+
+if typing.TYPE_CHECKING:
+    from pathlib import Path
 
 
 def write(folder: Path, name: str) -> list[Path]:
@@ -18,7 +21,9 @@ def write(folder: Path, name: str) -> list[Path]:
         If the name cannot be a scenario's, or a file exists already.
     """
     if not (name.isascii() and name.isidentifier() and name == name.lower()):
-        raise ScenarioError(f"'{name}' cannot name a scenario", "Use lower-case letters, digits and underscores")
+        raise ScenarioError(
+            f"'{name}' cannot name a scenario", "Use lower-case letters, digits and underscores"
+        )
     targets = {
         "scenario.py.txt": folder / f"{name}.py",
         "test_scenario.py.txt": folder / f"test_{name}.py",

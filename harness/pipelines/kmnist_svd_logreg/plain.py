@@ -1,0 +1,83 @@
+"""The plain way, in NumPy: one model, one fold, one mini-batch at a time. Reference for `training.train`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from .outcome import Training, check_request
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .folds import Schedule
+
+Matrix: TypeAlias = np.ndarray[Any, Any]
+
+
+def train_plain(
+    design: Matrix,
+    targets: Matrix,
+    schedule: Schedule,
+    learning_rates: Sequence[float],
+    *,
+    epochs: int = 100,
+    stopping: str = "rise",
+) -> Training:
+    """Train every model after the other, in NumPy; arguments, result and errors as in `training.train`."""
+    check_request(len(design), targets, schedule.split.size, epochs, stopping)
+    folds = schedule.split.folds
+    shape = (len(learning_rates), folds)
+    weights = np.zeros((*shape, design.shape[1]), dtype=design.dtype)
+    values = np.full((3, *shape, epochs), np.nan)
+    run = np.zeros(shape, dtype=np.int64)
+    for i, rate in enumerate(learning_rates):
+        for fold in range(folds):
+            model, history, run[i, fold] = train_fold(design, targets, schedule, rate, fold, epochs, stopping)
+            weights[i, fold] = model
+            values[:, i, fold, : len(history)] = np.transpose(history)
+    return Training(tuple(learning_rates), weights, values[0], values[1], values[2], run, schedule.steps)
+
+
+def train_fold(
+    design: Matrix, targets: Matrix, schedule: Schedule, rate: float, fold: int, epochs: int, stopping: str
+) -> tuple[Matrix, list[tuple[float, float, float]], int]:
+    """Train one fold: weights, (training loss, validation loss, accuracy) per recorded epoch, epochs run."""
+    t = targets.astype(design.dtype)
+    held_out = schedule.split.parts[fold]
+    learn = np.setdiff1d(schedule.split.rows, held_out)
+    train_x, train_t, held_x, held_t = design[learn], t[learn], design[held_out], t[held_out]
+    weights = np.zeros(design.shape[1], dtype=design.dtype)
+    history: list[tuple[float, float, float]] = []
+    for epoch in range(epochs):
+        before = weights
+        rows = schedule.training_rows(epoch, fold)
+        weights = descend(weights, design[rows], t[rows], rate, schedule.batch)
+        loss, accuracy = evaluate(weights, held_x, held_t)
+        if stopping == "rise" and history and loss > history[-1][1]:
+            return before, history, epoch + 1
+        history.append((evaluate(weights, train_x, train_t)[0], loss, accuracy))
+    return weights, history, epochs
+
+
+def descend(weights: Matrix, x: Matrix, t: Matrix, rate: float, batch: int) -> Matrix:
+    """Walk once through shuffled images, (n, 785), in mini-batches; equations 2 and 6, gradient averaged."""
+    for start in range(0, len(x), batch):
+        images, truth = x[start : start + batch], t[start : start + batch]
+        y = sigmoid(images @ weights)  # (batch,)
+        weights = weights - rate * (images.T @ (y - truth)) / len(images)  # (785,)
+    return weights
+
+
+def evaluate(weights: Matrix, x: Matrix, t: Matrix) -> tuple[float, float]:
+    """Return mean cross-entropy in nats per image, and accuracy."""
+    z = x @ weights  # (n,)
+    loss = np.maximum(z, 0) - t * z + np.log1p(np.exp(-np.abs(z)))
+    return float(np.mean(loss, dtype=np.float64)), float(np.mean((z >= 0) == (t > 0)))
+
+
+def sigmoid(z: Matrix) -> Matrix:
+    """Return equation 2 without overflow for large negative logits."""
+    small = np.exp(-np.abs(z))
+    return np.where(z >= 0, 1 / (1 + small), small / (1 + small))

@@ -1,0 +1,68 @@
+"""Scenario: PyTorch's TinyConvNet, trained on MNIST and taken apart by SVD in the source's eight phases.
+
+Optimiser and batch size are not printed: Adam at 0.001 and batches of 64 are assumed, with inputs normalised by (0.1307, 0.3081).
+"""
+
+from __future__ import annotations
+
+import typing
+
+from harness.records import Scenario, Variant
+from harness.scenarios.published.tinyconvnet_svd import EXPECTATIONS, SOURCE
+
+if typing.TYPE_CHECKING:
+    from harness.measure.run import Run
+    from harness.records import Tier
+
+TIERS: dict[Tier, dict[str, typing.Any]] = {
+    "smoke": {"dataset": "digits", "epochs": 10, "batch_size": 64, "learning_rate": 0.001},
+    "short": {"dataset": "mnist", "epochs": 3, "batch_size": 64, "learning_rate": 0.001},
+    "paper": {"dataset": "mnist", "epochs": 20, "batch_size": 64, "learning_rate": 0.001},
+}
+
+
+def measure(run: Run) -> None:
+    """Phase 1 trains; phases 2 to 8 take the trained network apart on the test images."""
+    from harness.pipelines import tinyconvnet_svd as pipeline
+    from harness.scenarios import tinyconvnet_stages as stages
+
+    options, data = run.options, run.dataset(run.options["dataset"])
+    training_set = (data.train.images, data.train.labels)
+    with run.stage("train", images=len(data.train) * options["epochs"]):
+        trained = pipeline.train(
+            *training_set, data.test.images, data.test.labels, epochs=options["epochs"], seed=run.seed, device=run.device,
+            batch_size=options["batch_size"], learning_rate=options["learning_rate"],
+        )  # fmt: skip
+    with run.stage("analyse", images=len(data.test)):
+        analysis = pipeline.analyse(
+            trained.weights, data.test.images, data.test.labels, seed=run.seed, device=run.device
+        )
+    stages.predictions(run, trained, analysis, data.test.labels)
+    stages.numbers(run, data, analysis)
+    stages.identities(run, trained, analysis)
+    stages.figures(run, trained, analysis, data.test.labels)
+
+
+SCENARIO = Scenario(
+    name="tinyconvnet_svd",
+    version=1,
+    source=SOURCE,
+    measure=measure,
+    variants=(
+        Variant(name="default", doc="train, decompose, verify, sweep ranks, ReLU regions, composition"),
+        Variant(name="one-epoch", doc="the same after a single epoch", options={"epochs": 1}),
+    ),
+    tiers=TIERS,
+    gated=(
+        "accuracy",
+        "f1_macro",
+        "loss",
+        "train.above_imports_bytes",
+        "total.above_imports_bytes",
+        "train.seconds",
+    ),
+    expectations=EXPECTATIONS,
+    needs=("torch",),
+    backends=("torch",),
+    devices=("cpu", "cuda"),
+)

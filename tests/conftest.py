@@ -1,0 +1,117 @@
+"""Fixtures: a command line in a process of its own, and scenario files that misbehave."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import textwrap
+import typing
+
+import pytest
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+HEAD = """
+import numpy as np
+from harness import Expectation, IdentityCheck, Measured, Run, Scenario, Source, Variant
+
+def declare(measure, **changes):
+    fields = dict(
+        name="probe", version=1, source=Source(slug="probe", title="A probe"), measure=measure,
+        variants=(Variant(name="default"), Variant(name="other")), tiers={"smoke": {}}, gated=("accuracy",),
+    )
+    return Scenario(**{**fields, **changes})
+
+def guess(run, right=90):
+    labels = np.arange(100) % 10
+    predicted = labels.copy()
+    predicted[right:] = (labels[right:] + 1) % 10
+    run.predictions(labels, predicted)
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Finished:
+    """A finished command."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Harness:
+    """The `harness` command in a folder of its own, with its own cache and no data but what ships."""
+
+    def __init__(self, folder: Path, cache: Path) -> None:
+        self.folder = folder
+        self.environment = {
+            **os.environ,
+            "HARNESS_CACHE": str(cache),
+            "COLUMNS": "200",
+            "GIT_CEILING_DIRECTORIES": str(folder.parent),
+        }
+        self.environment.pop("HARNESS_DATA", None)
+
+    def __call__(self, *arguments: str, **environment: str) -> Finished:
+        """Run the command and wait for it."""
+        command = [sys.executable, "-m", "harness", *arguments]
+        done = subprocess.run(
+            command, cwd=self.folder, env={**self.environment, **environment}, capture_output=True, text=True, timeout=180, check=False
+        )  # fmt: skip
+        return Finished(done.returncode, done.stdout, done.stderr)
+
+    def scenario(self, body: str, name: str = "probe.py") -> str:
+        """Write a scenario file with `body` after the common head and return its name."""
+        (self.folder / name).write_text(HEAD + textwrap.dedent(body))
+        return name
+
+    def job(self, out: str) -> dict[str, typing.Any]:
+        """Read the run.json below `out`."""
+        return typing.cast("dict[str, typing.Any]", json.loads((self.folder / out / "run.json").read_text()))
+
+    def repository(self) -> None:
+        """Make the folder a git checkout with one commit."""
+        for words in (
+            ["init", "-q"],
+            ["add", "-A"],
+            [
+                "-c",
+                "user.name=T",
+                "-c",
+                "user.email=t@example.org",
+                "commit",
+                "-qm",
+                "start",
+                "--allow-empty",
+            ],
+        ):
+            subprocess.run(["git", *words], cwd=self.folder, check=True)
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache for the whole session: the digits are decoded once."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def harness(tmp_path: Path, cache: Path) -> Harness:
+    """Return the command, run in an empty folder."""
+    return Harness(tmp_path, cache)
+
+
+@pytest.fixture
+def run_probe(harness: Harness) -> Callable[..., Finished]:
+    """Write a scenario file and run it into ``out``."""
+
+    def run(body: str, *arguments: str, **environment: str) -> Finished:
+        return harness(
+            "run", "probe", "--scenarios", harness.scenario(body), "--out", "out", *arguments, **environment
+        )
+
+    return run

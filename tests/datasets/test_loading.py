@@ -1,0 +1,259 @@
+"""Finding and verifying data sets: complete, incomplete, foreign, damaged, forbidden and absent."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import subprocess
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from harness import datasets
+from harness.datasets.declared import DECLARED, KMNIST
+from harness.datasets.idx import header
+from harness.errors import DataError, UnknownNameError
+from harness.records import DatasetUse
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+REAL = os.environ.get("HARNESS_DATA", "")
+real_data = pytest.mark.skipif(
+    not REAL, reason="NOT TESTED: HARNESS_DATA is not set, so no real MNIST or KMNIST was read"
+)
+IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
+
+
+def encode(array: np.ndarray) -> bytes:
+    """Return the IDX file of an array."""
+    return header(array.shape) + array.tobytes()
+
+
+def test_complete_data_is_loaded_and_verified(small: Any) -> None:
+    """Four good files are complete, say where they came from without a path, and give the right arrays."""
+    found = datasets.load("mnist")
+    assert found.complete
+    assert found.found == "40 train and 20 test images from HARNESS_DATA; complete, verified by hash"
+    assert found.classes == tuple("0123456789")
+    pairs = (found.train.images, found.train.labels, found.test.images, found.test.labels)
+    assert all(np.array_equal(a, b) for a, b in zip(pairs, small.arrays.values(), strict=True))
+    assert (len(found.train), len(found.test)) == (40, 20)
+
+
+def test_use_is_a_record_that_names_no_path(small: Any) -> None:
+    """What results keep of a data set travels as JSON and would be the same on another machine."""
+    use = datasets.load("mnist").use
+    text = msgspec.json.encode(use)
+    assert msgspec.json.decode(text, type=DatasetUse) == use
+    assert "/" not in text.decode()
+
+
+def test_hash_is_that_of_the_content(small: Any) -> None:
+    """Plain or gzipped, the hash is what `sha256sum` over the unpacked files, hashed again, gives."""
+    gzipped = datasets.load("mnist").sha256
+    for file, array in small.arrays.items():
+        small.write(file, encode(array))
+    done = subprocess.run(  # noqa: S602 - a fixed pipeline, as a user would type it
+        "sha256sum train-images* train-labels* t10k-images* t10k-labels* | sha256sum",
+        shell=True,
+        cwd=small.raw,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert datasets.load("mnist").sha256 == gzipped == done.stdout.split()[0]
+
+
+def test_hash_changes_with_the_content(small: Any) -> None:
+    """Fewer images are another hash."""
+    whole = datasets.load("mnist").sha256
+    small.write(IMAGES, encode(small.arrays[IMAGES][:9]))
+    small.write(LABELS, encode(small.arrays[LABELS][:9]))
+    assert datasets.load("mnist").sha256 != whole
+
+
+def test_an_incomplete_set_is_usable_and_says_so(small: Any) -> None:
+    """Valid files with fewer items load, are not complete, and name both counts."""
+    small.write(f"{IMAGES}.gz", encode(small.arrays[IMAGES][:9]))
+    small.write(f"{LABELS}.gz", encode(small.arrays[LABELS][:9]))
+    found = datasets.load("mnist")
+    assert not found.complete
+    assert not found.use.complete
+    assert found.found == (
+        "9 train and 20 test images from HARNESS_DATA; "
+        "incomplete: MNIST train images: 9 of 40; MNIST train labels: 9 of 40"
+    )
+    assert np.array_equal(found.train.images, small.arrays[IMAGES][:9])
+
+
+@pytest.mark.parametrize("count", [40, 41])
+def test_a_foreign_file_is_an_error(small: Any, count: int) -> None:
+    """A valid file with other content, of the right size or more, is named with both hashes."""
+    other = encode(np.zeros((count, 28, 28), np.uint8))
+    path = small.write(f"{IMAGES}.gz", other)
+    expected = small.declared.parts[0].sha256
+    with pytest.raises(DataError) as caught:
+        datasets.load("mnist")
+    assert caught.value.what == (
+        f"{path} is foreign: expected 40 items with SHA-256 {expected}, "
+        f"found {count} with {hashlib.sha256(other).hexdigest()}"
+    )
+    assert "harness data fetch" in caught.value.next_step
+
+
+def test_unknown_hash_means_unverified_unless_the_gzip_file_is_the_original(
+    small: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where only the original gzip file has a known hash, that file is verified and anything else is not."""
+    md5 = hashlib.md5((small.raw / f"{IMAGES}.gz").read_bytes(), usedforsecurity=False).hexdigest()
+    first = replace(small.declared.parts[0], sha256="", gz_md5=md5)
+    monkeypatch.setitem(DECLARED, "mnist", replace(small.declared, parts=(first, *small.declared.parts[1:])))
+    assert datasets.load("mnist").complete
+    plain = small.write(IMAGES, encode(small.arrays[IMAGES]))
+    found = datasets.load("mnist")
+    assert not found.complete
+    assert (
+        "MNIST train images: all 40, but unverified: only the original gzip file has a known hash"
+        in found.found
+    )
+    small.raw.joinpath(f"{IMAGES}.gz").write_bytes(gzip.compress(plain.read_bytes(), compresslevel=2))
+    assert not datasets.load("mnist").complete
+
+
+def test_labels_must_fit_images(small: Any) -> None:
+    """Files with unequal numbers of images and labels are refused."""
+    path = small.write(LABELS, encode(small.arrays[LABELS][:39]))
+    with pytest.raises(DataError, match=f"{path} does not fit its images: expected 40 labels, found 39"):
+        datasets.load("mnist")
+
+
+def test_labels_must_be_classes(small: Any) -> None:
+    """A label that stands for no class is refused, with the range."""
+    small.write(IMAGES, encode(small.arrays[IMAGES][:2]))
+    path = small.write(LABELS, encode(np.array([0, 10], np.uint8)))
+    with pytest.raises(DataError, match=f"{path} is foreign: expected labels from 0 to 9, found 10"):
+        datasets.load("mnist")
+
+
+def test_a_truncated_gzip_file_is_an_error_and_leaves_no_cache_entry(small: Any) -> None:
+    """A download that broke off is named, and nothing of it stays."""
+    path = small.raw / f"{IMAGES}.gz"
+    path.write_bytes(path.read_bytes()[:-2000])
+    with pytest.raises(DataError, match=rf"{path} is truncated or damaged: .*harness data fetch"):
+        datasets.load("mnist")
+    assert {found.suffix for found in (small.cache / "decoded").iterdir()} == {".lock"}
+
+
+def test_one_missing_file_is_named(small: Any) -> None:
+    """Three of four files are an error that names the fourth."""
+    (small.raw / f"{LABELS}.gz").unlink()
+    with pytest.raises(DataError, match=f"MNIST train labels are missing: expected {small.raw / LABELS} or"):
+        datasets.load("mnist")
+
+
+@pytest.mark.parametrize("closed", ["file", "folder"])
+def test_unreadable_data_is_named(small: Any, closed: str) -> None:
+    """A file, or a folder, that the user may not read is an error that says so."""
+    (small.raw / f"{IMAGES}.gz" if closed == "file" else small.raw).chmod(0)
+    out = small.child(
+        "import os; import filelock; from harness import datasets; from harness.errors import DataError\n"
+        "if os.geteuid() == 0: os.seteuid(65534)\n"
+        "try: datasets.load('mnist')\nexcept DataError as error: print(error)"
+    )
+    small.raw.chmod(0o755)
+    assert out.lower().startswith(f"{small.raw / IMAGES}.gz cannot be read: permission denied".lower())
+
+
+def test_absent_data_says_where_it_was_looked_for(small: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Data that is nowhere names both places and the command that fetches it."""
+    with pytest.raises(DataError) as caught:
+        datasets.load("kmnist")
+    assert str(small.root) in caught.value.what
+    assert str(small.cache) in caught.value.what
+    assert "Type: harness data fetch kmnist" in caught.value.next_step
+    monkeypatch.setenv("HARNESS_DATA", str(small.root / "nowhere"))
+    with pytest.raises(DataError, match=r"HARNESS_DATA names .*nowhere, which is not a folder\. Correct"):
+        datasets.load("mnist")
+
+
+def test_the_cache_serves_what_harness_data_lacks(small: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without HARNESS_DATA, or with one that lacks the set, the per-user cache is used."""
+    small.cache.mkdir()
+    (small.root / "MNIST").rename(small.cache / "MNIST")
+    assert datasets.load("mnist").origin == "cache"
+    monkeypatch.delenv("HARNESS_DATA")
+    assert (
+        datasets.load("mnist").found
+        == "40 train and 20 test images from the per-user cache; complete, verified by hash"
+    )
+
+
+def test_unknown_names_are_answered_with_the_nearest() -> None:
+    """A misspelt data set is corrected."""
+    with pytest.raises(UnknownNameError, match=r"unknown data set 'mnits'\. Did you mean 'mnist'"):
+        datasets.load("mnits")
+
+
+def test_kmnist_classes_are_its_hiragana() -> None:
+    """The ten labels of KMNIST stand for ten characters, in the order of the publication."""
+    assert KMNIST.classes == ("お", "き", "す", "つ", "な", "は", "ま", "や", "れ", "を")
+
+
+def test_status_has_a_row_for_each_state(small: Any) -> None:
+    """Embedded, incomplete and absent data are rows with counts, bytes, what is wrong and the next step."""
+    small.write(IMAGES, encode(small.arrays[IMAGES][:9]))
+    small.write(LABELS, encode(small.arrays[LABELS][:9]))
+    digits, mnist, kmnist = datasets.status()
+    assert (digits.where, digits.complete, digits.train, digits.test) == (
+        "ships with scikit-learn",
+        True,
+        1437,
+        360,
+    )
+    assert digits.bytes == 1797 * 785
+    assert (mnist.where, mnist.complete, mnist.train, mnist.test) == (str(small.raw), False, 9, 20)
+    assert mnist.bytes == sum(path.stat().st_size for path in small.raw.iterdir())
+    assert "MNIST train images: 9 of 40" in mnist.problem
+    assert mnist.next_step == "Type: harness data fetch mnist, then unset HARNESS_DATA"
+    assert (kmnist.where, kmnist.complete, kmnist.train, kmnist.bytes) == ("", False, 0, 0)
+    assert "kmnist" in kmnist.problem
+    assert "harness data fetch kmnist" in kmnist.next_step
+    json.dumps([msgspec.to_builtins(row) for row in (digits, mnist, kmnist)])
+
+
+def test_status_shows_damage_as_a_row(small: Any) -> None:
+    """A damaged file does not end `status`; its row says what is wrong."""
+    (small.raw / f"{IMAGES}.gz").write_bytes(b"<html>")
+    row = datasets.status()[1]
+    assert "is not gzip" in row.problem
+    assert "harness data fetch" in row.next_step
+    assert not row.complete
+
+
+@real_data
+def test_real_mnist_is_complete(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The real MNIST is there to the last byte, with its known class counts."""
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
+    found = datasets.load("mnist")
+    assert found.complete
+    assert found.sha256 == "d0a3eec1f5a454401d758fdbf15b9b0163a7034963586d671960c180b97e2c1a"
+    assert np.bincount(found.test.labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+
+
+@real_data
+def test_real_kmnist_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The real KMNIST has its whole test set, and is complete only with all 60,000 training images."""
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
+    found = datasets.load("kmnist")
+    assert np.bincount(found.test.labels).tolist() == [1000] * 10
+    if len(found.train) < 60_000:
+        assert not found.complete
+        assert f"KMNIST train images: {len(found.train):,} of 60,000" in found.found
+    else:
+        assert found.complete or "unverified" in found.found

@@ -1,0 +1,333 @@
+"""Bad input and misbehaving workers, provoked for real: one clear error, exit code 2, and what was measured is kept."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import typing
+
+import psutil
+import pytest
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.conftest import Finished, Harness
+
+GOOD = "SCENARIO = declare(guess)"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (
+            ("run", "kmnist_svd_logref"),
+            "unknown scenario 'kmnist_svd_logref'. Did you mean 'kmnist_svd_logreg'?",
+        ),
+        (("run", "kmnist_svd_logreg:o-mo"), "Did you mean 'o-ma'?"),
+        (("run", "--tier", "smok"), "unknown tier 'smok'. Did you mean 'smoke'?"),
+        (("run", "--device", "cudo"), "unknown device 'cudo'. Did you mean 'cuda'?"),
+        (("run", "--backend", "torhc"), "unknown backend 'torhc'. Did you mean 'torch'?"),
+        (("run", "--seeds", "0"), "--seeds"),
+        (("run", "--scenarios", "nowhere.py"), "there is no scenario file 'nowhere.py'"),
+        (("report", "nowhere"), "there is no readable run in 'nowhere'"),
+        (("run", "--baselines", "nowhere"), "there is no baselines folder 'nowhere'"),
+        (("data", "fetch", "mnits"), "unknown data set 'mnits'. Did you mean 'mnist'?"),
+    ],
+)
+def test_names_that_nothing_declares(harness: Harness, arguments: tuple[str, ...], told: str) -> None:
+    """An unknown name is one line on stderr with the nearest known name, and exit code 2."""
+    done = harness(*arguments)
+    assert done.code == 2
+    assert told in done.err
+    assert done.err.count("\n") == 1
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("import os, signal\ndef measure(run):\n    os.kill(os.getpid(), signal.SIGSEGV)\nSCENARIO = declare(measure)", "was killed by SIGSEGV"),
+        ("import os\ndef measure(run):\n    os._exit(0)\nSCENARIO = declare(measure)", "without a readable result"),
+        ("import os\ndef measure(run):\n    os._exit(7)\nSCENARIO = declare(measure)", "exited with code 7"),
+        ("def measure(run):\n    raise ValueError('the moon is wrong')\nSCENARIO = declare(measure)", "ValueError: the moon is wrong"),
+        ("def measure(run):\n    np.empty(2**50)\nSCENARIO = declare(measure)", "out of memory"),
+        ("def measure(run):\n    run.predictions([1, 2, 3], [1, 2])\nSCENARIO = declare(measure)", "must pair up"),
+        ("def measure(run):\n    run.dataset('mnist')\nSCENARIO = declare(measure)", "harness data fetch mnist"),
+    ],
+)  # fmt: skip
+def test_a_worker_that_fails(
+    run_probe: Callable[..., Finished], harness: Harness, body: str, told: str
+) -> None:
+    """A run that dies, raises or leaves nothing is an ERROR with its reason; the report is written all the same."""
+    done = run_probe(body)
+    assert done.code == 2, done.out + done.err
+    assert told in " ".join(done.out.split())
+    assert "Traceback" not in done.err
+    job = harness.job("out")
+    assert [result["status"] for result in job["results"]] == ["error"]
+    assert told in job["results"][0]["error"]
+    assert (harness.folder / "out" / "index.html").is_file()
+
+
+def test_rubbish_instead_of_a_result(run_probe: Callable[..., Finished]) -> None:
+    """A worker that prints rubbish and writes rubbish over its result is named, not believed."""
+    body = """
+    import atexit, sys
+    from pathlib import Path
+
+    def measure(run):
+        guess(run)
+        print("\\x00\\xff rubbish " * 1000)
+        target = Path(sys.argv[1]).parent / "measurement.json"
+        atexit.register(lambda: target.write_bytes(b"{'rubbish': \\xff"))
+
+    SCENARIO = declare(measure)
+    """
+    done = run_probe(body)
+    assert done.code == 2
+    assert "without a readable result" in done.out
+
+
+def test_a_worker_that_hangs_is_ended_with_its_children(
+    run_probe: Callable[..., Finished], harness: Harness
+) -> None:
+    """The time limit ends a hanging worker and the process it started; the error names the limit."""
+    body = """
+    import subprocess, sys, time
+    from pathlib import Path
+
+    def measure(run):
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        Path(sys.argv[1]).with_name("child.pid").write_text(str(child.pid))
+        time.sleep(600)
+
+    SCENARIO = declare(measure)
+    """
+    done = run_probe(body, "--time-limit", "3")
+    assert done.code == 2
+    assert "was ended after its time limit of 3 s" in done.out
+    (pid,) = (int(path.read_text()) for path in (harness.folder / "out").rglob("child.pid"))
+    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+def test_one_failure_hides_nothing(run_probe: Callable[..., Finished], harness: Harness) -> None:
+    """Of three seeds the second fails: the others' results are kept and judged, and the exit code says 2."""
+    body = """
+    def measure(run):
+        if run.seed == 1:
+            raise RuntimeError("only this one")
+        guess(run)
+
+    SCENARIO = declare(measure)
+    """
+    done = run_probe(body, "--seeds", "3")
+    assert done.code == 2
+    job = harness.job("out")
+    assert [result["status"] for result in job["results"]] == ["ok", "error", "ok"]
+    assert job["comparisons"][0]["seeds"] == [0, 2]
+    assert "only this one" in job["comparisons"][0]["failed"][0]
+
+
+def test_a_metric_that_is_not_finite_never_passes(
+    run_probe: Callable[..., Finished], harness: Harness
+) -> None:
+    """A NaN among gated metrics is an ERROR that names it, the rest is still measured."""
+    body = """
+    def measure(run):
+        guess(run)
+        run.record("loss", float("nan"), unit="nat", better="lower")
+
+    SCENARIO = declare(measure, gated=("accuracy", "loss"))
+    """
+    done = run_probe(body)
+    assert done.code == 2
+    verdicts = {item["metric"]: item for item in harness.job("out")["comparisons"][0]["judgements"]}
+    assert verdicts["loss"]["verdict"] == "ERROR"
+    assert "metric 'loss' is not finite" in verdicts["loss"]["reason"]
+    assert verdicts["accuracy"]["value"] == 0.9
+
+
+def test_a_violated_identity_exits_1(run_probe: Callable[..., Finished]) -> None:
+    """A violated identity fails the run without statistics."""
+    body = """
+    def measure(run):
+        guess(run)
+        run.identity(IdentityCheck("planted", 1.0, 1e-6, "1 = 0", "planted by the test"))
+
+    SCENARIO = declare(measure)
+    """
+    done = run_probe(body)
+    assert done.code == 1
+    assert "VIOLATED" in done.out
+    assert "planted" in done.out
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("SCENARIO = 3", "declares no scenario"),
+        ("raise RuntimeError('broken file')", "broken file"),
+        ("SCENARIO = declare(guess, variants=())", "has no variant"),
+        ("SCENARIOS = [declare(guess), declare(guess)]", "two scenarios are called 'probe'"),
+        (
+            "SCENARIO = declare(guess, name='kmnist_svd_logreg')",
+            "two scenarios are called 'kmnist_svd_logreg'",
+        ),
+        ("SCENARIO = declare(guess, needs=('torhc',))", "needs an unknown extra"),
+        ("SCENARIO = declare(guess, backends=('theano',))", "backends"),
+    ],
+)
+def test_a_scenario_file_that_contradicts_itself(
+    run_probe: Callable[..., Finished], body: str, told: str
+) -> None:
+    """A bad declaration is refused before anything runs."""
+    done = run_probe(body)
+    assert done.code == 2
+    assert told in done.err
+    assert "Traceback" not in done.err
+
+
+def test_a_missing_extra_names_its_command(run_probe: Callable[..., Finished]) -> None:
+    """A scenario whose framework is not installed says what to type."""
+    body = """
+    import sys
+    sys.modules["jax"] = None  # as if it were not installed
+
+    SCENARIO = declare(guess, needs=("jax",))
+    """
+    done = run_probe(body)
+    assert done.code == 2
+    assert "python -m pip install 'report-harness[jax]'" in " ".join(done.out.split())
+
+
+def test_a_folder_that_cannot_be_written(harness: Harness) -> None:
+    """A path below a file is refused before anything is measured."""
+    (harness.folder / "taken").write_text("a file")
+    done = harness("run", "probe", "--scenarios", harness.scenario(GOOD), "--out", "taken/out")
+    assert done.code == 2
+    assert "cannot write into" in done.err
+
+
+@pytest.fixture
+def read_only(harness: Harness) -> typing.Iterator[str]:
+    """Make a folder that cannot be written; root, who may write anywhere, gets a read-only file system."""
+    folder = harness.folder / "locked"
+    folder.mkdir(mode=0o555)
+    if os.getuid() != 0:
+        yield "locked"
+        return
+    mount(folder, "ro")
+    yield "locked"
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.fixture
+def small_disk(harness: Harness) -> typing.Iterator[str]:
+    """Mount a file system of 200 KiB."""
+    folder = harness.folder / "small"
+    folder.mkdir()
+    mount(folder, "size=200k")
+    yield "small"
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def mount(folder: Path, options: str) -> None:
+    """Mount a temporary file system, or skip saying that this test did not run."""
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        pytest.skip(
+            f"NOT RUN: mounting a file system needs root in a machine of its own ({done.stderr.strip()})"
+        )
+
+
+def test_no_write_permission(harness: Harness, read_only: str) -> None:
+    """Where nothing can be written the error names the folder and the way out, before anything is measured."""
+    done = harness("run", "probe", "--scenarios", harness.scenario(GOOD), "--out", f"{read_only}/out")
+    assert done.code == 2
+    assert "cannot write into" in done.err
+    assert "--out" in done.err
+    assert "done in" not in done.out
+
+
+def test_a_full_disk_keeps_what_was_measured(harness: Harness, small_disk: str) -> None:
+    """A disk that fills up during the runs is one error; finished results are judged again once there is room."""
+    body = """
+    def measure(run):
+        guess(run)
+        run.figure("noise", "heatmap", {"noise": np.random.default_rng(run.seed).random((80, 80))}, title="Noise", caption="Noise")
+
+    SCENARIO = declare(measure)
+    """
+    scenario = harness.scenario(body)
+    done = harness("run", "probe", "--scenarios", scenario, "--out", f"{small_disk}/out", "--seeds", "5")
+    assert done.code == 2
+    assert "the disk is full" in " ".join((done.out + done.err).split())
+    assert "Traceback" not in done.err
+    kept = sorted((harness.folder / small_disk / "out" / "runs").glob("*/result.json"))
+    assert len(kept) >= 1
+    shutil.copytree(harness.folder / small_disk / "out", harness.folder / "copy")
+    again = harness("judge", "copy", "--scenarios", scenario)
+    assert again.code in {0, 2}, again.err
+    seeds = [
+        result["request"]["seed"] for result in harness.job("copy")["results"] if result["status"] == "ok"
+    ]
+    assert seeds == list(range(len(seeds)))
+    assert seeds
+
+
+def test_an_interrupt_keeps_what_was_measured(harness: Harness) -> None:
+    """Ctrl-C in the second run ends its worker, stores the first run's judgement, and exits 130."""
+    body = """
+    import time
+
+    def measure(run):
+        guess(run)
+        if run.seed == 1:
+            time.sleep(600)
+
+    SCENARIO = declare(measure)
+    """
+    command = [
+        sys.executable,
+        "-m",
+        "harness",
+        "run",
+        "probe",
+        "--scenarios",
+        harness.scenario(body),
+        "--out",
+        "out",
+        "--seeds",
+        "2",
+    ]
+    process = subprocess.Popen(
+        command, cwd=harness.folder, env=harness.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    waiting = harness.folder / "out" / "runs" / "probe--default--smoke--numpy-cpu--seed1" / "request.json"
+    deadline = time.monotonic() + 60
+    while not waiting.exists():
+        assert time.monotonic() < deadline, "the second run never started"
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"interrupted; what was measured is kept" in err
+    assert [result["request"]["seed"] for result in harness.job("out")["results"]] == [0]
+    leftovers = [
+        p
+        for p in psutil.process_iter(["cmdline"])
+        if "harness.worker" in (p.info["cmdline"] or []) and str(waiting) in p.info["cmdline"]
+    ]
+    assert not leftovers

@@ -1,0 +1,76 @@
+"""The tutorial does what it says: its commands are executed as written."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+import typing
+from pathlib import Path
+
+if typing.TYPE_CHECKING:
+    from tests.conftest import Harness
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+
+
+def commands() -> list[list[str]]:
+    """List the tutorial's console lines, without the program's name."""
+    blocks = re.findall(r"```console\n(.*?)```", (DOCS / "tutorial.md").read_text(), flags=re.DOTALL)
+    lines = [line.removeprefix("$ ") for block in blocks for line in block.splitlines()]
+    return [shlex.split(line)[1:] for line in lines]
+
+
+def test_the_tutorial_works_as_written(harness: Harness) -> None:
+    """Every command of the page succeeds, the value is reproduced, and the second run is compared with the accepted baseline."""
+    harness.repository()
+    steps = commands()
+    assert len(steps) == 7
+    for step in steps:
+        done = harness(*step)
+        assert done.code == 0, (step, done.out, done.err)
+    judged = harness.job("reports/second")["comparisons"][0]["judgements"]
+    verdicts = {item["metric"]: item["verdict"] for item in judged if item["against"] == "baseline"}
+    assert set(verdicts.values()) == {"PASS"}
+    assert set(verdicts) == {"accuracy", "total.above_imports_bytes", "model.bytes"}
+    expectations = [item for item in judged if item["against"] == "expectation"]
+    assert [item["verdict"] for item in expectations] == ["REPRODUCED"]
+    assert "my_scenario" in (harness.folder / "reports/second/index.html").read_text()
+
+
+def test_the_regression_that_the_tutorial_suggests(harness: Harness) -> None:
+    """Training on 100 images instead of 1,000 is REGRESSED in accuracy, by bound and ranks."""
+    harness.repository()
+    for step in commands()[:4]:
+        assert harness(*step).code == 0
+    scenario = harness.folder / "my_scenario.py"
+    scenario.write_text(scenario.read_text().replace('"train_images": 1000', '"train_images": 100'))
+    done = harness(*commands()[6])
+    assert done.code == 0
+    (verdict,) = (
+        i["verdict"]
+        for i in harness.job("reports/second")["comparisons"][0]["judgements"]
+        if i["metric"] == "accuracy" and i["against"] == "baseline"
+    )
+    assert verdict == "REGRESSED"
+    assert "REGRESSED my_scenario:default accuracy" in done.out
+
+
+def test_the_starter_test_passes(harness: Harness) -> None:
+    """The test that init writes passes in the folder it was written to."""
+    assert harness("init").code == 0
+    path = f"{Path(sys.executable).parent}:{harness.environment['PATH']}"
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "test_my_scenario.py", "-p", "no:cacheprovider"],
+        cwd=harness.folder, env={**harness.environment, "PATH": path}, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_init_overwrites_nothing(harness: Harness) -> None:
+    """A second init names the file that is there already."""
+    assert harness("init").code == 0
+    again = harness("init")
+    assert again.code == 2
+    assert "exists already" in again.err

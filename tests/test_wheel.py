@@ -1,0 +1,90 @@
+"""The built wheel works outside the checkout: it carries templates and baselines, and is typed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import typing
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the wheel from the checkout."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "-q", "-w", str(folder), str(ROOT)]
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install the wheel alone into a new environment that sees this one's libraries, and return its scripts folder."""
+    folder = tmp_path_factory.mktemp("env")
+    venv.create(folder, with_pip=False, symlinks=True)
+    (site,) = folder.glob("lib/python*/site-packages")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+    libraries = next(path for path in sys.path if path.endswith("site-packages"))
+    # an editable install of the checkout in those libraries comes after the wheel on the path
+    (site / "libraries.pth").write_text(f"{libraries}\n")
+    return folder / "bin"
+
+
+def run(scripts: Path, folder: Path, cache: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the installed package's command in a folder outside the checkout."""
+    environment = {"PATH": str(scripts), "HARNESS_CACHE": str(cache), "HOME": str(folder), "COLUMNS": "200"}
+    command = [str(scripts / "python"), "-P", "-m", "harness", *arguments]
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=200, check=False
+    )
+
+
+def test_the_wheel_carries_what_it_needs(wheel: Path) -> None:
+    """Templates, baselines, starter files and the type marker are in; tests and data are not."""
+    names = zipfile.ZipFile(wheel).namelist()
+    for wanted in ("harness/py.typed", "harness/starter/scenario.py.txt"):
+        assert wanted in names
+    assert any(name.startswith("harness/_baselines/kmnist_svd_logreg/o-ma/smoke/") for name in names)
+    assert any(name.startswith("harness/report/templates/") for name in names)
+    assert not [
+        name
+        for name in names
+        if name.startswith(("tests/", "reports/", "benchmarks/")) or name.endswith((".gz", ".npy"))
+    ]
+
+
+def test_the_wheel_runs_outside_the_checkout(installed: Path, tmp_path: Path, cache: Path) -> None:
+    """A run from the installed wheel finds its own baselines, writes its report, and is the wheel's code."""
+    where = [str(installed / "python"), "-P", "-c", "import harness; print(harness.__file__)"]
+    imported = subprocess.run(where, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert str(installed.parent) in imported
+    done = run(installed, tmp_path, cache, "run", "kmnist_svd_logreg", "--out", "out")
+    assert done.returncode == 0, done.stdout + done.stderr
+    job: dict[str, typing.Any] = json.loads((tmp_path / "out" / "run.json").read_text())
+    places = {item["place"] for item in job["comparisons"][0]["judgements"] if item["against"] == "baseline"}
+    assert all("_baselines" in place for place in places)
+    assert places
+    assert (tmp_path / "out" / "index.html").stat().st_size > 10_000
+
+
+def test_accepting_never_writes_into_the_package(installed: Path, tmp_path: Path, cache: Path) -> None:
+    """A baseline accepted into the installed package's folder is refused."""
+    done = run(installed, tmp_path, cache, "run", "kmnist_svd_logreg", "--out", "out", "--seeds", "5")
+    assert done.returncode == 0, done.stderr
+    for words in (
+        ["init", "-q"],
+        ["-c", "user.name=T", "-c", "user.email=t@example.org", "commit", "-qm", "x", "--allow-empty"],
+    ):
+        subprocess.run(["git", *words], cwd=tmp_path, check=True)
+    done = run(installed, tmp_path, cache, "baseline", "propose", "out", "--reason", "test", "--who", "T")
+    assert done.returncode == 2
+    assert "the runs have no commit" in done.stderr
