@@ -5,14 +5,12 @@ from __future__ import annotations
 import base64
 import dataclasses
 import io
-import zlib
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness import files
 from harness.errors import StorageError
-from harness.report import palette, plots
+from harness.report import arrays, palette, plots
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -111,26 +109,18 @@ def draw_all(result: RunResult, folder: Path, prefix: str) -> list[Drawing]:
     if not figures:
         return []
     anchors = [f"{prefix}--figure-{index}" for index in range(1, len(figures) + 1)]
-    try:
-        arrays = _read(folder, result.folder)
-    except (StorageError, zlib.error) as error:
-        told = str(error).replace(f"{folder}/", "")  # a report may travel; where it was made does not matter
-        problem = f"The arrays of this run cannot be read: {told}"
-        return [Drawing(figure=f, anchor=a, problem=problem) for f, a in zip(figures, anchors, strict=True)]
     stored = f"{result.folder}/arrays.npz"
-    return [_draw(figure, arrays, a, stored) for figure, a in zip(figures, anchors, strict=True)]
-
-
-def _read(folder: Path, run: str) -> dict[str, NDArray[np.generic]]:
-    path = folder / run / "arrays.npz"
-    if not path.resolve().is_relative_to(folder.resolve()):
-        raise StorageError(f"{path} lies outside the job's folder")
-    return files.read_npz(path)
-
-
-def _draw(figure: Figure, arrays: Mapping[str, NDArray[np.generic]], anchor: str, stored: str) -> Drawing:
     try:
-        series = [_numbers(arrays, f"{figure.name}/{i}") for i in range(max(1, len(figure.series)))]
+        stored_arrays = arrays.read(folder, stored)
+    except StorageError as error:
+        problem = f"The arrays of this run cannot be read: {error}."
+        return [Drawing(figure=f, anchor=a, problem=problem) for f, a in zip(figures, anchors, strict=True)]
+    return [_draw(figure, stored_arrays, a, stored) for figure, a in zip(figures, anchors, strict=True)]
+
+
+def _draw(figure: Figure, found: Mapping[str, NDArray[np.generic]], anchor: str, stored: str) -> Drawing:
+    try:
+        series = [_numbers(found, f"{figure.name}/{i}") for i in range(max(1, len(figure.series)))]
         panels, legend, note = _panels(figure, series, anchor)
     except (ValueError, KeyError) as error:
         problem = f"The arrays do not hold what the figure needs: {error.args[0]}."
@@ -141,10 +131,10 @@ def _draw(figure: Figure, arrays: Mapping[str, NDArray[np.generic]], anchor: str
     )  # fmt: skip
 
 
-def _numbers(arrays: Mapping[str, NDArray[np.generic]], key: str) -> Numbers:
-    if key not in arrays:
+def _numbers(found: Mapping[str, NDArray[np.generic]], key: str) -> Numbers:
+    if key not in found:
         raise KeyError(f"there is no array '{key}'")
-    array = arrays[key]
+    array = found[key]
     if array.dtype.kind not in "fiub" or not array.size:
         raise ValueError(f"array '{key}' of shape {array.shape} and dtype {array.dtype} holds no numbers")
     return array.astype(np.float64)

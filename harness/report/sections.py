@@ -93,6 +93,12 @@ class Section:
         """How the section is called."""
         return f"{self.scenario}:{self.variant}"
 
+    @property
+    def unseen(self) -> list[rows.JudgementRow]:
+        """Return the judged identities of which no run left a check."""
+        shown = {row.anchor for row in self.identities}
+        return [row for row in self.against("identity") if row.anchor not in shown]
+
     def against(self, what: str) -> list[rows.JudgementRow]:
         """Return the judgements against expectation, baseline or identity, worst first."""
         chosen = [row for row in self.judged if row.judgement.against == what]
@@ -142,13 +148,13 @@ def _section(key: Key, job: Job, folder: Path, scenario: Scenario | None, anchor
     datasets = _datasets(results)
     incomplete = any(not use.complete for use in datasets)
     stages, segments = rows.stage_rows(done)
+    judged_rows = [_judgement_row(j, done, anchor, anchors, incomplete=incomplete) for j in judged]
     return Section(
         anchor=anchor, scenario=key[0], variant=key[1], tier=key[2],
         doc=_doc(scenario, key[1]), source=scenario.source if scenario else None,
         worst=_worst(judged, failed), done=done, failed=failed,
         disturbed=tuple(result for result in done if result.disturbed), datasets=datasets,
-        judged=tuple(_judgement_row(j, done, anchor, anchors, incomplete=incomplete) for j in judged),
-        identities=tuple(rows.identity_rows(results, judged)),
+        judged=tuple(judged_rows), identities=tuple(rows.identity_rows(results, judged_rows)),
         stages=tuple(stages), segments=segments, **_metrics(done), **_first_run(done, folder, anchor),
         problems=_problems(results), options=_options(results), commands=_commands(results),
     )  # fmt: skip
