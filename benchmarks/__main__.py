@@ -55,7 +55,8 @@ def ratio(pair: kernels.Pair) -> tuple[str, bool]:
         fastest.append(fast)
     middle, low, high = statistics.median(ratios), min(ratios), max(ratios)
     told = f"{middle:.1f}x ({low:.1f} to {high:.1f})"
-    detail = f"{pair.data}; {PAIRS} interleaved pairs; {statistics.median(fastest):.3g} s per {pair.unit}; results differ by {difference:.1g}"
+    pace = f"{statistics.median(fastest):.3g} s per {pair.unit}"
+    detail = f"{pair.data}; {PAIRS} interleaved pairs; {pace}; results differ by {difference:.1g}"
     good = middle >= pair.wanted and difference <= pair.allowed
     return f"| {pair.name} | {told} | at least {pair.wanted:g}x | {detail} |", good
 
@@ -84,7 +85,8 @@ def page(rows: list[str]) -> str:
         "# Benchmarks",
         "",
         f"Written by `python -m benchmarks --markdown docs/benchmarks.md` on {dt.datetime.now(dt.UTC):%Y-%m-%d}: {where}.",
-        "Ratios compare the plain way with the harness's way in one process, in turn, per unit of work; both give the same result to the difference shown.",
+        "Ratios compare the plain way with the harness's way in one process, in turn, per unit of work; both give the same",
+        "result to the difference shown.",
         "",
         "| what | measured | asked for | how |",
         "| --- | --- | --- | --- |",
