@@ -13,7 +13,7 @@ import msgspec
 import harness
 from harness import baselines, environment, files, runner
 from harness.compare import compare
-from harness.errors import HarnessError, StorageError, UnknownNameError, unknown
+from harness.errors import BaselineError, HarnessError, StorageError, UnknownNameError, unknown
 from harness.records import TIERS, TIME_LIMITS, Job, RunRequest, RunResult
 from harness.scenarios import find
 
@@ -138,8 +138,24 @@ def _judge_group(
     scenario: Scenario, variant: str, tier: Tier, runs: Sequence[RunResult], roots: Sequence[Path]
 ) -> Comparison:
     measured = next((run.measurement for run in runs if run.measurement is not None), None)
-    nearest = baselines.find(roots, scenario.name, variant, tier, measured.environment) if measured else None
+    if measured is None:
+        return compare(scenario, variant, tier, runs, None)
+    try:
+        nearest = baselines.find(roots, scenario.name, variant, tier, measured.environment)
+    except BaselineError as error:
+        return _without_baseline(compare(scenario, variant, tier, runs, None), error)
     return compare(scenario, variant, tier, runs, nearest)
+
+
+def _without_baseline(comparison: Comparison, error: BaselineError) -> Comparison:
+    """Turn every judgement that needed a damaged baseline into an ERROR: what was measured is kept, and nothing passes."""
+    judged = (
+        dataclasses.replace(judgement, verdict="ERROR", reason=error.what, next_step=error.next_step)
+        if judgement.against == "baseline"
+        else judgement
+        for judgement in comparison.judgements
+    )
+    return dataclasses.replace(comparison, judgements=tuple(judged))
 
 
 def assemble(

@@ -77,6 +77,8 @@ def _line(index: int, total: int, result: RunResult) -> str:
 def show(console: Console, job: Job, page: Path) -> None:
     """Print the table of a job, what needs attention, and the report's path."""
     console.print(_table(job))
+    for found in sorted(_incomplete(job)):
+        console.print(f"[yellow]Incomplete data[/] {escape(found)}", highlight=False)
     for result in job.results:
         if result.status != "ok":
             console.print(f"[bold red]ERROR[/] {escape(result.error)}", highlight=False)
@@ -86,6 +88,11 @@ def show(console: Console, job: Job, page: Path) -> None:
         for line in _attention(comparison):
             console.print(line, highlight=False)
     console.print(f"Report: {escape(str(page))}", highlight=False, soft_wrap=True)
+
+
+def _incomplete(job: Job) -> set[str]:
+    measured = [result.measurement for result in job.results if result.measurement is not None]
+    return {f"{use.name}: {use.found}" for found in measured for use in found.datasets if not use.complete}
 
 
 def _table(job: Job) -> Table:
