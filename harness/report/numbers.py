@@ -41,6 +41,13 @@ class Scale:
         """Write a published number with the digits that were declared, and no more."""
         return f"{value * self.factor:,.10g}".replace("-", "−") + self.suffix
 
+    def small(self, value: float) -> str:
+        """Write a spread or resolution; one that would round to nothing gets a power of ten."""
+        rounded = self.text(value)
+        if value and not any(digit in "123456789∞N" for digit in self.bare(value)):
+            return scientific(value * self.factor) + self.suffix
+        return rounded
+
     def bare(self, value: float) -> str:
         """Write one number without its unit."""
         scaled = value * self.factor
@@ -107,14 +114,14 @@ def _factor(kind: Kind, unit: str, known: list[float]) -> tuple[float, str]:
 
 def _decimals(known: list[float], factor: float, step: float | None) -> int | None:
     scaled = [value * factor for value in known]
-    if step is not None and math.isfinite(step) and step > 0:
+    largest = max(map(abs, scaled), default=0.0)
+    whole = all(value == int(value) for value in scaled)
+    if step is not None and math.isfinite(step) and step > 0 and not (whole and step * factor < 1e-3):
         place = 1 - math.floor(math.log10(step * factor))
-        largest = max(map(abs, scaled), default=0.0)
-        room = 6 - math.floor(math.log10(largest)) if largest > 0 else 6
+        room = 4 - math.floor(math.log10(largest)) if largest > 0 else 6
         return max(0, min(place, room, 9))
-    if all(value == int(value) for value in scaled):
+    if whole:
         return 1 if factor != 1 and scaled else None
-    largest = max(map(abs, scaled))
     if largest < 1e-3 or largest >= 1e9:
         return None
     return max(0, min(9, 3 - math.floor(math.log10(largest))))
