@@ -205,12 +205,13 @@ def _number_cells(axes: Axes, values: Numbers, low: float, high: float, colours:
 
 
 def _cell_decimals(values: Numbers) -> int:
-    """Return digits after the point so that the largest value has three in all, the same for every cell."""
+    """Return digits after the point, the same for every cell; the largest value gets three in all or more."""
     finite = values[np.isfinite(values)]
     largest = float(np.abs(finite).max()) if finite.size else 0.0
     if np.all(finite == np.round(finite)) or not largest:
         return 0
-    return int(np.clip(2 - np.floor(np.log10(largest)), 0, 6))
+    least = 2 if largest < 100 else 0
+    return int(np.clip(2 - np.floor(np.log10(largest)), least, 6))
 
 
 _KINDS: dict[str, Callable[[Axes, Figure, Sequence[Numbers]], None]] = {
