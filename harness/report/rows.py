@@ -161,7 +161,7 @@ def judgement_row(
         value=_with_spread(j.value, j.spread, scale),
         reference=_reference(j, scale),
         bounds=_bounds(j.lower, j.upper, scale),
-        resolution="" if j.resolution is None else scale.text(j.resolution),
+        resolution="" if j.resolution is None else scale.small(j.resolution),
         strip=strips.strip(dots, j.lower, j.upper, reference),
         strip_text="Runs: " + ", ".join(map(scale.text, dots)),
     )  # fmt: skip
@@ -173,8 +173,8 @@ def _with_spread(value: Value | None, spread: float | None, scale: numbers.Scale
         return shown(value, scale)
     if single is None:
         whole = shown(value, scale)
-        return dataclasses.replace(whole, text=f"{whole.text}, spread up to {scale.text(spread)}")
-    return Shown(text=f"{scale.bare(single)} ± {scale.text(spread)}")
+        return dataclasses.replace(whole, text=f"{whole.text}, spread up to {scale.small(spread)}")
+    return Shown(text=f"{scale.bare(single)} ± {scale.small(spread)}")
 
 
 def _reference(judgement: Judgement, scale: numbers.Scale) -> Shown:

@@ -132,14 +132,19 @@ def build(job: Job, folder: Path, scenarios: Mapping[str, Scenario]) -> list[Sec
         keys[_key(comparison)] = None
     order = {name: place for place, name in enumerate(dict.fromkeys(key[0] for key in keys))}
     ordered = sorted(keys, key=lambda key: order[key[0]])
-    return [_section(key, job, folder, scenarios.get(key[0]), anchors) for key in ordered]
+    return [
+        _section(key, job, folder, scenarios.get(key[0]), anchors, f"s{number}")
+        for number, key in enumerate(ordered)
+    ]
 
 
 def _key(comparison: Comparison) -> Key:
     return comparison.scenario, comparison.variant, comparison.tier
 
 
-def _section(key: Key, job: Job, folder: Path, scenario: Scenario | None, anchors: Anchors) -> Section:
+def _section(
+    key: Key, job: Job, folder: Path, scenario: Scenario | None, anchors: Anchors, ids: str
+) -> Section:
     results = [r for r in job.results if (r.request.scenario, r.request.variant, r.request.tier) == key]
     done = tuple(result for result in results if result.status == "ok")
     failed = tuple(result for result in results if result.status == "error")
@@ -155,7 +160,7 @@ def _section(key: Key, job: Job, folder: Path, scenario: Scenario | None, anchor
         worst=_worst(judged, failed), done=done, failed=failed,
         disturbed=tuple(result for result in done if result.disturbed), datasets=datasets,
         judged=tuple(judged_rows), identities=tuple(rows.identity_rows(results, judged_rows)),
-        stages=tuple(stages), segments=segments, **_metrics(done), **_first_run(done, folder, anchor),
+        stages=tuple(stages), segments=segments, **_metrics(done), **_first_run(done, folder, anchor, ids),
         problems=_problems(results), options=_options(results), commands=_commands(results),
     )  # fmt: skip
 
@@ -174,7 +179,7 @@ def _metrics(done: Sequence[RunResult]) -> dict[str, Any]:
     return {"sizes": sizes, "recorded": tuple(row for row in written if row.kind != "size")}
 
 
-def _first_run(done: Sequence[RunResult], folder: Path, anchor: str) -> dict[str, Any]:
+def _first_run(done: Sequence[RunResult], folder: Path, anchor: str, ids: str) -> dict[str, Any]:
     """Show tables and figures of one run: those of all seeds are too many, and their mean is no run."""
     if not done:
         return {"classes": (), "confusions": (), "drawings": ()}
@@ -182,7 +187,7 @@ def _first_run(done: Sequence[RunResult], folder: Path, anchor: str) -> dict[str
     return {
         "classes": tuple(rows.class_tables(first)),
         "confusions": tuple(rows.confusion_tables(first)),
-        "drawings": tuple(figures.draw_all(first, folder, anchor)),
+        "drawings": tuple(figures.draw_all(first, folder, anchor, ids)),
     }
 
 

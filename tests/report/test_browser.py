@@ -157,6 +157,20 @@ def test_commands_can_be_copied(browser: Browser, address: str) -> None:
     assert copied == "harness run kmnist_svd_logreg tinyconvnet_svd --tier short --seeds 5"
 
 
+def test_it_prints_dark_on_white(browser: Browser, address: str) -> None:
+    """On paper the dark theme is not used, and the tools are gone."""
+    page = browser.new_page(color_scheme="dark")
+    page.goto(address)
+    page.emulate_media(media="print", color_scheme="dark")
+    paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    ink = page.evaluate("getComputedStyle(document.body).color")
+    tools = page.locator(".tools").is_visible()
+    page.close()
+    assert paper == "rgb(255, 255, 255)"
+    assert ink == "rgb(29, 33, 37)"
+    assert not tools
+
+
 def test_it_reads_without_scripts(browser: Browser, address: str) -> None:
     """Without scripts everything is there, folds still open, and nothing dead is offered."""
     page = browser.new_page(java_script_enabled=False)

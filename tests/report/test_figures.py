@@ -41,7 +41,7 @@ def draw(
     """Store `arrays` as a run's and draw `figure` from them."""
     result = with_figure(job, figure, name)
     files.write_npz(folder / name / "arrays.npz", arrays)
-    return figures.draw_all(result, folder, "variant")[0]
+    return figures.draw_all(result, folder, "variant", "s0")[0]
 
 
 def with_figure(job: Job, figure: Figure, name: str) -> RunResult:
@@ -71,13 +71,13 @@ def test_a_plot_is_well_formed_themed_and_described(job: Job, tmp_path: Path, ki
 
 
 def test_ids_are_those_referred_to_and_carry_the_anchor(job: Job, tmp_path: Path) -> None:
-    """Every id in a drawing is referred to within it and starts with the figure's anchor."""
+    """Every id in a drawing is referred to within it and starts with the figure's prefix."""
     svg = str(draw(job, tmp_path, make("scatter"), {"f/0": np.zeros((5, 2))}).panels[0].svg)
     ids = re.findall(r' id="([^"]+)"', svg)
     used = set(re.findall(r"(?:url\(#|href=\"#)([^\")]+)", svg))
     assert ids
     assert set(ids) == used
-    assert all(name.startswith("variant--figure-1-") for name in ids)
+    assert all(name.startswith("s0f0-") for name in ids)
 
 
 def test_names_with_markup_dollars_and_other_scripts_stay_text(job: Job, tmp_path: Path) -> None:
@@ -86,6 +86,15 @@ def test_names_with_markup_dollars_and_other_scripts_stay_text(job: Job, tmp_pat
     svg = str(draw(job, tmp_path, make("lines", x=hostile), {"f/0": np.arange(4.0)}).panels[0].svg)
     texts = [node.text for node in ET.fromstring(svg).iter() if node.text]  # noqa: S314 - drawn above
     assert hostile in texts
+
+
+def test_labels_keep_their_digits(job: Job, tmp_path: Path) -> None:
+    """Coordinates are shortened, text never is."""
+    figure = make("bars", columns=("0.12345", "2.71828"))
+    svg = str(draw(job, tmp_path, figure, {"f/0": np.array([1.0, 1 / 3])}).panels[0].svg)
+    texts = {node.text for node in ET.fromstring(svg).iter()}  # noqa: S314 - drawn above
+    assert {"0.12345", "2.71828"} <= texts
+    assert not re.search(r' (?:d|x|y|width|height)="[^"]*\d\.\d{3}', svg)
 
 
 def test_images_show_the_stored_values(job: Job, tmp_path: Path) -> None:
@@ -171,12 +180,12 @@ def test_damaged_files_are_told_from_missing_ones_and_never_unpickled(job: Job, 
     """Without a readable file each figure's place says why; pickled objects are refused."""
     result = with_figure(job, make("lines"), "run")
     path = tmp_path / "run" / "arrays.npz"
-    missing = figures.draw_all(result, tmp_path, "v")[0].problem
+    missing = figures.draw_all(result, tmp_path, "v", "s0")[0].problem
     path.parent.mkdir()
     np.savez(path, np.array([{"a": 1}], dtype=object))
-    pickled = figures.draw_all(result, tmp_path, "v")[0].problem
+    pickled = figures.draw_all(result, tmp_path, "v", "s0")[0].problem
     path.write_bytes(b"PK\x03\x04 torn")
-    torn = figures.draw_all(result, tmp_path, "v")[0].problem
+    torn = figures.draw_all(result, tmp_path, "v", "s0")[0].problem
     assert "run/arrays.npz is missing" in missing
     assert "allow_pickle" in pickled
     assert torn
@@ -193,7 +202,7 @@ def test_torn_compressed_content_is_reported(job: Job, tmp_path: Path) -> None:
         torn = content.copy()
         torn[start : start + 8] = b"\xff" * 8
         path.write_bytes(torn)
-        drawing = figures.draw_all(result, tmp_path, "v")[0]
+        drawing = figures.draw_all(result, tmp_path, "v", "s0")[0]
         assert drawing.problem.startswith("The arrays of this run cannot be read")
 
 
@@ -203,5 +212,5 @@ def test_a_folder_outside_the_job_is_not_read(job: Job, tmp_path: Path) -> None:
     files.write_npz(outside / "arrays.npz", {"f/0": np.zeros(3)})
     inside = tmp_path / "job"
     inside.mkdir()
-    drawing = figures.draw_all(with_figure(job, make("lines"), "../outside"), inside, "v")[0]
+    drawing = figures.draw_all(with_figure(job, make("lines"), "../outside"), inside, "v", "s0")[0]
     assert "outside the job's folder" in drawing.problem

@@ -22,6 +22,7 @@ def test_a_loss_or_a_count_is_no_percentage() -> None:
     """Only a unitless share is written in percent: not a loss in nat, a count, or a tiny error."""
     assert numbers.scale("accuracy", "nat", [0.4233]).text(0.4233).endswith("nat")
     assert numbers.scale("accuracy", "", [6.0, 13.0]).text(13.0) == "13"
+    assert numbers.scale("size", "", [16.0, 16 - 1.6e-8], 1.6e-8).text(16.0) == "16"
     assert numbers.scale("accuracy", "", [1.8e-7]).text(1.8e-7) == "1.8e−7"
 
 
@@ -34,7 +35,13 @@ def test_bytes_keep_exact_counts_while_they_are_small() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.000_31, "310\u202fµs"), (0.0123, "12.3\u202fms"), (6.5, "6.50\u202fs"), (150.0, "2.50\u202fmin")],
+    [
+        (1.894, "1.89\u202fs"),
+        (0.000_31, "310\u202fµs"),
+        (0.0123, "12.3\u202fms"),
+        (6.5, "6.50\u202fs"),
+        (150.0, "2.50\u202fmin"),
+    ],
 )
 def test_durations_have_three_digits_and_a_unit_that_suits(seconds: float, text: str) -> None:
     """Durations from microseconds to minutes are readable."""
