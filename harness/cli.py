@@ -22,7 +22,7 @@ if typing.TYPE_CHECKING:
     Command = typing.TypeVar("Command", bound=Callable[..., typing.Any])
 
 
-class Known(click.ParamType):
+class Known(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
     """One of a few names; anything else is refused with the nearest."""
 
     def __init__(self, kind: str, names: Sequence[str]) -> None:
@@ -84,13 +84,14 @@ def _interrupted() -> int:
 
 
 def _scenario_option(function: Command) -> Command:
-    option = click.option("--scenarios", "scenario_paths", multiple=True, type=str, metavar="FILE", help="Python file that declares further scenarios; may be repeated.")  # fmt: skip
-    return option(function)
+    told = "Python file that declares further scenarios; may be repeated."
+    return click.option("--scenarios", "scenario_paths", multiple=True, metavar="FILE", help=told)(function)
 
 
 def _baselines_option(function: Command) -> Command:
-    option = click.option("--baselines", "baselines_folder", type=click.Path(path_type=Path), metavar="DIR", help="Folder to read baselines from first.")  # fmt: skip
-    return option(function)
+    told = "Folder to read baselines from first."
+    kind = click.Path(path_type=Path)
+    return click.option("--baselines", "baselines_folder", type=kind, metavar="DIR", help=told)(function)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

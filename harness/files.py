@@ -146,11 +146,20 @@ def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]]) 
     import numpy as np
 
     with replacing(Path(path)) as file:
-        np.savez_compressed(file, **arrays)  # type: ignore[arg-type] - names are keywords of their own
+        np.savez_compressed(file, allow_pickle=False, **arrays)
 
 
-def read_npz(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
+def read_npz(path: str | os.PathLike[str], name: str = "") -> dict[str, NDArray[Any]]:
     """Read every array of an ``.npz`` file; pickled content is refused.
+
+    Checksums are verified before anything is decoded, so that damage is found here and not as odd content.
+
+    Parameters
+    ----------
+    path : path
+        File to read.
+    name : str
+        How messages call it; its path if empty.
 
     Raises
     ------
@@ -158,13 +167,31 @@ def read_npz(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
         If the file is missing, damaged, or holds anything but plain arrays.
     """
     import zipfile
+    import zlib
+
+    told, again = name or str(path), "Run again to write it anew"
+    try:
+        return _read_checked(Path(path))
+    except FileNotFoundError as error:
+        raise StorageError(f"{told} is missing", again) from error
+    except OSError as error:
+        raise StorageError(f"{told} cannot be opened: {error.strerror}", again) from error
+    # zipfile raises RuntimeError for encrypted members and, as NotImplementedError, for unknown compression
+    except (ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        raise StorageError(f"{told} is damaged: {error}", again) from error
+
+
+def _read_checked(path: Path) -> dict[str, NDArray[Any]]:
+    import zipfile
 
     import numpy as np
 
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise StorageError(
-            f"cannot read arrays from {path}: {error}", "Run again to write it anew"
-        ) from error
+    # opened here: NumPy forgets to close a file whose archive is torn
+    with path.open("rb") as file:
+        with zipfile.ZipFile(file) as archive:
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise ValueError(f"the checksum of {damaged} is wrong")
+        file.seek(0)
+        with np.load(file, allow_pickle=False) as stored:
+            return {key: stored[key] for key in stored.files}

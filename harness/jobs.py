@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
+import datetime as dt
 import itertools
 import typing
 from pathlib import Path
@@ -13,12 +13,12 @@ import msgspec
 import harness
 from harness import baselines, environment, files, runner
 from harness.compare import compare
-from harness.errors import HarnessError, StorageError, UnknownNameError, unknown
-from harness.records import TIME_LIMITS, TIERS, Job, RunRequest, RunResult
+from harness.errors import BaselineError, HarnessError, StorageError, UnknownNameError, unknown
+from harness.records import TIERS, TIME_LIMITS, Job, RunRequest, RunResult
 from harness.scenarios import find
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from harness.records import Comparison, Scenario, Tier
 
@@ -138,8 +138,24 @@ def _judge_group(
     scenario: Scenario, variant: str, tier: Tier, runs: Sequence[RunResult], roots: Sequence[Path]
 ) -> Comparison:
     measured = next((run.measurement for run in runs if run.measurement is not None), None)
-    nearest = baselines.find(roots, scenario.name, variant, tier, measured.environment) if measured else None
+    if measured is None:
+        return compare(scenario, variant, tier, runs, None)
+    try:
+        nearest = baselines.find(roots, scenario.name, variant, tier, measured.environment)
+    except BaselineError as error:
+        return _without_baseline(compare(scenario, variant, tier, runs, None), error)
     return compare(scenario, variant, tier, runs, nearest)
+
+
+def _without_baseline(comparison: Comparison, error: BaselineError) -> Comparison:
+    """Turn every judgement that needed a damaged baseline into an ERROR: what was measured is kept, and nothing passes."""
+    judged = (
+        dataclasses.replace(judgement, verdict="ERROR", reason=error.what, next_step=error.next_step)
+        if judgement.against == "baseline"
+        else judgement
+        for judgement in comparison.judgements
+    )
+    return dataclasses.replace(comparison, judgements=tuple(judged))
 
 
 def assemble(
@@ -153,7 +169,7 @@ def assemble(
 def _job(results: tuple[RunResult, ...], comparisons: tuple[Comparison, ...], command: str) -> Job:
     return Job(
         schema=SCHEMA,
-        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         command=command,
         version=harness.__version__,
         commit=environment.git_commit(),
@@ -217,7 +233,7 @@ def _decode(path: Path, kind: type[T]) -> T:
 
 def default_folder() -> Path:
     """Return a new folder name for a job: ``reports/<UTC time>``."""
-    return Path("reports", datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ"))
+    return Path("reports", dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%SZ"))
 
 
 def exit_code(job: Job) -> int:
@@ -247,11 +263,15 @@ def prepare(out: Path) -> None:
 
 
 def run(
-    wanted: Sequence[RunRequest], scenarios: Mapping[str, Scenario], out: Path, **hooks: typing.Any
-) -> typing.Iterator[RunResult]:
+    wanted: Sequence[RunRequest],
+    scenarios: Mapping[str, Scenario],
+    out: Path,
+    *,
+    waiting: Callable[[], None] = lambda: None,
+) -> Iterator[RunResult]:
     """Do the runs; see `harness.runner.run_all`."""
     prepare(out)
-    return runner.run_all(wanted, scenarios, out, **hooks)
+    return runner.run_all(wanted, scenarios, out, waiting=waiting)
 
 
 def rejudge(job: Job, scenarios: Mapping[str, Scenario], roots: Sequence[Path]) -> Job:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping  # noqa: TC003 - msgspec reads the annotations
 from typing import Any, Literal
 
 Tier = Literal["smoke", "short", "paper"]
@@ -64,9 +64,10 @@ class Variant:
 class Expectation:
     """A declared expected value with its place in the source and the rule that judges it.
 
-    Rules: `spread` (one published run on the same test set), `draw` (one published run, test images drawn per seed),
-    `mean` (a published mean of `runs` runs), `split` (one published run on another test set), `exact` (equality to the printed digits), `at_most` and `at_least` (a bound that every run keeps),
-    `ordering` (the metrics in `order`: the first is at least as good as each of the others).
+    Rules: `spread` (one published run on the same test set), `draw` (one published run, test images drawn per seed), `mean` (a
+    published mean of `runs` runs), `split` (one published run on another test set), `exact` (equality to the printed digits),
+    `at_most` and `at_least` (a bound that every run keeps), `ordering` (the metrics in `order`: the first is at least as good as
+    each of the others).
     """
 
     metric: str
@@ -252,7 +253,8 @@ class Figure:
     name: str
     """Unique within the run; prefix of its array keys."""
     kind: Literal["lines", "images", "heatmap", "scatter", "bars"]
-    """lines: series of (n,) or (2, n); images: (rows, columns, h, w); heatmap: (rows, columns); scatter: (n, 2) a series; bars: (n,)."""
+    """lines: series of (n,) or (2, n), x above y; images: (rows, columns, h, w); heatmap: (rows, columns);
+    scatter: (n, 2) a series; bars: (n,)."""
     title: str
     """Title."""
     caption: str

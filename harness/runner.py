@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import datetime
+import datetime as dt
 import os
 import shutil
 import signal
@@ -71,7 +71,7 @@ def run_one(request: RunRequest, scenario: Scenario, out: Path) -> RunResult:
     """Start a worker for one run, wait for it, score it, and store ``result.json`` in its folder."""
     folder = out / "runs" / request.key
     _prepare(folder, request)
-    started, clock = datetime.datetime.now(datetime.UTC), time.perf_counter()
+    started, clock = dt.datetime.now(dt.UTC), time.perf_counter()
     error = ""
     try:
         _work(request, folder)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import typing
 from collections import Counter
 
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -20,6 +19,8 @@ from rich.table import Table
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
+
+    from rich.console import Console
 
     from harness.records import Comparison, Job, Judgement, RunRequest, RunResult, Value
 
@@ -76,6 +77,8 @@ def _line(index: int, total: int, result: RunResult) -> str:
 def show(console: Console, job: Job, page: Path) -> None:
     """Print the table of a job, what needs attention, and the report's path."""
     console.print(_table(job))
+    for found in sorted(_incomplete(job)):
+        console.print(f"[yellow]Incomplete data[/] {escape(found)}", highlight=False)
     for result in job.results:
         if result.status != "ok":
             console.print(f"[bold red]ERROR[/] {escape(result.error)}", highlight=False)
@@ -85,6 +88,11 @@ def show(console: Console, job: Job, page: Path) -> None:
         for line in _attention(comparison):
             console.print(line, highlight=False)
     console.print(f"Report: {escape(str(page))}", highlight=False, soft_wrap=True)
+
+
+def _incomplete(job: Job) -> set[str]:
+    measured = [result.measurement for result in job.results if result.measurement is not None]
+    return {f"{use.name}: {use.found}" for found in measured for use in found.datasets if not use.complete}
 
 
 def _table(job: Job) -> Table:

@@ -15,7 +15,7 @@ from harness import datasets, environment, files, scenarios
 from harness.errors import HarnessError
 from harness.measure import memory
 from harness.measure.run import Run
-from harness.measure.runtime import Clock, ForeignCpu, calibrate
+from harness.measure.runtime import Clock, calibrate
 from harness.records import Measurement, RunRequest, StageResult
 
 if typing.TYPE_CHECKING:
@@ -89,7 +89,6 @@ def measure(request: RunRequest, folder: Path) -> None:
     """Run the stages and write what was measured into `folder`."""
     scenario, imported = _import_stage(request)
     calibration = calibrate()
-    foreign = ForeignCpu()
     run = _execute(scenario, request)
     measurement = Measurement(
         request=request,
@@ -103,7 +102,7 @@ def measure(request: RunRequest, folder: Path) -> None:
         datasets=tuple(run.datasets.values()),
         environment=_environment(request),
         problems=tuple(run.problems),
-        foreign_cpu=round(foreign.cores(), 3),
+        foreign_cpu=round(run.foreign_cpu.cores(), 3),
         calibration_seconds=calibration,
     )
     sets = {

@@ -9,12 +9,12 @@ import subprocess
 import sys
 import textwrap
 import typing
-from pathlib import Path
 
 import pytest
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 HEAD = """
 import numpy as np
@@ -57,11 +57,11 @@ class Harness:
         }
         self.environment.pop("HARNESS_DATA", None)
 
-    def __call__(self, *arguments: str, timeout: float = 120, **environment: str) -> Finished:
+    def __call__(self, *arguments: str, **environment: str) -> Finished:
         """Run the command and wait for it."""
         command = [sys.executable, "-m", "harness", *arguments]
         done = subprocess.run(
-            command, cwd=self.folder, env={**self.environment, **environment}, capture_output=True, text=True, timeout=timeout, check=False
+            command, cwd=self.folder, env={**self.environment, **environment}, capture_output=True, text=True, timeout=180, check=False
         )  # fmt: skip
         return Finished(done.returncode, done.stdout, done.stderr)
 

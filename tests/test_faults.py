@@ -17,7 +17,7 @@ if typing.TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from conftest import Finished, Harness
+    from tests.conftest import Finished, Harness
 
 GOOD = "SCENARIO = declare(guess)"
 
@@ -331,3 +331,88 @@ def test_an_interrupt_keeps_what_was_measured(harness: Harness) -> None:
         if "harness.worker" in (p.info["cmdline"] or []) and str(waiting) in p.info["cmdline"]
     ]
     assert not leftovers
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"\xff\xfe not JSON", "cannot be read"),
+        (b'{"schema": 99}', "has schema 99, this version reads up to 1"),
+        (b'{"schema": 1, "scenario": "probe"}', "is damaged"),
+    ],
+)
+def test_a_damaged_baseline_keeps_what_was_measured(
+    run_probe: Callable[..., Finished], harness: Harness, content: bytes, told: str
+) -> None:
+    """A baseline that cannot be used makes its metrics ERROR, naming the file; the run's own results are all there."""
+    path = harness.folder / "baselines" / "probe" / "default" / "smoke" / "12345678.json"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    done = run_probe(GOOD, "--baselines", "baselines")
+    assert done.code == 2
+    assert "Traceback" not in done.err
+    job = harness.job("out")
+    assert job["results"][0]["metrics"]["accuracy"]["value"] == 0.9
+    (judged,) = job["comparisons"][0]["judgements"]
+    assert judged["verdict"] == "ERROR"
+    assert told in judged["reason"]
+    assert "12345678.json" in judged["reason"]
+
+
+@pytest.mark.parametrize("damage", ["truncated", "foreign", "unreadable"])
+def test_damaged_data_is_named(harness: Harness, damage: str) -> None:
+    """A truncated, foreign or unreadable data file is an ERROR that names the file and what to do."""
+    raw = harness.folder / "data" / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for name, header in (
+        ("train-images-idx3", 3),
+        ("train-labels-idx1", 1),
+        ("t10k-images-idx3", 3),
+        ("t10k-labels-idx1", 1),
+    ):
+        sizes = (60_000, 28, 28)[:header]
+        (raw / f"{name}-ubyte").write_bytes(
+            bytes([0, 0, 8, header]) + b"".join(size.to_bytes(4, "big") for size in sizes) + b"\0" * 100
+        )
+    images = raw / "train-images-idx3-ubyte"
+    if damage == "foreign":
+        images.write_bytes(b"<html>not found</html>" * 100)
+    if damage == "unreadable":
+        images.unlink()
+        images.mkdir()
+    body = "def measure(run):\n    run.dataset('mnist')\nSCENARIO = declare(measure)"
+    done = harness(
+        "run",
+        "probe",
+        "--scenarios",
+        harness.scenario(body),
+        "--out",
+        "out",
+        HARNESS_DATA=str(harness.folder / "data"),
+    )
+    assert done.code == 2
+    error = harness.job("out")["results"][0]["error"]
+    assert "train-images-idx3-ubyte" in error
+    assert "Traceback" not in done.err
+
+
+def test_an_incomplete_set_is_said(harness: Harness) -> None:
+    """What a run read is marked incomplete in the terminal, in run.json and in the report."""
+    body = """
+    from harness.records import DatasetUse
+
+    class Part:
+        use = DatasetUse(name="tiny", sha256="0" * 64, complete=False, found="3 of 10 images; incomplete: seven are missing")
+
+    def measure(run):
+        run._load = lambda name: Part()
+        run.dataset("tiny")
+        guess(run)
+
+    SCENARIO = declare(measure)
+    """
+    done = harness("run", "probe", "--scenarios", harness.scenario(body), "--out", "out")
+    assert done.code == 0, done.out + done.err
+    assert "Incomplete data tiny: 3 of 10 images" in done.out
+    assert not harness.job("out")["results"][0]["measurement"]["datasets"][0]["complete"]
+    assert "seven are missing" in (harness.folder / "out" / "index.html").read_text()

@@ -65,7 +65,7 @@ def test_the_wheel_carries_what_it_needs(wheel: Path) -> None:
 def test_the_wheel_runs_outside_the_checkout(installed: Path, tmp_path: Path, cache: Path) -> None:
     """A run from the installed wheel finds its own baselines, writes its report, and is the wheel's code."""
     where = [str(installed / "python"), "-P", "-c", "import harness; print(harness.__file__)"]
-    imported = subprocess.run(where, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    imported = subprocess.run(where, cwd=tmp_path, env={}, capture_output=True, text=True, check=True).stdout
     assert str(installed.parent) in imported
     done = run(installed, tmp_path, cache, "run", "kmnist_svd_logreg", "--out", "out")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -10,7 +10,7 @@ import typing
 import numpy as np
 
 from harness.measure import memory
-from harness.measure.runtime import Clock
+from harness.measure.runtime import Clock, ForeignCpu
 from harness.records import DatasetUse, Figure, IdentityCheck, Measured, RunRequest, StageResult, finite
 
 if typing.TYPE_CHECKING:
@@ -85,6 +85,7 @@ class Run:
         self.prediction_sets: dict[str, dict[str, NDArray[typing.Any]]] = {}
         self.datasets: dict[str, DatasetUse] = {}
         self.problems: list[str] = []
+        self.foreign_cpu = ForeignCpu()
         self._load = load
         self._device = device
         self._open_stage = ""
@@ -152,7 +153,8 @@ class Run:
         start = memory.resident_bytes()
         clock = Clock(self._device.synchronise)
         try:
-            yield handle
+            with self.foreign_cpu.watching():
+                yield handle
         finally:
             self._open_stage = ""
         wall, cpu = clock.read()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import psutil
@@ -27,20 +29,30 @@ class Clock:
 
 
 class ForeignCpu:
-    """CPU use of everything but this process, in cores, over the time since its creation."""
+    """CPU use of everything but this process and its children, over the stretches that are watched."""
 
     def __init__(self) -> None:
-        self._wall = time.perf_counter()
-        self._busy = _busy_seconds()
-        self._own = time.process_time()
+        self._wall = self._foreign = 0.0
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[None]:
+        """Watch the body, e.g. one stage."""
+        wall, foreign = time.perf_counter(), _busy_seconds() - _own_seconds()
+        try:
+            yield
+        finally:
+            self._wall += time.perf_counter() - wall
+            self._foreign += _busy_seconds() - _own_seconds() - foreign
 
     def cores(self) -> float:
-        """Return other processes' mean CPU use in cores; 0 below half a second, where clock ticks hide it."""
-        wall = time.perf_counter() - self._wall
-        if wall < 0.5:
-            return 0.0
-        own = time.process_time() - self._own
-        return max(0.0, (_busy_seconds() - self._busy - own) / wall)
+        """Return other processes' mean CPU use in cores; 0 below half a second in all, where clock ticks hide it."""
+        return max(0.0, self._foreign / self._wall) if self._wall >= 0.5 else 0.0
+
+
+def _own_seconds() -> float:
+    """CPU seconds of this process and of the children it has waited for."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def _busy_seconds() -> float:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from harness.report.rows import JudgementRow
     from harness.report.sections import Section
 
+_THEN = ", then: "
+"""Parts the commands of a next step; each is copied on its own."""
 _ORDER = {against: place for place, (against, _) in enumerate(GROUPS)}
 
 
@@ -71,7 +73,8 @@ def _findings(section: Section) -> list[Card]:
 
 def _card(section: Section, against: str, verdict: str, rows: Sequence[JudgementRow]) -> Card:
     reasons = {row.judgement.reason for row in rows}
-    steps = dict.fromkeys(row.judgement.next_step for row in rows if row.judgement.next_step)
+    told = (row.judgement.next_step for row in rows)
+    steps = dict.fromkeys(step for text in told for step in text.split(_THEN) if step)
     ordered = sorted(rows, key=lambda row: not row.judgement.gated)
     return Card(
         sign=SIGNS[verdict], against=against, section=section, findings=tuple(ordered),

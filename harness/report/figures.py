@@ -5,14 +5,12 @@ from __future__ import annotations
 import base64
 import dataclasses
 import io
-import zlib
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness import files
 from harness.errors import StorageError
-from harness.report import palette, plots
+from harness.report import arrays, palette, plots
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -95,7 +93,7 @@ class Drawing:
     """Where the arrays lie."""
 
 
-def draw_all(result: RunResult, folder: Path, prefix: str) -> list[Drawing]:
+def draw_all(result: RunResult, folder: Path, prefix: str, ids: str) -> list[Drawing]:
     """Draw every figure of one run; one that cannot be drawn says why in its place.
 
     Parameters
@@ -106,32 +104,31 @@ def draw_all(result: RunResult, folder: Path, prefix: str) -> list[Drawing]:
         Folder of the job.
     prefix : str
         Anchor of the variant, unique on the page.
+    ids : str
+        Put before the ids within drawings; short and unique on the page.
     """
     figures = result.measurement.figures if result.measurement else ()
     if not figures:
         return []
     anchors = [f"{prefix}--figure-{index}" for index in range(1, len(figures) + 1)]
-    try:
-        arrays = _read(folder, result.folder)
-    except (StorageError, zlib.error) as error:
-        told = str(error).replace(f"{folder}/", "")  # a report may travel; where it was made does not matter
-        problem = f"The arrays of this run cannot be read: {told}"
-        return [Drawing(figure=f, anchor=a, problem=problem) for f, a in zip(figures, anchors, strict=True)]
     stored = f"{result.folder}/arrays.npz"
-    return [_draw(figure, arrays, a, stored) for figure, a in zip(figures, anchors, strict=True)]
-
-
-def _read(folder: Path, run: str) -> dict[str, NDArray[np.generic]]:
-    path = folder / run / "arrays.npz"
-    if not path.resolve().is_relative_to(folder.resolve()):
-        raise StorageError(f"{path} lies outside the job's folder")
-    return files.read_npz(path)
-
-
-def _draw(figure: Figure, arrays: Mapping[str, NDArray[np.generic]], anchor: str, stored: str) -> Drawing:
     try:
-        series = [_numbers(arrays, f"{figure.name}/{i}") for i in range(max(1, len(figure.series)))]
-        panels, legend, note = _panels(figure, series, anchor)
+        stored_arrays = arrays.read(folder, stored)
+    except StorageError as error:
+        problem = f"The arrays of this run cannot be read: {error}."
+        return [Drawing(figure=f, anchor=a, problem=problem) for f, a in zip(figures, anchors, strict=True)]
+    return [
+        _draw(figure, stored_arrays, a, stored, f"{ids}f{number}")
+        for number, (figure, a) in enumerate(zip(figures, anchors, strict=True))
+    ]
+
+
+def _draw(
+    figure: Figure, found: Mapping[str, NDArray[np.generic]], anchor: str, stored: str, ids: str
+) -> Drawing:
+    try:
+        series = [_numbers(found, f"{figure.name}/{i}") for i in range(max(1, len(figure.series)))]
+        panels, legend, note = _panels(figure, series, ids)
     except (ValueError, KeyError) as error:
         problem = f"The arrays do not hold what the figure needs: {error.args[0]}."
         return Drawing(figure=figure, anchor=anchor, problem=problem)
@@ -141,17 +138,17 @@ def _draw(figure: Figure, arrays: Mapping[str, NDArray[np.generic]], anchor: str
     )  # fmt: skip
 
 
-def _numbers(arrays: Mapping[str, NDArray[np.generic]], key: str) -> Numbers:
-    if key not in arrays:
+def _numbers(found: Mapping[str, NDArray[np.generic]], key: str) -> Numbers:
+    if key not in found:
         raise KeyError(f"there is no array '{key}'")
-    array = arrays[key]
+    array = found[key]
     if array.dtype.kind not in "fiub" or not array.size:
         raise ValueError(f"array '{key}' of shape {array.shape} and dtype {array.dtype} holds no numbers")
     return array.astype(np.float64)
 
 
 def _panels(
-    figure: Figure, series: Sequence[Numbers], anchor: str
+    figure: Figure, series: Sequence[Numbers], ids: str
 ) -> tuple[tuple[Panel, ...], tuple[Key, ...], str]:
     labels = figure.series if len(series) > 1 else ("",)
     if figure.kind == "images":
@@ -159,8 +156,8 @@ def _panels(
         return tuple(panel for panel, _ in drawn), (), drawn[0][1]
     if figure.kind == "heatmap":
         each = enumerate(zip(series, labels, strict=True))
-        return tuple(_heatmap(figure, v, label, f"{anchor}-{i}") for i, (v, label) in each), (), ""
-    panel = Panel(svg=plots.draw(figure, series, anchor, describe(figure, series)))
+        return tuple(_heatmap(figure, v, label, f"{ids}p{i}") for i, (v, label) in each), (), ""
+    panel = Panel(svg=plots.draw(figure, series, ids, describe(figure, series)))
     return (panel,), _legend(figure), _thinned(figure, series)
 
 
@@ -200,12 +197,12 @@ def _range(values: Numbers) -> str:
     return f"{finite.min():.4g} to {finite.max():.4g}" if finite.size else "without a finite value"
 
 
-def _heatmap(figure: Figure, values: Numbers, label: str, anchor: str) -> Panel:
+def _heatmap(figure: Figure, values: Numbers, label: str, ids: str) -> Panel:
     plots.require(values.ndim == 2, figure, values.shape, "(rows, columns)")
     low, high, colours = plots.colour_range(values)
     shades = colours(np.linspace(0, 1, 64), bytes=True)[None, :, :3]  # (1, 64, 3)
     strip = (f"{low:.4g}", png(shades), f"{high:.4g}")
-    svg = plots.draw(figure, [values], anchor, describe(figure, [values]))
+    svg = plots.draw(figure, [values], ids, describe(figure, [values]))
     return Panel(label=label, svg=svg, colours=strip)
 
 

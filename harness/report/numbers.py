@@ -14,7 +14,14 @@ if TYPE_CHECKING:
 NOT_MEASURED = "NOT_MEASURED"
 NONE = "—"
 _BYTES = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B"))
-_SECONDS = ((3600.0, "h"), (60.0, "min"), (1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
+_SECONDS = (
+    (7200.0, 3600.0, "h"),
+    (120.0, 60.0, "min"),
+    (1.0, 1.0, "s"),
+    (1e-3, 1e-3, "ms"),
+    (0.0, 1e-6, "µs"),
+)
+"""From which duration on each unit is used, its length in seconds, its name."""
 _LEAST_SHARE = 1e-3
 """Below this a number without a unit is more likely an error than a share, and is not written in percent."""
 _NARROW = "\N{NARROW NO-BREAK SPACE}"
@@ -40,6 +47,13 @@ class Scale:
     def printed(self, value: float) -> str:
         """Write a published number with the digits that were declared, and no more."""
         return f"{value * self.factor:,.10g}".replace("-", "−") + self.suffix
+
+    def small(self, value: float) -> str:
+        """Write a spread or resolution; one that would round to nothing gets a power of ten."""
+        rounded = self.text(value)
+        if value and not any(digit in "123456789∞N" for digit in self.bare(value)):
+            return scientific(value * self.factor) + self.suffix
+        return rounded
 
     def bare(self, value: float) -> str:
         """Write one number without its unit."""
@@ -93,7 +107,7 @@ def _factor(kind: Kind, unit: str, known: list[float]) -> tuple[float, str]:
         size, name = (2**20, "MiB") if kind == "memory" else (size, name)
         return 1 / size, _NARROW + name
     if unit == "s":
-        length, name = next((pair for pair in _SECONDS if largest >= 2 * pair[0]), _SECONDS[-1])
+        _, length, name = next(unit for unit in _SECONDS if largest >= unit[0])
         return (1 / length, _NARROW + name) if largest else (1.0, _NARROW + "s")
     if (
         kind == "accuracy"
@@ -107,14 +121,14 @@ def _factor(kind: Kind, unit: str, known: list[float]) -> tuple[float, str]:
 
 def _decimals(known: list[float], factor: float, step: float | None) -> int | None:
     scaled = [value * factor for value in known]
-    if step is not None and math.isfinite(step) and step > 0:
+    largest = max(map(abs, scaled), default=0.0)
+    whole = all(math.isclose(value, round(value), rel_tol=1e-6) for value in scaled)
+    if step is not None and math.isfinite(step) and step > 0 and not (whole and step * factor < 1e-3):
         place = 1 - math.floor(math.log10(step * factor))
-        largest = max(map(abs, scaled), default=0.0)
-        room = 6 - math.floor(math.log10(largest)) if largest > 0 else 6
+        room = 4 - math.floor(math.log10(largest)) if largest > 0 else 6
         return max(0, min(place, room, 9))
-    if all(value == int(value) for value in scaled):
+    if whole:
         return 1 if factor != 1 and scaled else None
-    largest = max(map(abs, scaled))
     if largest < 1e-3 or largest >= 1e9:
         return None
     return max(0, min(9, 3 - math.floor(math.log10(largest))))

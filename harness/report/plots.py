@@ -67,7 +67,7 @@ def draw(figure: Figure, series: Sequence[Numbers], prefix: str, alt: str) -> Ma
     series : sequence of float64 arrays
         Shapes by kind as `harness.records.Figure` says; a heatmap has one.
     prefix : str
-        Put before every id in the drawing, unique on the page.
+        Put before every id in the drawing; short and unique on the page.
     alt : str
         Text alternative.
 
@@ -105,7 +105,7 @@ def _foreign_glyphs_allowed() -> Iterator[None]:
 def _height(figure: Figure, series: Sequence[Numbers]) -> float:
     if figure.kind != "heatmap":
         return HEIGHT
-    return min(560, max(150, 70 + 19 * series[0].shape[0])) if len(series[0]) <= 30 else HEIGHT
+    return min(330, max(150, 70 + 17 * series[0].shape[0])) if len(series[0]) <= 40 else HEIGHT
 
 
 def require(fits: bool, figure: Figure, shape: tuple[int, ...], needed: str) -> None:
@@ -180,7 +180,7 @@ def _heatmap(axes: Axes, figure: Figure, series: Sequence[Numbers]) -> None:
         slant = 40 if sum(map(len, figure.columns)) > 48 else 0
         axes.set_xticks(range(columns), figure.columns, rotation=slant, ha="right" if slant else "center")
     if len(figure.rows) == rows and rows <= 40:
-        axes.set_yticks(range(rows), figure.rows)
+        axes.set_yticks(range(rows), figure.rows, size=10 if rows <= 16 else 7)
     if values.size <= MOST_NUMBERED_CELLS:
         _number_cells(axes, values, low, high, colours)
 
@@ -196,12 +196,22 @@ def colour_range(values: Numbers) -> tuple[float, float, Any]:
 
 
 def _number_cells(axes: Axes, values: Numbers, low: float, high: float, colours: Any) -> None:  # noqa: ANN401
-    form = "{:.0f}" if np.all(values == np.round(values)) else "{:.3g}"
+    form = f"{{:.{_cell_decimals(values)}f}}"
     size = 8.5 if values.shape[1] <= 8 else 6.5
     for (row, column), value in np.ndenumerate(values):
         red, green, blue, _ = colours((value - low) / (high - low))
         ink = "#111111" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "#ffffff"
         axes.text(column, row, form.format(value), color=ink, size=size, ha="center", va="center")
+
+
+def _cell_decimals(values: Numbers) -> int:
+    """Return digits after the point, the same for every cell; the largest value gets three in all or more."""
+    finite = values[np.isfinite(values)]
+    largest = float(np.abs(finite).max()) if finite.size else 0.0
+    if np.all(finite == np.round(finite)) or not largest:
+        return 0
+    least = 2 if largest < 100 else 0
+    return int(np.clip(2 - np.floor(np.log10(largest)), least, 6))
 
 
 _KINDS: dict[str, Callable[[Axes, Figure, Sequence[Numbers]], None]] = {
@@ -228,16 +238,34 @@ def _inline(svg: str, prefix: str, alt: str) -> Markup:
     body = re.sub(
         r"<style type=\"text/css\">.*?</style>|<metadata>.*?</metadata>|<!--.*?-->", "", body, flags=re.DOTALL
     )
-    body = re.sub(r"font: (?:[a-z]+ )*([\d.]+)px [^;\"]*", r"font-size: \1px", body).replace(
-        "xlink:href", "href"
-    )
-    body = re.sub(r">\s+<", "><", _unique(body, prefix))
+    body = _FONT.sub("", re.sub(r"font: (?:[a-z]+ )*([\d.]+)px [^;\"]*", r"font-size: \1px", body))
+    body = re.sub(r"<[^>]*>", lambda tag: _LONG.sub(_shortened, tag[0]), body)  # never in text
+    body = re.sub(r">\s+<", "><", _unique(body.replace("xlink:href", "href"), prefix))
+    body = _SAME_MARKS.sub(_hoisted, body)
     opening = f'<svg class="plot" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(alt)}">'
     return Markup(opening + palette.themed(body).strip())  # noqa: S704 - matplotlib escapes text
 
 
+_FONT = re.compile(r"font-family: [^;\"]*;? ?")
+_LONG = re.compile(r"\d+\.\d{3,}")
+_REFERENCE = re.compile(r"(url\(#|href=\"#)([^\")]+)")
+_SAME_MARKS = re.compile(r'<use [^>]* style="([^"]*)"/>(?:<use [^>]* style="\1"/>)+')
+
+
 def _unique(body: str, prefix: str) -> str:
-    """Prefix the ids that something refers to; drop the others."""
-    used = set(re.findall(r"(?:url\(#|href=\"#)([^\")]+)", body))
-    body = re.sub(r' id="([^"]+)"', lambda m: f' id="{prefix}-{m[1]}"' if m[1] in used else "", body)
-    return re.sub(r"(url\(#|href=\"#)([^\")]+)", rf"\g<1>{prefix}-\g<2>", body)
+    """Give the ids that something refers to short names unique on the page; drop the others."""
+    used = dict.fromkeys(found[2] for found in _REFERENCE.finditer(body))
+    names = {name: f"{prefix}-{number}" for number, name in enumerate(used)}
+    body = re.sub(r' id="([^"]+)"', lambda m: f' id="{names[m[1]]}"' if m[1] in names else "", body)
+    return _REFERENCE.sub(lambda m: m[1] + names[m[2]], body)
+
+
+def _shortened(number: re.Match[str]) -> str:
+    """Write a coordinate with two decimals, a hundredth of a pixel."""
+    return f"{float(number[0]):.2f}".rstrip("0").rstrip(".")
+
+
+def _hoisted(marks: re.Match[str]) -> str:
+    """Write the style that a row of marks shares once, on a group around them."""
+    style = marks[1]
+    return f'<g style="{style}">' + marks[0].replace(f' style="{style}"', "") + "</g>"

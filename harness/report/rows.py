@@ -6,7 +6,7 @@ import dataclasses
 import math
 import re
 import statistics
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness.report import numbers, strips
 from harness.report.verdicts import SIGNS, Sign, needs_attention
@@ -64,10 +64,10 @@ class IdentityRow:
 
     check: IdentityCheck
     """The record."""
+    anchor: str
+    """Id on the page; empty if it was not judged."""
     sign: Sign
     """HOLDS or VIOLATED."""
-    runs: int
-    """In how many runs it was checked."""
     place: float
     """Error over tolerance on the logarithmic axis, 0 to 100."""
 
@@ -161,7 +161,7 @@ def judgement_row(
         value=_with_spread(j.value, j.spread, scale),
         reference=_reference(j, scale),
         bounds=_bounds(j.lower, j.upper, scale),
-        resolution="" if j.resolution is None else scale.text(j.resolution),
+        resolution="" if j.resolution is None else scale.small(j.resolution),
         strip=strips.strip(dots, j.lower, j.upper, reference),
         strip_text="Runs: " + ", ".join(map(scale.text, dots)),
     )  # fmt: skip
@@ -169,9 +169,12 @@ def judgement_row(
 
 def _with_spread(value: Value | None, spread: float | None, scale: numbers.Scale) -> Shown:
     single = numbers.number(value)
-    if single is None or spread is None:
+    if value is None or spread is None:
         return shown(value, scale)
-    return Shown(text=f"{scale.bare(single)} ± {scale.text(spread)}")
+    if single is None:
+        whole = shown(value, scale)
+        return dataclasses.replace(whole, text=f"{whole.text}, spread up to {scale.small(spread)}")
+    return Shown(text=f"{scale.bare(single)} ± {scale.small(spread)}")
 
 
 def _reference(judgement: Judgement, scale: numbers.Scale) -> Shown:
@@ -199,22 +202,22 @@ def _bounds(lower: float | None, upper: float | None, scale: numbers.Scale) -> s
     return f"{scale.bare(lower)} to {scale.text(upper)}"
 
 
-def identity_rows(results: Iterable[RunResult], judged: Iterable[Judgement]) -> list[IdentityRow]:
+def identity_rows(results: Iterable[RunResult], judged: Iterable[JudgementRow]) -> list[IdentityRow]:
     """Return the worst check of each identity, worst first; a judgement overrules the check's own verdict."""
-    verdicts = {j.metric: j.verdict for j in judged if j.against == "identity"}
+    rows = {row.judgement.metric: row for row in judged if row.judgement.against == "identity"}
     by_name: dict[str, list[IdentityCheck]] = {}
     for result in results:
         for check in result.measurement.identities if result.measurement else ():
             by_name.setdefault(check.name, []).append(check)
-    found = [_identity_row(checks, verdicts) for checks in by_name.values()]
+    found = [_identity_row(checks, rows.get(name)) for name, checks in by_name.items()]
     return sorted(found, key=lambda row: -row.place)
 
 
-def _identity_row(checks: list[IdentityCheck], verdicts: dict[str, Any]) -> IdentityRow:
+def _identity_row(checks: list[IdentityCheck], judged: JudgementRow | None) -> IdentityRow:
     worst = max(checks, key=lambda check: strips.ratio_place(check.error, check.tolerance))
-    verdict = verdicts.get(worst.name, "HOLDS" if worst.holds else "VIOLATED")
+    sign = judged.sign if judged else SIGNS["HOLDS" if worst.holds else "VIOLATED"]
     place = strips.ratio_place(worst.error, worst.tolerance)
-    return IdentityRow(check=worst, sign=SIGNS[verdict], runs=len(checks), place=place)
+    return IdentityRow(check=worst, anchor=judged.anchor if judged else "", sign=sign, place=place)
 
 
 def stage_rows(results: Sequence[RunResult]) -> tuple[list[StageRow], tuple[strips.Segment, ...]]:

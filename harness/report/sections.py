@@ -93,6 +93,12 @@ class Section:
         """How the section is called."""
         return f"{self.scenario}:{self.variant}"
 
+    @property
+    def unseen(self) -> list[rows.JudgementRow]:
+        """Return the judged identities of which no run left a check."""
+        shown = {row.anchor for row in self.identities}
+        return [row for row in self.against("identity") if row.anchor not in shown]
+
     def against(self, what: str) -> list[rows.JudgementRow]:
         """Return the judgements against expectation, baseline or identity, worst first."""
         chosen = [row for row in self.judged if row.judgement.against == what]
@@ -126,14 +132,19 @@ def build(job: Job, folder: Path, scenarios: Mapping[str, Scenario]) -> list[Sec
         keys[_key(comparison)] = None
     order = {name: place for place, name in enumerate(dict.fromkeys(key[0] for key in keys))}
     ordered = sorted(keys, key=lambda key: order[key[0]])
-    return [_section(key, job, folder, scenarios.get(key[0]), anchors) for key in ordered]
+    return [
+        _section(key, job, folder, scenarios.get(key[0]), anchors, f"s{number}")
+        for number, key in enumerate(ordered)
+    ]
 
 
 def _key(comparison: Comparison) -> Key:
     return comparison.scenario, comparison.variant, comparison.tier
 
 
-def _section(key: Key, job: Job, folder: Path, scenario: Scenario | None, anchors: Anchors) -> Section:
+def _section(
+    key: Key, job: Job, folder: Path, scenario: Scenario | None, anchors: Anchors, ids: str
+) -> Section:
     results = [r for r in job.results if (r.request.scenario, r.request.variant, r.request.tier) == key]
     done = tuple(result for result in results if result.status == "ok")
     failed = tuple(result for result in results if result.status == "error")
@@ -142,14 +153,14 @@ def _section(key: Key, job: Job, folder: Path, scenario: Scenario | None, anchor
     datasets = _datasets(results)
     incomplete = any(not use.complete for use in datasets)
     stages, segments = rows.stage_rows(done)
+    judged_rows = [_judgement_row(j, done, anchor, anchors, incomplete=incomplete) for j in judged]
     return Section(
         anchor=anchor, scenario=key[0], variant=key[1], tier=key[2],
         doc=_doc(scenario, key[1]), source=scenario.source if scenario else None,
         worst=_worst(judged, failed), done=done, failed=failed,
         disturbed=tuple(result for result in done if result.disturbed), datasets=datasets,
-        judged=tuple(_judgement_row(j, done, anchor, anchors, incomplete=incomplete) for j in judged),
-        identities=tuple(rows.identity_rows(results, judged)),
-        stages=tuple(stages), segments=segments, **_metrics(done), **_first_run(done, folder, anchor),
+        judged=tuple(judged_rows), identities=tuple(rows.identity_rows(results, judged_rows)),
+        stages=tuple(stages), segments=segments, **_metrics(done), **_first_run(done, folder, anchor, ids),
         problems=_problems(results), options=_options(results), commands=_commands(results),
     )  # fmt: skip
 
@@ -168,7 +179,7 @@ def _metrics(done: Sequence[RunResult]) -> dict[str, Any]:
     return {"sizes": sizes, "recorded": tuple(row for row in written if row.kind != "size")}
 
 
-def _first_run(done: Sequence[RunResult], folder: Path, anchor: str) -> dict[str, Any]:
+def _first_run(done: Sequence[RunResult], folder: Path, anchor: str, ids: str) -> dict[str, Any]:
     """Show tables and figures of one run: those of all seeds are too many, and their mean is no run."""
     if not done:
         return {"classes": (), "confusions": (), "drawings": ()}
@@ -176,7 +187,7 @@ def _first_run(done: Sequence[RunResult], folder: Path, anchor: str) -> dict[str
     return {
         "classes": tuple(rows.class_tables(first)),
         "confusions": tuple(rows.confusion_tables(first)),
-        "drawings": tuple(figures.draw_all(first, folder, anchor)),
+        "drawings": tuple(figures.draw_all(first, folder, anchor, ids)),
     }
 
 

@@ -94,7 +94,8 @@ def model(
     schedule = pipeline.Schedule(split, options["batch"], run.seed)
     with run.stage(f"{stage}_train") as handle:
         trained = pipeline.train(
-            design, training.targets, schedule, [options["learning_rate"]], epochs=options["epochs"], stopping=options["stopping"]
+            design, training.targets, schedule, [options["learning_rate"]], epochs=options["epochs"],
+            stopping=options["stopping"], blas_threads=options["blas_threads"],
         )  # fmt: skip
         handle.images = int(trained.epochs_run.sum()) * split.training_size
     with run.stage(f"{stage}_test", images=len(test.targets)):
@@ -142,9 +143,13 @@ def grid(run: Run, training: pipeline.Pair, test: pipeline.Pair) -> None:
     _sizes(run, stored)
     del stored
     with run.stage("grid") as handle:
-        for result in pipeline.iter_grid(
-            training, test, seed=run.seed, folds=options["folds"], epochs=options["epochs"], stopping=options["stopping"]
-        ):  # fmt: skip
+        recipe = pipeline.Recipe(
+            folds=options["folds"],
+            epochs=options["epochs"],
+            stopping=options["stopping"],
+            blas_threads=options["blas_threads"],
+        )
+        for result in pipeline.iter_grid(training, test, seed=run.seed, recipe=recipe):
             cell = result.setting
             found[cell.normalisation, cell.batch, cell.k, cell.learning_rate] = result
         handle.images = (
@@ -177,7 +182,8 @@ def _grid_figures(
         run.figure(
             f"grid_{which}", "heatmap", {f"{which} accuracy": table},
             title=f"{which.capitalize()} accuracy over the grid",
-            caption="72 settings beside the 18 uncompressed models; the source prints 9 of them per pair and calls limit 8, rate 0.1, batch 32, z-score best.",
+            caption="72 settings beside the 18 uncompressed models; the source prints 9 of them per pair "
+            "and calls limit 8, rate 0.1, batch 32, z-score best.",
             x="singular value limit, learning rate", y="normalisation, batch size",
             rows=[f"{n}, {b}" for n, b in rows], columns=[f"{'full' if k is None else f'k={k}'}, {r:g}" for k, r in columns],
         )  # fmt: skip

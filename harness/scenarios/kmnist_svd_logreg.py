@@ -26,7 +26,7 @@ MODEL = {
     "stopping": "rise",
     "grid": False,
 }
-PROTOCOL = {"epochs": 100, "folds": 10, "limit": None}
+PROTOCOL = {"epochs": 100, "folds": 10, "limit": None, "blas_threads": 1}
 TIERS: dict[Tier, dict[str, typing.Any]] = {
     "smoke": {**PROTOCOL, **MODEL, "dataset": "digits"},
     "short": {**PROTOCOL, **MODEL, "dataset": "kmnist", "limit": 6284},

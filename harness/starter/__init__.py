@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import typing
 from importlib import resources
-from pathlib import Path
 
 from harness import files
 from harness.errors import ScenarioError
+
+if typing.TYPE_CHECKING:
+    from pathlib import Path
 
 
 def write(folder: Path, name: str) -> list[Path]:

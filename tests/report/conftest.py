@@ -255,7 +255,7 @@ def failed_run() -> RunResult:
         started="2025-03-04T10:04:00+00:00",
         wall_seconds=12.0,
         error=f"the worker of run {asked.key} was killed by SIGKILL (the system may have run out of memory)",
-        log_tail="epoch 3  loss 0.0712\nepoch 4  loss 0.0588\nRuntimeError: [enforce fail at alloc_cpu.cpp:117] "
+        log_tail="epoch 3  loss 0.0712\nepoch 4  loss 0.0588\nRuntimeError: [enforce fail at alloc] "
         "DefaultCPUAllocator: can't allocate memory: you tried to allocate 3211264000 bytes.",
     )
 
@@ -341,7 +341,7 @@ def build_scenarios() -> dict[str, Scenario]:
             slug="kmnist_svd_logreg",
             title="Logistic regression on SVD-compressed KMNIST",
             authors="A. Author, B. Author",
-            note="The text says 100 fixed epochs; the authors' code stops a fold when its validation loss rises.",
+            note="The text says 100 fixed epochs; the authors' code stops when the validation loss rises.",
         ),
         Variant(name="o-ma-k8", doc="お against ま from eight singular values of each image."),
         Variant(name="su-ma-k8", doc="す against ま from eight singular values of each image."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -39,8 +40,8 @@ class Stored(Protocol):
 
 
 def _bytes(*arrays: Array) -> int:
-    # array API arrays promise size and dtype, not nbytes; NumPy and torch both know the size of one element
-    return sum(int(a.size if isinstance(a.size, int) else a.numel()) * int(a.dtype.itemsize) for a in arrays)
+    # the array API promises no nbytes; NumPy's and torch's dtypes both know the size of one element
+    return sum(math.prod(array.shape) * int(array.dtype.itemsize) for array in arrays)
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,7 +122,7 @@ def load_weights(path: Path) -> Weights:
         If the file is no such archive, or an array is missing, of another shape or dtype, or not finite.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             weights = Weights(**{field: archive[field] for field in KEYS})
     except (KeyError, ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
         msg = f"'{path}' holds no TinyConvNet weights ({error}); write it with save_weights."

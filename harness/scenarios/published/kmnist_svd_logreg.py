@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import itertools
 
-from harness.records import Expectation, Source
+from harness.records import Expectation, Source, Tier
 
 SOURCE = Source(
     slug="kmnist_svd_logreg",
@@ -47,7 +47,7 @@ ROWS: dict[str, tuple[Row, ...]] = {
         (0.1, 32, "z-score", 13, 0.945, 0.875, 0.860, 0.978),
     ),
 }
-ALL_TIERS = ("paper", "short", "smoke")
+ALL_TIERS: tuple[Tier, ...] = ("paper", "short", "smoke")
 TEST_IMAGES = 2000
 
 _score = functools.partial(Expectation, unit="", half_width=0.0005, test_images=TEST_IMAGES)
@@ -64,12 +64,12 @@ def _row(pair: str, row: Row) -> tuple[Expectation, ...]:
     rate, batch, normalisation, k, size, validation, test, percent = row
     name, variant = setting(rate, batch, normalisation, k), f"{pair}-grid"
     label = f"{rate:g} | {batch} | {normalisation} | {k}"
-    place = {"place": TABLES[pair], "variant": variant}
+    cell = functools.partial(Expectation, unit="", half_width=0.0005, place=TABLES[pair], variant=variant)
     return (
-        _fact(metric=f"k{k}.percent_size", value=size, half_width=0.0005, tiers=ALL_TIERS, needs_complete=False, row=f"{label}: percent size", **place),
-        _score(metric=f"{name}.validation_accuracy", value=validation, row=f"{label}: SVD validation accuracy", **place),
-        _score(metric=f"{name}.accuracy", value=test, row=f"{label}: SVD testing accuracy", **place),
-        _ratio(metric=f"{name}.percent_accuracy", value=percent, row=f"{label}: percent testing accuracy", **place),
+        cell(metric=f"k{k}.percent_size", value=size, rule="exact", tiers=ALL_TIERS, needs_complete=False, row=f"{label}: percent size"),
+        cell(metric=f"{name}.validation_accuracy", value=validation, test_images=TEST_IMAGES, row=f"{label}: SVD validation accuracy"),
+        cell(metric=f"{name}.accuracy", value=test, test_images=TEST_IMAGES, row=f"{label}: SVD testing accuracy"),
+        cell(metric=f"{name}.percent_accuracy", value=percent, row=f"{label}: percent testing accuracy"),
     )  # fmt: skip
 
 
@@ -77,24 +77,19 @@ def _claims(pair: str, best: float, percent: float) -> tuple[Expectation, ...]:
     """Return what the section on one pair says of the final model (0.1, 32, z-score, 8)."""
     place, rounded = SECTIONS[pair], {"o-ma": 0.99, "su-ma": 0.87}[pair]
     said = f"{rounded:.0%} testing accuracy on {NAMES[pair]} with 40% less memory"
-    saved = {
-        "metric": "saved_share",
-        "value": 0.4,
-        "half_width": 0.05,
-        "tiers": ALL_TIERS,
-        "needs_complete": False,
-    }
+    size = functools.partial(_fact, variant=pair, half_width=0.05, tiers=ALL_TIERS, needs_complete=False)
+    saved = functools.partial(size, metric="saved_share", value=0.4)
     final = setting(0.1, 32, "z-score", 8)
     return (
         _score(metric="accuracy", variant=pair, value=rounded, half_width=0.005, place="Abstract", row=said),
-        _fact(variant=pair, place="Abstract", row="40% less memory allocation, in elements (one significant digit)", **saved),
+        saved(place="Abstract", row="40% less memory allocation, in elements (one significant digit)"),
         _score(metric="accuracy", variant=pair, value=rounded, half_width=0.005, place="Section 1", row=said),
-        _fact(variant=pair, place="Section 1", row="40% less memory allocation, in elements", **saved),
+        saved(place="Section 1", row="40% less memory allocation, in elements"),
         _score(metric="accuracy", variant=pair, value={"o-ma": 0.98, "su-ma": 0.85}[pair], rule="at_least", half_width=0.0, place="Section 1", row=f"above {0.98 if pair == 'o-ma' else 0.85:.0%} for {NAMES[pair]}"),
         _score(metric=f"{final}.validation_accuracy", variant=f"{pair}-grid", value=best, place=place, row=f"highest SVD validation accuracy ({best:.1%})"),
         _ratio(metric="percent_accuracy", variant=pair, value=percent, place=place, row=f"{percent:.1%} of the performance of the same model without SVD"),
-        _fact(variant=pair, place=place, row="saving approximately 40% of memory allocation", **saved),
-        _fact(metric="percent_size", variant=pair, value=0.6, half_width=0.05, tiers=ALL_TIERS, needs_complete=False, place=place, row="the limit that compresses images to 60% of their size"),
+        saved(place=place, row="saving approximately 40% of memory allocation"),
+        size(metric="percent_size", value=0.6, place=place, row="the limit that compresses images to 60% of their size"),
         _score(metric="accuracy", variant=pair, value=rounded, half_width=0.005, place="Section 6", row=f"around {rounded:.0%} on SVD processed {NAMES[pair]}"),
     )  # fmt: skip
 

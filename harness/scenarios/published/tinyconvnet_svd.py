@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import functools
 
-from harness.records import Expectation, Source
+from harness.records import Expectation, Source, Tier
 
 SOURCE = Source(
     slug="tinyconvnet_svd",
     title="Linear Algebraic Approaches to Image Classification",
     note="Optimiser, learning rate, batch size and how the 500 patches are drawn are not printed.",
 )
-ALL_TIERS = ("paper", "short", "smoke")
+ALL_TIERS: tuple[Tier, ...] = ("paper", "short", "smoke")
 RESULTS, TEXT, SHAPES = "Results table", "Conclusions", "Network table"
 
 _of_default = functools.partial(Expectation, variant="default")

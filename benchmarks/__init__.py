@@ -1,0 +1,1 @@
+"""Speed and memory of what the harness does, each beside the plain way of doing the same."""

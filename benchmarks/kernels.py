@@ -1,0 +1,168 @@
+"""The kernels: a fast way, the plain way of doing the same, and a check that both give the same result.
+
+A kernel's factory does the set-up once and returns a `Pair`; asv, pytest-benchmark and `python -m benchmarks` share these bodies.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+import typing
+
+import numpy as np
+
+from harness import datasets
+from harness.errors import DataError
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+Result = typing.Any
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """Two ways of doing the same."""
+
+    name: str
+    """What is done."""
+    data: str
+    """On which data."""
+    fast: Callable[[], Result]
+    """The way the harness does it."""
+    plain: Callable[[], Result]
+    """The plain way."""
+    difference: Callable[[], float]
+    """Largest difference between both results, at a size where rounding has no steps to grow over."""
+    allowed: float
+    """Largest difference that counts as the same result."""
+    fast_units: float
+    """Units of work that one call of `fast` does."""
+    plain_units: float
+    """Units of work that one call of `plain` does."""
+    unit: str
+    """What a unit of work is."""
+    wanted: float
+    """Ratio that the project asks for."""
+
+
+def images_and_labels(name: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8], str]:
+    """Load a data set's training half, or the embedded digits where it is not here."""
+    try:
+        data = datasets.load(name)
+    except DataError:
+        data = datasets.load("digits")
+    return np.asarray(data.train.images), np.asarray(data.train.labels), data.name
+
+
+def stacked_logreg(epochs: int = 1) -> Pair:
+    """Mini-batch SGD of 10 folds and 3 learning rates: one stacked product a step against one model after the other."""
+    from harness.pipelines import kmnist_svd_logreg as pipeline
+    from harness.pipelines.kmnist_svd_logreg.plain import train_fold
+
+    images, labels, name = images_and_labels("mnist")
+    pair = pipeline.select_pair(images, labels, 0, 6)
+    design = pipeline.design_matrix(pair.images, normalisation="z-score")
+    schedule = pipeline.Schedule(pipeline.split_folds(len(design), 10, seed=0), 32, 0)
+    # windows are drawn once and shared by a grid's 90 settings; drawing them is no part of a training step
+    for epoch in range(epochs):
+        schedule.windows(epoch)
+    rates = (0.1, 0.01, 0.001)
+
+    def fast() -> Result:
+        return pipeline.train(design, pair.targets, schedule, rates, epochs=epochs, stopping="fixed")
+
+    def plain() -> Result:
+        return train_fold(design, pair.targets, schedule, rates[0], 0, epochs, "fixed")
+
+    def difference() -> float:
+        return float(np.abs(fast().weights[0, 0] - plain()[0]).max())
+
+    return Pair(
+        name="logistic regression, per model and epoch",
+        data=f"{name} 0 and 6, {len(design):,} images, batch 32",
+        fast=fast,
+        plain=plain,
+        difference=difference,
+        allowed=1e-4,
+        fast_units=30.0 * epochs,
+        plain_units=1.0 * epochs,
+        unit="model-epoch",
+        wanted=20.0,
+    )
+
+
+def batched_svd(count: int = 4000) -> Pair:
+    """Rank-8 factors of every image: one batched decomposition against NumPy's SVD in a loop."""
+    from harness.pipelines import kmnist_svd_logreg as pipeline
+
+    images, _, name = images_and_labels("mnist")
+    chosen = images[:count]
+
+    def fast() -> Result:
+        return pipeline.compress(chosen, 8, method="gram").reconstruct()
+
+    def plain() -> Result:
+        rebuilt = []
+        for image in chosen.astype(np.float64):
+            u, s, vt = np.linalg.svd(image, full_matrices=False)
+            rebuilt.append((u[:, :8] * s[:8]) @ vt[:8])
+        return np.stack(rebuilt)
+
+    return Pair(
+        name="truncated SVD of every image",
+        data=f"{name}, {len(chosen):,} images, k = 8",
+        fast=fast,
+        plain=plain,
+        difference=lambda: float(np.abs(fast() - plain()).max()),
+        allowed=1e-2,
+        fast_units=float(len(chosen)),
+        plain_units=float(len(chosen)),
+        unit="image",
+        wanted=1.0,
+    )
+
+
+def tinyconvnet_epoch(count: int = 60_000) -> Pair:
+    """One training epoch on tensors held in memory against torchvision's dataset with a DataLoader."""
+    from harness.pipelines import tinyconvnet_svd as pipeline
+    from harness.pipelines.tinyconvnet_svd.plain import train_plain
+
+    images, labels, name = images_and_labels("mnist")
+    # ten test images: the evaluation after the epoch is no part of what is compared
+    data = (images[:count], labels[:count], images[:10], labels[:10])
+
+    few = (images[:3200], labels[:3200], images[:10], labels[:10])
+
+    def difference() -> float:
+        ours = pipeline.train(*few, epochs=1, seed=0, device="cpu")
+        theirs = train_plain(*few, epochs=1, seed=0)
+        return float(np.abs(ours.weights.conv1 - theirs.weights.conv1).max())
+
+    return Pair(
+        name="TinyConvNet, one epoch",
+        data=f"{name}, {len(data[0]):,} images, batch 64",
+        fast=functools.partial(pipeline.train, *data, epochs=1, seed=0, device="cpu"),
+        plain=functools.partial(train_plain, *data, epochs=1, seed=0),
+        difference=difference,
+        allowed=1e-5,
+        fast_units=1.0,
+        plain_units=1.0,
+        unit="epoch",
+        wanted=2.0,
+    )
+
+
+FACTORIES: dict[str, Callable[[], Pair]] = {
+    "stacked_logreg": stacked_logreg,
+    "batched_svd": batched_svd,
+    "tinyconvnet_epoch": tinyconvnet_epoch,
+}
+
+
+def wanted(names: tuple[str, ...]) -> list[Callable[[], Pair]]:
+    """Return the factories of the named kernels, all if none is named; KeyError names an unknown one."""
+    return [FACTORIES[name] for name in names] if names else list(itertools.chain(FACTORIES.values()))

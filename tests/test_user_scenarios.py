@@ -1,0 +1,91 @@
+"""A user's scenarios run, get baselines and show like the built-in ones, from a file or from an installed package."""
+
+from __future__ import annotations
+
+import typing
+
+if typing.TYPE_CHECKING:
+    from tests.conftest import Harness
+
+METADATA = "Metadata-Version: 2.1\nName: their-package\nVersion: 1.0\n"
+
+
+def install(harness: Harness, value: str) -> str:
+    """Lay an installed package with an entry point into a folder and return the folder, for PYTHONPATH."""
+    site = harness.folder / "site"
+    (site / "their_package-1.0.dist-info").mkdir(parents=True)
+    (site / "their_package-1.0.dist-info" / "METADATA").write_text(METADATA)
+    (site / "their_package-1.0.dist-info" / "entry_points.txt").write_text(
+        f"[harness.scenarios]\nprobe = {value}\n"
+    )
+    harness.scenario("SCENARIO = declare(guess)", "their_module.py")
+    (harness.folder / "their_module.py").rename(site / "their_module.py")
+    inherited = harness.environment.get("PYTHONPATH", "")
+    return f"{site}:{inherited}" if inherited else str(site)
+
+
+def test_an_installed_package_brings_scenarios(harness: Harness) -> None:
+    """A scenario behind an entry point is listed, run and reported without any option."""
+    path = install(harness, "their_module:SCENARIO")
+    assert "probe (version 1)" in harness("list", PYTHONPATH=path).out
+    done = harness("run", "probe", "--out", "out", PYTHONPATH=path)
+    assert done.code == 0, done.out + done.err
+    assert "probe" in (harness.folder / "out" / "index.html").read_text()
+
+
+def test_a_broken_entry_point_is_named(harness: Harness) -> None:
+    """An entry point that cannot be loaded is one error that names it."""
+    done = harness("list", PYTHONPATH=install(harness, "their_module:NOTHING"))
+    assert done.code == 2
+    assert "entry point 'probe'" in done.err
+    assert "Traceback" not in done.err
+
+
+def test_baselines_of_a_user_scenario(harness: Harness) -> None:
+    """Runs of a file's scenario become a baseline that the next run is held against."""
+    scenario = harness.scenario("SCENARIO = declare(guess, deterministic=True)")
+    harness.repository()
+    assert harness("run", "probe", "--scenarios", scenario, "--seeds", "5", "--out", "first").code == 0
+    proposed = harness(
+        "baseline", "propose", "first", "--scenarios", scenario, "--who", "T", "--reason", "test"
+    )
+    assert proposed.code == 0, proposed.err
+    assert "new" in harness("baseline", "diff", "first").out
+    assert harness("baseline", "accept", "first").code == 0
+    shown = harness("baseline", "show", "probe", "--scenarios", scenario).out
+    assert "by T" in shown
+    assert "reason: test" in shown
+    assert harness("run", "probe", "--scenarios", scenario, "--out", "second").code == 0
+    (judged,) = harness.job("second")["comparisons"][0]["judgements"]
+    assert judged["verdict"] == "PASS"
+    assert judged["place"].startswith("baselines/probe/default/smoke/")
+
+
+def test_baselines_of_another_machine_are_incomparable(harness: Harness) -> None:
+    """Where no baseline matches the environment, the run ends well and names the field that differs."""
+    body = """
+    def measure(run):
+        with run.stage("work"):
+            guess(run)
+
+    SCENARIO = declare(measure, gated=("accuracy", "total.above_imports_bytes"), deterministic=True)
+    """
+    scenario = harness.scenario(body)
+    harness.repository()
+    assert harness("run", "probe", "--scenarios", scenario, "--seeds", "5", "--out", "first").code == 0
+    assert (
+        harness(
+            "baseline", "propose", "first", "--scenarios", scenario, "--who", "T", "--reason", "test"
+        ).code
+        == 0
+    )
+    assert harness("baseline", "accept", "first").code == 0
+    done = harness("run", "probe", "--scenarios", scenario, "--out", "second", "--threads", "1")
+    assert done.code == 0, done.out + done.err
+    verdicts = {
+        j["metric"]: (j["verdict"], j["reason"])
+        for j in harness.job("second")["comparisons"][0]["judgements"]
+    }
+    assert verdicts["accuracy"][0] == "PASS"
+    assert verdicts["total.above_imports_bytes"][0] == "INCOMPARABLE"
+    assert "threads: 1, not 2" in verdicts["total.above_imports_bytes"][1]
