@@ -93,6 +93,8 @@ def test_one_full_batch_step_is_the_gradient_formula() -> None:
         learn = np.setdiff1d(np.arange(20), split.parts[fold])
         expected = 0.3 * design[learn].T @ (targets[learn] - 0.5) / 15
         np.testing.assert_allclose(outcome.weights[0, fold], expected, atol=1e-15)
+    # the training loss is that before the step: log 2 at zero weights
+    np.testing.assert_allclose(outcome.training_loss, np.log(2), atol=1e-15)
 
 
 def test_a_rise_stops_a_fold_and_throws_its_epoch_away() -> None:
@@ -159,7 +161,8 @@ def test_extreme_logits_keep_the_loss_finite() -> None:
     [
         ({"targets": np.zeros(19)}, "do not fit together"),
         ({"targets": np.full(20, 6)}, r"Targets must be 0 or 1, not \[6\]"),
-        ({"learning_rates": ()}, "at least one learning rate"),
+        ({"learning_rates": ()}, "learning rates above zero"),
+        ({"learning_rates": (0.1, 0.0)}, "learning rates above zero"),
         ({"epochs": 0}, "at least one epoch"),
         ({"stopping": "patience"}, "Unknown stopping 'patience'"),
     ],

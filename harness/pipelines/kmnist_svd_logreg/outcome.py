@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .arrays import Array
 
 Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
@@ -39,9 +41,8 @@ class Training:
     """After the last recorded epoch, bias first, (learning rates, folds, 785), library and dtype of the
     design."""
     training_loss: Floats
-    """Mean cross-entropy over the fold's training images with the weights at the end of the epoch (the same
-    weights as the validation loss; the authors' code averages over mini-batches instead, each right after its
-    own step), (learning rates, folds, epochs), nats per image, NaN where not recorded."""
+    """Mean over the epoch's mini-batches of their mean cross-entropy, each just before its step (just after
+    it in the authors' code), (learning rates, folds, epochs), nats per image, NaN where not recorded."""
     validation_loss: Floats
     """Mean cross-entropy over the fold's validation images, same shape."""
     validation_accuracy: Floats
@@ -78,8 +79,15 @@ class Training:
             return Curves(training, np.nanmean(self.validation_loss[rate], axis=0))
 
 
-def check_request(rows: int, targets: np.ndarray[Any, Any], size: int, epochs: int, stopping: str) -> None:
-    """Refuse what cannot be trained: lengths, targets other than 0 and 1, no epoch, unknown stopping."""
+def check_request(
+    rows: int,
+    targets: np.ndarray[Any, Any],
+    size: int,
+    learning_rates: Sequence[float],
+    epochs: int,
+    stopping: str,
+) -> None:
+    """Refuse what cannot be trained, naming it."""
     if not rows == len(targets) == size:
         raise ValueError(
             f"{rows} design rows, {len(targets)} targets and a split of {size} images do not fit together."
@@ -88,6 +96,8 @@ def check_request(rows: int, targets: np.ndarray[Any, Any], size: int, epochs: i
         raise ValueError(
             f"Targets must be 0 or 1, not {np.unique(targets)[:5].tolist()}; use select_pair first."
         )
+    if not learning_rates or min(learning_rates) <= 0:
+        raise ValueError(f"Training needs learning rates above zero, not {tuple(learning_rates)}.")
     if epochs < 1:
         raise ValueError(f"Training needs at least one epoch, not {epochs}.")
     if stopping not in STOPPINGS:

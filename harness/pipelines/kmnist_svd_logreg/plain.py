@@ -26,7 +26,7 @@ def train_plain(
     stopping: str = "rise",
 ) -> Training:
     """Train every model after the other, in NumPy; arguments, result and errors as in `training.train`."""
-    check_request(len(design), targets, schedule.split.size, epochs, stopping)
+    check_request(len(design), targets, schedule.split.size, learning_rates, epochs, stopping)
     folds = schedule.split.folds
     shape = (len(learning_rates), folds)
     weights = np.zeros((*shape, design.shape[1]), dtype=design.dtype)
@@ -46,35 +46,38 @@ def train_fold(
     """Train one fold: weights, (training loss, validation loss, accuracy) per recorded epoch, epochs run."""
     t = targets.astype(design.dtype)
     held_out = schedule.split.parts[fold]
-    learn = np.setdiff1d(schedule.split.rows, held_out)
-    train_x, train_t, held_x, held_t = design[learn], t[learn], design[held_out], t[held_out]
+    held_x, held_t = design[held_out], t[held_out]
     weights = np.zeros(design.shape[1], dtype=design.dtype)
     history: list[tuple[float, float, float]] = []
     for epoch in range(epochs):
         before = weights
         rows = schedule.training_rows(epoch, fold)
-        weights = descend(weights, design[rows], t[rows], rate, schedule.batch)
-        loss, accuracy = evaluate(weights, held_x, held_t)
+        weights, training_loss = descend(weights, design[rows], t[rows], rate, schedule.batch)
+        z = held_x @ weights  # (validation images,)
+        loss = cross_entropy(z, held_t)
         if stopping == "rise" and history and loss > history[-1][1]:
             return before, history, epoch + 1
-        history.append((evaluate(weights, train_x, train_t)[0], loss, accuracy))
+        history.append((training_loss, loss, float(np.mean((z >= 0) == (held_t > 0)))))
     return weights, history, epochs
 
 
-def descend(weights: Matrix, x: Matrix, t: Matrix, rate: float, batch: int) -> Matrix:
-    """Walk once through shuffled images, (n, 785), in mini-batches; equations 2 and 6, gradient averaged."""
+def descend(weights: Matrix, x: Matrix, t: Matrix, rate: float, batch: int) -> tuple[Matrix, float]:
+    """Walk once through shuffled images, (n, 785), in mini-batches: equations 2 and 6, gradient averaged.
+
+    Returns the new weights and the mean over mini-batches of their loss just before the step.
+    """
+    losses = []
     for start in range(0, len(x), batch):
         images, truth = x[start : start + batch], t[start : start + batch]
-        y = sigmoid(images @ weights)  # (batch,)
-        weights = weights - rate * (images.T @ (y - truth)) / len(images)  # (785,)
-    return weights
+        z = images @ weights  # (batch,)
+        losses.append(cross_entropy(z, truth))
+        weights = weights - rate * (images.T @ (sigmoid(z) - truth)) / len(images)  # (785,)
+    return weights, float(np.mean(losses))
 
 
-def evaluate(weights: Matrix, x: Matrix, t: Matrix) -> tuple[float, float]:
-    """Return mean cross-entropy in nats per image, and accuracy."""
-    z = x @ weights  # (n,)
-    loss = np.maximum(z, 0) - t * z + np.log1p(np.exp(-np.abs(z)))
-    return float(np.mean(loss, dtype=np.float64)), float(np.mean((z >= 0) == (t > 0)))
+def cross_entropy(z: Matrix, t: Matrix) -> float:
+    """Return equation 5 from logits, averaged over the images, in nats."""
+    return float(np.mean(np.maximum(z, 0) - t * z + np.log1p(np.exp(-np.abs(z))), dtype=np.float64))
 
 
 def sigmoid(z: Matrix) -> Matrix:

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 LANES = 8
 """Columns are padded to a multiple of this: BLAS kernels run 25% faster on 32 columns than on 30."""
-EVALUATED = 1024
-"""Rows evaluated at once, so that logits stay in cache."""
 
 
 class _Measured(NamedTuple):
@@ -55,7 +53,7 @@ class _Task:
     design: Array
     """(n, 785), part by part."""
     sign: Array
-    """1 - 2 target, (n, 1)."""
+    """1 - 2 target, (n,)."""
     schedule: Schedule
     rates: tuple[float, ...]
 
@@ -99,12 +97,11 @@ def train(
     Raises
     ------
     ValueError
-        Lengths that do not fit, targets other than 0 and 1, no learning rate, no epoch, unknown stopping.
+        Lengths that do not fit, targets other than 0 and 1, no learning rate or one that is not positive, no
+        epoch, unknown stopping.
     """
     host = to_numpy(targets)
-    check_request(design.shape[0], host, schedule.split.size, epochs, stopping)
-    if not learning_rates:
-        raise ValueError("Training needs at least one learning rate.")
+    check_request(design.shape[0], host, schedule.split.size, learning_rates, epochs, stopping)
     task = _task(design, host, schedule, tuple(learning_rates))
     with _blas_limit(design, blas_threads):
         return _run(task, epochs, stopping)
@@ -126,8 +123,8 @@ def _run(task: _Task, epochs: int, stopping: str) -> Training:
     log = _Log(task, epochs)
     for epoch in range(epochs):
         before = columns.half
-        columns.half = _descend(task, columns, epoch)
-        stopped = log.record(epoch, columns, _measure(task, columns), stopping)
+        columns.half, training_loss = _descend(task, columns, epoch)
+        stopped = log.record(epoch, columns, _Measured(training_loss, *_validate(task, columns)), stopping)
         if stopped.any():
             log.keep(columns, before, stopped)
             columns = _select(columns, ~stopped)
@@ -143,7 +140,7 @@ def _task(
     """Lay the images out part by part, so that a fold's validation set is one slice."""
     xp = namespace(design)
     rows = schedule.split.rows
-    sign = like(1.0 - 2.0 * targets[rows, None].astype(np.float64), design)
+    sign = like(1.0 - 2.0 * targets[rows].astype(np.float64), design)
     return _Task(xp.take(design, like(rows, design), axis=0), xp.astype(sign, design.dtype), schedule, rates)
 
 
@@ -172,8 +169,8 @@ def _select(columns: _Columns, kept: Bools) -> _Columns:
     return _padded(half, columns.model[live], columns.rate[live], columns.fold[live])
 
 
-def _descend(task: _Task, columns: _Columns, epoch: int) -> Array:
-    """Walk one epoch's mini-batches; return the new half weights, (785, columns).
+def _descend(task: _Task, columns: _Columns, epoch: int) -> tuple[Array, Floats]:
+    """Walk one epoch's mini-batches; return the new half weights and the training loss of live columns.
 
     With q = tanh(z / 2) the error of the sigmoid is (q + 1 - 2 t) / 2, so the step of half the weights is
     x^T ((q + sign) * rate / (4 size)), with zero for rows that a fold does not train on.
@@ -181,17 +178,28 @@ def _descend(task: _Task, columns: _Columns, epoch: int) -> Array:
     xp = namespace(task.design)
     windows = task.schedule.windows(epoch)
     positions = like(windows.positions, task.design)  # (steps, window)
-    sign = xp.take(task.sign[:, 0], xp.reshape(positions, (-1,)), axis=0)
+    sign = xp.take(task.sign, xp.reshape(positions, (-1,)), axis=0)
     sign = xp.reshape(sign, (*positions.shape, 1))  # (steps, window, 1)
     factor = _factors(task, columns, windows.member, windows.sizes)  # (steps, window, columns)
     half = xp.asarray(columns.half, copy=True)
+    logits = []
     for rows, signs, factors in zip(positions, sign, factor, strict=True):
         x = xp.take(task.design, rows, axis=0)  # (window, 785)
-        error = xp.tanh(xp.matmul(x, half))  # (window, columns)
+        product = xp.matmul(x, half)  # (window, columns), half the logits
+        logits.append(product)
+        error = xp.tanh(product)
         error += signs
         error *= factors
         half -= xp.matmul(x.T, error)  # (785, columns)
-    return half
+    loss = cross_entropy(2 * xp.stack(logits), sign) * factor  # (steps, window, columns)
+    return half, _batch_mean(loss, columns)
+
+
+def _batch_mean(weighed: Array, columns: _Columns) -> Floats:
+    """Average over mini-batches what `_factors` has weighed with rate / (4 size), (live,)."""
+    xp = namespace(weighed)
+    sums = to_numpy(xp.sum(weighed, axis=(0, 1), dtype=xp.float64))[: columns.live]
+    return np.asarray(4 * sums / (columns.rate[: columns.live] * weighed.shape[0]))
 
 
 def _factors(task: _Task, columns: _Columns, member: Array, sizes: Ints) -> Array:
@@ -203,44 +211,21 @@ def _factors(task: _Task, columns: _Columns, member: Array, sizes: Ints) -> Arra
     return xp.astype(mine, task.design.dtype) * weight  # (steps, window, columns)
 
 
-def _measure(task: _Task, columns: _Columns) -> _Measured:
-    """Evaluate every column on all images; the own part is validation, all the rest training."""
-    split = task.schedule.split
-    block = max(1, EVALUATED // split.width)
-    sums = [
-        _part_sums(task, columns, slice(f, min(f + block, split.folds))) for f in range(0, split.folds, block)
-    ]
-    loss, right = (np.concatenate(part) for part in zip(*sums, strict=True))  # (folds, columns)
-    total = loss.sum(axis=0) + _rest_loss(task, columns)
-    own = (columns.fold, np.arange(len(columns.fold)))
-    validation = loss[own]
-    live = slice(0, columns.live)
-    measured = (total - validation) / split.training_size, validation / split.width, right[own] / split.width
-    return _Measured(*(values[live] for values in measured))
-
-
-def _part_sums(task: _Task, columns: _Columns, parts: slice) -> tuple[Floats, Floats]:
-    """Sum loss and right answers over each of some parts, (parts, columns) each."""
+def _validate(task: _Task, columns: _Columns) -> tuple[Floats, Floats]:
+    """Measure mean loss and accuracy of each live column on its own fold's validation set, (live,) each."""
     xp = namespace(task.design)
-    width = task.schedule.split.width
-    rows = slice(parts.start * width, parts.stop * width)
-    logits = 2 * xp.matmul(task.design[rows, :], columns.half)  # (parts * width, columns)
-    sign = task.sign[rows, :]
-    shape = (parts.stop - parts.start, width, logits.shape[1])
-    loss = xp.sum(xp.reshape(cross_entropy(logits, sign), shape), axis=1, dtype=xp.float64)
-    right = xp.sum(xp.reshape((logits >= 0) == (sign < 0), shape), axis=1, dtype=xp.float64)
+    parts = task.schedule.split.parts
+    held_out = xp.reshape(task.design[: parts.size, :], (*parts.shape, -1))  # (folds, width, 785)
+    fold = columns.fold[: columns.live]
+    # one matrix-vector product a model: on the few columns of a fold BLAS is slower with a matrix
+    logits = [xp.matmul(held_out[int(f), :, :], columns.half[:, c]) for c, f in enumerate(fold)]
+    logits = 2 * xp.stack(logits)  # (live, width)
+    sign = xp.take(
+        xp.reshape(task.sign[: parts.size], parts.shape), like(fold, logits), axis=0
+    )  # (live, width)
+    loss = xp.mean(xp.astype(cross_entropy(logits, sign), xp.float64), axis=1)
+    right = xp.mean(xp.astype((logits >= 0) == (sign < 0), xp.float64), axis=1)
     return to_numpy(loss), to_numpy(right)
-
-
-def _rest_loss(task: _Task, columns: _Columns) -> Floats | float:
-    """Sum the loss over the images no fold validates, (columns,)."""
-    split = task.schedule.split
-    if not split.rest.size:
-        return 0.0
-    xp = namespace(task.design)
-    rows = slice(split.parts.size, split.size)
-    logits = 2 * xp.matmul(task.design[rows, :], columns.half)  # (rest, columns)
-    return np.asarray(to_numpy(xp.sum(cross_entropy(logits, task.sign[rows, :]), axis=0, dtype=xp.float64)))
 
 
 def cross_entropy(logits: Array, sign: Array) -> Array:
