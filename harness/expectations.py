@@ -184,9 +184,9 @@ def _hold_against(expected: Expectation, blank: Judgement, values: Floats, publi
     worst = int(excess.argmax())
     off, allowed = float(deviation.ravel()[worst]), float(width.ravel()[worst])
     verdict: Verdict = "REPRODUCED" if excess[worst] <= 0 else "BELOW" if off < 0 else "ABOVE"
-    judged = dataclasses.replace(
-        blank, verdict=verdict, resolution=float(np.max(width)), test=_TESTS[expected.rule]
-    )
+    # without statistics the printed digits are all there is to resolve
+    resolution = expected.half_width or None if expected.rule in _NO_STATISTICS else float(np.max(width))
+    judged = dataclasses.replace(blank, verdict=verdict, resolution=resolution, test=_TESTS[expected.rule])
     if expected.order:
         return _as_ordering(expected, judged, values, worst, off, allowed)
     return _with_bounds(expected, judged, published, worst, off, allowed)
