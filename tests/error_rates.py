@@ -215,7 +215,7 @@ def table(trials: int, seed: int) -> dict[str, dict[str, float]]:
 def main(argv: Sequence[str]) -> int:
     """Print the table as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--trials", type=int, default=20_000)
+    parser.add_argument("--trials", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=20260)
     chosen = parser.parse_args(argv)
     sys.stdout.write(json.dumps(table(chosen.trials, chosen.seed), indent=1) + "\n")

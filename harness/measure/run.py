@@ -151,13 +151,14 @@ class Run:
         resets = memory.reset_peak()
         self._device.reset_peak()
         start = memory.resident_bytes()
-        clock = Clock(self._device.synchronise)
         try:
+            # the clock runs within the watch: reading the machine's counters takes a fraction of a millisecond
             with self.foreign_cpu.watching():
+                clock = Clock(self._device.synchronise)
                 yield handle
+                wall, cpu = clock.read()
         finally:
             self._open_stage = ""
-        wall, cpu = clock.read()
         allocated, reserved = self._device.peak_bytes()
         self.stages.append(
             StageResult(

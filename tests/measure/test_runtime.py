@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -38,12 +39,33 @@ def busy_child() -> Iterator[subprocess.Popen[bytes]]:
     child.stdout.close()
 
 
-def test_a_busy_child_is_seen(busy_child: subprocess.Popen[bytes]) -> None:
+def test_a_busy_process_is_seen(busy_child: subprocess.Popen[bytes]) -> None:
     """Another process that computes all the time is far above the tenth of a core that disturbs."""
     foreign = runtime.ForeignCpu()
-    time.sleep(1.2)
+    with foreign.watching():
+        time.sleep(1.2)
     assert busy_child.poll() is None
     assert foreign.cores() > 0.3
+
+
+def test_only_watched_stretches_count(busy_child: subprocess.Popen[bytes]) -> None:
+    """Stretches add up, whatever happens between them: two of 0.4 s are enough to be told, one is not."""
+    foreign = runtime.ForeignCpu()
+    with foreign.watching():
+        time.sleep(0.4)
+    assert foreign.cores() == 0.0
+    with foreign.watching():
+        time.sleep(0.4)
+    assert busy_child.poll() is None
+    assert foreign.cores() > 0.2
+
+
+def test_a_failing_body_is_watched_to_its_end() -> None:
+    """An exception passes through and the stretch counts."""
+    foreign = runtime.ForeignCpu()
+    with pytest.raises(RuntimeError, match="broken"), foreign.watching():
+        raise RuntimeError("broken")
+    assert foreign.cores() == 0.0
 
 
 def busy_seconds() -> float:
@@ -54,27 +76,21 @@ def busy_seconds() -> float:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="NOT TESTED: the fields of CPU time are those of Linux")
 def test_own_work_is_not_foreign() -> None:
-    """Own work, in the interpreter and in BLAS threads, is subtracted from what the machine did.
+    """Own work, in the interpreter, in BLAS threads and in children waited for, is subtracted.
 
     However busy others are, all CPU time less half of our own bounds what may be called foreign.
     """
-    foreign, busy, wall, cpu = runtime.ForeignCpu(), busy_seconds(), time.perf_counter(), time.process_time()
-    spin(0.5)
-    matrix = np.ones((400, 400))
-    for _ in range(20):
-        matrix @ matrix
-    spin(0.3)
-    found = foreign.cores()
-    worked, took = time.process_time() - cpu, time.perf_counter() - wall
+    foreign, busy, wall, cpu = runtime.ForeignCpu(), busy_seconds(), time.perf_counter(), os.times()
+    with foreign.watching():
+        spin(0.5)
+        matrix = np.ones((400, 400))
+        for _ in range(20):
+            matrix @ matrix
+        subprocess.run([sys.executable, "-c", "sum(range(5_000_000))"], check=True)
+    took, now = time.perf_counter() - wall, os.times()
+    worked = sum(now[:4]) - sum(cpu[:4])
     assert worked > 0.2
-    assert found * took <= busy_seconds() - busy - 0.5 * worked + 0.05
-
-
-def test_below_half_a_second_nothing_is_claimed(busy_child: subprocess.Popen[bytes]) -> None:
-    """The system counts CPU in hundredths of a second: a short stage has no foreign use, not a wrong one."""
-    foreign = runtime.ForeignCpu()
-    assert foreign.cores() == 0.0
-    assert busy_child.poll() is None
+    assert foreign.cores() * took <= busy_seconds() - busy - 0.5 * worked + 0.05
 
 
 def test_clock_counts_wall_and_cpu() -> None:
