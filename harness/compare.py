@@ -41,6 +41,8 @@ MEMORY_FLOOR_BYTES = 1.5 * 2**20
 MEMORY_FLOOR_SHARE = 0.03
 ROUNDING = 1e-6
 """Relative difference that float32 sums in another order may show; no regression below it."""
+NOT_MEASURED = "NOT_MEASURED: this system does not let a process reset and read its peak"
+_PEAKS = ("peak_bytes", "above_imports_bytes")
 SEEDS_TO_JUDGE = 3
 """Below three runs a rank test means nothing."""
 
@@ -141,8 +143,9 @@ def _gated(
     )
     problem = _unusable(metric, found, done)
     if problem:
-        kind: Kind = found[0].kind if found else "memory" if metric.endswith("peak_bytes") else "accuracy"
-        return dataclasses.replace(blank, kind=kind, reason=problem)
+        kind: Kind = found[0].kind if found else "memory" if metric.endswith(_PEAKS) else "accuracy"
+        verdict: Verdict = "INCOMPARABLE" if NOT_MEASURED in problem else "ERROR"
+        return dataclasses.replace(blank, verdict=verdict, kind=kind, reason=problem)
     values = np.asarray([measured.value for measured in found], np.float64)  # (runs,)
     blank = dataclasses.replace(
         blank,
@@ -178,8 +181,8 @@ def _missing(metric: str, done: Sequence[RunResult], found: int) -> str:
     measurements = _measurements(done)
     parts = [f"measured in {found} of {len(done)} runs"]
     blind = any(stage.peak_bytes is None for measurement in measurements for stage in measurement.stages)
-    if blind and metric.endswith(("peak_bytes", "above_imports_bytes")):
-        parts.append("NOT_MEASURED: this system does not let a process reset and read its peak")
+    if blind and metric.endswith(_PEAKS):
+        parts.append(NOT_MEASURED)
     parts += sorted({problem for measurement in measurements for problem in measurement.problems})
     return "; ".join(parts)
 

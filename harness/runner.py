@@ -21,12 +21,12 @@ from harness.datasets.cache import cache_folder
 from harness.errors import StorageError, WorkerError
 from harness.measure import scores
 from harness.measure.run import stage_metrics
-from harness.records import Measured, Measurement, RunRequest, RunResult
+from harness.records import Measurement, RunRequest, RunResult, finite
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from harness.records import Scenario
+    from harness.records import Measured, Scenario
 
 LOG_LINES = 20
 _PACKAGE_ROOT = Path(__file__).resolve().parent.parent
@@ -34,7 +34,7 @@ _PACKAGE_ROOT = Path(__file__).resolve().parent.parent
 
 def run_all(
     requests: Iterable[RunRequest],
-    scenarios: typing.Mapping[str, Scenario],
+    scenarios: Mapping[str, Scenario],
     out: Path,
     *,
     waiting: Callable[[], None] = lambda: None,
@@ -188,17 +188,29 @@ def _read_measurement(folder: Path) -> Measurement:
 
 
 def _score(result: RunResult, measurement: Measurement, scenario: Scenario, folder: Path) -> RunResult:
-    """Merge recorded, scored, stage and derived metrics; a set that cannot be scored makes the run an error."""
+    """Merge recorded, scored, stage and derived metrics; what cannot be scored makes the run an error."""
     try:
         scored = scores.of_run(files.read_npz(folder / "predictions.npz"), measurement.predictions)
-        metrics: dict[str, Measured] = {**measurement.metrics, **scored, **stage_metrics(measurement.stages)}
-        if scenario.derive is not None:
-            metrics |= scenario.derive({name: measured.value for name, measured in metrics.items()})
+        metrics = {**measurement.metrics, **scored, **stage_metrics(measurement.stages)}
+        derived = _derived(scenario, metrics)
     except (ValueError, KeyError, StorageError) as error:
-        return dataclasses.replace(
-            result, error=f"what run {result.request.key} left cannot be scored: {error!r}"
-        )
-    return dataclasses.replace(result, status="ok", metrics=metrics)
+        told = f"what run {result.request.key} left cannot be scored: {error}"
+        return dataclasses.replace(result, error=told)
+    return dataclasses.replace(result, status="ok", metrics=metrics | derived)
+
+
+def _derived(scenario: Scenario, metrics: Mapping[str, Measured]) -> dict[str, Measured]:
+    """Call the scenario's own `derive`; whatever it raises or returns, one ValueError names the scenario."""
+    if scenario.derive is None:
+        return {}
+    try:
+        found = scenario.derive({name: measured.value for name, measured in metrics.items()})
+    except Exception as error:
+        raise ValueError(f"derive of '{scenario.name}' failed: {error!r}") from error
+    wrong = [name for name, measured in found.items() if not finite(measured.value)]
+    if wrong:
+        raise ValueError(f"derive of '{scenario.name}' gave no finite value for {', '.join(wrong)}")
+    return dict(found)
 
 
 def _tail(path: Path) -> str:

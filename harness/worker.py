@@ -90,6 +90,9 @@ def measure(request: RunRequest, folder: Path) -> None:
     scenario, imported = _import_stage(request)
     calibration = calibrate()
     run = _execute(scenario, request)
+    if imported.peak_bytes is None:
+        # all that such a system tells; never set beside a stage's peak
+        run.record("process.peak_bytes", memory.total_peak_bytes(), unit="B", kind="memory", better="lower")
     measurement = Measurement(
         request=request,
         scenario_version=scenario.version,

@@ -169,6 +169,23 @@ def test_a_violated_identity_exits_1(run_probe: Callable[..., Finished]) -> None
 
 
 @pytest.mark.parametrize(
+    ("derive", "told"),
+    [
+        ("lambda values: 1 / 0", "ZeroDivisionError"),
+        ("lambda v: {'x': Measured(value=float('nan'))}", "no finite value for x"),
+    ],
+)
+def test_a_derived_metric_that_fails(
+    run_probe: Callable[..., Finished], harness: Harness, derive: str, told: str
+) -> None:
+    """What a scenario derives wrongly makes that run an ERROR that names the scenario, and run.json stays readable."""
+    done = run_probe(f"SCENARIO = declare(guess, derive={derive})")
+    assert done.code == 2, done.err
+    assert "derive of 'probe'" in harness.job("out")["results"][0]["error"]
+    assert told in harness.job("out")["results"][0]["error"]
+
+
+@pytest.mark.parametrize(
     ("body", "told"),
     [
         ("SCENARIO = 3", "declares no scenario"),
