@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from harness.audit import classification
@@ -37,6 +37,7 @@ def test_scores_agree_with_scikit_learn(variant: str) -> None:
     np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
+@settings(deadline=None)
 @given(SQUARES, st.sets(st.tuples(st.integers(0, 2), st.integers(0, 2)), max_size=3))
 def test_a_lost_cell_is_always_among_the_completions(matrix: Square, lost: set[tuple[int, int]]) -> None:
     """Whatever cells are lost, the matrix that was printed is found again, and every completion fits the report."""
@@ -80,6 +81,7 @@ def test_surplus_numbers_are_dropped_in_every_way() -> None:
     assert classification.ways_to_drop((1, 2), 2, 4) == set()
 
 
+@settings(deadline=None)
 @given(st.fractions(0, 1), st.fractions(0, 1))
 def test_the_harmonic_mean_of_prints_contains_that_of_the_values(p: Fraction, r: Fraction) -> None:
     """F1 of two rounded scores contains F1 of the scores."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import typing
 
 import pytest
 
@@ -18,6 +19,10 @@ from harness.audit import (
 )
 from harness.audit.intervals import printed
 from harness.records import Expectation
+from harness.scenarios.published.digits1000_cnn import REPORTS
+from harness.scenarios.published.mnist_autoencoder import PER_CLASS
+from harness.scenarios.published.mnist_interpolation import CASES, PREDICTIONS
+from harness.scenarios.published.tinyconvnet_svd import EXPECTATIONS as TINY
 
 CONTRADICTIONS = {
     ("kmnist_svd_logreg", "Section 1", "87% testing accuracy on す and ま with 40% less memory"),
@@ -67,7 +72,7 @@ SU_MA = kmnist_svd_logreg.TABLE_ROWS["su-ma"]
 
 
 def with_row(
-    rows: tuple[kmnist_svd_logreg.Row, ...], place: int, **changes: float
+    rows: tuple[kmnist_svd_logreg.Row, ...], place: int, **changes: typing.Any
 ) -> list[kmnist_svd_logreg.Row]:
     """Change one row of a table."""
     return [dataclasses.replace(row, **changes) if index == place else row for index, row in enumerate(rows)]
@@ -94,9 +99,7 @@ def test_a_size_that_saves_less_is_found() -> None:
 def test_a_higher_validation_accuracy_is_found() -> None:
     """A row above 0.991 contradicts the highest accuracy that the text names."""
     assert kmnist_svd_logreg.best_validation("o-ma", O_MA).consistent is True
-    assert (
-        kmnist_svd_logreg.best_validation("o-ma", with_row(O_MA, 0, validation=0.995)).consistent is False
-    )
+    assert kmnist_svd_logreg.best_validation("o-ma", with_row(O_MA, 0, validation=0.995)).consistent is False
 
 
 def test_percent_columns_that_share_a_twin_are_accepted() -> None:
@@ -110,12 +113,8 @@ def test_percent_columns_that_share_a_twin_are_accepted() -> None:
 def test_ties_leave_the_best_limit_open() -> None:
     """Equal prints decide nothing, a larger one does."""
     assert kmnist_svd_logreg.best_limit("su-ma", SU_MA, "test").consistent is None
-    assert (
-        kmnist_svd_logreg.best_limit("su-ma", with_row(SU_MA, 5, test=0.863), "test").consistent is True
-    )
-    assert (
-        kmnist_svd_logreg.best_limit("su-ma", with_row(SU_MA, 5, test=0.865), "test").consistent is False
-    )
+    assert kmnist_svd_logreg.best_limit("su-ma", with_row(SU_MA, 5, test=0.863), "test").consistent is True
+    assert kmnist_svd_logreg.best_limit("su-ma", with_row(SU_MA, 5, test=0.865), "test").consistent is False
 
 
 def test_batches_are_compared_in_order() -> None:
@@ -132,7 +131,7 @@ def test_batches_are_compared_in_order() -> None:
 # -- tinyconvnet_svd --------------------------------------------------------------------
 
 SPECTRUM = [printed(sigma, 0.0005) for sigma in (2.170, 1.753, 1.496, 1.041, 0.787, 0.623, 0.534, 0.424)]
-ENERGY = declared.find(tinyconvnet_svd.EXPECTATIONS, "layer1.energy")
+ENERGY = declared.find(TINY, "layer1.energy")
 
 
 @pytest.mark.parametrize(("energy", "fits"), [(12.5733, True), (12.5860, False), (12.5660, False)])
@@ -165,7 +164,7 @@ def test_an_error_beyond_epsilon_is_found() -> None:
 def test_a_wrong_shape_is_named() -> None:
     """A second pooling that leaves 6 pixels is found and named."""
     names = ("conv1", "pool1", "conv2", "pool2", "logits", "weight1", "weight2", "weight_fc")
-    said = {name: declared.find(tinyconvnet_svd.EXPECTATIONS, f"shapes.{name}").value for name in names}
+    said = {name: declared.find(TINY, f"shapes.{name}").value for name in names}
     assert tinyconvnet_svd.shapes(said).consistent is True
     planted = tinyconvnet_svd.shapes({**said, "pool2": [16.0, 6.0, 6.0]})
     assert planted.consistent is False
@@ -181,8 +180,6 @@ def test_masks_are_bounded_by_patches_and_channels() -> None:
 
 
 # -- mnist_autoencoder --------------------------------------------------------------------
-
-PER_CLASS = mnist_autoencoder.PER_CLASS
 
 
 def test_counts_that_do_not_add_up_are_found() -> None:
@@ -218,8 +215,6 @@ def test_averages_follow_from_the_classes() -> None:
 
 # -- mnist_interpolation --------------------------------------------------------------------
 
-CASES = mnist_interpolation.CASES
-
 
 def test_wrong_sizes_of_stored_images_are_found() -> None:
     """Side, pixels and share are each computed from what stands before them."""
@@ -240,7 +235,7 @@ def test_a_share_at_its_bound_is_not_less() -> None:
 
 def test_the_author_s_runs_are_told_apart_only_beyond_their_spread() -> None:
     """With a tenth of the deviation the same differences would be no 'very little variation'."""
-    rows = mnist_interpolation.PREDICTIONS
+    rows = PREDICTIONS
     sharp = {name: (p, r, f1, sd / 10) for name, (p, r, f1, sd) in rows.items()}
     assert mnist_interpolation.variation(rows).consistent is True
     assert mnist_interpolation.variation(sharp).consistent is False
@@ -248,7 +243,7 @@ def test_the_author_s_runs_are_told_apart_only_beyond_their_spread() -> None:
 
 # -- digits1000_cnn --------------------------------------------------------------------
 
-FINAL = digits1000_cnn.REPORTS["final"]
+FINAL = REPORTS["final"]
 
 
 def test_an_accuracy_of_no_whole_image_is_found() -> None:
@@ -281,7 +276,7 @@ def test_damaged_matrices_are_determined_by_their_margins() -> None:
     """The search leaves one matrix each, the declared one; a declared matrix that differs is found."""
     (dropout,) = digits1000_cnn.dropout_ways()
     (final,) = digits1000_cnn.final_ways()
-    assert (dropout, final) == (digits1000_cnn.REPORTS["dropout"].matrix, FINAL.matrix)
+    assert (dropout, final) == (REPORTS["dropout"].matrix, FINAL.matrix)
     other = [tuple(reversed(final))]
     assert digits1000_cnn.damaged("final", other).consistent is False
     assert digits1000_cnn.damaged("final", [final, *other]).consistent is None
@@ -304,7 +299,9 @@ def test_one_mistake_in_ten_does_not_fit_any_accuracy() -> None:
 # -- looking up --------------------------------------------------------------------
 
 
-def probe(value: float, rule: str = "spread", half_width: float = 0.005, metric: str = "accuracy") -> Expectation:
+def probe(
+    value: float, rule: str = "spread", half_width: float = 0.005, metric: str = "accuracy"
+) -> Expectation:
     """Declare one number."""
     return Expectation(
         metric=metric, variant="v", value=value, unit="", place="here", row=str(value), rule=rule, half_width=half_width  # type: ignore[arg-type]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.audit.intervals import Interval, as_interval, exact, printed, rounds_to, total
@@ -26,6 +26,7 @@ def contains(interval: Interval, value: Fraction) -> bool:
     return interval.low <= value <= interval.high
 
 
+@settings(deadline=None)
 @given(members(), members())
 def test_every_operation_contains_the_result_of_its_members(
     first: tuple[Interval, Fraction], second: tuple[Interval, Fraction]
@@ -40,12 +41,14 @@ def test_every_operation_contains_the_result_of_its_members(
         assert contains(a / b, x / y)
 
 
+@settings(deadline=None)
 @given(st.lists(members(), max_size=5))
 def test_a_total_contains_the_sum_of_members(parts: list[tuple[Interval, Fraction]]) -> None:
     """The sum of intervals contains the sum of one member of each."""
     assert contains(total(part for part, _ in parts), sum((x for _, x in parts), Fraction(0)))
 
 
+@settings(deadline=None)
 @given(members(), members())
 def test_intervals_that_do_not_overlap_have_no_common_value(
     first: tuple[Interval, Fraction], second: tuple[Interval, Fraction]
@@ -57,6 +60,7 @@ def test_intervals_that_do_not_overlap_have_no_common_value(
         assert not contains(b, x)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 300), st.integers(2, 5))
 def test_a_share_rounds_to_its_own_print(right: int, digits: int) -> None:
     """Whatever Python prints of a share, the share is among the values which that print stands for."""
@@ -64,6 +68,7 @@ def test_a_share_rounds_to_its_own_print(right: int, digits: int) -> None:
     assert rounds_to(Fraction(right, 300), shown, 0.5 * 10**-digits)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 300), st.integers(2, 299))
 def test_another_share_does_not_round_to_four_digits_of_this_one(right: int, away: int) -> None:
     """Four digits tell the 301 shares of 300 images apart."""
