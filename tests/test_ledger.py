@@ -32,7 +32,7 @@ if typing.TYPE_CHECKING:
 
     from harness.records import Tier, Value
 
-    from .conftest import Harness
+    from tests.conftest import Harness
 
 Values = dict[str, "Value"]
 
@@ -351,7 +351,8 @@ def test_the_command_reads_stored_runs_and_writes_the_page(harness: Harness) -> 
 
         SCENARIO = declare(measure, expectations=(
             Expectation(
-                metric="accuracy", variant="default", value=0.91, unit="", place="Table 9", row="all", tiers=("smoke",), test_images=100, half_width=0.005
+                metric="accuracy", variant="default", value=0.91, unit="", place="Table 9", row="all",
+                tiers=("smoke",), test_images=100, half_width=0.005,
             ),
         ))
     """)
