@@ -31,7 +31,6 @@ if typing.TYPE_CHECKING:
     from pathlib import Path
 
     from harness.records import Tier, Value
-
     from tests.conftest import Harness
 
 Values = dict[str, "Value"]

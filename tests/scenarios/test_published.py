@@ -10,7 +10,8 @@ import typing
 import numpy as np
 import pytest
 
-from harness.records import Scenario, Source, Variant, finite
+from harness.compare import compare
+from harness.records import Measured, RunRequest, RunResult, Scenario, Source, Variant, finite
 from harness.scenarios import check
 from harness.scenarios.published import (
     ACROSS,
@@ -25,7 +26,7 @@ from harness.scenarios.published import (
 if typing.TYPE_CHECKING:
     from types import ModuleType
 
-    from harness.records import Expectation
+    from harness.records import Expectation, Value
 
 ALL = (kmnist_svd_logreg, mnist_autoencoder, tinyconvnet_svd, mnist_interpolation, digits1000_cnn)
 KERAS = (mnist_autoencoder, mnist_interpolation, digits1000_cnn)
@@ -129,6 +130,43 @@ def test_what_is_said_across_variants_names_their_metrics(source: ModuleType) ->
         if e.variant == ACROSS:
             assert e.order
             assert {name.split(".", 1)[0] for name in e.order} <= known
+
+
+def judged(expected: Expectation, values: dict[str, Value]) -> str:
+    """Return the verdict on five runs of the published protocol that all measure `values`."""
+    metrics = {name: Measured(value=value, unit=expected.unit) for name, value in values.items()}
+    runs = []
+    for seed in range(5):
+        request = RunRequest(scenario="probe", variant=expected.variant, tier="paper", seed=seed)
+        runs.append(RunResult(request=request, status="ok", started="", wall_seconds=1.0, metrics=metrics))
+    scenario = Scenario(
+        name="probe", version=1, source=Source(slug="probe", title="t"), measure=print, variants=(Variant(name=expected.variant),), tiers={"paper": {}},
+        gated=(), expectations=(expected,),
+    )  # fmt: skip
+    (judgement,) = compare(scenario, expected.variant, "paper", runs, None).judgements
+    return judgement.verdict
+
+
+@each_keras
+def test_runs_that_measure_what_is_printed_reproduce_it(source: ModuleType) -> None:
+    """Every readable print is judged REPRODUCED when runs give the very number, array or a tie."""
+    for e in declared(source):
+        values: dict[str, Value] = dict.fromkeys(e.order, 1.0) if e.order else {e.metric: e.value or 0.0}
+        assert judged(e, values) == ("UNREADABLE" if e.unreadable else "REPRODUCED"), e
+
+
+@each_keras
+def test_runs_that_measure_something_else_do_not(source: ModuleType) -> None:
+    """Every readable print can be missed: a value on the forbidden side of it is BELOW, ABOVE or the known gap."""
+    for e in declared(source):
+        if e.unreadable:
+            continue
+        sign = -1.0 if e.rule == "at_least" else 1.0
+        worse = 2.0 if e.better == "lower" else 0.0
+        values: dict[str, Value] = dict.fromkeys(e.order, 1.0) | {e.order[0]: worse} if e.order else {}
+        if e.value is not None:
+            values[e.metric] = (np.asarray(e.value) + sign * (1 + np.abs(e.value))).tolist()
+        assert judged(e, values) in {"BELOW", "ABOVE", "KNOWN_GAP"}, e
 
 
 def test_the_counts_of_prints_are_these() -> None:
