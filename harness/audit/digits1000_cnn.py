@@ -11,23 +11,25 @@ from harness.audit.intervals import exact, rounds_to
 from harness.scenarios.published.digits1000_cnn import (
     CLASSES,
     CODE_FILTERS,
-    DROPOUT_AS_PRINTED,
     EXPECTATIONS,
     FILTERS,
-    FINAL_AS_PRINTED,
-    FINAL_MATRIX,
     HARDEST,
     LOGS,
     PER_CLASS_TEST,
-    REPORTS,
     SCORES,
     SOURCE,
     TEST_IMAGES,
     TRAIN_IMAGES,
 )
+from harness.scenarios.published.digits1000_reports import (
+    DROPOUT_AS_PRINTED,
+    FINAL_AS_PRINTED,
+    FINAL_MATRIX,
+    REPORTS,
+)
 
 if typing.TYPE_CHECKING:
-    from harness.scenarios.published.digits1000_cnn import Matrix, Report
+    from harness.scenarios.published.digits1000_reports import Matrix, Report
 
 SECOND_DIGIT, FOURTH_DIGIT = 0.005, 0.00005
 LEVEL = 0.01

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from harness.audit import classification
 from harness.audit.intervals import printed
-from harness.scenarios.published.digits1000_cnn import REPORTS
+from harness.scenarios.published.digits1000_reports import REPORTS
 
 Square = tuple[tuple[int, ...], ...]
 SQUARES = st.lists(st.lists(st.integers(0, 9), min_size=3, max_size=3), min_size=3, max_size=3).map(

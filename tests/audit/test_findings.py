@@ -19,7 +19,7 @@ from harness.audit import (
 )
 from harness.audit.intervals import printed
 from harness.records import Expectation
-from harness.scenarios.published.digits1000_cnn import REPORTS
+from harness.scenarios.published.digits1000_reports import REPORTS
 from harness.scenarios.published.mnist_autoencoder import PER_CLASS
 from harness.scenarios.published.mnist_interpolation import CASES, PREDICTIONS
 from harness.scenarios.published.tinyconvnet_svd import EXPECTATIONS as TINY

@@ -16,6 +16,7 @@ from harness.scenarios import check
 from harness.scenarios.published import (
     ACROSS,
     digits1000_cnn,
+    digits1000_reports,
     explanations,
     kmnist_svd_logreg,
     mnist_autoencoder,
@@ -311,10 +312,10 @@ def test_every_case_is_said_to_learn_like_the_baseline() -> None:
 # -- digits1000_cnn --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", digits1000_cnn.REPORTS)
+@pytest.mark.parametrize("name", digits1000_reports.REPORTS)
 def test_each_report_is_a_matrix_and_three_columns_of_ten(name: str) -> None:
     """Ten by ten shares of 30 images, and three columns of ten scores with two decimals."""
-    report = digits1000_cnn.REPORTS[name]
+    report = digits1000_reports.REPORTS[name]
     matrix = one(digits1000_cnn, report.place, variant=report.variant, metric="confusion_share")
     shares = np.asarray(matrix.value)
     assert shares.shape == (10, 10)
@@ -337,22 +338,22 @@ def test_each_report_is_a_matrix_and_three_columns_of_ten(name: str) -> None:
 )
 def test_the_diagonals_are_those_that_the_source_marks(name: str, diagonal: list[int]) -> None:
     """Each matrix has the right predictions on its diagonal; 27 is lost in print and follows from recall 0.90."""
-    matrix = np.asarray(digits1000_cnn.REPORTS[name].matrix)
+    matrix = np.asarray(digits1000_reports.REPORTS[name].matrix)
     assert matrix.shape == (10, 10)
     assert matrix.diagonal().tolist() == diagonal
 
 
 def test_the_completed_matrix_keeps_what_is_printed() -> None:
     """Only lost cells were filled in: eleven of them, and nothing printed was changed."""
-    printed = np.asarray(digits1000_cnn.FINAL_AS_PRINTED)
-    whole = np.asarray(digits1000_cnn.FINAL_MATRIX)
+    printed = np.asarray(digits1000_reports.FINAL_AS_PRINTED)
+    whole = np.asarray(digits1000_reports.FINAL_MATRIX)
     assert (printed == -1).sum() == 11
     np.testing.assert_array_equal(whole[printed >= 0], printed[printed >= 0])
 
 
 def test_scores_that_a_shuffled_iterator_made_are_judged_where_it_is_repeated() -> None:
     """Chance matrices belong to the misaligned variants, the logged accuracies to the variants themselves."""
-    variants = {name: report.variant for name, report in digits1000_cnn.REPORTS.items()}
+    variants = {name: report.variant for name, report in digits1000_reports.REPORTS.items()}
     assert variants == {
         "baseline": "misaligned", "dropout": "misaligned-dropout", "augmentation": "misaligned-augmentation", "final": "final"
     }  # fmt: skip

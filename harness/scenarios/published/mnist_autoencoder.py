@@ -69,7 +69,9 @@ _of_default = functools.partial(Expectation, variant="default", unit="")
 _score = functools.partial(_of_default, half_width=0.005, test_images=TEST_IMAGES)
 _count = functools.partial(_of_default, unit="images", half_width=0.5)
 _fact = functools.partial(_of_default, rule="exact", needs_complete=False)
-_ordering = functools.partial(Expectation, variant="sweep", value=None, unit="", rule="ordering", place="Section 4.1")
+_ordering = functools.partial(
+    Expectation, variant="sweep", value=None, unit="", rule="ordering", place="Section 4.1"
+)
 
 RESULTS: tuple[Expectation, ...] = (
     _of_default(metric="loss", value=0.0903, unit="nat", half_width=0.00005, place="Table 1", row="test loss"),
@@ -97,9 +99,23 @@ def _table_2() -> tuple[Expectation, ...]:
         for average, row in AVERAGES.items()
         for name, value in zip(SCORES, row, strict=False)
     ]
-    images = functools.partial(_fact, metric="test_images", value=10000.0, unit="images", tiers=("paper",), needs_complete=True, place="Table 2")
+    images = functools.partial(
+        _fact,
+        metric="test_images",
+        value=10000.0,
+        unit="images",
+        tiers=("paper",),
+        needs_complete=True,
+        place="Table 2",
+    )
     supports = [images(row=f"{row}: support") for row in ("accuracy", "macro avg", "weighted avg")]
-    return (*classes, support, _score(metric="accuracy", value=0.99, place="Table 2", row="accuracy"), *averages, *supports)
+    return (
+        *classes,
+        support,
+        _score(metric="accuracy", value=0.99, place="Table 2", row="accuracy"),
+        *averages,
+        *supports,
+    )
 
 
 def _protocol() -> tuple[Expectation, ...]:
@@ -108,11 +124,21 @@ def _protocol() -> tuple[Expectation, ...]:
         ("autoencoder.batch_size", 64.0, "Section 3.1.2", "autoencoder: batch size = 64"),
         ("autoencoder.epochs_run", 40.0, "Section 3.1.2", "autoencoder: epochs = 40"),
         ("batch_size", 256.0, "Section 3.2.3", "classifier: batch size = 256"),
-        ("head.epochs_run", float(HEAD_EPOCHS), "Section 3.2.3", "only the fully connected part is trained for 100 epochs"),
+        (
+            "head.epochs_run",
+            float(HEAD_EPOCHS),
+            "Section 3.2.3",
+            "only the fully connected part is trained for 100 epochs",
+        ),
         ("finetune.epochs_allowed", 100.0, "Section 4.1", "100 epochs for every fit"),
     )
     shapes: tuple[tuple[str, float | list[float], str, str], ...] = (
-        ("autoencoder.filters", [32.0, 32.0, 64.0, 128.0, 256.0], "Section 3.1.2", "hidden layers: sizes of the five convolutions"),
+        (
+            "autoencoder.filters",
+            [32.0, 32.0, 64.0, 128.0, 256.0],
+            "Section 3.1.2",
+            "hidden layers: sizes of the five convolutions",
+        ),
         ("kernel", [3.0, 3.0], "Section 3.1.2", "kernel = 3×3"),
         ("dense_size", 128.0, "Section 3.2.3", "fully connected layer size = 128"),
         ("validation_share", 0.2, "Section 3.1.2", "80-20 split, the smallest part for validation"),
@@ -127,25 +153,45 @@ def _protocol() -> tuple[Expectation, ...]:
         ("data.test_images", 10000.0, "Section 2", "10,000 testing images"),
     )
     measured = (
-        ("finetune.epochs_run", FINETUNE_EPOCHS, "Section 3.2.3", "the classifier only needs 21 epochs to converge"),
+        (
+            "finetune.epochs_run",
+            FINETUNE_EPOCHS,
+            "Section 3.2.3",
+            "the classifier only needs 21 epochs to converge",
+        ),
         ("epochs_run", TOTAL_EPOCHS, "Section 3.2.3", "121 epochs in total"),
-        ("finetune.epochs_run", FINETUNE_EPOCHS, "Section 4.1", "early stopping in the 21st epoch of the second fit"),
+        (
+            "finetune.epochs_run",
+            FINETUNE_EPOCHS,
+            "Section 4.1",
+            "early stopping in the 21st epoch of the second fit",
+        ),
     )
     return (
         *(_fact(metric=m, value=v, place=place, row=row) for m, v, place, row in settings),
         *(_fact(metric=m, value=v, place=place, row=row, tiers=ALL_TIERS) for m, v, place, row in shapes),
-        *(_fact(metric=m, value=v, place=place, row=row, tiers=REAL_DATA, needs_complete=True) for m, v, place, row in data),
-        *(_of_default(metric=m, value=float(v), half_width=0.5, place=place, row=row) for m, v, place, row in measured),
+        *(
+            _fact(metric=m, value=v, place=place, row=row, tiers=REAL_DATA, needs_complete=True)
+            for m, v, place, row in data
+        ),
+        *(
+            _of_default(metric=m, value=float(v), half_width=0.5, place=place, row=row)
+            for m, v, place, row in measured
+        ),
     )
 
 
-def _best(axis: str, metric: str, first: int, others: tuple[int, ...], better: Direction, row: str) -> Expectation:
+def _best(
+    axis: str, metric: str, first: int, others: tuple[int, ...], better: Direction, row: str
+) -> Expectation:
     """State that setting `first` of a sweep is at least as good as each of `others`."""
     order = tuple(f"{axis}{setting}.{metric}" for setting in (first, *others))
     return _ordering(metric=f"{axis}{first} is best ({metric})", order=order, better=better, row=row)
 
 
-def _falling(axis: str, metric: str, settings: tuple[int, ...], row: str, *, rising: bool = False) -> tuple[Expectation, ...]:
+def _falling(
+    axis: str, metric: str, settings: tuple[int, ...], row: str, *, rising: bool = False
+) -> tuple[Expectation, ...]:
     """State that a metric falls (or rises) from setting to setting: one ordering for each step."""
     pairs = [(a, b) if rising else (b, a) for a, b in itertools.pairwise(settings)]
     return tuple(

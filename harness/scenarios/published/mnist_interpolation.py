@@ -90,7 +90,14 @@ _fact = functools.partial(Expectation, unit="", rule="exact", tiers=ALL_TIERS, n
 def _roughly(variant: str) -> tuple[Expectation, ...]:
     row = "all average to roughly 97% precision, recall and F1"
     return tuple(
-        _mean(metric=f"{score}_macro", variant=variant, value=ROUGHLY, half_width=0.005, place="Section VI", row=f"{row}: {score} of {variant}")
+        _mean(
+            metric=f"{score}_macro",
+            variant=variant,
+            value=ROUGHLY,
+            half_width=0.005,
+            place="Section VI",
+            row=f"{row}: {score} of {variant}",
+        )
         for score in SCORES
     )
 
@@ -98,7 +105,14 @@ def _roughly(variant: str) -> tuple[Expectation, ...]:
 def _predicted(variant: str) -> tuple[Expectation, ...]:
     """Return the averages over the author's ten runs; the mean of ten printed accuracies is rounded as finely as each of them."""
     macro = [
-        _mean(metric=f"{score}_macro", variant=variant, value=value, half_width=0.00005, place=PUBLIC, row=f"macro {score} of {variant}, mean of 10 runs")
+        _mean(
+            metric=f"{score}_macro",
+            variant=variant,
+            value=value,
+            half_width=0.00005,
+            place=PUBLIC,
+            row=f"macro {score} of {variant}, mean of 10 runs",
+        )
         for score, value in zip(SCORES, PREDICTIONS[variant], strict=False)
     ]
     if variant not in ACCURACIES:
@@ -114,14 +128,27 @@ def _predicted(variant: str) -> tuple[Expectation, ...]:
 def _case(name: str, case: Case) -> tuple[Expectation, ...]:
     """Return sizes of one case study."""
     fact = functools.partial(_fact, variant=name, place=case.section)
-    gap = "729 of 784 pixels are 93.0%; the print cut the decimals off instead of rounding" if name == "case1" else ""
+    gap = (
+        "729 of 784 pixels are 93.0%; the print cut the decimals off instead of rounding"
+        if name == "case1"
+        else ""
+    )
     share = fact(metric="stored.share", value=case.share, half_width=0.005, row=case.said, gap=gap)
     if name == BOUND:
         share = dataclasses.replace(share, rule="at_most", half_width=0.0)
     sizes = (
-        fact(metric="pooling.window", value=[float(case.window)] * 2, row=f"{case.window} × {case.window} window"),
+        fact(
+            metric="pooling.window",
+            value=[float(case.window)] * 2,
+            row=f"{case.window} × {case.window} window",
+        ),
         fact(metric="pooling.step", value=[float(case.step)] * 2, row=f"{case.step} × {case.step} step size"),
-        fact(metric="stored.side", value=float(case.side), unit="pixels", row=f"from 28 × 28 down to {case.side} × {case.side}"),
+        fact(
+            metric="stored.side",
+            value=float(case.side),
+            unit="pixels",
+            row=f"from 28 × 28 down to {case.side} × {case.side}",
+        ),
         fact(metric="stored.pixels", value=float(case.pixels), unit="pixels", row=f"{case.pixels} pixels"),
     )
     return (*sizes, share)
@@ -148,7 +175,10 @@ def _network() -> tuple[Expectation, ...]:
         ("test_share", 0.2, "Section V", "20% to test"),
     )
     samples = _fact(metric="data.images", variant="baseline", value=70000.0, unit="images", tiers=("paper",), needs_complete=True, place="Section II", row="70,000 unique samples")  # fmt: skip
-    return (samples, *(_fact(metric=m, variant="baseline", value=v, place=place, row=row) for m, v, place, row in facts))
+    return (
+        samples,
+        *(_fact(metric=m, variant="baseline", value=v, place=place, row=row) for m, v, place, row in facts),
+    )
 
 
 def _alike(case: str, metric: str, better: Direction, row: str) -> tuple[Expectation, ...]:
@@ -165,8 +195,12 @@ def _alike(case: str, metric: str, better: Direction, row: str) -> tuple[Expecta
 
 def _alike_all(case: str) -> tuple[Expectation, ...]:
     return (
-        *_alike(case, "f1_macro", "higher", "very little variation between the experiments on the testing data"),
-        *_alike(case, "training_objective", "lower", "the rate of optimization is consistent across all data sets"),
+        *_alike(
+            case, "f1_macro", "higher", "very little variation between the experiments on the testing data"
+        ),
+        *_alike(
+            case, "training_objective", "lower", "the rate of optimization is consistent across all data sets"
+        ),
     )
 
 
