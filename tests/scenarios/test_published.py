@@ -141,7 +141,8 @@ def judged(expected: Expectation, values: dict[str, Value]) -> str:
         request = RunRequest(scenario="probe", variant=expected.variant, tier="paper", seed=seed)
         runs.append(RunResult(request=request, status="ok", started="", wall_seconds=1.0, metrics=metrics))
     scenario = Scenario(
-        name="probe", version=1, source=Source(slug="probe", title="t"), measure=print, variants=(Variant(name=expected.variant),), tiers={"paper": {}},
+        name="probe", version=1, source=Source(slug="probe", title="t"), measure=print, variants=(Variant(name=expected.variant),),
+        tiers={"paper": {}},
         gated=(), expectations=(expected,),
     )  # fmt: skip
     (judgement,) = compare(scenario, expected.variant, "paper", runs, None).judgements
@@ -164,7 +165,8 @@ def test_runs_that_measure_something_else_do_not(source: ModuleType) -> None:
             continue
         sign = -1.0 if e.rule == "at_least" else 1.0
         worse = 2.0 if e.better == "lower" else 0.0
-        values: dict[str, Value] = dict.fromkeys(e.order, 1.0) | {e.order[0]: worse} if e.order else {}
+        values: dict[str, Value] = dict.fromkeys(e.order, 1.0)
+        values.update(dict.fromkeys(e.order[:1], worse))
         if e.value is not None:
             values[e.metric] = (np.asarray(e.value) + sign * (1 + np.abs(e.value))).tolist()
         assert judged(e, values) in {"BELOW", "ABOVE", "KNOWN_GAP"}, e
