@@ -296,7 +296,9 @@ def init_command(folder: Path, name: str) -> None:
 
 @cli.command("ledger")
 @click.argument("runs", nargs=-1, type=click.Path(path_type=Path), metavar="[RUN]...")
-@click.option("--markdown", type=click.Path(path_type=Path), metavar="FILE", help="Write the whole ledger to FILE.")
+@click.option(
+    "--markdown", type=click.Path(path_type=Path), metavar="FILE", help="Write the whole ledger to FILE."
+)
 @_scenario_option
 def ledger_command(runs: tuple[Path, ...], markdown: Path | None, scenario_paths: tuple[str, ...]) -> None:
     """Show every published number with the best judgement of stored runs; by default those under reports/reference/."""

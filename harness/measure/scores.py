@@ -203,4 +203,6 @@ def by_class(values: Mapping[str, Value], score: str) -> dict[str, Measured]:
     found = values.get(f"{score}_per_class", [])
     if not isinstance(found, list):
         raise TypeError(f"metric '{score}_per_class' is a single number; it must hold one number a class")
-    return {f"{score}.class{c}": Measured(value=float(value), better="higher") for c, value in enumerate(found)}
+    return {
+        f"{score}.class{c}": Measured(value=float(value), better="higher") for c, value in enumerate(found)
+    }
