@@ -1,0 +1,216 @@
+"""What the three Keras pipelines share: seeds, device, a timed training loop, prediction by chunks.
+
+Keras reads ``KERAS_BACKEND`` when it is first imported, so the caller sets it before the process starts;
+nothing here asks which backend runs except for the two choices that Keras leaves to its user, compilation and
+threads.
+"""
+
+from __future__ import annotations
+
+import time
+import typing
+from dataclasses import dataclass
+
+import numpy as np
+
+if typing.TYPE_CHECKING:
+    import contextlib
+    from collections.abc import Callable, Iterable, Iterator
+
+    import keras
+    from numpy.typing import NDArray
+
+    Batches = Iterable[tuple[NDArray[np.generic], NDArray[np.generic]]]
+
+DEVICES = {"cpu": "cpu:0", "cuda": "gpu:0"}
+SMALLEST = 1e-7
+"""Keras clips probabilities here before it takes their logarithm (``keras.config.epsilon()``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """A training history with one row a step."""
+
+    names: tuple[str, ...]
+    """Metric names, e.g. ``("accuracy", "loss")``."""
+    values: NDArray[np.float64]
+    """Metrics of each batch alone, not running means: (steps, names)."""
+    seconds: NDArray[np.float64]
+    """Wall time of each training step: (steps,)."""
+    wall_seconds: float
+    """Wall time of the whole loop, batch preparation and bookkeeping included."""
+
+    def column(self, name: str) -> NDArray[np.float64]:
+        """Return one metric: (steps,)."""
+        return self.values[:, self.names.index(name)]
+
+    @property
+    def share_outside(self) -> float:
+        """Share of the wall time spent outside training steps, between 0 and 1."""
+        return 1.0 - float(self.seconds.sum()) / self.wall_seconds
+
+
+def seed_everything(seed: int) -> np.random.Generator:
+    """Seed Keras (initial weights, dropout) and return an independent generator for splits and orders."""
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    return np.random.default_rng(np.random.SeedSequence(entropy=seed, spawn_key=(1,)))
+
+
+def set_threads(threads: int) -> None:
+    """Fix the number of compute threads; call it before the first operation.
+
+    JAX has no such switch: there the number of processor cores that the process may use decides.
+
+    Raises
+    ------
+    ValueError
+        If `threads` is below 1.
+    """
+    import keras
+
+    if threads < 1:
+        raise ValueError(f"threads must be at least 1, not {threads}.")
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+    elif keras.backend.backend() == "torch":
+        import torch
+
+        torch.set_num_threads(threads)
+
+
+def on_device(device: str) -> contextlib.AbstractContextManager[object]:
+    """Place what is built and run inside on ``"cpu"`` or ``"cuda"``.
+
+    Raises
+    ------
+    ValueError
+        If `device` is another word.
+    """
+    import keras
+
+    if device not in DEVICES:
+        raise ValueError(f"device must be one of {', '.join(DEVICES)}, not '{device}'.")
+    return typing.cast("contextlib.AbstractContextManager[object]", keras.device(DEVICES[device]))
+
+
+def compile_jit() -> bool:
+    """Say whether to compile through XLA: JAX needs it, TensorFlow takes half as long without on a CPU."""
+    import keras
+
+    return bool(keras.backend.backend() == "jax")
+
+
+def one_hot(labels: NDArray[np.integer]) -> NDArray[np.float32]:
+    """Turn digits (n,) into float32 rows (n, 10)."""
+    rows: NDArray[np.float32] = np.eye(10, dtype=np.float32)[labels]
+    return rows
+
+
+def index_batches(
+    count: int, size: int, epochs: int, rng: np.random.Generator | None
+) -> Iterator[NDArray[np.int64]]:
+    """Yield index arrays of at most `size`, each epoch in a new order from `rng`, or ascending if None."""
+    for _ in range(epochs):
+        order = np.arange(count) if rng is None else rng.permutation(count)
+        for start in range(0, count, size):
+            yield order[start : start + size]
+
+
+def train(model: keras.Model, batches: Batches) -> Steps:
+    """Take one optimiser step a batch and record each batch's own metrics and time.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Compiled model; it is changed in place.
+    batches : iterable of (inputs, targets)
+        Read lazily: what it costs to make a batch counts as time outside the step.
+
+    Raises
+    ------
+    ValueError
+        If there is no batch.
+    """
+    rows: list[dict[str, float]] = []
+    seconds: list[float] = []
+    begin = time.perf_counter()
+    for inputs, targets in batches:
+        before = time.perf_counter()
+        rows.append(model.train_on_batch(inputs, targets, return_dict=True))
+        seconds.append(time.perf_counter() - before)
+    if not rows:
+        raise ValueError("There is no batch to train on; give at least one image.")
+    names = tuple(sorted(rows[0]))
+    values = np.array([[float(row[name]) for name in names] for row in rows])  # (steps, names)
+    return Steps(names, values, np.array(seconds), time.perf_counter() - begin)
+
+
+def predict(
+    model: keras.Model,
+    inputs: NDArray[np.generic],
+    *,
+    batch_size: int = 256,
+    prepare: Callable[[NDArray[np.generic]], NDArray[np.float32]] | None = None,
+) -> NDArray[np.float32]:
+    """Run the model in inference mode by chunks, so that a memory-mapped input is never read whole.
+
+    Parameters
+    ----------
+    inputs : (n, ...) array
+    prepare : callable, optional
+        Turns a chunk of `inputs` into what the model takes.
+
+    Returns
+    -------
+    (n, ...) float32 array
+    """
+    if not len(inputs):
+        raise ValueError("There is no image to predict; give at least one.")
+    chunks = (inputs[start : start + batch_size] for start in range(0, len(inputs), batch_size))
+    prepared = (chunk if prepare is None else prepare(chunk) for chunk in chunks)
+    first = _predicted(model, next(prepared))
+    # filled in place: gathering the chunks first would hold the outputs twice
+    outputs = np.empty((len(inputs), *first.shape[1:]), np.float32)
+    outputs[: len(first)] = first
+    for number, chunk in enumerate(prepared, start=1):
+        start = number * batch_size
+        outputs[start : start + len(chunk)] = _predicted(model, chunk)
+    return outputs
+
+
+def _predicted(model: keras.Model, chunk: NDArray[np.generic]) -> NDArray[np.float32]:
+    return np.asarray(model.predict_on_batch(chunk), dtype=np.float32)
+
+
+def cross_entropy(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Loss of each image: -ln of its true class's probability, clipped as Keras clips it: (n,)."""
+    own = probabilities[np.arange(len(labels)), labels].astype(np.float64)  # (n,)
+    losses: NDArray[np.float64] = -np.log(np.clip(own, SMALLEST, 1.0 - SMALLEST))
+    return losses
+
+
+def check_digits(images: NDArray[np.generic], labels: NDArray[np.generic]) -> None:
+    """Refuse anything but digits 0 to 9 with uint8 images of 28x28.
+
+    Raises
+    ------
+    TypeError
+        If a dtype is wrong.
+    ValueError
+        If a shape, the number of labels, or a label is wrong.
+    """
+    if images.dtype != np.uint8:
+        raise TypeError(f"images must be uint8, not {images.dtype}; give the raw pixels 0 to 255.")
+    if images.ndim != 3 or images.shape[1:] != (28, 28):
+        raise ValueError(f"images must have shape (n, 28, 28), not {images.shape}.")
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise TypeError(f"labels must be integers, not {labels.dtype}.")
+    if labels.shape != (len(images),):
+        raise ValueError(f"labels must have shape ({len(images)},), one a picture, not {labels.shape}.")
+    if not len(labels) or int(labels.min()) < 0 or int(labels.max()) > 9:
+        raise ValueError("labels must be digits 0 to 9, and there must be at least one.")
