@@ -15,7 +15,7 @@ import numpy as np
 
 if typing.TYPE_CHECKING:
     import contextlib
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import keras
     from numpy.typing import NDArray
@@ -23,8 +23,8 @@ if typing.TYPE_CHECKING:
     Batches = Iterable[tuple[NDArray[np.generic], NDArray[np.generic]]]
 
 DEVICES = {"cpu": "cpu:0", "cuda": "gpu:0"}
-SMALLEST = 1e-7
-"""Keras clips probabilities here before it takes their logarithm (``keras.config.epsilon()``)."""
+LOGITS = "logits"
+"""Name of the last layer before the softmax in every classifier here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +103,22 @@ def compile_jit() -> bool:
     import keras
 
     return bool(keras.backend.backend() == "jax")
+
+
+def trainer_of(model: keras.Model, metrics: Sequence[Callable[..., object]] = ()) -> keras.Model:
+    """Compile the part of a classifier that ends before its softmax; it shares the weights.
+
+    The sources train through the softmax. Keras on TensorFlow then finds the logits behind it; on torch and
+    JAX it takes the logarithm of clipped probabilities, whose gradient is zero once the softmax saturates:
+    with pixels from 0 to 255 those backends never left chance. Training on logits is what TensorFlow does, on
+    every backend.
+    """
+    import keras
+
+    trainer = keras.Model(model.inputs, model.get_layer(LOGITS).output)
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+    trainer.compile("adam", loss, metrics=["accuracy", *metrics], jit_compile=compile_jit())
+    return trainer
 
 
 def one_hot(labels: NDArray[np.integer]) -> NDArray[np.float32]:
@@ -187,11 +203,26 @@ def _predicted(model: keras.Model, chunk: NDArray[np.generic]) -> NDArray[np.flo
     return np.asarray(model.predict_on_batch(chunk), dtype=np.float32)
 
 
-def cross_entropy(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> NDArray[np.float64]:
-    """Loss of each image: -ln of its true class's probability, clipped as Keras clips it: (n,)."""
-    own = probabilities[np.arange(len(labels)), labels].astype(np.float64)  # (n,)
-    losses: NDArray[np.float64] = -np.log(np.clip(own, SMALLEST, 1.0 - SMALLEST))
-    return losses
+def log_softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Logarithms of the class probabilities, in float64 and without overflow: (n, 10)."""
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)  # (n, 10)
+    logs: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))  # (n, 10)
+    return logs
+
+
+def classify(
+    trainer: keras.Model, images: NDArray[np.generic], labels: NDArray[np.integer], *, batch_size: int = 256
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Predict images with a model of `trainer_of`.
+
+    Returns
+    -------
+    probabilities : (n, 10) float32 array
+    losses : (n,) float64 array
+        Cross-entropy of each image from its logits, not clipped.
+    """
+    logs = log_softmax(predict(trainer, images, batch_size=batch_size))  # (n, 10)
+    return np.exp(logs).astype(np.float32), -logs[np.arange(len(labels)), labels]
 
 
 def check_digits(images: NDArray[np.generic], labels: NDArray[np.generic]) -> None:

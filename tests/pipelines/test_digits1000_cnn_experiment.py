@@ -57,7 +57,7 @@ def model_path(
 
 def test_variants_have_their_layers() -> None:
     """Padding, filters and dropout give the shapes that follow from tables 1 and 2."""
-    shapes = {v.name: pipeline.build(v).get_layer(index=-3).output.shape[1] for v in pipeline.VARIANTS}
+    shapes = {v.name: pipeline.build(v).get_layer(index=-4).output.shape[1] for v in pipeline.VARIANTS}
     assert shapes == {"baseline": 128, "dropout": 128, "augmentation": 3 * 3 * 256, "final": 3 * 3 * 128}
     names = [layer.__class__.__name__ for layer in pipeline.build(DROPOUT).layers]
     assert names.count("Dropout") == 3
@@ -114,7 +114,7 @@ def test_misaligned_is_chance_beside_fine_hits(
 def test_misaligned_says_which_image_each_prediction_is_of(
     trained: tuple[keras.Model, pipeline.Outcome], parts: Parts
 ) -> None:
-    """The indices differ, which is what an alignment check sees; put right, they give the true predictions."""
+    """Labels against predictions are chance, the hits that travel along are not: the published contradiction."""
     wrong = pipeline.misaligned(trained[0], parts[1], seed=0)
     assert not np.array_equal(wrong.label_indices, wrong.predicted_indices)
     right = np.empty_like(wrong.predicted)
@@ -141,9 +141,8 @@ def test_augmentation_by_nothing_is_the_identity(parts: Parts) -> None:
         images, np.random.default_rng(0), pipeline.Ranges(flip=False, degrees=0, shift=0)
     )
     np.testing.assert_allclose(still, images, atol=1e-4)
-    flipped = pipeline.augment(
-        images, np.random.default_rng(0), pipeline.Ranges(flip=True, degrees=0, shift=0)
-    )
+    only_flip = pipeline.Ranges(flip=True, degrees=0, shift=0)
+    flipped = pipeline.augment(images, np.random.default_rng(0), only_flip)
     kept = [np.allclose(a, b) for a, b in zip(flipped, images, strict=True)]
     mirrored = [np.allclose(a, b[:, ::-1]) for a, b in zip(flipped, images, strict=True)]
     assert all(k or m for k, m in zip(kept, mirrored, strict=True))

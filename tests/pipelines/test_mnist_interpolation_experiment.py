@@ -9,6 +9,7 @@ import pytest
 
 from harness.pipelines import keras_steps
 from harness.pipelines import mnist_interpolation as pipeline
+from harness.pipelines.mnist_interpolation import experiment
 
 if typing.TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,9 +39,10 @@ def repeat(digits: Digits) -> pipeline.Repeat:
 
 
 def test_network_has_the_printed_layers() -> None:
-    """Section IV.B's chain with 'valid' convolutions ends in 4x4x32 and has 58,186 weights."""
+    """Section IV.B's chain with 'valid' convolutions ends in 4x4x32 and has 68,522 weights."""
     model = pipeline.build()
     shapes = [tuple(layer.output.shape[1:]) for layer in model.layers]
+    assert shapes.pop() == (10,)
     assert shapes[:6] == [(26, 26, 32), (24, 24, 32), (12, 12, 32), (10, 10, 32), (8, 8, 32), (4, 4, 32)]
     assert [shape[0] for shape in shapes[6:]] == [512, 64, 64, 32, 32, 10]
     dense = 512 * 64 + 64 + 64 * 64 + 64 + 64 * 32 + 32 + 32 * 32 + 32 + 32 * 10 + 10
@@ -147,7 +149,28 @@ def test_wrong_input_is_named(
         pipeline.repeat(images, labels, pipeline.CASES[0], seed=0)  # type: ignore[arg-type]
 
 
+def test_batch_precision_and_recall_equal_keras() -> None:
+    """The two functions give, for one batch, what Keras's own metrics give for the softmax of its logits."""
+    import keras
+
+    rng = np.random.default_rng(0)
+    logits = (rng.normal(size=(64, 10)) * 3).astype(np.float32)
+    targets = keras_steps.one_hot(rng.integers(0, 10, 64))
+    for function, metric in (
+        (experiment.precision, keras.metrics.Precision()),
+        (experiment.recall, keras.metrics.Recall()),
+    ):
+        metric.update_state(targets, np.exp(keras_steps.log_softmax(logits)))
+        assert float(function(targets, logits)) == pytest.approx(float(metric.result()), abs=1e-6)
+
+
+def test_losses_are_not_clipped() -> None:
+    """A hopeless logit costs its full cross-entropy, where a clipped probability would stop at 16."""
+    logs = keras_steps.log_softmax(np.array([[1000.0, 0.0], [3.0, 3.0]], np.float32))
+    np.testing.assert_allclose(logs, [[0.0, -1000.0], [-np.log(2)] * 2])
+
+
 def test_training_on_nothing_is_an_error() -> None:
     """An empty stream of batches is no training, and says so."""
     with pytest.raises(ValueError, match="no batch"):
-        keras_steps.train(pipeline.build(), [])
+        keras_steps.train(keras_steps.trainer_of(pipeline.build()), [])

@@ -109,7 +109,7 @@ class Misaligned:
 
 
 def build(variant: Variant) -> keras.Model:
-    """Build and compile the network of tables 1 and 2: 28x28x3 to 10 classes."""
+    """Build the network of tables 1 and 2: 28x28x3 to 10 classes."""
     import keras
     from keras import layers
 
@@ -119,23 +119,21 @@ def build(variant: Variant) -> keras.Model:
         stack.append(layers.MaxPooling2D(2))
         if variant.dropout:
             stack.append(layers.Dropout(variant.dropout))
-    head = [layers.Flatten(), layers.Dense(512, activation="relu"), layers.Dense(10, activation="softmax")]
-    model = keras.Sequential([*stack, *head])
-    jit = keras_steps.compile_jit()
-    model.compile("adam", "categorical_crossentropy", metrics=["accuracy"], jit_compile=jit)
-    return model
+    logits = layers.Dense(10, name=keras_steps.LOGITS)
+    head = [layers.Flatten(), layers.Dense(512, activation="relu"), logits, layers.Softmax()]
+    return keras.Sequential([*stack, *head])
 
 
 def train(
     model: keras.Model, variant: Variant, training: Part, testing: Part, *, rng: np.random.Generator
 ) -> History:
     """Train in place for the variant's epochs, looking at the test part after each, as the source does."""
+    trainer = keras_steps.trainer_of(model)
     steps, seen = [], []
     for _ in range(variant.epochs):
-        steps.append(keras_steps.train(model, _batches(variant, training, rng)))
-        probabilities = keras_steps.predict(model, testing.images.astype(np.float32))  # (n_test, 10)
-        hits = probabilities.argmax(axis=1) == testing.labels
-        seen.append((keras_steps.cross_entropy(probabilities, testing.labels).mean(), hits.mean()))
+        steps.append(keras_steps.train(trainer, _batches(variant, training, rng)))
+        probabilities, losses = keras_steps.classify(trainer, testing.images, testing.labels)
+        seen.append((losses.mean(), np.mean(probabilities.argmax(axis=1) == testing.labels)))
     sizes = _batch_sizes(len(training.labels))
     means = [[np.average(s.column(name), weights=sizes) for s in steps] for name in ("loss", "accuracy")]
     val_loss, val_accuracy = np.array(seen).T  # (epochs,) each
@@ -158,12 +156,13 @@ def _batch_sizes(count: int) -> NDArray[np.int64]:
 
 def evaluate(model: keras.Model, testing: Part, history: History) -> Outcome:
     """Predict the test part in file order; scoring is left to whoever reads the result."""
-    probabilities = keras_steps.predict(model, testing.images.astype(np.float32))  # (n_test, 10)
+    trainer = keras_steps.trainer_of(model)
+    probabilities, losses = keras_steps.classify(trainer, testing.images, testing.labels)
     return Outcome(
         labels=testing.labels,
         predicted=probabilities.argmax(axis=1),
         probabilities=probabilities,
-        losses=keras_steps.cross_entropy(probabilities, testing.labels),
+        losses=losses,
         history=history,
     )
 
@@ -185,15 +184,16 @@ def misaligned(model: keras.Model, testing: Part, *, seed: int) -> Misaligned:
     """
     count = len(testing.labels)
     order = np.random.default_rng(seed).permutation(count)
-    probabilities = keras_steps.predict(model, testing.images[order].astype(np.float32))  # (n, 10)
-    predicted = probabilities.argmax(axis=1)
     travelling = testing.labels[order]
+    trainer = keras_steps.trainer_of(model)
+    probabilities, losses = keras_steps.classify(trainer, testing.images[order], travelling)
+    predicted = probabilities.argmax(axis=1)
     return Misaligned(
         mistake=MISTAKE,
         labels=testing.labels,
         label_indices=np.arange(count),
         predicted=predicted,
         predicted_indices=order,
-        losses=keras_steps.cross_entropy(probabilities, travelling),
+        losses=losses,
         hits=predicted == travelling,
     )

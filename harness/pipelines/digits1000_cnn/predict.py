@@ -10,8 +10,6 @@ import sys
 import typing
 from pathlib import Path
 
-import numpy as np
-
 from harness.pipelines import keras_steps
 from harness.pipelines.digits1000_cnn import model_file
 from harness.pipelines.digits1000_cnn.pictures import read_pictures
@@ -29,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ValueError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
-    digits = keras_steps.predict(model, images.astype(np.float32)).argmax(axis=1)
+    digits = keras_steps.predict(keras_steps.trainer_of(model), images).argmax(axis=1)
     names = [f"\t{path}" for path in asked.images] if len(asked.images) > 1 else [""]
     sys.stdout.writelines(f"{digit}{name}\n" for digit, name in zip(digits, names, strict=True))
     return 0
