@@ -35,6 +35,8 @@ class Steps:
     """Metric names, e.g. ``("accuracy", "loss")``."""
     values: NDArray[np.float64]
     """Metrics of each batch alone, not running means: (steps, names)."""
+    sizes: NDArray[np.int64]
+    """Images in each batch: (steps,)."""
     seconds: NDArray[np.float64]
     """Wall time of each training step: (steps,)."""
     wall_seconds: float
@@ -44,10 +46,32 @@ class Steps:
         """Return one metric: (steps,)."""
         return self.values[:, self.names.index(name)]
 
+    def mean(self, name: str) -> float:
+        """Return one metric's mean over the images of all batches."""
+        return float(np.average(self.column(name), weights=self.sizes))
+
     @property
     def share_outside(self) -> float:
         """Share of the wall time spent outside training steps, between 0 and 1."""
         return 1.0 - float(self.seconds.sum()) / self.wall_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Epochs:
+    """A training history with one row an epoch."""
+
+    loss: NDArray[np.float64]
+    """(epochs,) mean training loss over the epoch's images, each under the weights of its step."""
+    accuracy: NDArray[np.float64]
+    """(epochs,) training accuracy, likewise."""
+    val_loss: NDArray[np.float64]
+    """(epochs,) loss on the held-out images after the epoch."""
+    val_accuracy: NDArray[np.float64]
+    """(epochs,) accuracy on the held-out images after the epoch."""
+    best_epoch: int
+    """Row of the lowest `val_loss`."""
+    steps: tuple[Steps, ...]
+    """Every training step, one entry an epoch."""
 
 
 def seed_everything(seed: int) -> np.random.Generator:
@@ -116,9 +140,16 @@ def trainer_of(model: keras.Model, metrics: Sequence[Callable[..., object]] = ()
     import keras
 
     trainer = keras.Model(model.inputs, model.get_layer(LOGITS).output)
-    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
-    trainer.compile("adam", loss, metrics=["accuracy", *metrics], jit_compile=compile_jit())
+    compile_logits(trainer, metrics)
     return trainer
+
+
+def compile_logits(model: keras.Model, metrics: Sequence[Callable[..., object]] = ()) -> None:
+    """Compile, in place, a model that ends in logits: Adam's defaults, categorical cross-entropy."""
+    import keras
+
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+    model.compile("adam", loss, metrics=["accuracy", *metrics], jit_compile=compile_jit())
 
 
 def one_hot(labels: NDArray[np.integer]) -> NDArray[np.float32]:
@@ -154,16 +185,70 @@ def train(model: keras.Model, batches: Batches) -> Steps:
     """
     rows: list[dict[str, float]] = []
     seconds: list[float] = []
+    sizes: list[int] = []
     begin = time.perf_counter()
     for inputs, targets in batches:
         before = time.perf_counter()
         rows.append(model.train_on_batch(inputs, targets, return_dict=True))
         seconds.append(time.perf_counter() - before)
+        sizes.append(len(inputs))
     if not rows:
         raise ValueError("There is no batch to train on; give at least one image.")
     names = tuple(sorted(rows[0]))
     values = np.array([[float(row[name]) for name in names] for row in rows])  # (steps, names)
-    return Steps(names, values, np.array(seconds), time.perf_counter() - begin)
+    return Steps(names, values, np.array(sizes), np.array(seconds), time.perf_counter() - begin)
+
+
+def fit(
+    trainer: keras.Model,
+    batches: Callable[[], Batches],
+    epochs: int,
+    held_out: Callable[[], tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.integer]]],
+    *,
+    patience: int | None = None,
+) -> Epochs:
+    """Train a classifier for some epochs and look at held-out images after each.
+
+    Parameters
+    ----------
+    trainer : keras.Model
+        From `compile_logits` or `trainer_of`; changed in place.
+    batches : callable
+        Gives one epoch's batches.
+    epochs : int
+        At most this many.
+    held_out : callable
+        Gives probabilities, losses and labels of the held-out images under the present weights.
+    patience : int, optional
+        Stop when the held-out loss has not fallen for this many epochs, and go back to the best weights.
+        Without it all epochs run and the last weights stay.
+
+    Raises
+    ------
+    ValueError
+        If `epochs` is below 1.
+    """
+    if epochs < 1:
+        raise ValueError(f"epochs must be at least 1, not {epochs}.")
+    steps: list[Steps] = []
+    losses: list[float] = []
+    hits: list[float] = []
+    best: list[NDArray[np.float32]] = []
+    while len(steps) < epochs and (patience is None or len(losses) - 1 - _lowest(losses) < patience):
+        steps.append(train(trainer, batches()))
+        probabilities, each, labels = held_out()
+        losses.append(float(each.mean()))
+        hits.append(float(np.mean(probabilities.argmax(axis=1) == labels)))
+        if patience is not None and _lowest(losses) == len(losses) - 1:
+            best = trainer.get_weights()
+    if best:
+        trainer.set_weights(best)
+    loss, accuracy = (np.array([step.mean(name) for step in steps]) for name in ("loss", "accuracy"))
+    return Epochs(loss, accuracy, np.array(losses), np.array(hits), _lowest(losses), tuple(steps))
+
+
+def _lowest(values: Sequence[float]) -> int:
+    return int(np.argmin(values)) if values else -1
 
 
 def predict(
@@ -172,7 +257,8 @@ def predict(
     *,
     batch_size: int = 256,
     prepare: Callable[[NDArray[np.generic]], NDArray[np.float32]] | None = None,
-) -> NDArray[np.float32]:
+    out: NDArray[np.floating] | None = None,
+) -> NDArray[np.floating]:
     """Run the model in inference mode by chunks, so that a memory-mapped input is never read whole.
 
     Parameters
@@ -180,10 +266,8 @@ def predict(
     inputs : (n, ...) array
     prepare : callable, optional
         Turns a chunk of `inputs` into what the model takes.
-
-    Returns
-    -------
-    (n, ...) float32 array
+    out : (n, ...) array, optional
+        Filled and returned, whatever its dtype and wherever it lies; else a new float32 array is.
     """
     if not len(inputs):
         raise ValueError("There is no image to predict; give at least one.")
@@ -191,7 +275,7 @@ def predict(
     prepared = (chunk if prepare is None else prepare(chunk) for chunk in chunks)
     first = _predicted(model, next(prepared))
     # filled in place: gathering the chunks first would hold the outputs twice
-    outputs = np.empty((len(inputs), *first.shape[1:]), np.float32)
+    outputs = np.empty((len(inputs), *first.shape[1:]), np.float32) if out is None else out
     outputs[: len(first)] = first
     for number, chunk in enumerate(prepared, start=1):
         start = number * batch_size
@@ -211,7 +295,11 @@ def log_softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def classify(
-    trainer: keras.Model, images: NDArray[np.generic], labels: NDArray[np.integer], *, batch_size: int = 256
+    trainer: keras.Model,
+    images: NDArray[np.generic],
+    labels: NDArray[np.integer],
+    *,
+    prepare: Callable[[NDArray[np.generic]], NDArray[np.float32]] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """Predict images with a model of `trainer_of`.
 
@@ -221,7 +309,7 @@ def classify(
     losses : (n,) float64 array
         Cross-entropy of each image from its logits, not clipped.
     """
-    logs = log_softmax(predict(trainer, images, batch_size=batch_size))  # (n, 10)
+    logs = log_softmax(predict(trainer, images, prepare=prepare))  # (n, 10)
     return np.exp(logs).astype(np.float32), -logs[np.arange(len(labels)), labels]
 
 

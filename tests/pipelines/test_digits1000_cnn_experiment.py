@@ -114,7 +114,7 @@ def test_misaligned_is_chance_beside_fine_hits(
 def test_misaligned_says_which_image_each_prediction_is_of(
     trained: tuple[keras.Model, pipeline.Outcome], parts: Parts
 ) -> None:
-    """Labels against predictions are chance, the hits that travel along are not: the published contradiction."""
+    """The indices differ, which an alignment check sees; put right, they give the true predictions."""
     wrong = pipeline.misaligned(trained[0], parts[1], seed=0)
     assert not np.array_equal(wrong.label_indices, wrong.predicted_indices)
     right = np.empty_like(wrong.predicted)

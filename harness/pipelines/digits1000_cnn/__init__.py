@@ -9,7 +9,6 @@ from harness.pipelines.digits1000_cnn.augmentation import ASSUMED, Ranges, augme
 from harness.pipelines.digits1000_cnn.experiment import (
     MISTAKE,
     VARIANTS,
-    History,
     Misaligned,
     Outcome,
     Variant,
@@ -27,7 +26,6 @@ __all__ = [
     "ASSUMED",
     "MISTAKE",
     "VARIANTS",
-    "History",
     "Misaligned",
     "Outcome",
     "Part",

@@ -57,22 +57,6 @@ VARIANTS = (
 
 
 @dataclass(frozen=True, slots=True)
-class History:
-    """Training history, one row an epoch (figures 3 to 5), and one a step."""
-
-    loss: NDArray[np.float64]
-    """(epochs,) mean training loss, weighted by batch size."""
-    accuracy: NDArray[np.float64]
-    """(epochs,) training accuracy."""
-    val_loss: NDArray[np.float64]
-    """(epochs,) loss on the test part."""
-    val_accuracy: NDArray[np.float64]
-    """(epochs,) accuracy on the test part."""
-    steps: tuple[keras_steps.Steps, ...]
-    """Every training step, one entry an epoch."""
-
-
-@dataclass(frozen=True, slots=True)
 class Outcome:
     """Predictions of the test part with the labels and files they belong to."""
 
@@ -84,8 +68,8 @@ class Outcome:
     """(n_test, 10) softmax outputs in that order."""
     losses: NDArray[np.float64]
     """(n_test,) cross-entropy of each image."""
-    history: History
-    """What training recorded."""
+    history: keras_steps.Epochs
+    """One row an epoch (figures 3 to 5); held out is the test part, as in the source."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,18 +110,15 @@ def build(variant: Variant) -> keras.Model:
 
 def train(
     model: keras.Model, variant: Variant, training: Part, testing: Part, *, rng: np.random.Generator
-) -> History:
+) -> keras_steps.Epochs:
     """Train in place for the variant's epochs, looking at the test part after each, as the source does."""
     trainer = keras_steps.trainer_of(model)
-    steps, seen = [], []
-    for _ in range(variant.epochs):
-        steps.append(keras_steps.train(trainer, _batches(variant, training, rng)))
-        probabilities, losses = keras_steps.classify(trainer, testing.images, testing.labels)
-        seen.append((losses.mean(), np.mean(probabilities.argmax(axis=1) == testing.labels)))
-    sizes = _batch_sizes(len(training.labels))
-    means = [[np.average(s.column(name), weights=sizes) for s in steps] for name in ("loss", "accuracy")]
-    val_loss, val_accuracy = np.array(seen).T  # (epochs,) each
-    return History(np.array(means[0]), np.array(means[1]), val_loss, val_accuracy, tuple(steps))
+    return keras_steps.fit(
+        trainer,
+        lambda: _batches(variant, training, rng),
+        variant.epochs,
+        lambda: (*keras_steps.classify(trainer, testing.images, testing.labels), testing.labels),
+    )
 
 
 def _batches(
@@ -150,11 +131,7 @@ def _batches(
         yield (augment(images, rng) if variant.augmented else images), targets
 
 
-def _batch_sizes(count: int) -> NDArray[np.int64]:
-    return np.diff([*range(0, count, BATCH_SIZE), count])
-
-
-def evaluate(model: keras.Model, testing: Part, history: History) -> Outcome:
+def evaluate(model: keras.Model, testing: Part, history: keras_steps.Epochs) -> Outcome:
     """Predict the test part in file order; scoring is left to whoever reads the result."""
     trainer = keras_steps.trainer_of(model)
     probabilities, losses = keras_steps.classify(trainer, testing.images, testing.labels)
