@@ -13,6 +13,7 @@ from harness.records import BACKENDS, DEVICES, TIERS, Scenario
 from harness.scenarios import (
     digits1000_cnn,
     kmnist_svd_logreg,
+    mnist_autoencoder,
     mnist_interpolation,
     tinyconvnet_svd,
 )
@@ -23,6 +24,7 @@ if typing.TYPE_CHECKING:
 BUILT_IN = (
     kmnist_svd_logreg.SCENARIO,
     tinyconvnet_svd.SCENARIO,
+    mnist_autoencoder.SCENARIO,
     mnist_interpolation.SCENARIO,
     digits1000_cnn.SCENARIO,
 )

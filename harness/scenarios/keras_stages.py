@@ -31,9 +31,9 @@ class Layers:
     filters: tuple[int, ...]
     """Feature maps of each convolution, in order."""
     kernel: tuple[int, ...]
-    """Kernel that all convolutions share."""
+    """Kernel that all convolutions share; empty without any."""
     pool: tuple[int, ...]
-    """Window that all poolings share."""
+    """Window that all poolings share; empty without any."""
     dense: tuple[int, ...]
     """Units of each dense layer, in order."""
     dropout: float
@@ -68,9 +68,9 @@ def layers_of(*models: keras.Model) -> Layers:
 
 
 def _one(windows: set[tuple[int, ...]], what: str) -> tuple[int, ...]:
-    if len(windows) != 1:
+    if len(windows) > 1:
         raise ValueError(f"the network has {len(windows)} sizes of {what}, where one is described")
-    return windows.pop()
+    return next(iter(windows), ())
 
 
 def share_outside(run: Run, steps: Iterable[keras_steps.Steps], stage: str = "train") -> None:

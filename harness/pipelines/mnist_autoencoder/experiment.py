@@ -124,6 +124,8 @@ class Point:
     """Training of its head."""
     outcome: Outcome
     """Predictions of the validation images, in the order of `Labelled.validation`."""
+    head: keras.Model
+    """The trained head, to predict further features with."""
 
 
 def divide(images: NDArray[np.uint8], labels: NDArray[np.integer], *, seed: int) -> Labelled:
@@ -302,4 +304,4 @@ def sweep(
         found = keras_steps.classify(
             head, data.validation, labels, prepare=lambda chunk: _widen(features[chunk])
         )
-        yield Point(setting, history, _outcome(labels, *found))
+        yield Point(setting, history, _outcome(labels, *found), head)
