@@ -76,7 +76,7 @@ SCENARIO = Scenario(
         Variant(name="final", doc="12 epochs, sorted batches: the source's final model", options={"variant": "final"}),
         Variant(name="baseline", doc="8 epochs", options={"variant": "baseline"}),
         Variant(name="dropout", doc="8 epochs, dropout 0.2 after each convolution", options={"variant": "dropout"}),
-        Variant(name="augmentation", doc="8 epochs, twice the filters, flips, turns and shifts of assumed range", options={"variant": "augmentation"}),
+        Variant(name="augmentation", doc="8 epochs, twice the filters, flips, turns, shifts", options={"variant": "augmentation"}),
         _mistaken("", "baseline"),
         _mistaken("-dropout", "dropout"),
         _mistaken("-augmentation", "augmentation"),

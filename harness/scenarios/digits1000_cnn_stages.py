@@ -97,7 +97,10 @@ def model_file(run: Run, model: keras.Model, testing: pipeline.Part) -> None:
     before, after = (_logits(each, testing) for each in (model, loaded))
     run.identity(
         _same("model_file", float(np.abs(before - after).max()), "load(save(model))(x) = model(x)", "logits of all test images"),
-        _same("single_files", float((before[chosen].argmax(axis=1) != digits).sum()), "program(file i) = argmax(model(images))[i]", f"{len(chosen)} files"),
+        _same(
+            "single_files", float((before[chosen].argmax(axis=1) != digits).sum()), "program(file i) = argmax(model(images))[i]",
+            f"{len(chosen)} files",
+        ),
     )  # fmt: skip
     run.predictions(testing.labels[chosen], digits, name="samples")
 

@@ -111,10 +111,13 @@ def class_curves(run: Run, history: keras_steps.Epochs, held_out: str, caption: 
 
 def first_of_each_class(labels: NDArray[np.integer]) -> NDArray[np.int64]:
     """Return the position of the first image of each class that occurs, by class: (classes,)."""
-    return np.unique(labels, return_index=True)[1].astype(np.int64)
+    first: NDArray[np.int64] = np.unique(labels, return_index=True)[1].astype(np.int64)
+    return first
 
 
-def right_and_wrong(run: Run, images: Images, predicted: NDArray[np.integer], labels: NDArray[np.integer], caption: str) -> tuple[int, int]:  # fmt: skip
+def right_and_wrong(
+    run: Run, images: Images, predicted: NDArray[np.integer], labels: NDArray[np.integer], caption: str
+) -> tuple[int, int]:
     """Draw the first nine images that were predicted rightly, and the first nine wrongly; return how many of each."""
     shown = []
     for title, chosen in (("rightly", predicted == labels), ("wrongly", predicted != labels)):

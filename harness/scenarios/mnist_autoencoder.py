@@ -29,12 +29,31 @@ MODEL = {
     "sweep": False,
     "sweep_epochs": 100,
 }
-REDUCED = {"batch": 64, "frozen_epochs": 20, "tuning_epochs": 2, "sweep_epochs": 20}
+SMOKE = {
+    "dataset": "digits",
+    "limit": 640,
+    "autoencoder_epochs": 1,
+    "batch": 64,
+    "frozen_epochs": 10,
+    "tuning_epochs": 2,
+    "sweep_epochs": 2,
+}
+"""Too few steps for the averages of batch normalisation: the second fit ends below the first, which is why both are gated."""
+SHORT = {
+    "limit": 6000,
+    "autoencoder_epochs": 1,
+    "autoencoder_batch": 32,
+    "batch": 32,
+    "frozen_epochs": 5,
+    "tuning_epochs": 4,
+    "sweep_epochs": 20,
+}
+"""Small batches on a tenth of the images: enough steps for those averages."""
 TIERS: dict[Tier, dict[str, typing.Any]] = {
-    "smoke": {**MODEL, **REDUCED, "dataset": "digits", "limit": 640, "autoencoder_epochs": 1, "frozen_epochs": 10, "sweep_epochs": 2},
-    "short": {**MODEL, **REDUCED, "limit": 6000, "autoencoder_epochs": 2},
+    "smoke": {**MODEL, **SMOKE},
+    "short": {**MODEL, **SHORT},
     "paper": MODEL,
-}  # fmt: skip
+}
 
 
 def measure(run: Run) -> None:
@@ -71,7 +90,7 @@ SCENARIO = Scenario(
     tiers=TIERS,
     gated=(
         "accuracy",
-        "f1_macro",
+        "head.accuracy",
         "loss",
         "autoencoder.above_imports_bytes",
         "total.above_imports_bytes",

@@ -27,6 +27,8 @@ if typing.TYPE_CHECKING:
 
 SHOWN = 10
 """Test images that are drawn with their reconstructions."""
+RECONSTRUCTED = 1000
+"""Test images over which the reconstruction error is taken."""
 FIGURES = {"dense": (10, 11), "epochs": (12, 13), "batch": (14, 15)}
 """Numbers of the source's figures of loss and accuracy, by what is swept."""
 AXES = {"dense": "neurons of the dense layer", "epochs": "epochs", "batch": "images a batch"}
@@ -39,18 +41,22 @@ def settings_of(options: Mapping[str, typing.Any]) -> pipeline.Settings:
     return pipeline.Settings(**{name: value for name, value in options.items() if name in names})
 
 
-def encoder(run: Run, data: pipeline.Labelled, test: Images, settings: pipeline.Settings, rng: np.random.Generator) -> tuple[pipeline.Autoencoder, NDArray[np.floating]]:  # fmt: skip
-    """Train the autoencoder, reconstruct the test images, and compute the features once; three stages."""
+def encoder(
+    run: Run, data: pipeline.Labelled, test: Images, settings: pipeline.Settings, rng: np.random.Generator
+) -> tuple[pipeline.Autoencoder, NDArray[np.floating]]:
+    """Train the autoencoder, reconstruct some test images, and compute the features once; three stages."""
     model = pipeline.build_autoencoder(settings.policy)
     with run.stage("autoencoder", images=len(data.train) * settings.autoencoder_epochs):
         history = pipeline.train_autoencoder(model, data, settings, rng=rng)
+    test = np.asarray(test[:RECONSTRUCTED])
     with run.stage("reconstruct", images=len(test)):
         restored = pipeline.reconstruct(model, test)
     with run.stage("features", images=len(data.images)):
         features = pipeline.encode(model.encoder, data.images, settings.feature_dtype)
     check_features(run, model, features, data.images, settings.policy)
     run.record("features.bytes", features.nbytes, unit="B", kind="size", better="lower")
-    run.record("reconstruction_error", _squared_error(restored, test), better="lower")
+    squares = (restored - test.astype(np.float32) / 255) ** 2  # (n, 28, 28)
+    run.record("reconstruction_error", squares.mean(dtype=np.float64), better="lower")
     run.record("autoencoder.validation_loss", history.val_loss[-1], better="lower")
     keras_stages.share_outside(run, history.steps, "autoencoder")
     keras_stages.sizes(
@@ -67,12 +73,6 @@ def encoder(run: Run, data: pipeline.Labelled, test: Images, settings: pipeline.
     return model, features
 
 
-def _squared_error(restored: NDArray[np.float32], images: Images) -> float:
-    """Mean squared error over pixels in [0, 1], image by image so that no second copy of the set is made."""
-    each = [np.mean((a - b / np.float32(255)) ** 2) for a, b in zip(restored, images, strict=True)]
-    return float(np.mean(each))
-
-
 def _reconstruction_figures(
     run: Run, history: pipeline.ReconstructionHistory, test: Images, restored: NDArray[np.float32]
 ) -> None:
@@ -85,7 +85,7 @@ def _reconstruction_figures(
         "autoencoder_loss", "lines", losses, title="Loss of the autoencoder", x="epoch", y="mean squared error of pixels in [0, 1]",
         caption="The source's Figure 4.",
     )  # fmt: skip
-    shown = np.stack([np.asarray(test[:SHOWN]), np.rint(restored[:SHOWN] * 255).astype(np.uint8)])
+    shown = np.stack([test[:SHOWN], np.rint(restored[:SHOWN] * 255).astype(np.uint8)])
     run.figure(
         "reconstructions", "images", {"grey level": shown}, title="Reconstructed test images",
         caption="The first test images, and what the autoencoder makes of them before any label was seen.",
@@ -205,7 +205,8 @@ def sweep(
     labels = np.asarray(test.labels)
     for count, setting in axes["epochs"].items():
         _predict(run, found[setting], test_features, labels, f"epochs{count}")
-    _predict(run, found[default], test_features, labels, "test")
+    for name in ("test", "head"):
+        _predict(run, found[default], test_features, labels, name)
     for axis, settings in axes.items():
         _record(run, axis, {value: found[setting] for value, setting in settings.items()})
 
