@@ -171,13 +171,17 @@ def _network() -> tuple[Expectation, ...]:
         ("kernel", [3.0, 3.0], "Section IV.B", "3 × 3 kernel size"),
         ("pool", [2.0, 2.0], "Section IV.B", "2 × 2 pool size"),
         ("dense", [64.0, 64.0, 32.0, 32.0, 10.0], "Section IV.B", "dense layers: neurons"),
-        ("train_share", 0.8, "Section V", "80% of the samples for training"),
-        ("test_share", 0.2, "Section V", "20% to test"),
     )
+    parts = (("train_share", 0.8, "80% of the samples for training"), ("test_share", 0.2, "20% to test"))
     samples = _fact(metric="data.images", variant="baseline", value=70000.0, unit="images", tiers=("paper",), needs_complete=True, place="Section II", row="70,000 unique samples")  # fmt: skip
+    shares = (
+        _fact(metric=m, variant="baseline", value=v, half_width=0.005, place="Section V", row=row)
+        for m, v, row in parts
+    )
     return (
         samples,
         *(_fact(metric=m, variant="baseline", value=v, place=place, row=row) for m, v, place, row in facts),
+        *shares,
     )
 
 
