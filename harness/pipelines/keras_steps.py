@@ -139,7 +139,7 @@ def trainer_of(model: keras.Model, metrics: Sequence[Callable[..., object]] = ()
     """
     import keras
 
-    trainer = keras.Model(model.inputs, model.get_layer(LOGITS).output)
+    trainer = keras.Model(model.inputs[0], model.get_layer(LOGITS).output)
     compile_logits(trainer, metrics)
     return trainer
 

@@ -112,7 +112,7 @@ def precision(targets: keras.KerasTensor, logits: keras.KerasTensor) -> keras.Ke
     from keras import ops
 
     chosen = ops.cast(ops.softmax(logits) > 0.5, "float32")  # (batch, 10)
-    return ops.sum(chosen * targets) / ops.maximum(ops.sum(chosen), 1.0)
+    return ops.sum(ops.multiply(chosen, targets)) / ops.maximum(ops.sum(chosen), 1.0)
 
 
 def recall(targets: keras.KerasTensor, logits: keras.KerasTensor) -> keras.KerasTensor:
@@ -120,7 +120,7 @@ def recall(targets: keras.KerasTensor, logits: keras.KerasTensor) -> keras.Keras
     from keras import ops
 
     chosen = ops.cast(ops.softmax(logits) > 0.5, "float32")  # (batch, 10)
-    return ops.sum(chosen * targets) / ops.sum(targets)
+    return ops.sum(ops.multiply(chosen, targets)) / ops.sum(targets)
 
 
 def train(
