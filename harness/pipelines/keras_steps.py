@@ -7,6 +7,8 @@ threads.
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import time
 import typing
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 if typing.TYPE_CHECKING:
-    import contextlib
+    import types
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import keras
@@ -78,8 +80,28 @@ def seed_everything(seed: int) -> np.random.Generator:
     """Seed Keras (initial weights, dropout) and return an independent generator for splits and orders."""
     import keras
 
-    keras.utils.set_random_seed(seed)
+    with _without_tensorflow():
+        keras.utils.set_random_seed(seed)
     return np.random.default_rng(np.random.SeedSequence(entropy=seed, spawn_key=(1,)))
+
+
+@contextlib.contextmanager
+def _without_tensorflow() -> Iterator[None]:
+    """Hide TensorFlow from Keras on another backend, from the first seed on.
+
+    Keras would import it only to seed it as well, and beside torch it aborts the process. What cannot be
+    imported once, Keras takes as not installed from then on, when it saves and loads models too.
+    """
+    import keras
+
+    hidden = keras.backend.backend() != "tensorflow" and "tensorflow" not in sys.modules
+    if hidden:
+        sys.modules["tensorflow"] = typing.cast("types.ModuleType", None)  # makes importing it fail
+    try:
+        yield
+    finally:
+        if hidden:
+            del sys.modules["tensorflow"]
 
 
 def set_threads(threads: int) -> None:
@@ -119,7 +141,9 @@ def on_device(device: str) -> contextlib.AbstractContextManager[object]:
 
     if device not in DEVICES:
         raise ValueError(f"device must be one of {', '.join(DEVICES)}, not '{device}'.")
-    return typing.cast("contextlib.AbstractContextManager[object]", keras.device(DEVICES[device]))
+    # torch takes "cpu:0" for another device than "cpu": every use of a weight would copy it and cut its gradient
+    name = "cpu" if device == "cpu" and keras.backend.backend() == "torch" else DEVICES[device]
+    return typing.cast("contextlib.AbstractContextManager[object]", keras.device(name))
 
 
 def compile_jit() -> bool:
@@ -139,7 +163,7 @@ def trainer_of(model: keras.Model, metrics: Sequence[Callable[..., object]] = ()
     """
     import keras
 
-    trainer = keras.Model(model.inputs, model.get_layer(LOGITS).output)
+    trainer = keras.Model(model.inputs[0], model.get_layer(LOGITS).output)
     compile_logits(trainer, metrics)
     return trainer
 

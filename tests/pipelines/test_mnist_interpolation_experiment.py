@@ -161,7 +161,8 @@ def test_batch_precision_and_recall_equal_keras() -> None:
         (experiment.recall, keras.metrics.Recall()),
     ):
         metric.update_state(targets, np.exp(keras_steps.log_softmax(logits)))
-        assert float(function(targets, logits)) == pytest.approx(float(metric.result()), abs=1e-6)
+        found = function(keras.ops.convert_to_tensor(targets), keras.ops.convert_to_tensor(logits))
+        assert float(found) == pytest.approx(float(metric.result()), abs=1e-6)
 
 
 def test_losses_are_not_clipped() -> None:

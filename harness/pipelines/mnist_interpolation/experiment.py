@@ -86,7 +86,8 @@ def split(
     if not 0 < train < len(images):
         raise ValueError(f"{len(images)} images cannot be divided 80/20; give at least 3.")
     order = np.random.default_rng(seed).permutation(len(images))
-    pixels = images.reshape(len(images), -1).astype(np.float32)[order]  # (n, 784)
+    # indexing copies, so the caller's images stay as they are
+    pixels = images.reshape(len(images), -1).astype(np.float32, copy=False)[order]  # (n, 784)
     scaler = StandardScaler(copy=False).fit(pixels[:train] if fit_on_train_only else pixels)
     scaled = scaler.transform(pixels).reshape(-1, 28, 28, 1)  # (n, 28, 28, 1)
     return Split(scaled, labels[order].astype(np.int64), order, train)
@@ -111,7 +112,7 @@ def precision(targets: keras.KerasTensor, logits: keras.KerasTensor) -> keras.Ke
     from keras import ops
 
     chosen = ops.cast(ops.softmax(logits) > 0.5, "float32")  # (batch, 10)
-    return ops.sum(chosen * targets) / ops.maximum(ops.sum(chosen), 1.0)
+    return ops.sum(ops.multiply(chosen, targets)) / ops.maximum(ops.sum(chosen), 1.0)
 
 
 def recall(targets: keras.KerasTensor, logits: keras.KerasTensor) -> keras.KerasTensor:
@@ -119,7 +120,7 @@ def recall(targets: keras.KerasTensor, logits: keras.KerasTensor) -> keras.Keras
     from keras import ops
 
     chosen = ops.cast(ops.softmax(logits) > 0.5, "float32")  # (batch, 10)
-    return ops.sum(chosen * targets) / ops.sum(targets)
+    return ops.sum(ops.multiply(chosen, targets)) / ops.sum(targets)
 
 
 def train(
