@@ -290,5 +290,22 @@ def init_command(folder: Path, name: str) -> None:
     click.echo(f"Next: harness run {name} --scenarios {folder / name}.py")
 
 
+# -- exports: other tools' formats ------------------------------------------------------------------------------------
+
+EXPORTS = ("csv", "junit", "github-action-benchmark", "bencher")
+
+
+@cli.command("export")
+@click.argument("form", type=Known("format", EXPORTS), metavar="FORMAT")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="File or folder; RUN/exports by default.")
+def export_command(form: str, run: Path, out: Path | None) -> None:
+    """Write a stored run as csv, junit, github-action-benchmark or bencher."""
+    from harness import exporters, jobs
+
+    for path in exporters.write(jobs.read(run), form, out or run / "exports"):
+        click.echo(f"Wrote: {path}")
+
+
 if __name__ == "__main__":
     sys.exit(main())
