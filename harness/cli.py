@@ -292,18 +292,27 @@ def init_command(folder: Path, name: str) -> None:
 
 # -- exports: other tools' formats ------------------------------------------------------------------------------------
 
-EXPORTS = ("csv", "junit", "github-action-benchmark", "bencher")
+EXPORTS = ("csv", "junit", "github-action-benchmark", "bencher", "asv")
 
 
 @cli.command("export")
 @click.argument("form", type=Known("format", EXPORTS), metavar="FORMAT")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="File or folder; RUN/exports by default.")
-def export_command(form: str, run: Path, out: Path | None) -> None:
-    """Write a stored run as csv, junit, github-action-benchmark or bencher."""
+@click.option("--results", type=click.Path(path_type=Path), help="For asv: its results_dir.")
+@click.option("--machine", default="", help="For asv: name of the machine; this one's by default.")
+def export_command(form: str, run: Path, out: Path | None, results: Path | None, machine: str) -> None:
+    """Write a stored run as csv, junit, github-action-benchmark, bencher, or into asv's results."""
     from harness import exporters, jobs
+    from harness.exporters import asv
 
-    for path in exporters.write(jobs.read(run), form, out or run / "exports"):
+    if (form == "asv") != (results is not None) or (form == "asv" and out):
+        raise click.UsageError("--results DIR is for asv, which needs it; --out is for the other formats")
+    job = jobs.read(run)
+    paths = (
+        asv.write(job, results, machine) if results else exporters.write(job, form, out or run / "exports")
+    )
+    for path in paths:
         click.echo(f"Wrote: {path}")
 
 

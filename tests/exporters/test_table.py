@@ -90,7 +90,7 @@ def test_the_formats_of_the_command_are_those_there_are() -> None:
     """The command line names every format, without importing them."""
     from harness import cli
 
-    assert set(cli.EXPORTS) == set(exporters.FORMATS)
+    assert set(cli.EXPORTS) == {*exporters.FORMATS, "asv"}
 
 
 def test_out_may_be_a_file(job: Job, tmp_path: Path) -> None:
