@@ -164,5 +164,6 @@ def _attention(comparison: Comparison) -> list[str]:
 
 def _sentence(comparison: Comparison, judgement: Judgement) -> str:
     style = STYLES.get(judgement.verdict, "default")
-    told = wording.sentence(comparison, judgement).removeprefix(judgement.verdict)
+    key = f"{comparison.scenario}:{comparison.variant}"
+    told = wording.sentence(key, judgement).removeprefix(judgement.verdict)
     return f"[{style}]{judgement.verdict}[/]{escape(told)}"

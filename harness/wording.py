@@ -5,15 +5,15 @@ from __future__ import annotations
 import typing
 
 if typing.TYPE_CHECKING:
-    from harness.records import Comparison, Judgement, Value
+    from harness.records import Judgement, Value
 
 
-def sentence(comparison: Comparison, judgement: Judgement) -> str:
-    """Say verdict, value, reference, bounds, reason, place, test and next command."""
+def sentence(key: str, judgement: Judgement) -> str:
+    """Say of `key`, such as ``scenario:variant``: verdict, value, reference, bounds, reason, place, test and next command."""
     values = f"{short(judgement.value)} against {short(judgement.reference)} {judgement.unit}".rstrip()
     row = f", {judgement.row}" if judgement.row else ""
     parts = [
-        f"{judgement.verdict} {comparison.scenario}:{comparison.variant} {judgement.metric}:",
+        f"{judgement.verdict} {key} {judgement.metric}:",
         f"{values}{_bounds(judgement)}.",
         f"{judgement.reason}.",
         f"[{judgement.place}{row}]" if judgement.place else "",

@@ -81,7 +81,7 @@ def _judgement_case(suite: ET.Element, comparison: Comparison, judgement: Judgem
     case = _case(suite, comparison, f"{judgement.against}: {judgement.metric}{place}", 0.0)
     tag = _tag(judgement)
     if tag:
-        told = _clean(wording.sentence(comparison, judgement))
+        told = _clean(wording.sentence(f"{comparison.scenario}:{comparison.variant}", judgement))
         ET.SubElement(case, tag, type=judgement.verdict, message=told).text = told
 
 
