@@ -68,7 +68,7 @@ def _time(call: Callable[[], object]) -> float:
 
 
 def _costs() -> list[costs.Cost]:
-    found = [costs.listing(), costs.overhead(), costs.smoke()]
+    found = [costs.listing(), costs.overhead(), costs.smoke(), costs.history()]
     try:
         found += costs.grid("kmnist", "0-6", "2-6", allowed=180.0)
         found += costs.grid("mnist", "0-6", allowed=float("inf"))

@@ -316,5 +316,26 @@ def export_command(form: str, run: Path, out: Path | None, results: Path | None,
         click.echo(f"Wrote: {path}")
 
 
+# -- history: stored jobs over time ------------------------------------------------------------------------------------
+
+
+@cli.command("history")
+@click.argument("runs", nargs=-1, type=click.Path(path_type=Path), metavar="[RUN]...")
+@click.option(
+    "--metric", "patterns", multiple=True, metavar="PATTERN", help="Metrics to show, e.g. '*.seconds'."
+)
+def history_command(runs: tuple[Path, ...], patterns: tuple[str, ...]) -> None:
+    """Show metrics over stored runs, with the commits where they changed; every run below reports/ by default."""
+    from rich.console import Console
+
+    from harness import history, history_table, jobs
+
+    folders = list(dict.fromkeys(runs)) or sorted(path.parent for path in Path("reports").glob("*/run.json"))
+    if not folders:
+        raise HarnessError("there is no stored run below reports/", "Type: harness run, or name the runs")
+    found = history.lines(jobs.read(folder) for folder in folders)
+    history_table.show(Console(), history_table.select(found, patterns))
+
+
 if __name__ == "__main__":
     sys.exit(main())
