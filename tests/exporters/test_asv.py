@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import platform
-import subprocess
-import sys
 import typing
 
 import pytest
@@ -18,62 +16,9 @@ if typing.TYPE_CHECKING:
     from pathlib import Path
 
     from harness.records import Job
+    from tests.exporters.conftest import Project
 
 NAME = "harness.probe.short.good.error_rate"
-
-
-@dataclasses.dataclass(frozen=True)
-class Project:
-    """A repository with asv's configuration and two commits."""
-
-    folder: Path
-    commits: tuple[str, str]
-
-    @property
-    def results(self) -> Path:
-        """Asv's results_dir."""
-        return self.folder / "results"
-
-    def asv(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run the real asv here."""
-        command = [sys.executable, "-m", "asv", *words]
-        return subprocess.run(
-            command, cwd=self.folder, capture_output=True, text=True, timeout=120, check=False
-        )
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory, job: Job) -> Project:
-    """Two commits with exported results; the second has lost 30 points of accuracy."""
-    folder = tmp_path_factory.mktemp("project")
-    git = ["git", "-C", str(folder), "-c", "user.name=T", "-c", "user.email=t@example.org"]
-    subprocess.run([*git, "init", "-q", "-b", "main"], check=True)
-    settings = {
-        "version": 1, "project": "probe", "repo": ".", "branches": ["main"], "environment_type": "existing",
-        "results_dir": "results", "html_dir": "html",
-    }  # fmt: skip
-    (folder / "asv.conf.json").write_text(json.dumps(settings))
-    commits = []
-    for message in ("first", "second"):
-        subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", message], check=True)
-        head = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
-        commits.append(head.stdout.strip())
-    made = Project(folder, (commits[0], commits[1]))
-    asv.write(dataclasses.replace(job, commit=commits[0]), made.results, "", folder)
-    asv.write(worse(dataclasses.replace(job, commit=commits[1])), made.results, "", folder)
-    return made
-
-
-def worse(job: Job) -> Job:
-    """Take 0.3 off the accuracy of every run."""
-    results = []
-    for result in job.results:
-        metrics = dict(result.metrics)
-        if "accuracy" in metrics:
-            lower = typing.cast("float", metrics["accuracy"].value) - 0.3
-            metrics["accuracy"] = dataclasses.replace(metrics["accuracy"], value=lower)
-        results.append(dataclasses.replace(result, metrics=metrics))
-    return dataclasses.replace(job, results=tuple(results))
 
 
 def test_asv_show_reads_it(project: Project) -> None:
