@@ -40,6 +40,20 @@ print(time.perf_counter() - start, memory.peak_bytes())
 """
 
 
+HISTORY = """
+import dataclasses, datetime as dt, pathlib, random, sys
+from harness import files, records
+request = records.RunRequest(scenario="probe", variant="default", tier="smoke", seed=0)
+start, draw = dt.datetime(2026, 1, 1, tzinfo=dt.UTC), random.Random(0)
+for day in range(int(sys.argv[2])):
+    metrics = {f"m{index}": records.Measured(value=draw.gauss(1, 0.1) + (day > 500), better="lower") for index in range(int(sys.argv[3]))}
+    result = records.RunResult(request=request, status="ok", started="", wall_seconds=1.0, metrics=metrics)
+    created = (start + dt.timedelta(days=day)).isoformat()
+    job = records.Job(schema=1, created=created, command="", version="", commit=f"{day:040d}", environment={}, results=(result,), comparisons=())
+    files.write_json(pathlib.Path(sys.argv[1], "reports", f"{day:06d}", "run.json"), job)
+"""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Cost:
     """One cost of the harness."""
@@ -117,6 +131,17 @@ def grid(name: str, *pairs: str, allowed: float) -> list[Cost]:
     ]
 
 
+def history(commits: int = 1000, metrics: int = 50) -> list[Cost]:
+    """Time `harness history` over stored jobs of one system, each metric with one step."""
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([sys.executable, "-c", HISTORY, folder, str(commits), str(metrics)], check=True)
+        start = time.perf_counter()
+        subprocess.run(_harness("history", "--metric", "*"), check=True, capture_output=True, cwd=folder)
+        value = time.perf_counter() - start
+    what = f"harness history: {commits:,} commits x {metrics} metrics"
+    return [Cost(what, value, "s", 5.0, "one process, reading every run.json included")]
+
+
 def grid_on_kmnist() -> list[Cost]:
     """Run both pairs' grids on the KMNIST data that is here."""
     return grid("kmnist", "0-6", "2-6", allowed=180.0)
@@ -127,4 +152,4 @@ def grid_at_full_size() -> list[Cost]:
     return grid("mnist", "0-6", allowed=float("inf"))
 
 
-ALL = (listing, overhead, smoke, grid_on_kmnist, grid_at_full_size)
+ALL = (listing, overhead, smoke, grid_on_kmnist, grid_at_full_size, history)

@@ -1,6 +1,7 @@
 """Benchmark and regression-test harness for published image-classification results.
 
-A scenario file needs no more than the names exported here.
+A scenario file needs no more than the names exported here; `run`, `read`, `judge` and `frame` are the command line's steps for
+Python programs (docs/python.md).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import typing
 from harness.records import Expectation, IdentityCheck, Measured, Scenario, Source, Value, Variant
 
 if typing.TYPE_CHECKING:
+    from harness.api import frame, judge, read, run
     from harness.measure.run import Run
 
 __version__ = "0.1.0"
@@ -23,13 +25,21 @@ __all__ = [
     "Value",
     "Variant",
     "__version__",
+    "frame",
+    "judge",
+    "read",
+    "run",
 ]
+_LATE = {
+    "Run": "harness.measure.run",
+    **dict.fromkeys(("frame", "judge", "read", "run"), "harness.api"),
+}
 
 
 def __getattr__(name: str) -> object:
-    """Import `Run` when it is first asked for: it brings NumPy, which listing scenarios does not need."""
-    if name == "Run":
-        from harness.measure.run import Run
+    """Import a name when it is first asked for: these bring NumPy, which listing scenarios does not need."""
+    if name in _LATE:
+        import importlib
 
-        return Run
+        return getattr(importlib.import_module(_LATE[name]), name)
     raise AttributeError(f"module 'harness' has no attribute '{name}'")

@@ -313,5 +313,52 @@ def ledger_command(runs: tuple[Path, ...], markdown: Path | None, scenario_paths
         click.echo(ledger.as_text(rows, findings, shutil.get_terminal_size((120, 24)).columns))
 
 
+# -- exports: other tools' formats ------------------------------------------------------------------------------------
+
+EXPORTS = ("csv", "junit", "github-action-benchmark", "bencher", "asv")
+
+
+@cli.command("export")
+@click.argument("form", type=Known("format", EXPORTS), metavar="FORMAT")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="File or folder; RUN/exports by default.")
+@click.option("--results", type=click.Path(path_type=Path), help="For asv: its results_dir.")
+@click.option("--machine", default="", help="For asv: name of the machine; this one's by default.")
+def export_command(form: str, run: Path, out: Path | None, results: Path | None, machine: str) -> None:
+    """Write a stored run as csv, junit, github-action-benchmark, bencher, or into asv's results."""
+    from harness import exporters, jobs
+    from harness.exporters import asv
+
+    if (form == "asv") != (results is not None) or (form == "asv" and out):
+        raise click.UsageError("--results DIR is for asv, which needs it; --out is for the other formats")
+    job = jobs.read(run)
+    paths = (
+        asv.write(job, results, machine) if results else exporters.write(job, form, out or run / "exports")
+    )
+    for path in paths:
+        click.echo(f"Wrote: {path}")
+
+
+# -- history: stored jobs over time ------------------------------------------------------------------------------------
+
+
+@cli.command("history")
+@click.argument("runs", nargs=-1, type=click.Path(path_type=Path), metavar="[RUN]...")
+@click.option(
+    "--metric", "patterns", multiple=True, metavar="PATTERN", help="Metrics to show, e.g. '*.seconds'."
+)
+def history_command(runs: tuple[Path, ...], patterns: tuple[str, ...]) -> None:
+    """Show metrics over stored runs, with the commits where they changed; every run below reports/ by default."""
+    from rich.console import Console
+
+    from harness import history, history_table, jobs
+
+    folders = list(dict.fromkeys(runs)) or sorted(path.parent for path in Path("reports").glob("*/run.json"))
+    if not folders:
+        raise HarnessError("there is no stored run below reports/", "Type: harness run, or name the runs")
+    found = history.lines(jobs.read(folder) for folder in folders)
+    history_table.show(Console(), history_table.select(found, patterns))
+
+
 if __name__ == "__main__":
     sys.exit(main())

@@ -16,13 +16,15 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from harness import wording
+
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from rich.console import Console
 
-    from harness.records import Comparison, Job, Judgement, RunRequest, RunResult, Value
+    from harness.records import Comparison, Job, Judgement, RunRequest, RunResult
 
 STYLES = {
     "REPRODUCED": "green", "PASS": "green", "HOLDS": "green", "IMPROVED": "cyan", "KNOWN_GAP": "yellow", "ABOVE": "yellow",
@@ -170,26 +172,6 @@ def _needs_attention(judgement: Judgement) -> bool:
 
 def _sentence(comparison: Comparison, judgement: Judgement) -> str:
     style = STYLES.get(judgement.verdict, "default")
-    values = f"{_short(judgement.value)} against {_short(judgement.reference)} {judgement.unit}".rstrip()
-    bounds = (
-        f", bounds {_short(judgement.lower)} to {_short(judgement.upper)}"
-        if judgement.lower is not None
-        else ""
-    )
-    parts = [
-        f"[{style}]{judgement.verdict}[/] {escape(comparison.scenario)}:{escape(comparison.variant)} {escape(judgement.metric)}:",
-        f"{values}{bounds}.",
-        escape(f"{judgement.reason}."),
-        escape(f"[{judgement.place}{', ' + judgement.row if judgement.row else ''}]")
-        if judgement.place
-        else "",
-        f"Test: {escape(judgement.test)}." if judgement.test else "",
-        f"Next: {escape(judgement.next_step)}" if judgement.next_step else "",
-    ]
-    return " ".join(part for part in parts if part)
-
-
-def _short(value: Value | None) -> str:
-    if value is None:
-        return "nothing"
-    return f"an array of {len(value)}" if isinstance(value, list) else f"{value:.5g}"
+    key = f"{comparison.scenario}:{comparison.variant}"
+    told = wording.sentence(key, judgement).removeprefix(judgement.verdict)
+    return f"[{style}]{judgement.verdict}[/]{escape(told)}"

@@ -88,3 +88,35 @@ def test_accepting_never_writes_into_the_package(installed: Path, tmp_path: Path
     done = run(installed, tmp_path, cache, "baseline", "propose", "out", "--reason", "test", "--who", "T")
     assert done.returncode == 2
     assert "the runs have no commit" in done.stderr
+
+
+def test_pytest_finds_the_plugin(installed: Path, tmp_path: Path, cache: Path) -> None:
+    """Installing the wheel installs the plugin: a variant is an item, judged against the wheel's own baselines."""
+    command = [
+        str(installed / "python"),
+        "-P",
+        "-m",
+        "pytest",
+        "--harness",
+        "-k",
+        "kmnist and o-ma",
+        "-p",
+        "no:cacheprovider",
+    ]
+    environment = {
+        "PATH": str(installed),
+        "HARNESS_CACHE": str(cache),
+        "HOME": str(tmp_path),
+        "COLUMNS": "200",
+    }
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (line,) = (
+        found for found in done.stdout.splitlines() if found.startswith("kmnist_svd_logreg:o-ma[smoke]: ")
+    )
+    assert "identity HOLDS" in line
+    assert "baseline" in line
+    (report,) = (tmp_path / "reports").glob("*/index.html")
+    assert f"Report: {report}" in done.stdout

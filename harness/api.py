@@ -1,0 +1,160 @@
+"""The Python interface: run, read and judge, and a job as a pandas table. `harness` exports these names; docs/python.md shows them."""
+
+from __future__ import annotations
+
+import shlex
+import typing
+from pathlib import Path
+
+from harness import baselines as stored_baselines
+from harness import jobs
+from harness import scenarios as declarations
+from harness.errors import HarnessError, unknown
+from harness.exporters import table
+from harness.records import TIERS
+
+if typing.TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from harness.records import Job, Tier
+
+    Folder = str | os.PathLike[str]
+
+
+def run(
+    *names: str,
+    tier: Tier = "smoke",
+    seeds: int = 1,
+    first_seed: int = 0,
+    device: str = "cpu",
+    backend: str | None = None,
+    threads: int = 2,
+    time_limit: float | None = None,
+    scenarios: Sequence[Folder] = (),
+    baselines: Folder | None = None,
+    out: Folder | None = None,
+) -> Job:
+    """Run variants, judge them, and write results and report, as ``harness run`` does.
+
+    Parameters
+    ----------
+    *names : str
+        ``SCENARIO``, ``SCENARIO:VARIANT`` or ``SCENARIO:all``; the default variant of every scenario if none is named.
+    tier : str
+        smoke, short or paper.
+    seeds, first_seed : int
+        How many runs of each variant, and the first seed.
+    device, backend : str
+        Where to compute, and the framework; each scenario's first backend by default.
+    threads : int
+        Threads of each worker.
+    time_limit : float, optional
+        Seconds a run may take; the tier's default if None.
+    scenarios : sequence of path
+        Python files that declare further scenarios.
+    baselines : path, optional
+        Folder to read baselines from first.
+    out : path, optional
+        Folder for results and report; ``reports/<UTC time>`` by default.
+
+    Returns
+    -------
+    Job
+        Every result, a failed run's too, and every judgement. A failed run raises nothing: its ``status`` is ``error``.
+
+    Raises
+    ------
+    HarnessError
+        If a name is unknown, a file of scenarios or baselines is unusable, or `out` cannot be written.
+    """
+    if tier not in TIERS:
+        raise unknown("tier", tier, TIERS)
+    if seeds < 1 or first_seed < 0 or threads < 1:
+        told = f"seeds={seeds}, first_seed={first_seed}, threads={threads}"
+        raise HarnessError(
+            f"{told} cannot be run", "seeds and threads are at least 1, first_seed is at least 0"
+        )
+    paths = _texts(scenarios)
+    settings = jobs.Settings(
+        tier=tier, seeds=seeds, first_seed=first_seed, device=device, backend=backend, threads=threads,
+        time_limit=time_limit, scenario_paths=paths,
+    )  # fmt: skip
+    declared = declarations.load_all(paths)
+    roots = stored_baselines.search_path(_path(baselines))
+    wanted = jobs.requests(jobs.select(declared, names, tier), settings)
+    folder = Path(out) if out is not None else jobs.default_folder()
+    results = list(jobs.run(wanted, declared, folder))
+    job = jobs.assemble(results, declared, roots, _command(names, settings, baselines))
+    jobs.store(job, declared, folder)
+    return job
+
+
+def read(folder: Folder) -> Job:
+    """Read a stored job; see `harness.jobs.read`.
+
+    Raises
+    ------
+    StorageError
+        If there is none, or it is damaged or of a newer schema.
+    """
+    return jobs.read(Path(folder))
+
+
+def judge(job: Job, *, scenarios: Sequence[Folder] = (), baselines: Folder | None = None) -> Job:
+    """Judge a job's results again, against today's expectations and baselines; nothing is run or written.
+
+    Parameters
+    ----------
+    job : Job
+        What was run; its results stay as they are.
+    scenarios : sequence of path
+        Python files that declare further scenarios.
+    baselines : path, optional
+        Folder to read baselines from first.
+
+    Raises
+    ------
+    HarnessError
+        If a scenario is not declared, or the folder of baselines does not exist.
+    """
+    declared = declarations.load_all(_texts(scenarios))
+    return jobs.rejudge(job, declared, stored_baselines.search_path(_path(baselines)))
+
+
+def frame(job: Job) -> pd.DataFrame:
+    """Return a job's metrics as a tidy table: the rows and columns of ``harness export csv``.
+
+    Returns
+    -------
+    DataFrame
+        One row for every number of every metric of every run (`harness.exporters.table.COLUMNS`); `value` is float64, and NaN in the
+        one row of a failed run.
+    """
+    import pandas as pd
+
+    found = pd.DataFrame(list(table.rows(job)), columns=list(table.COLUMNS))
+    return found.astype({"seed": "int64", "value": "float64", "disturbed": "bool"})
+
+
+def _texts(paths: Sequence[Folder]) -> tuple[str, ...]:
+    return tuple(str(Path(path)) for path in paths)
+
+
+def _path(folder: Folder | None) -> Path | None:
+    return None if folder is None else Path(folder)
+
+
+def _command(names: Sequence[str], settings: jobs.Settings, baselines: Folder | None) -> str:
+    """Write the command line that repeats the job."""
+    words = ["harness", "run", *names, "--tier", settings.tier, "--seeds", str(settings.seeds)]
+    words += ["--first-seed", str(settings.first_seed), "--device", settings.device]
+    words += ["--threads", str(settings.threads)]
+    words += ["--backend", settings.backend] if settings.backend else []
+    words += ["--time-limit", f"{settings.time_limit:g}"] if settings.time_limit else []
+    for path in settings.scenario_paths:
+        words += ["--scenarios", path]
+    words += ["--baselines", str(Path(baselines))] if baselines is not None else []
+    return shlex.join(words)

@@ -1,0 +1,244 @@
+"""A job as results of airspeed velocity (asv), so that `asv publish` draws it over commits and `asv compare` reads it.
+
+asv takes lower as better for everything, so a share that improves upwards is written as what is missing to 1 (accuracy as its error
+rate), and other metrics that improve upwards are left out. The files are asv's results of version 2, written without asv.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+import statistics
+import subprocess
+import typing
+from pathlib import Path
+
+from harness import environment, files
+from harness.errors import HarnessError, StorageError
+from harness.exporters.table import Series, headlines
+from harness.statistics import t_quantile
+
+if typing.TYPE_CHECKING:
+    from harness.records import Job
+
+TIERS = ("short", "paper")
+RESULTS_VERSION = 2
+BENCHMARKS_VERSION = 2
+MACHINE_VERSION = 1
+COLUMNS = (
+    "result", "params", "version", "started_at", "duration", "stats_ci_99_a", "stats_ci_99_b",
+    "stats_q_25", "stats_q_75", "stats_number", "stats_repeat", "samples",
+)  # fmt: skip
+_UNITS = {"s": "seconds", "B": "bytes", "": "share"}
+_HARDWARE = ("os", "arch", "cpu", "cores")
+
+Plain = dict[str, typing.Any]
+
+
+def write(job: Job, results: Path, machine: str = "", repository: Path = Path()) -> list[Path]:
+    """Write a job's short and paper runs into an asv results folder, beside whatever it holds already.
+
+    Parameters
+    ----------
+    job : Job
+        What was run.
+    results : Path
+        asv's ``results_dir``; made if missing.
+    machine : str
+        Name of the machine for asv; this computer's, as asv itself names it, if empty.
+    repository : Path
+        A folder inside the checkout that asv is configured for; commit dates come from it.
+
+    Returns
+    -------
+    list of Path
+        ``benchmarks.json``, ``machine.json`` and one results file for each backend and device.
+
+    Raises
+    ------
+    HarnessError
+        If the job has no runs of these tiers, no clean commit that the repository knows, or was measured on another machine and none
+        is named.
+    StorageError
+        If `results` is not asv's, is of an unknown version, or cannot be written.
+    """
+    found = [series for series in headlines(job) if series.tier in TIERS and lower_is_better(series)]
+    if not found:
+        raise HarnessError(
+            "the run has no finished runs of tier short or paper", "Type: harness run --tier short"
+        )
+    _refuse_other_machine(job, machine)
+    date = _commit_milliseconds(job.commit, repository)
+    named = machine or platform.node()
+    benchmarks = _load(results / "benchmarks.json", BENCHMARKS_VERSION) or _new(results)
+    benchmarks |= {_name(series): _benchmark(series) for series in found}
+    contents = {results / "benchmarks.json": benchmarks, **_machine(job, results, named)}
+    for backend, device in sorted({(series.backend, series.device) for series in found}):
+        chosen = [series for series in found if (series.backend, series.device) == (backend, device)]
+        head = _head(job, named, backend, device, date)
+        path = results / named / f"{job.commit[:8]}-{head['env_name']}.json"
+        old = _load(path, RESULTS_VERSION) or {}
+        head["results"] = {**old.get("results", {}), **{_name(s): _result(s, job) for s in chosen}}
+        contents[path] = head
+    for path, content in contents.items():
+        files.write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+    return list(contents)
+
+
+def lower_is_better(series: Series) -> bool:
+    """Whether asv can be told of a metric: it improves downwards, or is a share that can be turned round."""
+    return series.better == "lower" or _is_share(series)
+
+
+def _is_share(series: Series) -> bool:
+    unit_free = series.kind == "accuracy" and series.better == "higher" and series.unit == ""
+    return unit_free and all(0 <= value <= 1 for value in series.values)
+
+
+def _name(series: Series) -> str:
+    metric = series.metric
+    if series.better == "higher":
+        metric = "error_rate" if metric == "accuracy" else f"one_minus_{metric}"
+    return f"harness.{series.scenario}.{series.tier}.{series.variant}.{metric}"
+
+
+def _benchmark(series: Series) -> Plain:
+    """Declare a metric as asv declares a ``track_`` benchmark without parameters."""
+    turned = ", as 1 minus the value" if series.better == "higher" else ""
+    return {
+        "name": _name(series),
+        "code": f"harness run {series.scenario}:{series.variant} --tier {series.tier}  # {series.metric}{turned}",
+        "params": [],
+        "param_names": [],
+        "type": "track",
+        "unit": _UNITS.get(series.unit, series.unit),
+        "version": f"scenario version {series.version}",
+        "timeout": 60.0,
+    }
+
+
+def _result(series: Series, job: Job) -> list[typing.Any]:
+    """Lay out one metric in the order of `COLUMNS`: the median, and the runs as samples if there are several."""
+    samples = [1 - value if series.better == "higher" else value for value in series.values]
+    created = _milliseconds(job.created)
+    row: list[typing.Any] = [[statistics.median(samples)], [], f"scenario version {series.version}", created]
+    if len(samples) == 1:
+        return row
+    low, high = _interval(samples)
+    first, _, third = statistics.quantiles(samples, n=4, method="inclusive")
+    return [*row, None, [low], [high], [first], [third], [1], [len(samples)], [samples]]
+
+
+def _interval(samples: list[float]) -> tuple[float, float]:
+    """Return the 99% t interval of the mean; asv compares these where it has too few samples for its rank test."""
+    runs = len(samples)
+    half = t_quantile(0.995, runs - 1) * statistics.stdev(samples) / runs**0.5
+    middle = statistics.mean(samples)
+    return middle - half, middle + half
+
+
+def _head(job: Job, machine: str, backend: str, device: str, date: int) -> Plain:
+    python = job.environment.get("python", "")
+    told = {key: value for key, value in _hardware(job, machine).items() if key != "version"}
+    return {
+        "version": RESULTS_VERSION,
+        "commit_hash": job.commit,
+        "env_name": f"harness-py{'.'.join(python.split('.')[:2])}-{backend}-{device}",
+        "date": date,
+        "params": {**told, "python": python, "backend": backend, "device": device},
+        "python": python,
+        "requirements": {},
+        "env_vars": {},
+        "result_columns": list(COLUMNS),
+        "results": {},
+        "durations": {},
+    }
+
+
+def _hardware(job: Job, machine: str) -> Plain:
+    found = job.environment
+    return {
+        "machine": machine,
+        "os": f"{found.get('os', '')} {found.get('kernel', '')}".strip(),
+        "arch": found.get("arch", ""),
+        "cpu": found.get("cpu", ""),
+        "num_cpu": found.get("cores", ""),
+        "ram": found.get("ram_gib", ""),
+        "version": MACHINE_VERSION,
+    }
+
+
+def _machine(job: Job, results: Path, machine: str) -> dict[Path, Plain]:
+    """Describe the machine, unless asv has done so."""
+    if re.search(r"[/\\]|^\.*$", machine):
+        raise HarnessError(f"'{machine}' cannot name a machine", "Name it with --machine, without slashes")
+    path = results / machine / "machine.json"
+    return {} if path.exists() else {path: _hardware(job, machine)}
+
+
+def _refuse_other_machine(job: Job, machine: str) -> None:
+    here = environment.machine()
+    other = [
+        f"{name}: {job.environment.get(name)}, not {here[name]}"
+        for name in _HARDWARE
+        if job.environment.get(name) != here[name]
+    ]
+    if other and not machine:
+        raise HarnessError(
+            f"the run was measured on another machine ({'; '.join(other)})", "Name that one with --machine"
+        )
+
+
+def _new(results: Path) -> Plain:
+    """Start the list of benchmarks in a folder that is empty or missing; any other folder is not asv's."""
+    if results.is_dir() and any(results.iterdir()):
+        raise StorageError(
+            f"'{results}' holds files but no benchmarks.json, so it is no results folder of asv",
+            "Name the results_dir of asv.conf.json with --results",
+        )
+    return {"version": BENCHMARKS_VERSION}
+
+
+def _load(path: Path, version: int) -> Plain | None:
+    """Read one of asv's files; None if it does not exist."""
+    try:
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise StorageError(f"{path} cannot be read: {error}", "Restore it, or name another folder") from error
+    found = content.get("version") if isinstance(content, dict) else None
+    if found != version:
+        raise StorageError(
+            f"{path} is of version {found}, known is {version}", "Use asv 0.6, or name another folder"
+        )
+    return typing.cast("Plain", content)
+
+
+def _commit_milliseconds(commit: str, repository: Path) -> int:
+    """Return when a commit was made, in milliseconds since 1970, as asv counts."""
+    if not commit or commit.endswith("+dirty"):
+        state = "changed files that no commit holds" if commit else "no commit"
+        raise HarnessError(
+            f"the run was made with {state}; asv orders results by commit", "Commit and run again"
+        )
+    command = ["git", "-C", str(repository), "show", "-s", "--format=%ct", commit]
+    step = "Type it in that checkout; if it is shallow, first: git fetch --unshallow"
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise HarnessError(
+            f"git cannot be asked for the date of commit {commit[:8]}: {error}", step
+        ) from error
+    if done.returncode:
+        raise HarnessError(
+            f"commit {commit[:8]} of the run is not in the checkout around '{repository}'", step
+        )
+    return int(done.stdout.split()[-1]) * 1000
+
+
+def _milliseconds(moment: str) -> int:
+    import datetime as dt
+
+    return int(dt.datetime.fromisoformat(moment).timestamp() * 1000)

@@ -1,0 +1,100 @@
+"""A job as JUnit XML: one test case for every run and for every judged metric of a variant."""
+
+from __future__ import annotations
+
+import re
+import typing
+from xml.etree import ElementTree as ET
+
+from harness import wording
+from harness.errors import StorageError
+
+if typing.TYPE_CHECKING:
+    from harness.records import Comparison, Job, Judgement, RunResult
+
+_FAILURES = ("REGRESSED", "VIOLATED")
+_PASSES = ("PASS", "HOLDS", "REPRODUCED")
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def xml_text(job: Job) -> str:
+    """Write a job as JUnit XML.
+
+    REGRESSED and VIOLATED are failures. A failed run, ERROR and a gated INCONCLUSIVE are errors: it could not be measured. Every other
+    verdict that is no pass is skipped, with its sentence as the message.
+
+    Raises
+    ------
+    StorageError
+        If the job was interrupted before it was judged: an empty file would look like success.
+    """
+    if not job.comparisons:
+        raise StorageError("the run has no judgements", "Type: harness judge RUN, then export it again")
+    root = ET.Element("testsuites", name="harness")
+    for comparison in job.comparisons:
+        _suite(root, comparison, [result for result in job.results if _belongs(result, comparison)])
+    ET.indent(root)
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _belongs(result: RunResult, comparison: Comparison) -> bool:
+    request = result.request
+    key = (comparison.scenario, comparison.variant, comparison.tier)
+    return (request.scenario, request.variant, request.tier) == key
+
+
+def _suite(root: ET.Element, comparison: Comparison, runs: list[RunResult]) -> None:
+    name = f"{comparison.scenario}:{comparison.variant} ({comparison.tier})"
+    suite = ET.SubElement(root, "testsuite", name=_clean(name))
+    for result in runs:
+        _run_case(suite, comparison, result)
+    for judgement in comparison.judgements:
+        _judgement_case(suite, comparison, judgement)
+    for count, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        suite.set(count, str(len(suite.findall(f"testcase/{tag}"))))
+    suite.set("tests", str(len(suite)))
+    suite.set("time", f"{sum(result.wall_seconds for result in runs):.3f}")
+    if runs:
+        # JUnit's own schema wants local time without an offset; this is UTC
+        suite.set("timestamp", runs[0].started[:19])
+
+
+def _case(suite: ET.Element, comparison: Comparison, name: str, seconds: float) -> ET.Element:
+    classname = f"harness.{comparison.scenario}.{comparison.variant}.{comparison.tier}"
+    return ET.SubElement(
+        suite, "testcase", classname=_clean(classname), name=_clean(name), time=f"{seconds:.3f}"
+    )
+
+
+def _run_case(suite: ET.Element, comparison: Comparison, result: RunResult) -> None:
+    request = result.request
+    name = f"run seed {request.seed} ({request.backend}, {request.device})"
+    case = _case(suite, comparison, name, result.wall_seconds)
+    if result.status != "ok":
+        error = ET.SubElement(case, "error", type="ERROR", message=_clean(result.error))
+        error.text = _clean(result.log_tail)
+
+
+def _judgement_case(suite: ET.Element, comparison: Comparison, judgement: Judgement) -> None:
+    where = ", ".join(part for part in (judgement.place, judgement.row) if part)
+    place = f" [{where}]" if judgement.against == "expectation" and where else ""
+    case = _case(suite, comparison, f"{judgement.against}: {judgement.metric}{place}", 0.0)
+    tag = _tag(judgement)
+    if tag:
+        told = _clean(wording.sentence(f"{comparison.scenario}:{comparison.variant}", judgement))
+        ET.SubElement(case, tag, type=judgement.verdict, message=told).text = told
+
+
+def _tag(judgement: Judgement) -> str:
+    """Name the element that tells the verdict; empty for a pass."""
+    if judgement.verdict in _PASSES:
+        return ""
+    if judgement.verdict in _FAILURES:
+        return "failure"
+    undecided = judgement.verdict == "INCONCLUSIVE" and judgement.gated
+    return "error" if judgement.verdict == "ERROR" or undecided else "skipped"
+
+
+def _clean(text: str) -> str:
+    """Replace what XML 1.0 cannot hold, such as the escape characters of coloured logs."""
+    return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text)

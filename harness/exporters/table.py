@@ -1,0 +1,172 @@
+"""A job as a tidy table: one row for every number of every metric of every run."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import statistics
+import typing
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.records import Direction, Job, Kind, Measured, RunRequest, RunResult, Tier, Value
+
+COLUMNS = (
+    "scenario", "variant", "tier", "seed", "device", "backend", "status", "disturbed",
+    "metric", "index", "value", "unit", "kind", "better", "started", "commit", "error",
+)  # fmt: skip
+"""Columns of the table, in order; a number's `index` is empty, an array's element has one such as ``2;0``."""
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+Row = dict[str, typing.Any]
+
+
+def rows(job: Job) -> Iterator[Row]:
+    """Yield the table's rows, run by run; a run without metrics yields one row that holds its error.
+
+    Yields
+    ------
+    dict
+        One entry for each of `COLUMNS`; `value` is a float, or None in the row of a failed run.
+    """
+    for result in job.results:
+        head = _head(job, result)
+        if not result.metrics:
+            yield head
+        for name, measured in result.metrics.items():
+            told = {"unit": measured.unit, "kind": measured.kind, "better": measured.better}
+            for index, number in _numbers(measured.value):
+                yield {**head, **told, "metric": name, "index": index, "value": number}
+
+
+def _head(job: Job, result: RunResult) -> Row:
+    request = result.request
+    return {
+        **dict.fromkeys(COLUMNS, ""),
+        "scenario": request.scenario,
+        "variant": request.variant,
+        "tier": request.tier,
+        "seed": request.seed,
+        "device": request.device,
+        "backend": request.backend,
+        "status": result.status,
+        "disturbed": result.disturbed,
+        "value": None,
+        "started": result.started,
+        "commit": job.commit,
+        "error": result.error,
+    }
+
+
+def _numbers(value: Value, index: str = "") -> Iterator[tuple[str, float]]:
+    """Yield (index, number): a number once, an array element by element in row-major order."""
+    if not isinstance(value, list):
+        yield index, float(value)
+        return
+    for place, item in enumerate(value):
+        yield from _numbers(item, f"{index};{place}" if index else str(place))
+
+
+def csv_text(job: Job) -> str:
+    """Lay the table out as CSV (RFC 4180) with a header line.
+
+    A text that a spreadsheet would take for a formula gets an apostrophe in front; numbers stay numbers.
+    """
+    out = io.StringIO(newline="")
+    writer = csv.DictWriter(out, COLUMNS)
+    writer.writeheader()
+    writer.writerows({name: _harmless(cell) for name, cell in row.items()} for row in rows(job))
+    return out.getvalue()
+
+
+def _harmless(cell: object) -> object:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """The values of one metric over the runs of one variant, tier, backend and device."""
+
+    scenario: str
+    """Scenario name."""
+    variant: str
+    """Variant name."""
+    tier: Tier
+    """Tier."""
+    backend: str
+    """Backend."""
+    device: str
+    """Device."""
+    version: int
+    """Version of the scenario that ran."""
+    metric: str
+    """Metric name."""
+    unit: str
+    """Unit of the values."""
+    kind: Kind
+    """Kind of metric."""
+    better: Direction
+    """Direction in which the metric improves."""
+    values: tuple[float, ...]
+    """One a run, in the order of the runs."""
+
+    @property
+    def system(self) -> str:
+        """What was measured, without the metric: ``scenario:variant tier backend device``."""
+        return f"{self.scenario}:{self.variant} {self.tier} {self.backend} {self.device}"
+
+    @property
+    def mean(self) -> float:
+        """Mean over the runs."""
+        return statistics.mean(self.values)  # exact, so never outside the values by a rounding
+
+
+def headlines(job: Job) -> list[Series]:
+    """Gather the metrics worth a line of their own in another tool, over the finished runs.
+
+    These are numbers with a direction: times, memory, work and sizes, and the scores of the main predictions, but not a grid's side
+    scores. Times of a DISTURBED run are left out.
+    """
+    found: dict[tuple[typing.Any, ...], list[tuple[Measured, float]]] = {}
+    for result in job.results:
+        for name, measured in result.metrics.items():
+            if not isinstance(measured.value, list) and _is_headline(name, measured, result):
+                key = (*_place(result.request), _version(result), name)
+                found.setdefault(key, []).append((measured, float(measured.value)))
+    return [_series(key, pairs) for key, pairs in found.items()]
+
+
+def _is_headline(name: str, measured: Measured, result: RunResult) -> bool:
+    if measured.better == "none" or measured.kind == "identity":
+        return False
+    if measured.kind == "runtime":
+        return not result.disturbed
+    return measured.kind in {"memory", "work"} or "." not in name
+
+
+def _place(request: RunRequest) -> tuple[str, str, str, str, str]:
+    return request.scenario, request.variant, request.tier, request.backend, request.device
+
+
+def _version(result: RunResult) -> int:
+    return result.measurement.scenario_version if result.measurement else 0
+
+
+def _series(key: tuple[typing.Any, ...], pairs: list[tuple[Measured, float]]) -> Series:
+    scenario, variant, tier, backend, device, version, metric = key
+    measured = pairs[0][0]
+    return Series(
+        scenario=scenario,
+        variant=variant,
+        tier=tier,
+        backend=backend,
+        device=device,
+        version=version,
+        metric=metric,
+        unit=measured.unit,
+        kind=measured.kind,
+        better=measured.better,
+        values=tuple(value for _, value in pairs),
+    )

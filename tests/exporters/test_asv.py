@@ -1,0 +1,129 @@
+"""asv itself reads what is exported for it: show, compare and publish, in a repository of two commits."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import platform
+import typing
+
+import pytest
+
+from harness.errors import HarnessError, StorageError
+from harness.exporters import asv
+
+if typing.TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.records import Job
+    from tests.exporters.conftest import Project
+
+NAME = "harness.probe.short.good.error_rate"
+
+
+def test_asv_show_reads_it(project: Project) -> None:
+    """`asv show COMMIT` prints the median error rate over the runs."""
+    done = project.asv("show", project.commits[0], "--details")
+    assert done.returncode == 0, done.stderr
+    assert NAME in done.stdout
+    assert "harness.probe.short.good.train.seconds" in done.stdout
+    told = done.stdout.split(NAME)[1].split("harness.probe")[0]
+    assert "0.09" in told
+
+
+def test_asv_compare_finds_the_loss(project: Project) -> None:
+    """`asv compare` lists a higher error rate as worse, by its interval over the runs; accuracy it would take for an improvement."""
+    done = project.asv("compare", *project.commits, "--split")
+    assert done.returncode == 0, done.stderr
+    listed = done.stdout.split("Benchmarks that have got worse")[1]
+    (line,) = (line for line in listed.splitlines() if NAME in line)
+    assert "4.33" in line
+    assert "accuracy" not in done.stdout
+
+
+def test_asv_publish_draws_it(project: Project) -> None:
+    """`asv publish` writes a graph of the series with both commits."""
+    done = project.asv("publish")
+    assert done.returncode == 0, done.stdout + done.stderr
+    index = json.loads((project.folder / "html" / "index.json").read_text())
+    assert NAME in index["benchmarks"]
+    assert index["params"]["backend"] == ["numpy"]
+    (graph,) = [
+        path
+        for path in (project.folder / "html" / "graphs").rglob(f"{NAME}.json")
+        if "summary" not in path.parts
+    ]
+    points = json.loads(graph.read_text())
+    assert [round(value, 12) for _, value in points] == [0.09, 0.39]
+
+
+def test_runs_of_one_commit_come_together(project: Project, job: Job) -> None:
+    """A second export for a commit adds to the first; the machine's description stays."""
+    (path,) = (project.results / platform.node()).glob(f"{project.commits[0][:8]}-*.json")
+    before = json.loads(path.read_text())["results"]
+    only = tuple(r for r in job.results if r.request.variant == "bad")
+    asv.write(
+        dataclasses.replace(job, commit=project.commits[0], results=only), project.results, "", project.folder
+    )
+    after = json.loads(path.read_text())["results"]
+    assert after == before
+    assert {name.split(".")[3] for name in after} == {"good", "bad"}
+
+
+def refuse(job: Job, project: Project, folder: Path, **changes: typing.Any) -> str:
+    """Say why an export is refused; nothing may have been written."""
+    before = sorted(folder.rglob("*"))
+    with pytest.raises(HarnessError) as caught:
+        asv.write(
+            dataclasses.replace(job, **{"commit": project.commits[0], **changes}), folder, "", project.folder
+        )
+    assert sorted(folder.rglob("*")) == before
+    return str(caught.value)
+
+
+def test_what_belongs_to_no_commit_is_refused(job: Job, project: Project, tmp_path: Path) -> None:
+    """A dirty tree, no commit, and a commit of another project each are one clear error."""
+    assert "Commit and run again" in refuse(job, project, tmp_path, commit=f"{project.commits[0]}+dirty")
+    assert "no commit" in refuse(job, project, tmp_path, commit="")
+    assert "git fetch --unshallow" in refuse(job, project, tmp_path, commit="0" * 40)
+
+
+def test_another_machine_must_be_named(job: Job, project: Project, tmp_path: Path) -> None:
+    """Results of another computer never land under this one's name by accident."""
+    elsewhere = {**job.environment, "cpu": "another"}
+    assert "--machine" in refuse(job, project, tmp_path, environment=elsewhere)
+    there = dataclasses.replace(job, commit=project.commits[0], environment=elsewhere)
+    asv.write(there, tmp_path, "build-server", project.folder)
+    assert json.loads((tmp_path / "build-server" / "machine.json").read_text())["cpu"] == "another"
+
+
+def test_a_folder_that_is_not_asvs(job: Job, project: Project, tmp_path: Path) -> None:
+    """A folder with other files, or of a version of asv that is not known, is left alone."""
+    (tmp_path / "thesis.tex").write_text("mine")
+    assert "no results folder of asv" in refuse(job, project, tmp_path)
+    (tmp_path / "benchmarks.json").write_text('{"version": 3}')
+    assert "version 3" in refuse(job, project, tmp_path)
+    (tmp_path / "benchmarks.json").write_text("{")
+    with pytest.raises(StorageError, match="cannot be read"):
+        asv.write(dataclasses.replace(job, commit=project.commits[0]), tmp_path, "", project.folder)
+
+
+def test_smoke_runs_are_not_exported(job: Job, project: Project, tmp_path: Path) -> None:
+    """A job of smoke runs only is refused: the asv suite measures those itself."""
+    results = tuple(
+        dataclasses.replace(r, request=dataclasses.replace(r.request, tier="smoke")) for r in job.results
+    )
+    assert "--tier short" in refuse(job, project, tmp_path, results=results)
+
+
+def test_the_command(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`harness export asv RUN --results DIR` works in the checkout of the run; without --results it says what is missing."""
+    from harness import cli
+
+    monkeypatch.chdir(folder.parent)
+    assert cli.main(["export", "asv", str(folder)]) == 2
+    assert "--results DIR" in capsys.readouterr().err
+    assert cli.main(["export", "asv", str(folder), "--results", str(tmp_path / "results")]) == 0
+    assert (tmp_path / "results" / "benchmarks.json").exists()

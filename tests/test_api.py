@@ -1,0 +1,115 @@
+"""The Python interface: its page is executed, its table is the CSV's, and importing it costs nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import doctest
+import io
+import re
+import subprocess
+import sys
+import typing
+from pathlib import Path
+
+import pytest
+
+import harness as package
+from harness.errors import HarnessError, UnknownNameError
+from harness.exporters import table
+
+if typing.TYPE_CHECKING:
+    from tests.conftest import Harness
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "python.md"
+
+
+@pytest.fixture
+def here(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> Harness:
+    """Work in an empty folder, as the command does."""
+    monkeypatch.chdir(harness.folder)
+    monkeypatch.setenv("HARNESS_CACHE", harness.environment["HARNESS_CACHE"])
+    monkeypatch.delenv("HARNESS_DATA", raising=False)
+    return harness
+
+
+def test_the_page_works_as_written(here: Harness) -> None:
+    """Every example of docs/python.md gives what the page says."""
+    blocks = "\n".join(re.findall(r"```pycon\n(.*?)```", PAGE.read_text(), flags=re.DOTALL))
+    example = doctest.DocTestParser().get_doctest(blocks, {}, PAGE.name, str(PAGE), 0)
+    assert len(example.examples) == 14
+    told = io.StringIO()
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS, verbose=False)
+    assert runner.run(example, out=told.write).failed == 0, told.getvalue()
+
+
+def test_the_frame_is_the_csv(here: Harness) -> None:
+    """The table and the CSV file hold the same rows, a failed run's included; the column types are fixed."""
+    import pandas as pd
+
+    body = """
+    def measure(run):
+        if run.seed == 1:
+            raise ValueError("no")
+        guess(run)
+
+    SCENARIO = declare(measure)
+    """
+    job = package.run("probe", seeds=2, scenarios=[here.scenario(body)], out="out")
+    frame = package.frame(job)
+    assert frame["value"].dtype == "float64"
+    assert frame["seed"].dtype == "int64"
+    assert frame["value"].isna().sum() == 1
+    read = {"dtype": {"index": str, "value": float}, "keep_default_na": False, "na_values": {"value": [""]}}
+    pd.testing.assert_frame_equal(
+        pd.read_csv(io.StringIO(table.csv_text(job)), **read),  # type: ignore[call-overload]
+        frame,
+        check_dtype=False,
+    )
+    assert here.job("out")["command"] == job.command
+    assert job.command.startswith("harness run probe --tier smoke --seeds 2 ")
+
+
+def test_judging_again_takes_the_named_baselines(here: Harness) -> None:
+    """`judge` holds stored results against the folder that is named, and writes nothing."""
+    scenario = here.scenario("SCENARIO = declare(guess, deterministic=True)")
+    here.repository()
+    job = package.run("probe", seeds=5, scenarios=[scenario], out="out")
+    propose = ["baseline", "propose", "out", "--scenarios", scenario, "--who", "T", "--reason", "test"]
+    assert here(*propose).code == 0
+    assert here("baseline", "accept", "out", "--baselines", "mine").code == 0
+    before = (here.folder / "out" / "run.json").read_bytes()
+    (judged,) = package.judge(job, scenarios=[scenario], baselines="mine").comparisons[0].judgements
+    assert judged.verdict == "PASS"
+    assert (here.folder / "out" / "run.json").read_bytes() == before
+
+
+def test_an_empty_job_is_an_empty_table(here: Harness) -> None:
+    """A job without results has no rows and all columns."""
+    job = package.run("probe", scenarios=[here.scenario("SCENARIO = declare(guess)")], out="out")
+    frame = package.frame(dataclasses.replace(job, results=()))
+    assert len(frame) == 0
+    assert tuple(frame.columns) == table.COLUMNS
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"), [({"tier": "smok"}, "Did you mean 'smoke'"), ({"seeds": 0}, "at least 1")]
+)
+def test_what_cannot_be_run_is_named(wrong: dict[str, typing.Any], told: str) -> None:
+    """A wrong argument is one error before anything is run."""
+    with pytest.raises(HarnessError, match=told):
+        package.run("kmnist_svd_logreg", **wrong)
+
+
+def test_an_unknown_backend_is_named() -> None:
+    """A backend that the scenario does not have is refused with those it has."""
+    with pytest.raises(UnknownNameError, match="numpy"):
+        package.run("kmnist_svd_logreg", backend="jax")
+
+
+def test_importing_the_package_is_cheap() -> None:
+    """`import harness` brings neither NumPy nor pandas; the interface does when it is used."""
+    code = "import sys, harness; sys.exit(bool({'numpy', 'pandas', 'msgspec'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert {"run", "read", "judge", "frame"} <= set(package.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'rnu'"):
+        _ = package.rnu

@@ -1,0 +1,213 @@
+"""The plugin in real pytest runs, each a process of its own."""
+
+from __future__ import annotations
+
+import json
+import typing
+from importlib import metadata
+
+import pytest
+
+from tests.conftest import Harness
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+pytest_plugins = ["pytester"]
+
+Run = typing.Callable[..., pytest.RunResult]
+INSTALLED = any(found.value == "harness.pytest_plugin" for found in metadata.entry_points(group="pytest11"))
+
+VARIANTS = """
+def measure(run):
+    guess(run, right=run.options.get("right", 90))
+    if run.options.get("die"):
+        raise ValueError("as asked")
+    if run.options.get("broken"):
+        run.identity(IdentityCheck("sum", 1.0, 1e-6, "a + b = b + a", "by hand"))
+
+SCENARIO = declare(measure, deterministic=True, variants=(
+    Variant(name="good"), Variant(name="broken", options={"broken": True}), Variant(name="dead", options={"die": True}),
+    Variant(name="paper", tiers=("paper",)),
+))
+"""
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Harness:
+    """Make an empty project of a user, with its own settings."""
+    monkeypatch.setenv("HARNESS_CACHE", str(cache))
+    monkeypatch.delenv("HARNESS_DATA", raising=False)
+    pytester.makeini("[pytest]\naddopts = --strict-markers -p no:cacheprovider\n")
+    return Harness(pytester.path, cache)
+
+
+@pytest.fixture
+def pytest_run(pytester: pytest.Pytester, project: Harness) -> Run:
+    """Run pytest there; warnings are errors."""
+    plugin = () if INSTALLED else ("-p", "harness.pytest_plugin")
+
+    def run(*words: str) -> pytest.RunResult:
+        return pytester.runpytest_subprocess(*plugin, "-W", "error", *words)
+
+    return run
+
+
+@pytest.fixture
+def probe(project: Harness, pytest_run: Run) -> Run:
+    """Run pytest with the variants of a scenario file."""
+    project.scenario(VARIANTS)
+
+    def run(*words: str) -> pytest.RunResult:
+        return pytest_run("--harness", "--harness-scenarios", "probe.py", "-k", "probe", *words)
+
+    return run
+
+
+def test_verdicts_become_outcomes_and_one_report(probe: Run, project: Harness) -> None:
+    """A violated identity and a dead run fail in sentences, no baseline skips, and all runs are in one report; also under xdist."""
+    done = probe("-n", "2", "-rs", "--harness-out", "out")
+    done.assert_outcomes(failed=2, skipped=1)
+    done.stdout.fnmatch_lines_random(
+        [
+            "*VIOLATED probe:broken sum: 1 against 1e-06*a + b = b + a: violated in 1 of 1 checks*",
+            "*run probe--dead--smoke--numpy-cpu--seed0 failed: ValueError: as asked*",
+            "SKIPPED*NO_BASELINE: none is stored for this variant and tier. Next: harness run probe:good*",
+            "probe:good[[]smoke[]]: 1 baseline NO_BASELINE",
+            "Report: *out/index.html",
+        ]
+    )
+    assert "Traceback" not in done.stdout.str()
+    job = project.job("out")
+    assert {result["request"]["variant"] for result in job["results"]} == {"good", "broken", "dead"}
+    assert len(job["comparisons"]) == 3
+
+
+def test_a_regression_fails_with_value_bounds_and_next_step(probe: Run, project: Harness) -> None:
+    """Held against an accepted baseline the variant passes; when it loses 20 images of 100 it fails and says by how much."""
+    project.repository()
+    five = ["run", "probe:good", "--scenarios", "probe.py", "--seeds", "5", "--out", "first"]
+    assert project(*five).code == 0
+    words = ["baseline", "propose", "first", "--scenarios", "probe.py", "--who", "T", "--reason", "test"]
+    assert project(*words).code == 0
+    assert project("baseline", "accept", "first").code == 0
+    probe("-k", "good", "--harness-out", "same").assert_outcomes(passed=1)
+    project.scenario(VARIANTS.replace('get("right", 90)', 'get("right", 70)'))
+    done = probe("-k", "good", "--harness-seeds", "5", "--harness-out", "worse")
+    done.assert_outcomes(failed=1)
+    done.stdout.fnmatch_lines(
+        ["*REGRESSED probe:good accuracy: 0.7 against 0.9, bounds 0.89 to 0.91.*ranks agree*"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (("-k", "probe and not dead"), {"good", "broken"}),
+        (("-m", "harness", "-k", "probe"), {"good", "broken", "dead"}),
+        (("-m", "harness(variant='good')", "-k", "probe"), {"good"}),
+        (("-m", "not harness"), set()),
+        (("-k", "probe", "--harness-tier", "paper"), set()),
+    ],
+)
+def test_items_are_selected_by_name_and_marker(
+    project: Harness, pytest_run: Run, words: tuple[str, ...], names: set[str]
+) -> None:
+    """-k and -m see the variants that have the tier; nothing is run to collect them."""
+    project.scenario(VARIANTS)
+    done = pytest_run("--harness", "--harness-scenarios", "probe.py", "--collect-only", "-q", *words)
+    found = {line.split(":")[3].split("[")[0] for line in done.outlines if line.startswith("harness::probe")}
+    assert found == names
+    assert not (project.folder / "reports").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--harness-scenarios", "absent.py"), "*there is no scenario file*absent.py*Type: harness init*"),
+        (("--harness-baselines", "absent"), "*there is no baselines folder*"),
+        (("--harness-seeds", "0"), "*--harness-seeds must be at least 1*"),
+        (("--harness-out", "old"), "*old holds a run already*--harness-out*"),
+    ],
+)
+def test_bad_options_are_one_sentence(
+    project: Harness, pytest_run: Run, words: tuple[str, ...], told: str
+) -> None:
+    """What is named wrongly is a usage error before anything is collected."""
+    (project.folder / "old" / "runs").mkdir(parents=True)
+    done = pytest_run("--harness", *words)
+    assert done.ret == pytest.ExitCode.USAGE_ERROR
+    done.stderr.fnmatch_lines([told])
+    assert "Traceback" not in done.stderr.str()
+
+
+def test_others_are_not_disturbed(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the options nothing is collected, printed, or imported beyond the standard library."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    pytester.makepyfile(
+        """
+        import sys
+
+        def test_mine():
+            assert "harness.pytest_plugin" in sys.modules
+            assert not {"numpy", "msgspec", "pandas", "psutil", "click", "harness.jobs"} & set(sys.modules)
+        """
+    )
+    done = pytester.runpytest_subprocess("-p", "harness.pytest_plugin", "-W", "error")
+    done.assert_outcomes(passed=1)
+    assert "= harness =" not in done.stdout.str()
+
+
+CHECKS = """
+from harness.checks import Check
+
+def test_a(harness_check):
+    harness_check("validation", accuracy={accuracy}, loss=0.1, peak_share=Check(0.5, "lower", abs=0.1))
+
+def test_b(harness_check):
+    harness_check("{second}", accuracy=0.5)
+"""
+
+
+@pytest.fixture
+def checked(pytester: pytest.Pytester, pytest_run: Run) -> Callable[..., pytest.RunResult]:
+    """Run two tests that hold metrics of their own."""
+
+    def run(*words: str, accuracy: float = 0.97, second: str = "second") -> pytest.RunResult:
+        pytester.makepyfile(CHECKS.format(accuracy=accuracy, second=second))
+        return pytest_run(*words)
+
+    return run
+
+
+def test_a_check_is_stored_held_and_updated(
+    checked: Callable[..., pytest.RunResult], project: Harness
+) -> None:
+    """Without values it fails, an update stores them and fails all the same, then it passes, fails on a loss, and on a gain."""
+    path = project.folder / "baselines" / "checks" / "validation.json"
+    first = checked()
+    first.assert_outcomes(failed=2)
+    first.stdout.fnmatch_lines(["NO_BASELINE check validation accuracy*Next: pytest --harness-update*"])
+    assert not path.exists()
+    checked("--harness-update").assert_outcomes(failed=2)
+    assert json.loads(path.read_text())["metrics"]["accuracy"]["values"] == [0.97]
+    before = path.read_bytes()
+    checked("--harness-update").assert_outcomes(passed=2)
+    assert path.read_bytes() == before
+    worse = checked("-n", "2", accuracy=0.95)
+    worse.assert_outcomes(failed=1, passed=1)
+    worse.stdout.fnmatch_lines(
+        ["REGRESSED check validation accuracy: 0.95 against 0.97, bounds 0.97 to 0.97.*"]
+    )
+    better = checked(accuracy=0.99)
+    better.assert_outcomes(failed=1, passed=1)
+    better.stdout.fnmatch_lines(["IMPROVED check validation accuracy*look for a leak*"])
+
+
+def test_one_name_belongs_to_one_test(checked: Callable[..., pytest.RunResult]) -> None:
+    """A second test that uses a check's name fails and names the first."""
+    done = checked("--harness-update", second="validation")
+    done.stdout.fnmatch_lines(
+        ["check 'validation' is used by *::test_a too. Give each test a name of its own"]
+    )
