@@ -51,6 +51,16 @@ def storage_error(path: Path, error: OSError, doing: str = "write") -> StorageEr
     return StorageError(f"cannot {doing} {path}: {reason}", step)
 
 
+def is_plain_name(name: str) -> bool:
+    """Return whether a name stays in the folder it is put into: no separator, no way up, nothing that a system forbids."""
+    return (
+        bool(name)
+        and name not in {".", ".."}
+        and not any(sign in name for sign in "/\\\0")
+        and len(name) < 256
+    )
+
+
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
     """Open a new file that takes the place of `path` when the body ends well, and vanishes when it does not.
