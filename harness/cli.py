@@ -15,7 +15,7 @@ import click
 
 from harness import __version__
 from harness.errors import HarnessError, unknown
-from harness.records import BACKENDS, DEVICES, TIERS
+from harness.records import BACKENDS, DEVICES, EXECUTORS, TIERS
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -139,20 +139,29 @@ def list_command(*, as_json: bool, scenario_paths: tuple[str, ...]) -> None:
 @click.option("--time-limit", type=click.FloatRange(0, min_open=True), help="Seconds a run may take.")
 @click.option("--memory-limit", type=click.IntRange(1), metavar="MIB", help="Resident memory a run may hold.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for results and report.")
+@click.option(
+    "--executor", type=Known("executor", EXECUTORS), default="local", show_default=True, help="Where runs go."
+)
+@click.option(
+    "--scheduler", default="", metavar="ADDRESS", help="Dask scheduler; a cluster of this machine by default."
+)
+@click.option("--workers", type=click.IntRange(1), help="Workers of that cluster.")
 @click.option("--resume", type=click.Path(path_type=Path), metavar="DIR", help="Do what is missing of a job.")
 @_scenario_option
 @_baselines_option
 @click.pass_context
 def run_command(
     context: click.Context, /, names: tuple[str, ...], out: Path | None, resume: Path | None,
-    baselines_folder: Path | None, scenario_paths: tuple[str, ...], tier: Tier, **options: typing.Any,  # noqa: ANN401
+    baselines_folder: Path | None, scenario_paths: tuple[str, ...], tier: Tier,
+    executor: str, scheduler: str, workers: int | None, **options: typing.Any,  # noqa: ANN401
 ) -> int:  # fmt: skip
     """Run variants, judge them and write the report; the default variant of every scenario if none is named."""
     from harness import baselines, jobs, plans, scenarios
 
+    where = {"name": executor, "scheduler": scheduler, "workers": workers}
     if resume is not None:
         _refuse_changes(context, resume)
-        return _resume(resume)
+        return _resume(resume, where)
     settings = jobs.Settings(tier=tier, scenario_paths=scenario_paths, **options)
     declared = scenarios.load_all(scenario_paths)
     roots = baselines.search_path(baselines_folder)
@@ -161,23 +170,24 @@ def run_command(
     folder = out or jobs.default_folder()
     with plans.claimed(folder):
         plans.begin(plan, folder)
-        return _run(plan, declared, roots, folder)
+        return _run(plan, declared, roots, folder, where)
 
 
 def _refuse_changes(context: click.Context, folder: Path) -> None:
-    """Refuse whatever else stands beside --resume: a job's settings are those it began with."""
+    """Refuse what stands beside --resume: a job's settings are those it began with; where it runs may change."""
     typed = click.core.ParameterSource.COMMANDLINE
     given = [
         parameter.make_metavar(context) if isinstance(parameter, click.Argument) else parameter.opts[0]
         for parameter in context.command.params
-        if context.get_parameter_source(parameter.name or "") is typed and parameter.name != "resume"
+        if context.get_parameter_source(parameter.name or "") is typed
+        and parameter.name not in {"resume", "executor", "scheduler", "workers"}
     ]
     if given:
         step = f"Type: harness run --resume {folder}"
         raise HarnessError(f"--resume takes everything from the job's plan, not {', '.join(given)}", step)
 
 
-def _resume(folder: Path) -> int:
+def _resume(folder: Path, where: dict[str, typing.Any]) -> int:
     from harness import baselines, plans, scenarios
 
     plans.read(folder)  # before anything is made there
@@ -185,19 +195,24 @@ def _resume(folder: Path) -> int:
         plan = plans.resume(folder)
         paths = sorted({path for request in plan.requests for path in request.scenario_paths})
         roots = baselines.search_path(Path(plan.baselines) if plan.baselines else None)
-        return _run(plan, scenarios.load_all(paths), roots, folder)
+        return _run(plan, scenarios.load_all(paths), roots, folder, where)
 
 
-def _run(plan: Plan, declared: dict[str, Scenario], roots: list[Path], out: Path) -> int:
+def _run(
+    plan: Plan, declared: dict[str, Scenario], roots: list[Path], out: Path, where: dict[str, typing.Any]
+) -> int:
     """Do what is missing of a plan, judge, store, show; after an interrupt, store and show what was finished."""
     from rich.console import Console
 
     from harness import executors, jobs, plans, terminal
 
     console, interrupted = Console(), False
-    executor = executors.Local(lambda: console.print("Waiting: another job measures on this machine."))
+
+    def waiting() -> None:
+        console.print("Waiting: another job measures on this machine.")
+
     try:
-        with _terminable():
+        with _terminable(), executors.opened(waiting=waiting, **where) as executor:
             wanted = plans.missing(plan, out)
             results = executors.run_all(executor, wanted, declared, out)
             for _ in terminal.follow(console, results, wanted):

@@ -24,6 +24,7 @@ Verdict = Literal[
 
 TIERS: tuple[Tier, ...] = ("smoke", "short", "paper")
 DEVICES = ("cpu", "cuda")
+EXECUTORS = ("local", "dask")
 BACKENDS = ("numpy", "torch", "tensorflow", "jax")
 TIME_LIMITS: dict[str, float] = {"smoke": 300.0, "short": 1800.0, "paper": 6 * 3600.0}
 """Seconds after which a run of a tier is ended."""
@@ -345,6 +346,10 @@ class Attempt:
     """What went wrong and the next step; empty if the worker ended well."""
     lasting: bool = False
     """Whether a repeat would only fail again."""
+    place: dict[str, str] = dataclasses.field(default_factory=dict)
+    """What the environment says besides of where it ran: nothing on the runner's own machine."""
+    concurrent: bool = False
+    """Whether other runs may have shared the machine."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -373,11 +378,14 @@ class RunResult:
     """How often it was tried: a failure that a repeat may mend is repeated once."""
     earlier_error: str = ""
     """Why the first of two attempts failed."""
+    concurrent: bool = False
+    """Whether other runs may have shared the machine."""
 
     @property
     def disturbed(self) -> bool:
-        """Whether other processes used more than a tenth of a core meanwhile (runtime is then never judged)."""
-        return self.measurement is not None and self.measurement.foreign_cpu > 0.1
+        """Whether other processes used more than a tenth of a core, or other runs shared the machine: runtime is then never judged."""
+        foreign = self.measurement is not None and self.measurement.foreign_cpu > 0.1
+        return foreign or self.concurrent
 
     @property
     def flaky(self) -> bool:

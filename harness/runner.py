@@ -63,13 +63,23 @@ def attempt(request: RunRequest, folder: Path, called_off: Callable[[], bool] | 
     )
 
 
+def untried(error: str, *, lasting: bool = False) -> Attempt:
+    """Return the attempt at a run whose worker never started, or whose machine was lost."""
+    now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    return Attempt(started=now, wall_seconds=0.0, error=error, lasting=lasting)
+
+
 def collect(attempted: Attempt, request: RunRequest, scenario: Scenario, out: Path) -> RunResult:
     """Score what an attempt left in the run's folder below `out`."""
     place = f"runs/{request.key}"
     error, measurement = attempted.error, None
     if not error:
         try:
-            measurement = _read_measurement(out / place)
+            read = _read_measurement(out / place)
+            # a worker elsewhere read its scenario files from paths of its own
+            measurement = dataclasses.replace(
+                read, request=request, environment=read.environment | attempted.place
+            )
         except WorkerError as failure:
             error = str(failure)
     result = RunResult(
@@ -81,6 +91,7 @@ def collect(attempted: Attempt, request: RunRequest, scenario: Scenario, out: Pa
         error=error,
         log_tail=_tail(out / place / "log.txt") if error else "",
         folder=place,
+        concurrent=attempted.concurrent,
     )
     return result if measurement is None else _score(result, measurement, scenario, out / place)
 
@@ -126,7 +137,7 @@ def _work(request: RunRequest, folder: Path, called_off: Callable[[], bool] | No
     if code == 0:
         return
     told = f"the worker of run {request.key} {processes.how_it_died(code)}"
-    raise _reported(request, folder) or WorkerError(told, f"Read {folder / 'log.txt'}")
+    raise _reported(request, folder) or WorkerError(told, f"Read runs/{request.key}/log.txt")
 
 
 def _reported(request: RunRequest, folder: Path) -> WorkerError | None:
@@ -157,7 +168,10 @@ def worker_environment(request: RunRequest) -> dict[str, str]:
     # a worker must import the very code that started it, whatever the working folder holds
     inherited = os.environ.get("PYTHONPATH", "")
     fixed["PYTHONPATH"] = os.pathsep.join(part for part in (str(_PACKAGE_ROOT), inherited) if part)
-    return {**os.environ, **fixed}
+    variables = {**os.environ, **fixed}
+    # Dask's nannies set it: memory would not be comparable with a run that has none
+    variables.pop("MALLOC_TRIM_THRESHOLD_", None)
+    return variables
 
 
 def _read_measurement(folder: Path) -> Measurement:

@@ -71,7 +71,7 @@ def main(argv: Sequence[str]) -> int:
     """Do the run that the request file names; leave ``measurement.json``, or ``failure.json`` and exit code 1."""
     folder = Path(argv[0]).parent
     if argv[1:]:
-        end_with_runner(int(argv[1]))
+        end_with_runner(int(argv[1]), folder)
     try:
         measure(msgspec.json.decode(Path(argv[0]).read_bytes(), type=RunRequest), folder)
     except Exception as error:  # noqa: BLE001 - whatever a scenario raises becomes a message in one place
@@ -83,18 +83,21 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def end_with_runner(lifeline: int) -> None:
+def end_with_runner(lifeline: int, folder: Path) -> None:
     """End this process and its session as soon as the runner is gone, even by SIGKILL.
 
     Parameters
     ----------
     lifeline : int
         Descriptor of a pipe that only the runner can write to, and never does: it reads as ended when the runner is dead.
+    folder : Path
+        Folder of the run; on a worker of a cluster it is temporary too.
     """
 
     def wait() -> None:
         os.read(lifeline, 1)
-        processes.remove_scratch(Path(tempfile.gettempdir()))
+        for temporary in (Path(tempfile.gettempdir()), folder.parent):
+            processes.remove_scratch(temporary)
         processes.end_session(os.getsid(0))
 
     os.set_inheritable(lifeline, False)
