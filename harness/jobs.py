@@ -23,7 +23,6 @@ if typing.TYPE_CHECKING:
     from harness.records import Comparison, Scenario, Tier
 
 SCHEMA = 1
-T = typing.TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,22 +205,20 @@ def read(folder: Path) -> Job:
         return _job(tuple(plans.results(plan, folder)), (), plan.command)
     finished = sorted(folder.glob("runs/*/result.json"), key=lambda found: found.stat().st_mtime_ns)
     if not path.exists() and finished:
-        return _job(tuple(_decode(result, RunResult) for result in finished), (), "")
+        return _job(tuple(_result(result) for result in finished), (), "")
     try:
-        schema = msgspec.json.decode(path.read_bytes(), type=_Versioned).schema
+        content = path.read_bytes()
     except OSError as error:
         raise StorageError(
             f"there is no readable run in '{folder}': {error.strerror}", "Type: harness run"
         ) from error
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise StorageError(
-            f"{path} is damaged: {error}", f"Remove it and type: harness judge {folder}"
-        ) from error
+    step = f"Remove it and type: harness judge {folder}"
+    schema = files.decode(content, _Versioned, str(path), step).schema
     if schema > SCHEMA:
         raise StorageError(
             f"{path} has schema {schema}, this version reads up to {SCHEMA}", "Upgrade report-harness"
         )
-    return _decode(path, Job)
+    return files.decode(content, Job, str(path), step)
 
 
 class _Versioned(msgspec.Struct):
@@ -230,11 +227,12 @@ class _Versioned(msgspec.Struct):
     schema: int
 
 
-def _decode(path: Path, kind: type[T]) -> T:
+def _result(path: Path) -> RunResult:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise StorageError(f"{path} is damaged: {error}", "Run it again") from error
+        content = path.read_bytes()
+    except OSError as error:
+        raise files.storage_error(path, error, "read") from error
+    return files.decode(content, RunResult, str(path), "Run it again")
 
 
 def default_folder() -> Path:

@@ -11,8 +11,6 @@ import datetime as dt
 import shutil
 import typing
 
-import msgspec
-
 from harness import environment, files
 from harness.errors import HarnessError, StorageError
 from harness.records import Plan, RunRequest, RunResult
@@ -57,12 +55,11 @@ def read(out: Path) -> Plan:
     """
     path = out / "plan.json"
     try:
-        plan = msgspec.json.decode(path.read_bytes(), type=Plan)
+        content = path.read_bytes()
     except OSError as error:
         told = f"there is no job to resume in '{out}': {path.name}: {error.strerror}"
         raise StorageError(told, "Type: harness run") from error
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise StorageError(f"{path} is damaged: {error}", "Start the job again in another folder") from error
+    plan = files.decode(content, Plan, str(path), "Start the job again in another folder")
     if plan.schema != SCHEMA:
         step = "Use the version of report-harness that started the job"
         raise StorageError(f"{path} has schema {plan.schema}, this version reads {SCHEMA}", step)
@@ -176,8 +173,8 @@ def missing(plan: Plan, out: Path) -> list[RunRequest]:
 def _result(request: RunRequest, out: Path) -> RunResult | None:
     """Return a run's stored result; None if there is none, it is damaged, or it answers another request."""
     try:
-        content = (out / "runs" / request.key / "result.json").read_bytes()
-        result = msgspec.json.decode(content, type=RunResult)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        path = out / "runs" / request.key / "result.json"
+        result = files.decode(path.read_bytes(), RunResult, str(path))
+    except (OSError, StorageError):
         return None
     return result if result.request == request else None

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from harness import __version__, files, processes, runner
-from harness.errors import HarnessError, LastingError, WorkerError
+from harness.errors import HarnessError, LastingError
 from harness.records import Attempt, RunRequest  # noqa: TC001 - msgspec reads the annotations
 
 if typing.TYPE_CHECKING:
@@ -59,15 +59,10 @@ def unpack(packed: bytes, folder: Path) -> Attempt:
 
     Raises
     ------
-    WorkerError
-        If the reply cannot be read.
     StorageError
-        If the folder cannot be written.
+        If the reply is damaged, or the folder cannot be written.
     """
-    try:
-        reply = msgspec.msgpack.decode(packed, type=Reply)
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise WorkerError(f"a worker's reply cannot be read: {error}") from error
+    reply = files.decode(packed, Reply, "a worker's reply", packed=True)
     for name in LEFT:
         if name in reply.left:
             files.write_bytes(folder / name, reply.left[name])
@@ -89,7 +84,7 @@ def attempt(packed: bytes) -> bytes:
     """
     with processes.scratch() as scratch:
         try:
-            attempted = _attempt(msgspec.msgpack.decode(packed, type=Task), scratch)
+            attempted = _attempt(files.decode(packed, Task, "the task", packed=True), scratch)
         except HarnessError as error:
             attempted = runner.untried(str(error), lasting=isinstance(error, LastingError))
         paths = [scratch / "run" / name for name in LEFT]

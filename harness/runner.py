@@ -12,8 +12,6 @@ import time
 import typing
 from pathlib import Path
 
-import msgspec
-
 from harness import environment, files, processes
 from harness.datasets.cache import cache_folder
 from harness.errors import LastingError, StorageError, WorkerError
@@ -143,8 +141,8 @@ def _work(request: RunRequest, folder: Path, called_off: Callable[[], bool] | No
 def _reported(request: RunRequest, folder: Path) -> WorkerError | None:
     """Return the failure that the worker itself wrote down, if it came to that."""
     try:
-        failure = msgspec.json.decode((folder / "failure.json").read_bytes(), type=Failure)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        failure = files.decode((folder / "failure.json").read_bytes(), Failure, "failure.json")
+    except (OSError, StorageError):
         return None
     kind = LastingError if failure.lasting else WorkerError
     return kind(f"run {request.key} failed: {failure.error}")
@@ -177,8 +175,8 @@ def worker_environment(request: RunRequest) -> dict[str, str]:
 def _read_measurement(folder: Path) -> Measurement:
     path = folder / "measurement.json"
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Measurement)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        return files.decode(path.read_bytes(), Measurement, path.name)
+    except (OSError, StorageError) as error:
         raise WorkerError(
             f"the worker ended without a readable result ({error})", f"Read {folder / 'log.txt'}"
         ) from error

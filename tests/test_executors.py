@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from harness import executors, files, remote
-from harness.errors import WorkerError
+from harness.errors import StorageError
 from harness.records import Attempt, RunRequest
 from tests.test_resume import gone, until
 
@@ -281,7 +281,7 @@ def test_a_reply_cannot_leave_its_folder(tmp_path: Path) -> None:
     assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()] == [
         "run/log.txt"
     ]
-    with pytest.raises(WorkerError, match="cannot be read"):
+    with pytest.raises(StorageError, match="is damaged"):
         remote.unpack(b"\xc1 rubbish", tmp_path)
 
 
