@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import itertools
 import typing
 
 import numpy as np
@@ -161,14 +160,78 @@ def tinyconvnet_epoch(count: int = 60_000) -> Pair:
     )
 
 
+def interpolation_operator(count: int = 4000) -> Pair:
+    """Pooling and interpolation as one linear operator against SciPy's spline per image."""
+    from harness.pipelines.mnist_interpolation import CASES, plain, resample
+
+    images, _, name = images_and_labels("mnist")
+    chosen = images[:count]
+
+    def fast() -> Result:
+        return resample(chosen, CASES[2])
+
+    def plainly() -> Result:
+        return plain.resample(chosen, 2, 2)
+
+    return Pair(
+        name="average-pool down, interpolate up",
+        data=f"{name}, {len(chosen):,} images, window 2, step 2",
+        fast=fast,
+        plain=plainly,
+        difference=lambda: float(np.abs(fast() - plainly()).max()),
+        allowed=1e-3,
+        fast_units=float(len(chosen)),
+        plain_units=float(len(chosen)),
+        unit="image",
+        wanted=10.0,
+    )
+
+
+def cached_head(count: int = 4000) -> Pair:
+    """One epoch of the classifier's head on cached features against the same epoch through the frozen encoder."""
+    from harness.pipelines import mnist_autoencoder as pipeline
+
+    images, labels, name = images_and_labels("mnist")
+    data = pipeline.divide(images[:count], labels[:count], seed=0)
+    encoder = pipeline.build_autoencoder().encoder
+    features = pipeline.encode(encoder, images[:count])
+    pairs = [pipeline.build_classifier(encoder) for _ in range(2)]
+    pairs[1].head.set_weights(pairs[0].head.get_weights())
+
+    def fast() -> Result:
+        return pipeline.train_head(
+            pairs[0].head, features, data, epochs=1, batch=256, rng=np.random.default_rng(0)
+        )
+
+    def plain() -> Result:
+        return pipeline.train_through_encoder(
+            pairs[1], data, epochs=1, batch=256, rng=np.random.default_rng(0)
+        )
+
+    def difference() -> float:
+        fast(), plain()
+        ours, theirs = (pair.head.get_weights() for pair in pairs)
+        return float(max(np.abs(a - b).max() for a, b in zip(ours, theirs, strict=True)))
+
+    return Pair(
+        name="classifier head, one epoch with the encoder frozen",
+        data=f"{name}, {len(images[:count]):,} images, batch 256, float32 features",
+        fast=fast,
+        plain=plain,
+        difference=difference,
+        allowed=1e-4,
+        fast_units=1.0,
+        plain_units=1.0,
+        unit="epoch",
+        wanted=3.0,
+    )
+
+
 FACTORIES: dict[str, Callable[[], Pair]] = {
     "stacked_logreg": stacked_logreg,
     "stacked_logreg_float32": functools.partial(stacked_logreg, "float32", 1.0),
     "batched_svd": batched_svd,
     "tinyconvnet_epoch": tinyconvnet_epoch,
+    "interpolation_operator": interpolation_operator,
+    "cached_head": cached_head,
 }
-
-
-def wanted(names: tuple[str, ...]) -> list[Callable[[], Pair]]:
-    """Return the factories of the named kernels, all if none is named; KeyError names an unknown one."""
-    return [FACTORIES[name] for name in names] if names else list(itertools.chain(FACTORIES.values()))

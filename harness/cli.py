@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shlex
+import shutil
 import signal
 import sys
 import threading
@@ -352,6 +353,28 @@ def init_command(folder: Path, name: str) -> None:
     for path in starter.write(folder, name):
         click.echo(f"Wrote: {path}")
     click.echo(f"Next: harness run {name} --scenarios {folder / name}.py")
+
+
+# -- ledger --------------------------------------------------------------------
+
+
+@cli.command("ledger")
+@click.argument("runs", nargs=-1, type=click.Path(path_type=Path), metavar="[RUN]...")
+@click.option(
+    "--markdown", type=click.Path(path_type=Path), metavar="FILE", help="Write the whole ledger to FILE."
+)
+@_scenario_option
+def ledger_command(runs: tuple[Path, ...], markdown: Path | None, scenario_paths: tuple[str, ...]) -> None:
+    """Show every published number with the best judgement of stored runs; by default those under reports/reference/."""
+    from harness import audit, files, jobs, ledger, scenarios
+
+    stored = [jobs.read(folder) for folder in runs or ledger.reference_folders()]
+    rows, findings = ledger.collect(stored, scenarios.load_all(scenario_paths)), audit.audit()
+    if markdown:
+        files.write_text(markdown, ledger.as_markdown(rows, findings, stored))
+        click.echo(f"Ledger: {markdown}")
+    else:
+        click.echo(ledger.as_text(rows, findings, shutil.get_terminal_size((120, 24)).columns))
 
 
 if __name__ == "__main__":

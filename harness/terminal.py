@@ -147,7 +147,7 @@ def _counts(comparison: Comparison, against: str) -> str:
 def _attention(comparison: Comparison) -> list[str]:
     """Describe what needs a look: one line each; baselines that cannot be compared for one reason share a line."""
     lines, shared = [], Counter[tuple[str, str]]()
-    loud = [judgement for judgement in comparison.judgements if judgement.verdict in ATTENTION]
+    loud = [judgement for judgement in comparison.judgements if _needs_attention(judgement)]
     for judgement in sorted(loud, key=lambda judgement: ATTENTION.index(judgement.verdict)):
         if judgement.verdict in {"INCOMPARABLE", "NO_BASELINE"}:
             shared[judgement.verdict, f"{judgement.reason}. Next: {judgement.next_step}"] += 1
@@ -159,6 +159,14 @@ def _attention(comparison: Comparison) -> list[str]:
         for (verdict, reason), n in shared.items()
     ]
     return lines
+
+
+def _needs_attention(judgement: Judgement) -> bool:
+    """Whether a person should look; what no gate acts on need not have a baseline that compares."""
+    only_shown = judgement.against == "baseline" and not judgement.gated
+    return judgement.verdict in ATTENTION and not (
+        only_shown and judgement.verdict in {"INCOMPARABLE", "NO_BASELINE"}
+    )
 
 
 def _sentence(comparison: Comparison, judgement: Judgement) -> str:

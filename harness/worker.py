@@ -28,7 +28,7 @@ if typing.TYPE_CHECKING:
 
 
 class NoAccelerator:
-    """Stands in for a device that needs no waiting and has no memory of its own."""
+    """Stands in for a device that needs no waiting, or whose memory is not measured."""
 
     def synchronise(self) -> None:
         """Do nothing."""
@@ -152,7 +152,8 @@ def _import_stage(request: RunRequest) -> tuple[Scenario, StageResult]:
     start = memory.resident_bytes()
     clock = Clock(lambda: None)
     scenario = scenarios.find(scenarios.load_all(request.scenario_paths), request.scenario)
-    environment.import_extras((*scenario.needs, *({request.backend} & set(environment.EXTRAS))))
+    # the backend first: Keras imports it, and would name a missing one less well
+    environment.import_extras((*({request.backend} & set(environment.EXTRAS)), *scenario.needs))
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(request.threads)
     wall, cpu = clock.read()
@@ -169,10 +170,36 @@ def _import_stage(request: RunRequest) -> tuple[Scenario, StageResult]:
 
 def _execute(scenario: Scenario, request: RunRequest) -> Run:
     options = {**scenario.tiers[request.tier], **scenario.variant(request.variant).options}
-    device = TorchCuda() if request.device == "cuda" else NoAccelerator()
-    run = Run(request, options, _load, device)
+    run = Run(request, options, _load, _accelerator(request))
     scenario.measure(run)
     return run
+
+
+def _accelerator(request: RunRequest) -> NoAccelerator | TorchCuda:
+    """Pick what stages wait for; TensorFlow and JAX hand every result back as an array, so there is nothing to wait for."""
+    if request.device != "cuda":
+        return NoAccelerator()
+    if request.backend not in _GPU_NAMES:
+        return TorchCuda()
+    if not _GPU_NAMES[request.backend]():
+        raise HarnessError(
+            f"device 'cuda' was asked for, but {request.backend} sees no GPU", "Use --device cpu"
+        )
+    return NoAccelerator()
+
+
+def _tensorflow_gpus() -> list[str]:
+    tf = sys.modules["tensorflow"]
+    details = tf.config.experimental.get_device_details
+    return [str(details(gpu).get("device_name", gpu.name)) for gpu in tf.config.list_physical_devices("GPU")]
+
+
+def _jax_gpus() -> list[str]:
+    return [device.device_kind for device in sys.modules["jax"].devices() if device.platform == "gpu"]
+
+
+_GPU_NAMES = {"tensorflow": _tensorflow_gpus, "jax": _jax_gpus}
+"""By backend other than torch: names of the GPUs that it sees. Only the run's own framework may be imported."""
 
 
 def _load(name: str) -> datasets.Dataset:
@@ -187,7 +214,9 @@ def _environment(request: RunRequest) -> dict[str, str]:
     found = environment.machine() | environment.loaded_libraries()
     found |= {"blas": environment.blas(), "threads": str(request.threads)}
     found |= {"device": request.device, "backend": request.backend}
-    if request.device == "cuda":
+    if request.device == "cuda" and request.backend in _GPU_NAMES:
+        found |= {"gpu": _GPU_NAMES[request.backend]()[0]}
+    elif request.device == "cuda":
         torch = sys.modules["torch"]
         found |= {"gpu": torch.cuda.get_device_name(), "cuda": str(torch.version.cuda)}
     return found

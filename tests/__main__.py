@@ -22,7 +22,15 @@ SUITES: dict[str, list[list[str]]] = {
     ],
     "core": [[*PYTEST, "-m", "not torch and not keras"]],
     "torch": [[*PYTEST, "-m", "torch"]],
+    "keras": [[*PYTEST, "-m", "keras"]],
+    "keras-torch": [[*PYTEST, "-m", "keras", "tests/pipelines"]],
 }
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "2"}
+ENVIRONMENTS = {
+    "keras": {**QUIET, "KERAS_BACKEND": "tensorflow"},
+    "keras-torch": {**QUIET, "KERAS_BACKEND": "torch"},
+}
+"""Variables that a suite needs before Python starts: Keras reads its backend when it is first imported."""
 
 
 def main(names: list[str]) -> int:
@@ -37,7 +45,10 @@ def main(names: list[str]) -> int:
             start = time.perf_counter()
             print(f"--- {name}: {' '.join(Path(part).name for part in command)}", flush=True)
             code = subprocess.run(
-                command, cwd=ROOT, env={**os.environ, "PYTHONUNBUFFERED": "1"}, check=False
+                command,
+                cwd=ROOT,
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **ENVIRONMENTS.get(name, {})},
+                check=False,
             ).returncode
             print(f"--- {name}: exit {code} after {time.perf_counter() - start:.0f} s", flush=True)
             failed += [name] if code else []

@@ -10,7 +10,12 @@ import sys
 import textwrap
 import typing
 
+import hypothesis
 import pytest
+
+# what a test may take is pytest-timeout's affair: a loaded machine is no failure of a property
+hypothesis.settings.register_profile("harness", deadline=None)
+hypothesis.settings.load_profile("harness")
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable

@@ -180,6 +180,7 @@ class Run:
         *,
         probabilities: ArrayLike | None = None,
         name: str = "test",
+        indices: tuple[ArrayLike, ArrayLike] | None = None,
     ) -> None:
         """Store labels and predictions of the same images, in the same order, to be scored after the run.
 
@@ -191,6 +192,9 @@ class Run:
             For the loss.
         name : str
             Name of the set; ``test`` is the one whose metrics have plain names.
+        indices : two integer arrays of shape (n,), optional
+            Which image each label belongs to, and which each prediction. Where a pipeline knows both, the
+            identity ``<name>.alignment`` says whether every pair is of one image.
 
         Raises
         ------
@@ -222,6 +226,8 @@ class Run:
                 stored["probabilities"] = distributions
             else:
                 self.problems.append(f"probabilities of set '{name}' are not finite: it has no loss")
+        if indices is not None:
+            self.identity(_alignment(*indices, len(stored["labels"]), name))
         self.prediction_sets[name] = stored
 
     def record(
@@ -318,6 +324,23 @@ def _classes(values: ArrayLike, what: str) -> NDArray[np.uint8]:
     if classes.size and not 0 <= classes.min() <= classes.max() <= 255:
         raise ValueError(f"{what} must lie from 0 to 255, found {classes.min()} to {classes.max()}")
     return classes.astype(np.uint8)
+
+
+def _alignment(of_labels: ArrayLike, of_predicted: ArrayLike, count: int, name: str) -> IdentityCheck:
+    """Count the pairs whose label and prediction belong to different images; none is allowed."""
+    first, second = np.asarray(of_labels), np.asarray(of_predicted)
+    if first.shape != (count,) or second.shape != (count,):
+        raise ValueError(
+            f"indices of set '{name}' have shapes {first.shape} and {second.shape}; each must be ({count},)"
+        )
+    apart = int((first != second).sum())
+    return IdentityCheck(
+        name=f"{name}.alignment",
+        error=float(apart),
+        tolerance=0.0,
+        formula="label i and prediction i are of one image",
+        detail=f"{apart} of {count} pairs join one image's label with another's prediction",
+    )
 
 
 def _distributions(values: ArrayLike, labels: NDArray[np.uint8], name: str) -> NDArray[np.float32]:

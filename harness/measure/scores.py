@@ -13,6 +13,8 @@ if typing.TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from harness.records import Value
+
     Integers = NDArray[np.integer[typing.Any]]
     Floats = NDArray[np.floating[typing.Any]]
 
@@ -81,6 +83,14 @@ def _per_class(matrix: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
     return {"precision": precision, "recall": recall, "f1": f1}
 
 
+def _row_shares(matrix: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Divide each row by its sum; a class without images gives zeros."""
+    support = matrix.sum(axis=1, keepdims=True)  # (classes, 1)
+    shares = np.zeros(matrix.shape)
+    np.divide(matrix, support, out=shares, where=support > 0)
+    return shares
+
+
 def of_predictions(stored: Mapping[str, NDArray[typing.Any]]) -> dict[str, Measured]:
     """Score one prediction set.
 
@@ -114,9 +124,12 @@ def of_predictions(stored: Mapping[str, NDArray[typing.Any]]) -> dict[str, Measu
     scored = {
         "accuracy": Measured(value=right / n, better="higher"),
         "accuracy_interval": Measured(value=[low, high], better="none"),
+        "correct": Measured(value=float(right), unit="images", better="higher"),
         "errors": Measured(value=float(n - right), unit="images", better="lower"),
         "test_images": Measured(value=float(n), unit="images", better="none"),
         "confusion": Measured(value=matrix.tolist(), unit="images", better="none"),
+        "confusion_share": Measured(value=_row_shares(matrix).tolist(), better="none"),
+        "support_per_class": Measured(value=matrix.sum(axis=1).tolist(), unit="images", better="none"),
     }
     share = matrix.sum(axis=1) / n
     for name, values in _per_class(matrix).items():
@@ -183,3 +196,31 @@ def of_run(predictions: Mapping[str, NDArray[typing.Any]], names: tuple[str, ...
         else:
             scored |= {f"{name}.{metric}": of_set[metric] for metric in SIDE_SCORES if metric in of_set}
     return scored
+
+
+def by_class(values: Mapping[str, Value], score: str) -> dict[str, Measured]:
+    """Split a score per class into one number a class, e.g. ``recall.class3``: what an ordering of classes needs.
+
+    Parameters
+    ----------
+    values : mapping
+        Scored metrics of a run.
+    score : str
+        precision, recall or f1.
+
+    Returns
+    -------
+    dict of str to Measured
+        Empty if ``<score>_per_class`` was not scored.
+
+    Raises
+    ------
+    TypeError
+        If that metric is no array.
+    """
+    found = values.get(f"{score}_per_class", [])
+    if not isinstance(found, list):
+        raise TypeError(f"metric '{score}_per_class' is a single number; it must hold one number a class")
+    return {
+        f"{score}.class{c}": Measured(value=float(value), better="higher") for c, value in enumerate(found)
+    }

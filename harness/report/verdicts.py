@@ -124,7 +124,7 @@ def needs_attention(judgement: Judgement) -> bool:
     """Whether it is bad or uncertain, or a person must decide; only gated metrics must be comparable."""
     tone = SIGNS[judgement.verdict].tone
     return tone in {"bad", "warn"} or (
-        tone == "decide" and (judgement.gated or judgement.verdict != "INCOMPARABLE")
+        tone == "decide" and (judgement.gated or judgement.verdict not in {"INCOMPARABLE", "NO_BASELINE"})
     )
 
 

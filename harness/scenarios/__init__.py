@@ -10,12 +10,24 @@ from pathlib import Path
 from harness.environment import EXTRAS
 from harness.errors import HarnessError, ScenarioError, unknown
 from harness.records import BACKENDS, DEVICES, TIERS, Scenario
-from harness.scenarios import kmnist_svd_logreg, tinyconvnet_svd
+from harness.scenarios import (
+    digits1000_cnn,
+    kmnist_svd_logreg,
+    mnist_autoencoder,
+    mnist_interpolation,
+    tinyconvnet_svd,
+)
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-BUILT_IN = (kmnist_svd_logreg.SCENARIO, tinyconvnet_svd.SCENARIO)
+BUILT_IN = (
+    kmnist_svd_logreg.SCENARIO,
+    tinyconvnet_svd.SCENARIO,
+    mnist_autoencoder.SCENARIO,
+    mnist_interpolation.SCENARIO,
+    digits1000_cnn.SCENARIO,
+)
 ENTRY_POINTS = "harness.scenarios"
 
 

@@ -1,0 +1,263 @@
+"""From stored jobs to one row for each expectation. Pure: results are judged again, against today's declarations.
+
+A row shows the best judgement there is: judged before failed before not judged, the paper tier before others, then the most runs, then
+the newest job. Runs of different jobs are never pooled, except that a cross-variant ordering takes each variant's runs where they are.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import typing
+
+from harness.compare import compare
+from harness.records import Judgement, RunResult
+from harness.scenarios import find
+from harness.scenarios.published import ACROSS
+from harness.scenarios.published.explanations import EXPLANATIONS, key
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from harness.records import Expectation, Job, Scenario, Tier
+
+Form = typing.Literal["number", "array", "ordering", "unreadable"]
+FORMS: tuple[Form, ...] = ("number", "array", "ordering", "unreadable")
+_RANKS = {"NOT_JUDGED": 0, "ERROR": 1}
+"""Verdicts that any other one is preferred to."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One expectation with its best judgement."""
+
+    source: str
+    """Slug of the source."""
+    scenario: str
+    """Scenario name."""
+    expected: Expectation
+    """What is published: value, place, row, rule."""
+    judgement: Judgement
+    """Measured mean, spread, n, verdict, resolution and reason."""
+    tier: Tier | None
+    """Tier of the runs; None without a run."""
+    explanation: str = ""
+    """Why it is not reproduced, as tested; empty if it is, or nothing is known."""
+
+    @property
+    def form(self) -> Form:
+        """What kind of print this is; numbers, arrays and orderings are counted apart."""
+        if self.expected.unreadable:
+            return "unreadable"
+        if self.expected.order:
+            return "ordering"
+        return "array" if isinstance(self.expected.value, list) else "number"
+
+    @property
+    def missed(self) -> bool:
+        """Whether runs contradict the print."""
+        return self.judgement.verdict in {"BELOW", "ABOVE", "KNOWN_GAP"}
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Count:
+    """How many prints of one form of one source have which verdict."""
+
+    source: str
+    """Slug of the source."""
+    form: Form
+    """Form of print."""
+    verdicts: Mapping[str, int]
+    """Number by verdict; verdicts that do not occur are absent."""
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return sum(self.verdicts.values())
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A judgement that a row may show."""
+
+    judgement: Judgement
+    tier: Tier
+    created: str
+
+    @property
+    def rank(self) -> tuple[int, bool, int, str]:
+        return _RANKS.get(self.judgement.verdict, 2), self.tier == "paper", self.judgement.n, self.created
+
+
+class _Group(typing.NamedTuple):
+    """What runs must share to be judged together."""
+
+    scenario: str
+    variant: str
+    tier: Tier
+    backend: str
+    device: str
+
+
+_Groups = dict[_Group, list[RunResult]]
+_Key = tuple[str, str, str, str, str]
+
+
+def collect(jobs: Sequence[Job], scenarios: Mapping[str, Scenario]) -> list[Row]:
+    """Return one row for every expectation of every scenario, in the order declared.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+        Stored jobs; their own comparisons are not used.
+    scenarios : mapping
+        Scenarios by name.
+
+    Raises
+    ------
+    UnknownNameError
+        If a stored run is of a scenario that is not declared.
+    """
+    candidates: dict[_Key, list[_Candidate]] = {}
+    for job in jobs:
+        for name, judgement, tier in _judged(_grouped(job.results, scenarios), scenarios):
+            candidates.setdefault(name, []).append(_Candidate(judgement, tier, job.created))
+    pooled = _grouped((result for job in jobs for result in job.results), scenarios)
+    for scenario in scenarios.values():
+        for name, judgement, tier in _judged_across(pooled, scenario):
+            candidates.setdefault(name, []).append(_Candidate(judgement, tier, ""))
+    return [
+        _row(scenario, expected, candidates.get(_key(scenario.name, expected), []))
+        for scenario in scenarios.values()
+        for expected in scenario.expectations
+    ]
+
+
+def counts(rows: Iterable[Row]) -> list[Count]:
+    """Count verdicts by source and form, sources in the order of the rows."""
+    found: dict[tuple[str, Form], collections.Counter[str]] = {}
+    for row in rows:
+        found.setdefault((row.source, row.form), collections.Counter())[row.judgement.verdict] += 1
+    sources = dict.fromkeys(source for source, _ in found)
+    return [
+        Count(source=source, form=form, verdicts=dict(found[source, form]))
+        for source in sources
+        for form in FORMS
+        if (source, form) in found
+    ]
+
+
+def _key(scenario: str, expected: Expectation) -> _Key:
+    return scenario, expected.variant, expected.metric, expected.place, expected.row
+
+
+def _grouped(results: Iterable[RunResult], scenarios: Mapping[str, Scenario]) -> _Groups:
+    """Group runs that succeeded with the scenario's present version."""
+    groups: _Groups = {}
+    for result in results:
+        request = result.request
+        scenario = find(scenarios, request.scenario)
+        measured = result.measurement
+        if result.status == "ok" and measured is not None and measured.scenario_version == scenario.version:
+            group = _Group(request.scenario, request.variant, request.tier, request.backend, request.device)
+            groups.setdefault(group, []).append(result)
+    return groups
+
+
+def _judged(groups: _Groups, scenarios: Mapping[str, Scenario]) -> Iterator[tuple[_Key, Judgement, Tier]]:
+    for group, results in groups.items():
+        scenario = scenarios[group.scenario]
+        declared = [expected for expected in scenario.expectations if expected.variant == group.variant]
+        judged = _judge(scenario, group.variant, declared, group.tier, results)
+        for expected, judgement in zip(declared, judged, strict=True):
+            yield _key(scenario.name, expected), judgement, group.tier
+
+
+def _judge(
+    scenario: Scenario,
+    variant: str,
+    declared: Sequence[Expectation],
+    tier: Tier,
+    results: Sequence[RunResult],
+) -> list[Judgement]:
+    """Judge `declared` alone; baselines and gates are another matter."""
+    alone = dataclasses.replace(scenario, expectations=tuple(declared), gated=())
+    found = compare(alone, variant, tier, results, None).judgements
+    return [judgement for judgement in found if judgement.against == "expectation"]
+
+
+def _judged_across(groups: _Groups, scenario: Scenario) -> Iterator[tuple[_Key, Judgement, Tier]]:
+    """Judge what is said of several variants together, seed by seed on one backend and device."""
+    settings = dict.fromkeys(group[2:] for group in groups if group.scenario == scenario.name)
+    for expected in scenario.expectations:
+        if expected.variant != ACROSS:
+            continue
+        for tier, backend, device in settings:
+            wanted = [
+                _Group(scenario.name, name, tier, backend, device) for name in _named(expected, scenario)
+            ]
+            merged = _side_by_side({group.variant: groups.get(group, []) for group in wanted})
+            if merged:
+                (judgement,) = _judge(scenario, ACROSS, [expected], tier, merged)
+                yield _key(scenario.name, expected), judgement, tier
+
+
+def _named(expected: Expectation, scenario: Scenario) -> list[str]:
+    """Return the variants whose metrics an ordering compares."""
+    return [
+        v.name for v in scenario.variants if any(name.startswith(f"{v.name}.") for name in expected.order)
+    ]
+
+
+def _side_by_side(runs: Mapping[str, Sequence[RunResult]]) -> list[RunResult]:
+    """Merge the runs of each seed that every variant has: metric ``m`` of variant ``v`` becomes ``v.m``."""
+    by_seed = {variant: {run.request.seed: run for run in done} for variant, done in runs.items()}
+    if not by_seed:
+        return []
+    seeds = set.intersection(*(set(done) for done in by_seed.values()))
+    return [_merged({variant: done[seed] for variant, done in by_seed.items()}) for seed in sorted(seeds)]
+
+
+def _merged(runs: Mapping[str, RunResult]) -> RunResult:
+    metrics = {
+        f"{variant}.{name}": value for variant, run in runs.items() for name, value in run.metrics.items()
+    }
+    return dataclasses.replace(next(iter(runs.values())), metrics=metrics)
+
+
+def _row(scenario: Scenario, expected: Expectation, candidates: Sequence[_Candidate]) -> Row:
+    best = max(candidates, key=lambda candidate: candidate.rank, default=None)
+    judgement = best.judgement if best else _without_run(scenario, expected)
+    row = Row(
+        source=scenario.source.slug,
+        scenario=scenario.name,
+        expected=expected,
+        judgement=judgement,
+        tier=best.tier if best and judgement.n else None,
+    )
+    return dataclasses.replace(row, explanation=_explanation(row)) if row.missed else row
+
+
+def _without_run(scenario: Scenario, expected: Expectation) -> Judgement:
+    """Return what can be said without a run: that it cannot be read, or is not judged."""
+    return Judgement(
+        against="expectation",
+        metric=expected.metric,
+        verdict="UNREADABLE" if expected.unreadable else "NOT_JUDGED",
+        unit=expected.unit,
+        reference=expected.value,
+        place=expected.place,
+        row=expected.row,
+        reason=expected.unreadable or f"no finished run of version {scenario.version} among those given",
+        next_step=_next_step(scenario, expected),
+    )
+
+
+def _explanation(row: Row) -> str:
+    return EXPLANATIONS.get(key(row.scenario, row.expected), row.expected.gap)
+
+
+def _next_step(scenario: Scenario, expected: Expectation) -> str:
+    wanted = _named(expected, scenario) if expected.variant == ACROSS else [expected.variant]
+    names = " ".join(f"{scenario.name}:{variant}" for variant in wanted)
+    return f"harness run {names} --tier {expected.tiers[0]} --seeds 10"

@@ -1,0 +1,240 @@
+"""The ledger as text for a terminal, and as Markdown for the documentation."""
+
+from __future__ import annotations
+
+import io
+import math
+import typing
+
+from harness.ledger.rows import counts
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rich.console import Console
+
+    from harness.audit import AuditFinding
+    from harness.ledger.rows import Count, Row
+    from harness.records import Job, Value
+
+TEMPLATE = "reproduction.md.j2"
+VERDICTS = ("REPRODUCED", "BELOW", "ABOVE", "KNOWN_GAP", "ERROR", "NOT_JUDGED", "UNREADABLE")
+"""Verdicts on published values, in the order of the summary's columns."""
+FORMS = {
+    "number": "numbers",
+    "array": "arrays",
+    "ordering": "orderings",
+    "unreadable": "unreadable prints",
+}
+UNEXPLAINED = "not explained yet"
+_ROUNDING = 1e-9
+"""Spread over the largest value below which runs do not differ but by rounding."""
+_INLINE = 4
+"""Numbers of an array that are written out; longer ones show their ends."""
+
+
+def as_markdown(rows: Sequence[Row], findings: Sequence[AuditFinding], jobs: Sequence[Job] = ()) -> str:
+    """Write the whole ledger with summary, rows by source, explanations, audit and the runs it rests on.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+        From `harness.ledger.collect`.
+    findings : sequence of AuditFinding
+        From `harness.audit.audit`.
+    jobs : sequence of Job
+        The jobs that `rows` come from, to name them.
+
+    Returns
+    -------
+    str
+        Markdown; same input, same text.
+    """
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("harness.ledger", "."),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,  # noqa: S701 - Markdown, not HTML; cells are escaped by `cell`
+    )
+    environment.filters |= {"cell": _cell, "value": value, "verdict": _verdict}
+    return environment.get_template(TEMPLATE).render(
+        counts=counts(rows),
+        sources=_by_source(rows),
+        missed=[row for row in rows if row.missed],
+        findings=findings,
+        jobs=jobs,
+        verdicts=VERDICTS,
+        forms=FORMS,
+        unexplained=UNEXPLAINED,
+        published=published,
+        measured=measured,
+        spans=_spans,
+    )
+
+
+def as_text(rows: Sequence[Row], findings: Sequence[AuditFinding], width: int = 120) -> str:
+    """Write the ledger for a terminal of `width` characters: summary, what is missed and why, contradictions, every row."""
+    from rich.console import Console
+
+    written = io.StringIO()
+    console = Console(file=written, width=width, highlight=False, markup=False)
+    for source, of_source in _by_source(rows).items():
+        _print_source(console, source, of_source)
+    _print_missed(console, rows)
+    _print_audit(console, findings)
+    _print_counts(console, counts(rows))
+    return written.getvalue()
+
+
+def _print_source(console: Console, source: str, rows: Iterable[Row]) -> None:
+    from rich.table import Table
+
+    table = Table(
+        "place, row", "published", "measured", "n", "verdict", title=source, title_justify="left", expand=True
+    )
+    for row in rows:
+        judged = row.judgement
+        place = f"{row.expected.place}: {row.expected.row}"
+        verdict = judged.verdict + (f" ±{judged.resolution:.2g}" if judged.resolution else "")
+        table.add_row(place, published(row), measured(row), str(judged.n or ""), verdict)
+    console.print(table)
+
+
+def _print_missed(console: Console, rows: Iterable[Row]) -> None:
+    missed = [row for row in rows if row.missed]
+    console.print(f"Not reproduced: {len(missed) or 'none'}")
+    for row in missed:
+        told = row.explanation or f"{UNEXPLAINED} ({row.judgement.reason})"
+        console.print(
+            f"  {row.judgement.verdict} {row.scenario}:{row.expected.variant} {row.expected.metric}: {told}"
+        )
+    console.print()
+
+
+def _print_audit(console: Console, findings: Sequence[AuditFinding]) -> None:
+    told = {True: "consistent", False: "contradictory", None: "open"}
+    number = {word: sum(finding.consistent is state for finding in findings) for state, word in told.items()}
+    console.print("Source audit: " + ", ".join(f"{count} {word}" for word, count in number.items()))
+    for finding in findings:
+        if finding.consistent is False:
+            console.print(
+                f"  {finding.source}, {finding.place}: {finding.claim}. {finding.check}: {finding.found}"
+            )
+    console.print()
+
+
+def _print_counts(console: Console, counted: Iterable[Count]) -> None:
+    from rich.table import Table
+
+    table = Table(
+        "source", "form", *VERDICTS, "all", title="Published values by verdict", title_justify="left"
+    )
+    for count in counted:
+        cells = [str(count.verdicts.get(verdict, 0) or "") for verdict in VERDICTS]
+        table.add_row(count.source, FORMS[count.form], *cells, str(count.total))
+    console.print(table)
+
+
+def _by_source(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row.source, []).append(row)
+    return found
+
+
+# -- cells --------------------------------------------------------------------
+
+
+def published(row: Row) -> str:
+    """Write the published value with its printed digits; an ordering as what is said to lead."""
+    expected = row.expected
+    if expected.unreadable:
+        return "unreadable"
+    if expected.order:
+        sign = " ≤ " if expected.better == "lower" else " ≥ "
+        rest = expected.order[1:] if len(expected.order) < _INLINE else (f"{len(expected.order) - 1} others",)
+        return expected.order[0] + sign + ", ".join(rest)
+    bound = {"at_most": "≤ ", "at_least": "≥ "}.get(expected.rule, "")
+    return bound + value(expected.value, _decimals(expected.half_width)) + _unit(expected.unit)
+
+
+def measured(row: Row) -> str:
+    """Write the mean over the runs with their standard deviation; of an ordering the smallest lead."""
+    judged = row.judgement
+    if judged.value is None:
+        return ""
+    largest = max((abs(number) for number in _flat([judged.value])), default=0.0)
+    varies = judged.spread is not None and judged.spread > _ROUNDING * largest
+    spread = f" ± {judged.spread:.2g}" if varies else ""
+    lead = "lead " if row.expected.order else ""
+    return f"{lead}{value(judged.value)}{spread}{_unit(judged.unit)}"
+
+
+def value(number: Value | None, decimals: int | None = None) -> str:
+    """Write a number with `decimals`, or four significant digits; an array as its size and ends."""
+    if number is None:
+        return ""
+    if not isinstance(number, list):
+        return _number(float(number), decimals)
+    flat, size = _flat(number), _size(number)
+    if len(flat) <= _INLINE:
+        return ", ".join(_number(one, decimals) for one in flat)
+    return f"{size} values, {_number(flat[0], decimals)} … {_number(flat[-1], decimals)}"
+
+
+def _number(number: float, decimals: int | None) -> str:
+    if number and not 1e-3 <= abs(number) < 1e9:
+        return f"{number:.2g}"
+    if decimals is not None:
+        return f"{number:,.{decimals}f}"
+    if number == int(number):
+        return f"{int(number):,}"
+    return f"{number:,.{max(0, 3 - math.floor(math.log10(abs(number))))}f}"
+
+
+def _decimals(half_width: float) -> int | None:
+    """Return how many decimals a print with this rounding shows; None if it is exact."""
+    return max(0, round(-math.log10(2 * half_width))) if half_width > 0 else None
+
+
+def _flat(nested: list[typing.Any]) -> list[float]:
+    return [
+        number for item in nested for number in (_flat(item) if isinstance(item, list) else [float(item)])
+    ]
+
+
+def _size(nested: typing.Any) -> str:  # noqa: ANN401 - a nested list of any depth
+    sizes = []
+    while isinstance(nested, list):
+        sizes.append(len(nested))
+        nested = nested[0] if nested else None
+    return " × ".join(map(str, sizes))
+
+
+def _unit(unit: str) -> str:
+    return f" {unit}" if unit else ""
+
+
+def _cell(text: object) -> str:
+    """Make text safe within a Markdown table."""
+    return str(text).replace("|", "\\|").replace("\n", " ").strip()
+
+
+def _verdict(consistent: bool | None) -> str:
+    return {True: "consistent", False: "**contradictory**", None: "open"}[consistent]
+
+
+def _spans(job: Job) -> list[str]:
+    """Say which runs a job holds: scenario, variant, tier, backend and device, with the number of seeds."""
+    found: dict[str, int] = {}
+    for result in job.results:
+        if result.status == "ok":
+            request = result.request
+            name = (
+                f"{request.scenario}:{request.variant}, {request.tier}, {request.backend} on {request.device}"
+            )
+            found[name] = found.get(name, 0) + 1
+    return [f"{name}: {runs} run{'s' * (runs > 1)}" for name, runs in found.items()]

@@ -1,0 +1,47 @@
+"""Keras CNN on 1,000 digit images in class folders.
+
+Source: 'Assignment IV, Image Processing and Pattern Recognition', L. Ravinthiran and J. L. Quinones Gonzalez,
+2022. Usable on its own: `write_folders`, `read_folder` for each part, `run` a variant, `save` the model; then
+``python -m harness.pipelines.digits1000_cnn.predict MODEL IMAGE...``.
+"""
+
+from harness.pipelines.digits1000_cnn.augmentation import ASSUMED, Ranges, augment
+from harness.pipelines.digits1000_cnn.experiment import (
+    MISTAKE,
+    VARIANTS,
+    Misaligned,
+    Outcome,
+    Variant,
+    build,
+    evaluate,
+    misaligned,
+    run,
+    train,
+)
+from harness.pipelines.digits1000_cnn.folders import Part, draw, read_folder, write_folders
+from harness.pipelines.digits1000_cnn.model_file import load, save
+from harness.pipelines.digits1000_cnn.pictures import read_picture, read_pictures
+
+__all__ = [
+    "ASSUMED",
+    "MISTAKE",
+    "VARIANTS",
+    "Misaligned",
+    "Outcome",
+    "Part",
+    "Ranges",
+    "Variant",
+    "augment",
+    "build",
+    "draw",
+    "evaluate",
+    "load",
+    "misaligned",
+    "read_folder",
+    "read_picture",
+    "read_pictures",
+    "run",
+    "save",
+    "train",
+    "write_folders",
+]

@@ -1,0 +1,73 @@
+"""Read single image files as the network takes them, and refuse the rest by name.
+
+The source's ``load_img(..., target_size=(28, 28))`` resizes any picture and drops alpha without a word. Here
+another size is refused unless resizing is asked for, and a mode that RGB cannot hold unchanged is always
+refused.
+"""
+
+from __future__ import annotations
+
+import typing
+
+import numpy as np
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from PIL import Image
+
+SIDE = 28
+LOSSLESS_MODES = ("1", "L", "RGB")
+"""Pillow modes that become 8-bit RGB without losing anything."""
+
+
+def read_picture(path: Path, *, resize: bool = False) -> NDArray[np.uint8]:
+    """Read one image file as RGB.
+
+    Parameters
+    ----------
+    path : Path
+    resize : bool
+        Bring another size to 28x28 by the nearest pixel, as the source's prediction program does.
+
+    Returns
+    -------
+    (28, 28, 3) uint8 array, values 0 to 255
+
+    Raises
+    ------
+    ValueError
+        If the file is missing, is no image, is damaged, or has another size or mode.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    if not path.is_file():
+        raise ValueError(f"There is no image file '{path}'; check the name.")
+    try:
+        with Image.open(path) as picture:
+            return _as_rgb(picture, path, resize=resize)
+    except UnidentifiedImageError as error:
+        raise ValueError(f"'{path}' is not an image that Pillow can read; give a PNG file.") from error
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(f"'{path}' cannot be read as an image: {error}. Write the file again.") from error
+
+
+def _as_rgb(picture: Image.Image, path: Path, *, resize: bool) -> NDArray[np.uint8]:
+    if picture.mode not in LOSSLESS_MODES:
+        raise ValueError(
+            f"'{path}' has mode {picture.mode}, which 8-bit RGB cannot hold; save it as grey or RGB."
+        )
+    if picture.size != (SIDE, SIDE) and not resize:
+        width, height = picture.size
+        raise ValueError(f"'{path}' has {width}x{height} pixels, not {SIDE}x{SIDE}; ask for resizing.")
+    rgb = picture.convert("RGB")
+    if rgb.size != (SIDE, SIDE):
+        rgb = rgb.resize((SIDE, SIDE), resample=0)  # 0: nearest, load_img's default
+    return np.asarray(rgb, dtype=np.uint8)
+
+
+def read_pictures(paths: Iterable[Path], *, resize: bool = False) -> NDArray[np.uint8]:
+    """Read several image files: (n, 28, 28, 3) uint8; errors as in `read_picture`."""
+    return np.stack([read_picture(path, resize=resize) for path in paths])

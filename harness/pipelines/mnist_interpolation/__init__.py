@@ -1,0 +1,35 @@
+"""Average-pool down, interpolate up, classify.
+
+Source: 'Exploring Compression and Interpolation in Deep Image Classification', Landon Buell, 2022. Usable on
+its own: ``repeat(images, labels, CASES[2], seed=0)`` runs one repeat of case study 2 on the Keras backend
+that ``KERAS_BACKEND`` names.
+"""
+
+from harness.pipelines.mnist_interpolation.experiment import (
+    Repeat,
+    Split,
+    build,
+    evaluate,
+    f1,
+    repeat,
+    split,
+    train,
+)
+from harness.pipelines.mnist_interpolation.operators import CASES, Case, operator, resample, restore, store
+
+__all__ = [
+    "CASES",
+    "Case",
+    "Repeat",
+    "Split",
+    "build",
+    "evaluate",
+    "f1",
+    "operator",
+    "repeat",
+    "resample",
+    "restore",
+    "split",
+    "store",
+    "train",
+]

@@ -1,0 +1,99 @@
+"""Scenario: a Keras CNN on 1,000 digit images in class folders (L. Ravinthiran, J. L. Quinones Gonzalez).
+
+Which images were drawn is not printed: a seed draws 100 a class from MNIST's training images. Ranges of the augmentation are assumed
+(`harness.pipelines.digits1000_cnn.ASSUMED`). The first three confusion matrices of the source set predictions of a shuffled pass beside labels
+in file order; the variants ``misaligned*`` repeat that, and the identities ``test.alignment`` and ``test.reported_accuracy`` fail on them by design.
+"""
+
+from __future__ import annotations
+
+import typing
+
+from harness.measure.scores import by_class
+from harness.records import Scenario, Variant
+from harness.scenarios.published import ACROSS
+from harness.scenarios.published.digits1000_cnn import EXPECTATIONS, SOURCE
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from harness.measure.run import Run
+    from harness.records import Measured, Tier, Value
+
+TIERS: dict[Tier, dict[str, typing.Any]] = {
+    "smoke": {"dataset": "digits", "misaligned": False},
+    "short": {"dataset": "mnist", "misaligned": False},
+    "paper": {"dataset": "mnist", "misaligned": False},
+}
+
+
+def measure(run: Run) -> None:
+    """Draw the images, read their files, train one variant, predict; then save, load and predict single files."""
+    from harness.pipelines import digits1000_cnn as pipeline
+    from harness.pipelines import keras_steps
+    from harness.scenarios import digits1000_cnn_stages as stages
+    from harness.scenarios import keras_stages
+
+    data, variant = run.dataset(run.options["dataset"]), stages.variant_of(run.options["variant"])
+    folder = stages.class_folders(run, data)
+    with keras_stages.placed(run):
+        rng = keras_steps.seed_everything(run.seed)
+        with run.stage("read") as handle:
+            training, testing = (pipeline.read_folder(folder / part) for part in ("train", "test"))
+            handle.images = len(training.labels) + len(testing.labels)
+        model = pipeline.build(variant)
+        with run.stage("train", images=len(training.labels) * variant.epochs):
+            history = pipeline.train(model, variant, training, testing, rng=rng)
+        with run.stage("test", images=len(testing.labels)):
+            outcome = pipeline.evaluate(model, testing, history)
+        if run.options["misaligned"]:
+            stages.mistaken(run, model, outcome, testing)
+        else:
+            stages.aligned(run, outcome, testing)
+        stages.model_file(run, model, testing)
+    stages.facts(run, variant, model, training, testing)
+    stages.training(run, history)
+
+
+def derive(values: Mapping[str, Value]) -> dict[str, Measured]:
+    """Give every class's recall a name of its own, for the claim that class 3 is the hardest."""
+    return by_class(values, "recall")
+
+
+def _mistaken(suffix: str, variant: str) -> Variant:
+    return Variant(
+        name=f"misaligned{suffix}", options={"variant": variant, "misaligned": True},
+        doc=f"{variant} with the source's shuffled-iterator mistake: test.alignment is violated and the run exits 1, by design",
+    )  # fmt: skip
+
+
+SCENARIO = Scenario(
+    name="digits1000_cnn",
+    version=1,
+    source=SOURCE,
+    measure=measure,
+    variants=(
+        Variant(name="final", doc="12 epochs, sorted batches: the source's final model", options={"variant": "final"}),
+        Variant(name="baseline", doc="8 epochs", options={"variant": "baseline"}),
+        Variant(name="dropout", doc="8 epochs, dropout 0.2 after each convolution", options={"variant": "dropout"}),
+        Variant(name="augmentation", doc="8 epochs, twice the filters, flips, turns, shifts", options={"variant": "augmentation"}),
+        _mistaken("", "baseline"),
+        _mistaken("-dropout", "dropout"),
+        _mistaken("-augmentation", "augmentation"),
+        Variant(name=ACROSS, doc="what the source says of several variants together; judged by the ledger", tiers=()),
+    ),
+    tiers=TIERS,
+    gated=(
+        "accuracy",
+        "f1_macro",
+        "loss",
+        "train.above_imports_bytes",
+        "total.above_imports_bytes",
+        "train.seconds",
+    ),
+    expectations=EXPECTATIONS,
+    derive=derive,
+    needs=("keras",),
+    backends=("tensorflow", "torch", "jax"),
+    devices=("cpu", "cuda"),
+)  # fmt: skip

@@ -1,0 +1,174 @@
+"""Metrics, identities and figures of the scenario `digits1000_cnn`; imported in the worker only."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import tempfile
+import typing
+from pathlib import Path
+
+import numpy as np
+
+from harness.datasets.cache import cache_folder
+from harness.pipelines import digits1000_cnn as pipeline
+from harness.pipelines import keras_steps
+from harness.pipelines.digits1000_cnn import predict
+from harness.pipelines.digits1000_cnn.experiment import BATCH_SIZE
+from harness.pipelines.digits1000_cnn.folders import CLASSES
+from harness.records import IdentityCheck
+from harness.scenarios import keras_stages
+
+if typing.TYPE_CHECKING:
+    import keras
+    from numpy.typing import NDArray
+
+    from harness.datasets import Dataset
+    from harness.measure.run import Run
+
+    Labels = NDArray[np.int64]
+
+
+def class_folders(run: Run, data: Dataset) -> Path:
+    """Return the folder of this seed's drawn images, written on first use; no stage, or the first run would differ."""
+    return pipeline.write_folders(
+        np.asarray(data.train.images), np.asarray(data.train.labels), cache_folder() / "digits1000", seed=run.seed
+    )  # fmt: skip
+
+
+def variant_of(name: str) -> pipeline.Variant:
+    """Return the pipeline's variant called `name`; KeyError if there is none."""
+    return {variant.name: variant for variant in pipeline.VARIANTS}[name]
+
+
+def facts(run: Run, variant: pipeline.Variant, model: keras.Model, training: pipeline.Part, testing: pipeline.Part) -> None:  # fmt: skip
+    """Record what the source states of data and network, read from files and from what was built."""
+    layers, images = keras_stages.layers_of(model), len(training.labels) + len(testing.labels)
+    per_class = [int(np.bincount(part.labels, minlength=len(CLASSES)).min()) for part in (training, testing)]
+    keras_stages.sizes(
+        run,
+        {
+            "image_shape": training.images.shape[1:3],
+            "input_shape": model.input_shape[1:],
+            "filters": layers.filters,
+            "kernel": layers.kernel,
+            "pool": layers.pool,
+            "dense_size": layers.dense[0],
+            "dropout_rate": layers.dropout,
+            "batch_size": BATCH_SIZE,
+            "data.classes": layers.dense[-1],
+            "data.images": images,
+            "data.per_class": sum(per_class),
+            "data.train_per_class": per_class[0],
+            "data.test_per_class": per_class[1],
+            "train_share": len(training.labels) / images,
+            "test_share": len(testing.labels) / images,
+        },
+    )
+    run.record("epochs_run", variant.epochs, kind="work")
+
+
+def training(run: Run, history: keras_steps.Epochs) -> None:
+    """Record and draw what the training told (figures 3 to 5)."""
+    run.record("train_accuracy", history.accuracy[-1], better="higher")
+    keras_stages.share_outside(run, history.steps)
+    keras_stages.optimiser_steps(run, history.steps)
+    keras_stages.class_curves(
+        run, history, "test", "The source's Figures 3 to 5. Its validation images are the test images."
+    )
+
+
+def model_file(run: Run, model: keras.Model, testing: pipeline.Part) -> None:
+    """Save and load the model, and run the prediction program on one image file a class.
+
+    The loaded model must give the very logits of the one saved, and the program the digits that were predicted
+    for the same images among all others.
+    """
+    chosen = keras_stages.first_of_each_class(testing.labels)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.keras"
+        with run.stage("save"):
+            pipeline.save(model, path)
+        with run.stage("load"):
+            loaded = pipeline.load(path)
+        run.record("model.bytes", path.stat().st_size, unit="B", kind="size", better="lower")
+        with run.stage("predict_files", images=len(chosen)):
+            digits = _program(path, [testing.paths[row] for row in chosen])
+    before, after = (_logits(each, testing) for each in (model, loaded))
+    run.identity(
+        _same("model_file", float(np.abs(before - after).max()), "load(save(model))(x) = model(x)", "logits of all test images"),
+        _same(
+            "single_files", float((before[chosen].argmax(axis=1) != digits).sum()), "program(file i) = argmax(model(images))[i]",
+            f"{len(chosen)} files",
+        ),
+    )  # fmt: skip
+    run.predictions(testing.labels[chosen], digits, name="samples")
+
+
+def _logits(model: keras.Model, testing: pipeline.Part) -> NDArray[np.floating]:
+    return keras_steps.predict(keras_steps.trainer_of(model), testing.images)
+
+
+def _same(name: str, error: float, formula: str, detail: str) -> IdentityCheck:
+    return IdentityCheck(
+        name=name, error=error, tolerance=0.0, formula=formula, detail=f"{detail}; must agree exactly"
+    )
+
+
+def _program(model: Path, images: list[Path]) -> list[int]:
+    """Run the source's second program and read the digits that it prints."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        code = predict.main([str(model), *map(str, images)])
+    if code:
+        raise RuntimeError(f"the prediction program ended with code {code}")
+    return [int(line.partition("\t")[0]) for line in printed.getvalue().splitlines()]
+
+
+def aligned(run: Run, outcome: pipeline.Outcome, testing: pipeline.Part) -> None:
+    """Store predictions in file order beside labels in file order, and draw the first right and wrong ones."""
+    order = np.arange(len(testing.labels))
+    run.predictions(
+        outcome.labels, outcome.predicted, probabilities=outcome.probabilities, indices=(order, order)
+    )
+    _same_accuracy(run, outcome.history.val_accuracy[-1], outcome.labels, outcome.predicted)
+    keras_stages.right_and_wrong(
+        run, testing.images[..., 0], outcome.predicted, outcome.labels, "In file order: class 0 first."
+    )
+
+
+def mistaken(run: Run, model: keras.Model, outcome: pipeline.Outcome, testing: pipeline.Part) -> None:
+    """Store labels and predictions as the source paired them, the aligned pairs as the set ``aligned``.
+
+    Loss and accuracy that the framework reports come from the pass where labels travel along with their images.
+    """
+    found = pipeline.misaligned(model, testing, seed=run.seed)
+    run.predictions(found.labels, found.predicted, indices=(found.label_indices, found.predicted_indices))
+    _same_accuracy(run, float(found.hits.mean()), found.labels, found.predicted)
+    run.predictions(outcome.labels, outcome.predicted, probabilities=outcome.probabilities, name="aligned")
+    run.record("reported_accuracy", found.hits.mean(), better="higher")
+    run.record("loss", found.losses.mean(), unit="nat", better="lower")
+    _contradiction(run, outcome, found)
+
+
+def _same_accuracy(run: Run, reported: float, labels: Labels, predicted: Labels) -> None:
+    """Hold the accuracy of a pass where labels travel with their images against that of the stored pairs."""
+    travelling, stored = round(reported * len(labels)), int((labels == predicted).sum())
+    formula = "images right while labels travel along = images right among stored pairs"
+    detail = f"{travelling} and {stored} of {len(labels)}"
+    run.identity(_same("test.reported_accuracy", abs(travelling - stored), formula, detail))
+
+
+def _contradiction(run: Run, outcome: pipeline.Outcome, found: pipeline.Misaligned) -> None:
+    from harness.measure.scores import confusion
+
+    pairs = {
+        f"{found.mistake}, as the source paired them": (found.labels, found.predicted),
+        "label and prediction of one image": (outcome.labels, outcome.predicted),
+    }
+    run.figure(
+        "contradiction", "heatmap", {name: confusion(*pair, len(CLASSES)).astype(float) for name, pair in pairs.items()},
+        title="One network, two confusion matrices", x="predicted class", y="true class", rows=CLASSES, columns=CLASSES,
+        caption="The same predictions, set beside labels in another order and beside their own. The source prints an "
+        "accuracy of 0.8833 above a matrix like the first.",
+    )  # fmt: skip

@@ -1,0 +1,256 @@
+"""Metrics, identities and figures of the scenario `mnist_autoencoder`; imported in the worker only."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import typing
+
+import numpy as np
+
+from harness.measure.bounds import SAFETY, gamma
+from harness.pipelines import keras_steps
+from harness.pipelines import mnist_autoencoder as pipeline
+from harness.records import IdentityCheck
+from harness.scenarios import keras_stages
+from harness.scenarios.published.mnist_autoencoder import SWEEP_BATCHES, SWEEP_DENSE, SWEEP_EPOCHS
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from harness.datasets import Dataset, Split
+    from harness.measure.run import Run
+
+    Images = NDArray[np.uint8]
+
+SHOWN = 10
+"""Test images that are drawn with their reconstructions."""
+RECONSTRUCTED = 1000
+"""Test images over which the reconstruction error is taken."""
+FIGURES = {"dense": (10, 11), "epochs": (12, 13), "batch": (14, 15)}
+"""Numbers of the source's figures of loss and accuracy, by what is swept."""
+AXES = {"dense": "neurons of the dense layer", "epochs": "epochs", "batch": "images a batch"}
+"""What is swept, in words."""
+
+
+def settings_of(options: Mapping[str, typing.Any]) -> pipeline.Settings:
+    """Take the pipeline's settings out of a run's options."""
+    names = {field.name for field in dataclasses.fields(pipeline.Settings)}
+    return pipeline.Settings(**{name: value for name, value in options.items() if name in names})
+
+
+def encoder(
+    run: Run, data: pipeline.Labelled, test: Images, settings: pipeline.Settings, rng: np.random.Generator
+) -> tuple[pipeline.Autoencoder, NDArray[np.floating]]:
+    """Train the autoencoder, reconstruct some test images, and compute the features once; three stages."""
+    model = pipeline.build_autoencoder(settings.policy)
+    with run.stage("autoencoder", images=len(data.train) * settings.autoencoder_epochs):
+        history = pipeline.train_autoencoder(model, data, settings, rng=rng)
+    test = np.asarray(test[:RECONSTRUCTED])
+    with run.stage("reconstruct", images=len(test)):
+        restored = pipeline.reconstruct(model, test)
+    with run.stage("features", images=len(data.images)):
+        features = pipeline.encode(model.encoder, data.images, settings.feature_dtype)
+    check_features(run, model, features, data.images, settings.policy)
+    run.record("features.bytes", features.nbytes, unit="B", kind="size", better="lower")
+    squares = (restored - test.astype(np.float32) / 255) ** 2  # (n, 28, 28)
+    run.record("reconstruction_error", squares.mean(dtype=np.float64), better="lower")
+    run.record("autoencoder.validation_loss", history.val_loss[-1], better="lower")
+    keras_stages.share_outside(run, history.steps, "autoencoder")
+    keras_stages.sizes(
+        run,
+        {
+            "autoencoder.batch_size": settings.autoencoder_batch,
+            "autoencoder.filters": keras_stages.layers_of(model.encoder).filters,
+            "kernel": keras_stages.layers_of(model.encoder).kernel,
+            "validation_share": len(data.validation) / len(data.images),
+        },
+    )
+    run.record("autoencoder.epochs_run", len(history.loss), kind="work")
+    _reconstruction_figures(run, history, test, restored)
+    return model, features
+
+
+def _reconstruction_figures(
+    run: Run, history: pipeline.ReconstructionHistory, test: Images, restored: NDArray[np.float32]
+) -> None:
+    epochs = np.arange(1, len(history.loss) + 1)
+    losses = {
+        "training": np.stack([epochs, history.loss]),
+        "validation": np.stack([epochs, history.val_loss]),
+    }
+    run.figure(
+        "autoencoder_loss", "lines", losses, title="Loss of the autoencoder", x="epoch", y="mean squared error of pixels in [0, 1]",
+        caption="The source's Figure 4.",
+    )  # fmt: skip
+    shown = np.stack([test[:SHOWN], np.rint(restored[:SHOWN] * 255).astype(np.uint8)])
+    run.figure(
+        "reconstructions", "images", {"grey level": shown}, title="Reconstructed test images",
+        caption="The first test images, and what the autoencoder makes of them before any label was seen.",
+        rows=["original", "reconstruction"], columns=[str(i + 1) for i in range(shown.shape[1])],
+    )  # fmt: skip
+
+
+def check_features(run: Run, model: pipeline.Autoencoder, features: NDArray[np.floating], images: Images, policy: str) -> None:  # fmt: skip
+    """Hold cached features against the encoder run anew on 64 images spread over the set, in batches of another size.
+
+    Each of the encoder's convolutions sums up to 9 x 128 products in float32 and rounds to the policy's dtype; storing
+    rounds once more. Errors are relative to the largest feature.
+    """
+    rows = np.linspace(0, len(images) - 1, min(64, len(images))).astype(np.int64)
+    cached = features[rows].astype(np.float64)
+    anew = pipeline.encode(model.encoder, np.asarray(images[rows]), batch_size=len(rows)).astype(np.float64)
+    layers = keras_stages.layers_of(model.encoder)
+    single, stored = float(np.finfo(np.float32).eps) / 2, float(np.finfo(features.dtype).eps) / 2
+    computed = 2.0**-8 if policy == "mixed_bfloat16" else single
+    terms = int(np.prod(layers.kernel)) * max(layers.filters[:-1])
+    share = SAFETY * (len(layers.filters) * (gamma(terms, single) + computed) + stored)
+    run.identity(
+        IdentityCheck(
+            name="features.cached",
+            error=float(np.abs(cached - anew).max()),
+            tolerance=share * float(np.abs(anew).max()),
+            formula="features[i] = encoder(image i)",
+            detail=f"{len(rows)} images; {policy}, u = {computed:.2g}, kept as {features.dtype}, u = {stored:.2g}",
+        )
+    )
+
+
+def classifier(
+    run: Run, model: pipeline.Autoencoder, features: NDArray[np.floating], data: pipeline.Labelled, test: Split, *,
+    settings: pipeline.Settings, rng: np.random.Generator,
+) -> None:  # fmt: skip
+    """Train the head on the cached features, then everything; predict the test images after each."""
+    images, labels = np.asarray(test.images), np.asarray(test.labels)
+    whole = pipeline.build_classifier(model.encoder, settings.dense)
+    pipeline.freeze(whole, frozen=True)
+    with run.stage("head", images=len(data.train) * settings.frozen_epochs):
+        frozen = pipeline.train_head(
+            whole.head, features, data, epochs=settings.frozen_epochs, batch=settings.batch, rng=rng
+        )
+    with run.stage("test_head", images=len(labels)):
+        first = pipeline.evaluate(whole, images, labels)
+    with run.stage("finetune") as handle:
+        tuning = pipeline.fine_tune(whole, data, epochs=settings.tuning_epochs, batch=settings.batch, rng=rng)
+        handle.images = len(data.train) * len(tuning.loss)
+    with run.stage("test", images=len(labels)):
+        outcome = pipeline.evaluate(whole, images, labels)
+    run.predictions(first.labels, first.predicted, probabilities=first.probabilities, name="head")
+    run.predictions(outcome.labels, outcome.predicted, probabilities=outcome.probabilities)
+    _training(run, frozen, tuning, settings)
+    right, wrong = keras_stages.right_and_wrong(
+        run, images, outcome.predicted, outcome.labels, "The source's Figures 16 and 17."
+    )
+    dense = keras_stages.layers_of(whole.head).dense[0]
+    keras_stages.sizes(run, {"dense_size": dense, "shown.right": right, "shown.wrong": wrong})
+
+
+def _training(
+    run: Run, frozen: keras_steps.Epochs, tuning: keras_steps.Epochs, settings: pipeline.Settings
+) -> None:
+    """Record and draw what both fits of the classifier told (figures 7 and 8)."""
+    run.record("train_accuracy", tuning.accuracy[-1], better="higher")
+    run.record("validation_accuracy", tuning.val_accuracy[-1], better="higher")
+    run.record("head.epochs_run", len(frozen.loss), kind="work")
+    run.record("finetune.epochs_run", len(tuning.loss), kind="work")
+    run.record("epochs_run", len(frozen.loss) + len(tuning.loss), kind="work")
+    keras_stages.sizes(run, {"finetune.epochs_allowed": settings.tuning_epochs, "batch_size": settings.batch})
+    for name, history, title in (
+        ("head", frozen, "encoder frozen"),
+        ("finetune", tuning, "all layers, early stopping"),
+    ):
+        keras_stages.share_outside(run, history.steps, name)
+        keras_stages.class_curves(
+            run, history, "validation", f"The source's Figures 7 and 8: {title}.", name=name
+        )
+    keras_stages.share_outside(run, (*frozen.steps, *tuning.steps))
+    keras_stages.optimiser_steps(run, (*frozen.steps, *tuning.steps))
+
+
+def facts(run: Run, data: Dataset) -> None:
+    """Record what the source states of the data."""
+    keras_stages.sizes(
+        run,
+        {
+            "data.train_images": len(data.train),
+            "data.test_images": len(data.test),
+            "data.classes": len(data.classes),
+            "data.image_shape": data.train.images.shape[1:],
+        },
+    )
+
+
+# -- sweeps -----------------------------------------------------------------------------------------------------------
+
+
+def sweep(
+    run: Run, model: pipeline.Autoencoder, features: NDArray[np.floating], data: pipeline.Labelled, test: Split
+) -> None:  # fmt: skip
+    """Train a head of its own for every setting of the three sweeps; predict the test images with each.
+
+    Only the first fit is swept: the second changes the encoder, and every setting would need it anew.
+    """
+    with run.stage("test_features", images=len(test)):
+        test_features = pipeline.encode(model.encoder, np.asarray(test.images), str(features.dtype))
+    default = pipeline.Setting(epochs=run.options["sweep_epochs"])
+    axes = {
+        "dense": {size: dataclasses.replace(default, dense=size) for size in SWEEP_DENSE},
+        "epochs": {count: dataclasses.replace(default, epochs=count) for count in SWEEP_EPOCHS},
+        "batch": {size: dataclasses.replace(default, batch=size) for size in SWEEP_BATCHES},
+    }
+    wanted = list(dict.fromkeys((default, *itertools.chain(*(axis.values() for axis in axes.values())))))
+    found = {setting: _point(run, features, data, setting) for setting in wanted}
+    labels = np.asarray(test.labels)
+    for count, setting in axes["epochs"].items():
+        _predict(run, found[setting], test_features, labels, f"epochs{count}")
+    for name in ("test", "head"):
+        _predict(run, found[default], test_features, labels, name)
+    for axis, settings in axes.items():
+        _record(run, axis, {value: found[setting] for value, setting in settings.items()})
+
+
+def _point(
+    run: Run, features: NDArray[np.floating], data: pipeline.Labelled, setting: pipeline.Setting
+) -> pipeline.Point:
+    name = f"fit_dense{setting.dense}_epochs{setting.epochs}_batch{setting.batch}"
+    with run.stage(name, images=setting.epochs * len(data.train)):
+        (point,) = pipeline.sweep(features, data, [setting], seed=run.seed)
+    return point
+
+
+def _predict(
+    run: Run, point: pipeline.Point, features: NDArray[np.floating], labels: NDArray[np.uint8], name: str
+) -> None:
+    probabilities, _ = keras_steps.classify(
+        point.head, features, labels, prepare=lambda chunk: chunk.astype(np.float32)
+    )
+    run.predictions(labels, probabilities.argmax(axis=1), probabilities=probabilities, name=name)
+
+
+def _record(run: Run, axis: str, points: Mapping[int, pipeline.Point]) -> None:
+    """Record the last epoch of every setting on one axis, and draw both figures of it."""
+    for value, point in points.items():
+        history, seconds = point.history, [steps.wall_seconds for steps in point.history.steps]
+        of = f"{axis}{value}"
+        run.record(f"{of}.training_loss", history.loss[-1], unit="nat", better="lower")
+        run.record(f"{of}.validation_loss", history.val_loss[-1], unit="nat", better="lower")
+        run.record(f"{of}.validation_accuracy", history.val_accuracy[-1], better="higher")
+        run.record(f"{of}.training_seconds", sum(seconds), unit="s", kind="runtime", better="lower")
+        run.record(f"{of}.epoch_seconds", np.mean(seconds), unit="s", kind="runtime", better="lower")
+    values = np.array(list(points))
+    histories = [point.history for point in points.values()]
+    drawn = (
+        ("loss", "cross-entropy (nat per image)", "loss", "val_loss"),
+        ("accuracy", "share of images", "accuracy", "val_accuracy"),
+    )
+    for (what, unit, training, validation), number in zip(drawn, FIGURES[axis], strict=True):
+        series = {
+            name: np.stack([values, [getattr(history, field)[-1] for history in histories]])
+            for name, field in (("training", training), ("validation", validation))
+        }
+        run.figure(
+            f"sweep_{axis}_{what}", "lines", series, title=f"{what.capitalize()} by {AXES[axis]}", x=AXES[axis], y=unit,
+            caption=f"The source's Figure {number}: last epoch of the first fit, all else as in its best model.",
+        )  # fmt: skip

@@ -1,0 +1,233 @@
+"""Variants, training, the shuffled-iterator mistake, model files and the prediction program."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import typing
+import zipfile
+
+import numpy as np
+import pytest
+
+from harness.pipelines import digits1000_cnn as pipeline
+from harness.pipelines.digits1000_cnn import predict
+
+if typing.TYPE_CHECKING:
+    from pathlib import Path
+
+    import keras
+
+pytestmark = [
+    pytest.mark.keras,
+    # Keras's own conversion of torch tensors under NumPy 2
+    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"),
+]
+BASELINE, DROPOUT, AUGMENTATION, FINAL = pipeline.VARIANTS
+Parts = tuple[pipeline.Part, pipeline.Part]
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> Parts:
+    """Return the training and test part of 1,000 of scikit-learn's digits."""
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    images = np.pad(np.kron(data.images, np.ones((3, 3))) * 255 / 16, ((0, 0), (2, 2), (2, 2)))
+    cache = tmp_path_factory.mktemp("cache")
+    folder = pipeline.write_folders(images.astype(np.uint8), data.target.astype(np.int64), cache, seed=0)
+    return pipeline.read_folder(folder / "train"), pipeline.read_folder(folder / "test")
+
+
+@pytest.fixture(scope="module")
+def trained(parts: Parts) -> tuple[keras.Model, pipeline.Outcome]:
+    """Return the baseline, trained."""
+    return pipeline.run(BASELINE, *parts, seed=0)
+
+
+@pytest.fixture(scope="module")
+def model_path(
+    trained: tuple[keras.Model, pipeline.Outcome], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Return the file of the trained baseline."""
+    path = tmp_path_factory.mktemp("model") / "digits.keras"
+    pipeline.save(trained[0], path)
+    return path
+
+
+def test_variants_have_their_layers() -> None:
+    """Padding, filters and dropout give the shapes that follow from tables 1 and 2."""
+    shapes = {v.name: pipeline.build(v).get_layer(index=-4).output.shape[1] for v in pipeline.VARIANTS}
+    assert shapes == {"baseline": 128, "dropout": 128, "augmentation": 3 * 3 * 256, "final": 3 * 3 * 128}
+    names = [layer.__class__.__name__ for layer in pipeline.build(DROPOUT).layers]
+    assert names.count("Dropout") == 3
+    assert "Dropout" not in [layer.__class__.__name__ for layer in pipeline.build(FINAL).layers]
+
+
+def test_baseline_learns(trained: tuple[keras.Model, pipeline.Outcome], parts: Parts) -> None:
+    """Eight epochs on 700 digits suffice for 80%; histories have a row an epoch and a step."""
+    outcome = trained[1]
+    assert np.mean(outcome.predicted == outcome.labels) > 0.8
+    assert np.array_equal(outcome.labels, parts[1].labels)
+    assert outcome.probabilities.shape == (300, 10)
+    assert outcome.losses.shape == (300,)
+    history = outcome.history
+    assert history.loss.shape == history.val_loss.shape == history.accuracy.shape == (8,)
+    assert history.loss[-1] < history.loss[0]
+    assert [len(steps.seconds) for steps in history.steps] == [11] * 8
+    assert history.val_loss[-1] == pytest.approx(outcome.losses.mean())
+
+
+def test_final_trains_on_class_sorted_batches(parts: Parts) -> None:
+    """Without shuffling the first batches hold one class, as in the source; the baseline's are mixed."""
+    from harness.pipelines.digits1000_cnn.experiment import _batches
+
+    rng = np.random.default_rng(0)
+    sorted_targets = [targets for _, targets in _batches(FINAL, parts[0], rng)]
+    mixed_targets = [targets for _, targets in _batches(BASELINE, parts[0], rng)]
+    assert (sorted_targets[0].argmax(axis=1) == 0).all()
+    assert len(np.unique(mixed_targets[0].argmax(axis=1))) > 5
+    assert sum(map(len, sorted_targets)) == sum(map(len, mixed_targets)) == 700
+
+
+def test_batches_keep_pixels_from_0_to_255(parts: Parts) -> None:
+    """The source's rescale is 1: pixels reach the network as they are in the file."""
+    from harness.pipelines.digits1000_cnn.experiment import _batches
+
+    images, _ = next(_batches(FINAL, parts[0], np.random.default_rng(0)))
+    assert images.dtype == np.float32
+    assert np.array_equal(images, parts[0].images[:64])
+    assert images.max() > 200
+
+
+def test_misaligned_is_chance_beside_fine_hits(
+    trained: tuple[keras.Model, pipeline.Outcome], parts: Parts
+) -> None:
+    """The published contradiction: labels against predictions are chance, the travelling hits are not."""
+    wrong = pipeline.misaligned(trained[0], parts[1], seed=0)
+    assert wrong.mistake == "shuffled-iterator"
+    assert np.mean(wrong.labels == wrong.predicted) < 0.2
+    assert wrong.hits.mean() == pytest.approx(np.mean(trained[1].predicted == trained[1].labels), abs=0.01)
+    assert wrong.losses.mean() == pytest.approx(trained[1].losses.mean(), rel=1e-3)
+
+
+def test_misaligned_says_which_image_each_prediction_is_of(
+    trained: tuple[keras.Model, pipeline.Outcome], parts: Parts
+) -> None:
+    """The indices differ, which an alignment check sees; put right, they give the true predictions."""
+    wrong = pipeline.misaligned(trained[0], parts[1], seed=0)
+    assert not np.array_equal(wrong.label_indices, wrong.predicted_indices)
+    right = np.empty_like(wrong.predicted)
+    right[wrong.predicted_indices] = wrong.predicted
+    assert np.mean(right == trained[1].predicted) > 0.99
+
+
+def test_augmentation_stays_within_the_image_and_changes_it(parts: Parts) -> None:
+    """Augmented images keep shape and range, differ from their originals, and follow from the generator."""
+    images = parts[0].images[:20].astype(np.float32)
+    changed = pipeline.augment(images, np.random.default_rng(0))
+    assert changed.shape == images.shape
+    assert changed.dtype == np.float32
+    assert changed.min() >= images.min()
+    assert changed.max() <= images.max() + 1e-3
+    assert (np.abs(changed - images).max(axis=(1, 2, 3)) > 1).all()
+    assert np.array_equal(changed, pipeline.augment(images, np.random.default_rng(0)))
+
+
+def test_augmentation_by_nothing_is_the_identity(parts: Parts) -> None:
+    """Ranges of zero leave every pixel; a flip alone mirrors some images and no others."""
+    images = parts[0].images[:20].astype(np.float32)
+    still = pipeline.augment(
+        images, np.random.default_rng(0), pipeline.Ranges(flip=False, degrees=0, shift=0)
+    )
+    np.testing.assert_allclose(still, images, atol=1e-4)
+    only_flip = pipeline.Ranges(flip=True, degrees=0, shift=0)
+    flipped = pipeline.augment(images, np.random.default_rng(0), only_flip)
+    kept = [np.allclose(a, b) for a, b in zip(flipped, images, strict=True)]
+    mirrored = [np.allclose(a, b[:, ::-1]) for a, b in zip(flipped, images, strict=True)]
+    assert all(k or m for k, m in zip(kept, mirrored, strict=True))
+    assert 0 < sum(mirrored) < 20
+
+
+def test_saved_model_predicts_the_same(
+    model_path: Path, trained: tuple[keras.Model, pipeline.Outcome], parts: Parts
+) -> None:
+    """Loading gives the probabilities of the model that was saved."""
+    loaded = pipeline.load(model_path)
+    outcome = pipeline.evaluate(loaded, parts[1], trained[1].history)
+    np.testing.assert_allclose(outcome.probabilities, trained[1].probabilities, atol=1e-6)
+
+
+def test_program_prints_digits(model_path: Path, parts: Parts, capsys: pytest.CaptureFixture[str]) -> None:
+    """One image gives a bare digit, several give a digit and the file's name each."""
+    paths = [str(path) for path in parts[1].paths[::30]]
+    assert predict.main([str(model_path), paths[0]]) == 0
+    alone = capsys.readouterr().out
+    assert predict.main([str(model_path), *paths]) == 0
+    rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert [row[1] for row in rows] == paths
+    assert alone == f"{rows[0][0]}\n"
+    assert np.mean([int(row[0]) == digit for digit, row in enumerate(rows)]) >= 0.6
+
+
+def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """Run the program, require exit code 2 and no digit, and return its one line of complaint."""
+    assert predict.main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    lines = [line for line in captured.err.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1
+    return lines[0]
+
+
+def test_program_refuses_files_that_are_no_picture(
+    model_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A missing and a foreign image each end with code 2 and their name, beside good ones too."""
+    (tmp_path / "text.png").write_text("hello")
+    assert "text.png" in refused([str(model_path), str(tmp_path / "text.png")], capsys)
+    assert "There is no image file" in refused([str(model_path), str(tmp_path / "none.png")], capsys)
+
+
+def test_program_refuses_foreign_model_files(
+    model_path: Path, parts: Parts, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Missing, foreign, truncated and other-version model files each end with code 2 and their name."""
+    image = str(parts[1].paths[0])
+    bad = tmp_path / "bad.keras"
+    assert "There is no model file" in refused([str(bad), image], capsys)
+    bad.write_text("no zip")
+    assert "not a .keras model file" in refused([str(bad), image], capsys)
+    bad.write_bytes(model_path.read_bytes()[:5000])
+    assert "damaged" in refused([str(bad), image], capsys)
+    rewrite(model_path, bad, {"metadata.json": json.dumps({"keras_version": "2.9.0"})})
+    assert "written by Keras 2.9.0" in refused([str(bad), image], capsys)
+    rewrite(model_path, bad, {"config.json": "{}"})
+    assert "cannot be loaded" in refused([str(bad), image], capsys)
+
+
+def rewrite(source: Path, target: Path, members: dict[str, str]) -> None:
+    """Copy a zip file with some members replaced."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, members.get(name, old.read(name)))
+
+
+def test_another_network_is_refused(tmp_path: Path) -> None:
+    """A model with other shapes loads in Keras but is not this source's, and its shapes are named."""
+    import keras
+
+    keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(2)]).save(tmp_path / "other.keras")
+    with pytest.raises(ValueError, match=r"another network: it maps \(None, 4\)"):
+        pipeline.load(tmp_path / "other.keras")
+
+
+def test_saving_replaces_whole_files(model_path: Path, tmp_path: Path) -> None:
+    """Saving over an older file leaves one loadable file and nothing beside it; another suffix is refused."""
+    target = tmp_path / "digits.keras"
+    shutil.copy(model_path, target)
+    pipeline.save(pipeline.load(target), target)
+    assert [path.name for path in tmp_path.iterdir()] == ["digits.keras"]
+    assert pipeline.load(target).output_shape == (None, 10)
+    with pytest.raises(ValueError, match=r"saved as \.keras"):
+        pipeline.save(pipeline.load(target), tmp_path / "digits.h5")

@@ -1,0 +1,167 @@
+"""The three Keras scenarios end to end: workers are processes of their own, so no framework is imported here."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import typing
+
+import pytest
+
+from harness import scenarios
+
+if typing.TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.records import Expectation
+
+pytestmark = [pytest.mark.keras, pytest.mark.slow]
+KERAS = ("mnist_autoencoder", "mnist_interpolation", "digits1000_cnn")
+Record = dict[str, typing.Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Finished:
+    """One finished job."""
+
+    code: int
+    """Exit code."""
+    results: dict[str, Record]
+    """Results by ``scenario:variant``."""
+    judgements: dict[str, list[Record]]
+    """Judgements by ``scenario:variant``."""
+
+
+def run(cache: Path, out: Path, *arguments: str) -> Finished:
+    """Run ``harness run`` on embedded data and read what it stored."""
+    environment = {name: value for name, value in os.environ.items() if name != "HARNESS_DATA"}
+    command = [sys.executable, "-m", "harness", "run", *arguments, "--out", str(out)]
+    done = subprocess.run(
+        command, cwd=out.parent, env={**environment, "HARNESS_CACHE": str(cache)}, capture_output=True, text=True, timeout=280,
+        check=False,
+    )  # fmt: skip
+    assert (out / "run.json").is_file(), done.stdout + done.stderr
+    job = json.loads((out / "run.json").read_text())
+    return Finished(
+        done.returncode,
+        {f"{r['request']['scenario']}:{r['request']['variant']}": r for r in job["results"]},
+        {f"{c['scenario']}:{c['variant']}": c["judgements"] for c in job["comparisons"]},
+    )
+
+
+@pytest.fixture(scope="module")
+def defaults(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """Return the smoke tier of the three default variants on TensorFlow."""
+    return run(cache, tmp_path_factory.mktemp("defaults") / "out", *KERAS)
+
+
+@pytest.fixture(scope="module")
+def mistaken(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """Return the smoke tier of the shuffled-iterator mistake."""
+    return run(cache, tmp_path_factory.mktemp("mistaken") / "out", "digits1000_cnn:misaligned")
+
+
+@pytest.fixture(scope="module")
+def on_torch(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """Return the smoke tier of the digits on torch."""
+    return run(cache, tmp_path_factory.mktemp("torch") / "out", "digits1000_cnn", "--backend", "torch")
+
+
+def value(finished: Finished, key: str, metric: str) -> float:
+    """Return one number of one run."""
+    return float(finished.results[key]["metrics"][metric]["value"])
+
+
+def needed(expectations: tuple[Expectation, ...], variant: str) -> set[str]:
+    """Return every metric that the readable expectations of a variant name."""
+    readable = [e for e in expectations if e.variant == variant and not e.unreadable]
+    return {name for e in readable for name in (e.order or (e.metric,))}
+
+
+def test_default_variants_run_and_judge(defaults: Finished) -> None:
+    """All three finish; nothing is missing, not finite or violated."""
+    assert defaults.code == 0
+    for key, result in defaults.results.items():
+        assert (result["status"], result["error"]) == ("ok", ""), key
+        assert result["measurement"]["problems"] == [], key
+        assert {j["verdict"] for j in defaults.judgements[key]}.isdisjoint({"ERROR", "VIOLATED"}), key
+    assert len(defaults.results) == 3
+
+
+@pytest.mark.parametrize("name", KERAS)
+def test_every_expected_metric_is_recorded(defaults: Finished, name: str) -> None:
+    """A default run has every metric that its source's expectations name, in whatever tier they are judged."""
+    scenario = scenarios.load_all()[name]
+    variant = scenario.variants[0].name
+    recorded = defaults.results[f"{name}:{variant}"]["metrics"]
+    assert needed(scenario.expectations, variant) - set(recorded) == set()
+    assert set(scenario.gated) - set(recorded) == set()
+
+
+def test_smoke_models_learn(defaults: Finished) -> None:
+    """Interpolation and digits pass 85% on embedded digits; the autoencoder's head passes 70% after its first fit."""
+    assert value(defaults, "mnist_interpolation:case4", "accuracy") > 0.85
+    assert value(defaults, "digits1000_cnn:final", "accuracy") > 0.85
+    assert value(defaults, "mnist_autoencoder:default", "head.accuracy") > 0.7
+
+
+def test_time_outside_the_training_step_is_measured(defaults: Finished) -> None:
+    """The input is never the bottleneck of a training loop: under a tenth of its time."""
+    for key in defaults.results:
+        assert 0 <= value(defaults, key, "train.share_outside") < 0.1, key
+
+
+def test_features_take_half_of_single_precision(defaults: Finished) -> None:
+    """The 640 images of the smoke tier keep 12,544 features each, two bytes a feature."""
+    assert value(defaults, "mnist_autoencoder:default", "features.bytes") == 640 * 12544 * 2
+
+
+def test_mistake_fails_by_name(mistaken: Finished) -> None:
+    """The shuffled iterator violates both alignment checks and nothing else, and the command exits 1."""
+    judged = mistaken.judgements["digits1000_cnn:misaligned"]
+    violated = {j["metric"] for j in judged if j["verdict"] == "VIOLATED"}
+    assert violated == {"test.alignment", "test.reported_accuracy"}
+    assert not [j["metric"] for j in judged if j["verdict"] == "ERROR"]
+    assert mistaken.code == 1
+
+
+def test_mistake_shows_the_published_contradiction(mistaken: Finished) -> None:
+    """A good reported accuracy stands beside a matrix at chance; aligned, the same predictions give the reported one."""
+    key = "digits1000_cnn:misaligned"
+    assert value(mistaken, key, "reported_accuracy") > 0.8
+    assert value(mistaken, key, "accuracy") < 0.2
+    assert value(mistaken, key, "aligned.accuracy") == value(mistaken, key, "reported_accuracy")
+    scenario = scenarios.load_all()["digits1000_cnn"]
+    missing = needed(scenario.expectations, "misaligned") - set(mistaken.results[key]["metrics"])
+    assert missing == set()
+
+
+def test_class_folders_are_written_once(defaults: Finished, mistaken: Finished, cache: Path) -> None:
+    """Two runs of one seed read the same 1,000 files."""
+    assert (
+        defaults.results["digits1000_cnn:final"]["status"]
+        == mistaken.results["digits1000_cnn:misaligned"]["status"]
+    )
+    (folder,) = [found for found in (cache / "digits1000").iterdir() if found.is_dir()]
+    assert len(list(folder.glob("*/*/*.png"))) == 1000
+
+
+def test_torch_agrees(defaults: Finished, on_torch: Finished) -> None:
+    """On torch the same images are drawn and the accuracy is within 5 points, four binomial deviations of 300 images."""
+    key = "digits1000_cnn:final"
+    assert on_torch.code == 0
+    assert abs(value(on_torch, key, "accuracy") - value(defaults, key, "accuracy")) < 0.05
+    support = [each.results[key]["metrics"]["support_per_class"]["value"] for each in (defaults, on_torch)]
+    assert support == [[30] * 10] * 2
+
+
+def test_one_framework_a_process(defaults: Finished, on_torch: Finished) -> None:
+    """A run on torch never loads TensorFlow, though Keras would to seed it; a run on TensorFlow never loads torch."""
+    loaded = on_torch.results["digits1000_cnn:final"]["measurement"]["environment"]
+    assert {"keras", "torch"} <= set(loaded)
+    assert "tensorflow" not in loaded
+    for result in defaults.results.values():
+        assert "torch" not in result["measurement"]["environment"]

@@ -1,0 +1,387 @@
+"""The ledger shows one row for every published number, with the best judgement that stored runs allow."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+
+import pytest
+
+from harness import files, ledger
+from harness.audit import AuditFinding, audit
+from harness.errors import StorageError, UnknownNameError
+from harness.ledger import view
+from harness.records import (
+    DatasetUse,
+    Expectation,
+    Job,
+    Measured,
+    Measurement,
+    RunRequest,
+    RunResult,
+    Scenario,
+    Source,
+    Variant,
+)
+from harness.scenarios import load_all
+from harness.scenarios.published import ACROSS, explanations
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from harness.records import Tier, Value
+    from tests.conftest import Harness
+
+Values = dict[str, "Value"]
+
+
+def expect(metric: str, value: Value | None, variant: str = "default", **fields: typing.Any) -> Expectation:
+    """Declare a published value."""
+    wanted: dict[str, typing.Any] = {
+        "unit": "",
+        "place": "Table 1",
+        "row": metric,
+        "half_width": 0.0005,
+        **fields,
+    }
+    return Expectation(metric=metric, variant=variant, value=value, **wanted)
+
+
+EXPECTED = (
+    expect("accuracy", 0.980, test_images=1000),
+    expect("spectrum", [2.0, 1.0], tiers=("paper", "short")),
+    expect("epochs", 20.0, rule="exact", half_width=0.0, tiers=("paper", "short", "smoke")),
+    expect("loss curve", None, unreadable="the figure is an image"),
+    expect(
+        "other no worse than default",
+        None,
+        ACROSS,
+        rule="ordering",
+        order=("other.accuracy", "default.accuracy"),
+    ),
+)
+SCENARIO = Scenario(
+    name="probe", version=2, source=Source(slug="probe", title="A probe"), measure=print, gated=("accuracy",), expectations=EXPECTED,
+    variants=(Variant(name="default"), Variant(name="other"), Variant(name=ACROSS, tiers=())), tiers={"smoke": {}, "short": {}, "paper": {}},
+)  # fmt: skip
+SCENARIOS = {"probe": SCENARIO}
+
+
+def result(
+    seed: int, values: Values, variant: str = "default", tier: Tier = "paper", **fields: typing.Any
+) -> RunResult:
+    """Give the record that a run leaves."""
+    version, complete = fields.pop("version", 2), fields.pop("complete", True)
+    request = RunRequest(scenario="probe", variant=variant, tier=tier, seed=seed, **fields)
+    use = DatasetUse(name="mnist", sha256="0", complete=complete, found="6,284 of 60,000 images")
+    measurement = Measurement(
+        request=request, scenario_version=version, options={}, metrics={}, stages=(), identities=(), predictions=(), figures=(), datasets=(use,),
+        environment={},
+    )  # fmt: skip
+    metrics = {name: Measured(value=value) for name, value in values.items()}
+    return RunResult(
+        request=request, status="ok", started="", wall_seconds=1.0, metrics=metrics, measurement=measurement
+    )
+
+
+def job(results: Sequence[RunResult], created: str = "2026-01-01T00:00:00") -> Job:
+    """Put runs into a job."""
+    return Job(
+        schema=1, created=created, command="harness run", version="0.1.0", commit="abc1234", environment={"cpu": "a CPU"}, results=tuple(results),
+        comparisons=(),
+    )  # fmt: skip
+
+
+def runs(count: int, accuracy: float = 0.98, **fields: typing.Any) -> list[RunResult]:
+    """Run seeds whose accuracy differs by a thousandth from seed to seed."""
+    return [
+        result(
+            seed,
+            {"accuracy": accuracy + seed / 1000, "spectrum": [2.0, 1.0 + seed / 1000], "epochs": 20.0},
+            **fields,
+        )
+        for seed in range(count)
+    ]
+
+
+def row(rows: Sequence[ledger.Row], metric: str) -> ledger.Row:
+    """Return the row of a metric."""
+    (found,) = [one for one in rows if one.expected.metric == metric]
+    return found
+
+
+def collect(*jobs: Sequence[RunResult]) -> list[ledger.Row]:
+    """Collect the rows of jobs that hold these runs."""
+    return ledger.collect([job(results) for results in jobs], SCENARIOS)
+
+
+# -- rows --------------------------------------------------------------------
+
+
+def test_every_expectation_has_a_row_even_without_a_run() -> None:
+    """Without runs nothing is judged but the damaged print, and each row says what to type."""
+    rows = ledger.collect([], SCENARIOS)
+    assert [one.expected for one in rows] == list(EXPECTED)
+    assert [one.judgement.verdict for one in rows] == ["NOT_JUDGED"] * 3 + ["UNREADABLE", "NOT_JUDGED"]
+    assert row(rows, "accuracy").judgement.next_step == "harness run probe:default --tier paper --seeds 10"
+    assert (
+        row(rows, "other no worse than default").judgement.next_step
+        == "harness run probe:default probe:other --tier paper --seeds 10"
+    )
+    assert {one.tier for one in rows} == {None}
+
+
+def test_a_row_carries_mean_spread_runs_and_resolution() -> None:
+    """Five runs around the print reproduce it; mean and standard deviation are those of the runs."""
+    found = row(collect(runs(5)), "accuracy")
+    assert found.judgement.verdict == "REPRODUCED"
+    assert found.judgement.value == pytest.approx(0.982)
+    assert found.judgement.spread == pytest.approx(0.00158, abs=1e-5)
+    assert found.judgement.n == 5
+    assert found.tier == "paper"
+    assert found.judgement.resolution is not None
+    assert found.judgement.resolution > 0.001
+
+
+def test_a_judged_row_is_preferred_to_one_that_is_not() -> None:
+    """Two runs of the paper tier show no spread: for the spectrum, judged in both tiers, three short runs go before them."""
+    rows = collect(runs(2), runs(3, tier="short"))
+    assert (row(rows, "spectrum").tier, row(rows, "spectrum").judgement.n) == ("short", 3)
+    assert row(rows, "accuracy").judgement.verdict == "NOT_JUDGED"
+
+
+def test_the_paper_tier_is_preferred_to_more_runs_of_another() -> None:
+    """Three runs as published say more than five short ones, whatever the order of the jobs."""
+    for jobs in ([runs(3), runs(5, tier="short")], [runs(5, tier="short"), runs(3)]):
+        assert (row(collect(*jobs), "spectrum").tier, row(collect(*jobs), "spectrum").judgement.n) == (
+            "paper",
+            3,
+        )
+
+
+def test_more_runs_are_preferred_and_never_pooled() -> None:
+    """Of jobs with three and five runs the row shows the five, not eight."""
+    assert row(collect(runs(5), runs(3)), "accuracy").judgement.n == 5
+
+
+def test_the_newest_of_equals_is_shown() -> None:
+    """Of two jobs alike but for their date and values the later one counts."""
+    jobs = [job(runs(3, 0.99), "2026-02-01"), job(runs(3, 0.98), "2026-01-01")]
+    for order in (jobs, jobs[::-1]):
+        found = row(ledger.collect(order, SCENARIOS), "accuracy")
+        assert found.judgement.value == pytest.approx(0.991)
+
+
+def test_a_missing_metric_is_an_error_not_silence() -> None:
+    """Runs of the published protocol without the metric give ERROR."""
+    broken = [result(seed, {"accuracy": 0.98}) for seed in range(3)]
+    assert row(collect(broken), "spectrum").judgement.verdict == "ERROR"
+    assert row(collect(broken, runs(3, tier="short")), "spectrum").judgement.verdict == "REPRODUCED"
+
+
+def test_runs_of_another_version_or_that_failed_do_not_count() -> None:
+    """Results of an older scenario version are never compared, failed runs never averaged."""
+    old = [dataclasses.replace(run) for run in runs(3, version=1)]
+    failed = [dataclasses.replace(run, status="error") for run in runs(3)]
+    for results in (old, failed):
+        found = row(collect(results), "accuracy").judgement
+        assert (found.verdict, found.n) == ("NOT_JUDGED", 0)
+        assert "version 2" in found.reason
+
+
+def test_backends_are_judged_apart() -> None:
+    """Three runs on each of two backends are two groups of three."""
+    mixed = [*runs(3, backend="torch"), *runs(3, backend="tensorflow")]
+    assert row(collect(mixed), "accuracy").judgement.n == 3
+
+
+def test_incomplete_data_is_not_judged_and_says_so() -> None:
+    """A short data set rules the judgement out, with what was found."""
+    found = row(collect(runs(3, complete=False)), "accuracy").judgement
+    assert found.verdict == "NOT_JUDGED"
+    assert "6,284 of 60,000" in found.reason
+
+
+def test_a_run_of_an_undeclared_scenario_is_refused() -> None:
+    """A stored run that nothing declares is named, not left out."""
+    with pytest.raises(UnknownNameError, match="'probe'"):
+        ledger.collect([job(runs(1))], {})
+
+
+# -- across variants --------------------------------------------------------------------
+
+
+def test_variants_are_set_side_by_side_seed_by_seed() -> None:
+    """Runs of two variants in two jobs are paired by seed; the lead is the difference of each pair."""
+    found = row(collect(runs(5), runs(4, 0.985, variant="other")), "other no worse than default").judgement
+    assert found.n == 4
+    assert found.value == pytest.approx(0.005)
+    assert found.verdict == "REPRODUCED"
+
+
+def test_a_variant_that_is_worse_contradicts_the_order() -> None:
+    """Accuracy lower by 0.03 in each of five seeds is BELOW."""
+    found = row(collect([*runs(5), *runs(5, 0.95, variant="other")]), "other no worse than default")
+    assert found.judgement.verdict == "BELOW"
+    assert found.missed
+
+
+@pytest.mark.parametrize(
+    "other", [[], runs(5, variant="other", tier="short"), runs(5, variant="other", backend="torch")]
+)
+def test_only_runs_of_one_tier_and_backend_are_paired(other: list[RunResult]) -> None:
+    """Without the second variant on the same terms there is nothing to compare."""
+    found = row(collect(runs(5), other), "other no worse than default").judgement
+    assert (found.verdict, found.n) == ("NOT_JUDGED", 0)
+
+
+# -- explanations --------------------------------------------------------------------
+
+
+def test_what_is_missed_is_explained_where_it_was_tested(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An explanation stands beside a number that is not reproduced, and not beside one that is."""
+    told = {"probe:default:accuracy": "The test set is another one."}
+    monkeypatch.setattr("harness.ledger.rows.EXPLANATIONS", told)
+    assert explanations.key("probe", EXPECTED[0]) in told
+    assert row(collect(runs(3, 0.90)), "accuracy").explanation == "The test set is another one."
+    assert row(collect(runs(3)), "accuracy").explanation == ""
+
+
+def test_a_declared_gap_is_the_explanation() -> None:
+    """A KNOWN_GAP is explained by its declaration."""
+    gap = dataclasses.replace(EXPECTED[0], gap="the print is cut off")
+    scenario = dataclasses.replace(SCENARIO, expectations=(gap,))
+    (found,) = ledger.collect([job(runs(3, 0.90))], {"probe": scenario})
+    assert (found.judgement.verdict, found.explanation) == ("KNOWN_GAP", "the print is cut off")
+
+
+# -- counts --------------------------------------------------------------------
+
+
+def test_numbers_arrays_and_orderings_are_counted_apart() -> None:
+    """Each form has its own count of verdicts, and together they are all expectations."""
+    counted = ledger.counts(collect([*runs(3), *runs(3, 0.90, variant="other")]))
+    assert [(count.form, dict(count.verdicts)) for count in counted] == [
+        ("number", {"REPRODUCED": 2}), ("array", {"REPRODUCED": 1}), ("ordering", {"BELOW": 1}), ("unreadable", {"UNREADABLE": 1})
+    ]  # fmt: skip
+    assert sum(count.total for count in counted) == len(EXPECTED)
+
+
+def test_the_built_in_scenarios_lose_no_expectation() -> None:
+    """The ledger of the built-in scenarios has as many rows as they declare expectations."""
+    scenarios = load_all()
+    counted = ledger.counts(ledger.collect([], scenarios))
+    assert sum(count.total for count in counted) == sum(len(s.expectations) for s in scenarios.values())
+
+
+# -- as text --------------------------------------------------------------------
+
+FINDING = AuditFinding(
+    source="probe", place="Table 1", claim="a | b", check="a sum", found="1 against 2", consistent=False
+)
+
+
+def test_markdown_has_a_table_row_for_every_expectation() -> None:
+    """Every row has the ten cells of its header, also where a print contains a bar, and shows what was measured."""
+    barred = dataclasses.replace(EXPECTED[0], row="0.1 | 32")
+    scenario = dataclasses.replace(SCENARIO, expectations=(barred, *EXPECTED[1:]))
+    stored = [job(runs(5))]
+    page = ledger.as_markdown(ledger.collect(stored, {"probe": scenario}), [FINDING], stored)
+    section = page.split("## probe\n")[1].split("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    assert len(lines) == 2 + len(EXPECTED)
+    assert {line.replace("\\|", "").count("|") for line in lines} == {11}
+    assert "| 0.980 | 0.9820 ± 0.0016 | 5 | paper | REPRODUCED |" in lines[2]
+    assert "| a \\| b | a sum | 1 against 2 | **contradictory** |" in page
+    assert "probe:default, paper, numpy on cpu: 5 runs" in page
+
+
+def test_markdown_tells_what_is_not_reproduced_and_that_nobody_explained_it() -> None:
+    """A missed number stands in a list of its own with value, verdict and reason."""
+    page = ledger.as_markdown(collect(runs(3, 0.90)), [], [])
+    missed = page.split("## Not reproduced")[1].split("\n## ")[0]
+    assert "**BELOW** `probe:default` `accuracy`, Table 1: not explained yet." in missed
+    assert "Published 0.980, measured 0.9010 ± 0.001 over 3 runs" in missed
+
+
+def test_the_same_rows_give_the_same_page() -> None:
+    """The page holds no clock: a generated file changes only if results do."""
+    stored = [job(runs(3))]
+    pages = {ledger.as_markdown(ledger.collect(stored, SCENARIOS), audit(), stored) for _ in range(2)}
+    assert len(pages) == 1
+
+
+def test_text_fits_its_width_and_ends_with_the_counts() -> None:
+    """No line is wider than the terminal; verdicts, contradictions and counts are there."""
+    written = ledger.as_text(collect(runs(5, 0.90)), [FINDING], width=100)
+    assert max(map(len, written.splitlines())) <= 100
+    assert "Not reproduced: 1" in written
+    assert "Source audit: 0 consistent, 1 contradictory, 0 open" in written
+    assert written.index("Published values by verdict") > written.index("Source audit")
+
+
+@pytest.mark.parametrize(
+    ("number", "decimals", "text"),
+    [
+        (0.77, 4, "0.7700"),
+        (8.9e-8, 9, "8.9e-08"),
+        (9867.0, None, "9,867"),
+        (0.98713, None, "0.9871"),
+        (0.0, None, "0"),
+        ([2.0, 1.0], 3, "2.000, 1.000"),
+        ([[0.1] * 10] * 10, 2, "10 × 10 values, 0.10 … 0.10"),
+        (None, None, ""),
+    ],
+)
+def test_numbers_are_written_as_printed(number: Value | None, decimals: int | None, text: str) -> None:
+    """Published numbers keep their printed digits, arrays show size and ends."""
+    assert view.value(number, decimals) == text
+
+
+# -- the command --------------------------------------------------------------------
+
+
+def test_the_command_reads_stored_runs_and_writes_the_page(harness: Harness) -> None:
+    """A real run of a user's scenario appears in the ledger's page with its verdict."""
+    path = harness.scenario("""
+        def measure(run):
+            guess(run, right=90 + run.seed)
+
+        SCENARIO = declare(measure, expectations=(
+            Expectation(
+                metric="accuracy", variant="default", value=0.91, unit="", place="Table 9", row="all",
+                tiers=("smoke",), test_images=100, half_width=0.005,
+            ),
+        ))
+    """)
+    assert (
+        harness("run", "probe", "--scenarios", path, "--seeds", "3", "--out", "reports/reference/probe").code
+        == 0
+    )
+    done = harness("ledger", "--scenarios", path, "--markdown", "docs/page.md")
+    assert (done.code, done.err) == (0, "")
+    page = (harness.folder / "docs" / "page.md").read_text()
+    assert "| Table 9 | all | `default` accuracy | 0.91 | 0.9100 ± 0.01 | 3 | smoke | REPRODUCED |" in page
+    shown = harness("ledger", "reports/reference/probe", "--scenarios", path)
+    assert (shown.code, shown.err) == (0, "")
+    assert "Table 9: all" in shown.out
+    assert "REPRODUCED" in shown.out
+
+
+def test_the_command_says_when_there_is_no_run(harness: Harness) -> None:
+    """Without a reference run the ledger does not pretend to be one."""
+    done = harness("ledger")
+    assert done.code == 2
+    assert (
+        "harness: error: there is no run under 'reports/reference'. Name one: harness ledger RUN" in done.err
+    )
+
+
+def test_reference_folders_are_found_at_any_depth(tmp_path: Path) -> None:
+    """Each folder with a run.json counts, in order of name."""
+    for name in ("b", "a/deep"):
+        files.write_json(tmp_path / name / "run.json", {})
+    assert ledger.reference_folders(tmp_path) == [tmp_path / "a" / "deep", tmp_path / "b"]
+    with pytest.raises(StorageError, match="there is no run"):
+        ledger.reference_folders(tmp_path / "none")
