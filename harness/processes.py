@@ -26,7 +26,7 @@ if typing.TYPE_CHECKING:
 
 POLL_SECONDS = 0.2
 """How often memory and a call-off are looked at; nothing is looked at where neither is asked for."""
-_SCRATCH = "harness-run-"
+_SCRATCH, _HELD, _NEWBORN_SECONDS = "harness-run-", ".held", 60.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,12 +153,29 @@ def scratch() -> Iterator[Path]:
     """Make a folder for one run's temporary files, and remove it with all that is in it.
 
     It lies in the system's folder, not in the run's: sockets that multiprocessing puts there allow no more than 107 characters.
+    What a machine that went down left behind is removed on the way.
     """
+    import filelock
+
+    _sweep()
     folder = Path(tempfile.mkdtemp(prefix=_SCRATCH))
     try:
-        yield folder
+        with filelock.FileLock(folder / _HELD):
+            yield folder
     finally:
         remove_scratch(folder)
+
+
+def _sweep() -> None:
+    """Remove the folders of runs whose runner is gone: nobody holds their lock; new ones may not be locked yet."""
+    import filelock
+
+    for folder in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*"):
+        # another user's folder, or one that its runner just removes
+        with contextlib.suppress(OSError, filelock.Timeout):
+            if time.time() - folder.stat().st_mtime > _NEWBORN_SECONDS:
+                with filelock.FileLock(folder / _HELD, timeout=0):
+                    remove_scratch(folder)
 
 
 def remove_scratch(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import typing
 from pathlib import Path
@@ -83,3 +84,17 @@ def test_only_its_own_folders_are_removed(tmp_path: Path, monkeypatch: pytest.Mo
     with processes.scratch() as folder:
         (folder / "file").touch()
     assert not folder.exists()
+
+
+def test_what_a_lost_machine_left_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An old folder that nobody holds goes; one that is held, or new, or not a run's stays."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    names = ("harness-run-lost", "harness-run-new", "other")
+    for name in names:
+        (tmp_path / name).mkdir()
+    with processes.scratch() as held:
+        for folder in (tmp_path / "harness-run-lost", tmp_path / "other", held):
+            os.utime(folder, (0, 0))
+        with processes.scratch():
+            assert held.is_dir()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["harness-run-new", "other"]
