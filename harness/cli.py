@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shlex
 import shutil
+import signal
 import sys
+import threading
 import typing
 from pathlib import Path
 
@@ -13,12 +16,12 @@ import click
 
 from harness import __version__
 from harness.errors import HarnessError, unknown
-from harness.records import BACKENDS, DEVICES, TIERS
+from harness.records import BACKENDS, DEVICES, EXECUTORS, TIERS
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from harness.records import Tier
+    from harness.records import Plan, Scenario, Tier
 
     Command = typing.TypeVar("Command", bound=Callable[..., typing.Any])
 
@@ -79,8 +82,8 @@ def _fail(message: str) -> int:
     return 2
 
 
-def _interrupted() -> int:
-    click.echo("harness: interrupted; what was measured is kept", err=True)
+def _interrupted(next_step: str = "") -> int:
+    click.echo(f"harness: interrupted; what was measured is kept{next_step}", err=True)
     return 130
 
 
@@ -135,44 +138,105 @@ def list_command(*, as_json: bool, scenario_paths: tuple[str, ...]) -> None:
     "--threads", type=click.IntRange(1), default=2, show_default=True, help="Threads of each worker."
 )
 @click.option("--time-limit", type=click.FloatRange(0, min_open=True), help="Seconds a run may take.")
+@click.option("--memory-limit", type=click.IntRange(1), metavar="MIB", help="Resident memory a run may hold.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for results and report.")
+@click.option(
+    "--executor", type=Known("executor", EXECUTORS), default="local", show_default=True, help="Where runs go."
+)
+@click.option(
+    "--scheduler", default="", metavar="ADDRESS", help="Dask scheduler; a cluster of this machine by default."
+)
+@click.option("--workers", type=click.IntRange(1), help="Workers of that cluster.")
+@click.option("--resume", type=click.Path(path_type=Path), metavar="DIR", help="Do what is missing of a job.")
 @_scenario_option
 @_baselines_option
+@click.pass_context
 def run_command(
-    names: tuple[str, ...], out: Path | None, baselines_folder: Path | None, scenario_paths: tuple[str, ...], tier: Tier,
-    **options: typing.Any,  # noqa: ANN401
+    context: click.Context, /, names: tuple[str, ...], out: Path | None, resume: Path | None,
+    baselines_folder: Path | None, scenario_paths: tuple[str, ...], tier: Tier,
+    executor: str, scheduler: str, workers: int | None, **options: typing.Any,  # noqa: ANN401
 ) -> int:  # fmt: skip
     """Run variants, judge them and write the report; the default variant of every scenario if none is named."""
-    from harness import baselines, jobs, scenarios
+    from harness import baselines, jobs, plans, scenarios
 
+    where = {"name": executor, "scheduler": scheduler, "workers": workers}
+    if resume is not None:
+        _refuse_changes(context, resume)
+        return _resume(resume, where)
     settings = jobs.Settings(tier=tier, scenario_paths=scenario_paths, **options)
     declared = scenarios.load_all(scenario_paths)
     roots = baselines.search_path(baselines_folder)
     wanted = jobs.requests(jobs.select(declared, names, tier), settings)
-    return _run(wanted, declared, roots, out or jobs.default_folder())
+    plan = plans.make(wanted, shlex.join(["harness", *sys.argv[1:]]), baselines_folder)
+    folder = out or jobs.default_folder()
+    with plans.claimed(folder):
+        plans.begin(plan, folder)
+        return _run(plan, declared, roots, folder, where)
 
 
-def _run(wanted: list[typing.Any], declared: dict[str, typing.Any], roots: list[Path], out: Path) -> int:
-    """Run, judge, store, show; after an interrupt, store and show what was finished."""
+def _refuse_changes(context: click.Context, folder: Path) -> None:
+    """Refuse what stands beside --resume: a job's settings are those it began with; where it runs may change."""
+    typed = click.core.ParameterSource.COMMANDLINE
+    given = [
+        parameter.make_metavar(context) if isinstance(parameter, click.Argument) else parameter.opts[0]
+        for parameter in context.command.params
+        if context.get_parameter_source(parameter.name or "") is typed
+        and parameter.name not in {"resume", "executor", "scheduler", "workers"}
+    ]
+    if given:
+        step = f"Type: harness run --resume {folder}"
+        raise HarnessError(f"--resume takes everything from the job's plan, not {', '.join(given)}", step)
+
+
+def _resume(folder: Path, where: dict[str, typing.Any]) -> int:
+    from harness import baselines, plans, scenarios
+
+    plans.read(folder)  # before anything is made there
+    with plans.claimed(folder):
+        plan = plans.resume(folder)
+        paths = sorted({path for request in plan.requests for path in request.scenario_paths})
+        roots = baselines.search_path(Path(plan.baselines) if plan.baselines else None)
+        return _run(plan, scenarios.load_all(paths), roots, folder, where)
+
+
+def _run(
+    plan: Plan, declared: dict[str, Scenario], roots: list[Path], out: Path, where: dict[str, typing.Any]
+) -> int:
+    """Do what is missing of a plan, judge, store, show; after an interrupt, store and show what was finished."""
     from rich.console import Console
 
-    from harness import jobs, terminal
+    from harness import executors, jobs, plans, terminal
 
-    console, results, interrupted = Console(), [], False
+    console, interrupted = Console(), False
+
+    def waiting() -> None:
+        console.print("Waiting: another job measures on this machine.")
+
     try:
-        running = jobs.run(
-            wanted,
-            declared,
-            out,
-            waiting=lambda: console.print("Waiting: another job measures on this machine."),
-        )
-        for result in terminal.follow(console, running, wanted):
-            results.append(result)  # noqa: PERF402 - kept one by one for the interrupt
+        with _terminable(), executors.opened(waiting=waiting, **where) as executor:
+            wanted = plans.missing(plan, out)
+            results = executors.run_all(executor, wanted, declared, out)
+            for _ in terminal.follow(console, results, wanted):
+                pass
     except KeyboardInterrupt:
         interrupted = True
-    job = jobs.assemble(results, declared, roots, shlex.join(["harness", *sys.argv[1:]]))
+    job = jobs.assemble(plans.results(plan, out), declared, roots, plan.command)
     terminal.show(console, job, jobs.store(job, declared, out))
-    return _interrupted() if interrupted else jobs.exit_code(job)
+    return _interrupted(f". Next: harness run --resume {out}") if interrupted else jobs.exit_code(job)
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM end the body as Ctrl-C does; only the main thread may set handlers."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @cli.command("judge")

@@ -57,16 +57,21 @@ MUST_MATCH: dict[Kind, tuple[tuple[str, Precision], ...]] = {
         *_SAME_PROGRAM, ("os", "exact"), ("arch", "exact"), ("threads", "exact"), ("python", "exact"),
         *_SAME_BUILD,
         ("cpu", "exact"), ("cpu_flags", "exact"), ("cores", "exact"), ("blas", "exact"), ("gpu", "exact"),
+        ("executor", "exact"),
     ),
 }  # fmt: skip
 """Which environment fields must match, and how exactly, before a kind of metric may be compared.
 
 ``major`` means the first number of a library's version, and the first two of Python's."""
 
+_LATER = ("executor",)
+"""Fields that fingerprints gained later: where they are absent, a fingerprint stays what it was."""
+
 
 def fingerprint(environment: Mapping[str, str]) -> str:
     """Hash the fields that any kind of metric compares: 8 hexadecimal digits."""
-    fields = sorted({name for rules in MUST_MATCH.values() for name, _ in rules})
+    known = {name for rules in MUST_MATCH.values() for name, _ in rules}
+    fields = sorted(known - {name for name in _LATER if name not in environment})
     text = "\n".join(f"{name}={environment.get(name, '')}" for name in fields)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 

@@ -53,6 +53,10 @@ class WorkerError(HarnessError):
     """A worker process died, hung, or left no readable result."""
 
 
+class LastingError(WorkerError):
+    """A run failed for a reason that a repeat would not mend: a limit, missing data, a missing extra."""
+
+
 class StorageError(HarnessError):
     """A file could not be written or read: permission, full disk, damaged content."""
 

@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from harness.errors import StorageError
 
@@ -15,6 +15,19 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+T = TypeVar("T")
+MOST_BYTES = 4 << 30
+"""An archive that unpacks to more is refused: a few kilobytes can claim any size."""
+_NUMPY_RAISES = (
+    ValueError,
+    EOFError,
+    SyntaxError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    OverflowError,
+    MemoryError,
+)
 _FULL = "Free some space there or choose another folder, then run the command again"
 _NEXT_STEPS = {
     errno.EACCES: ("permission denied", "Give yourself write permission there or choose another folder"),
@@ -49,6 +62,16 @@ def storage_error(path: Path, error: OSError, doing: str = "write") -> StorageEr
     told = error.strerror or type(error).__name__
     reason, step = _NEXT_STEPS.get(error.errno or 0, (told, "Look at that file and its folder"))
     return StorageError(f"cannot {doing} {path}: {reason}", step)
+
+
+def is_plain_name(name: str) -> bool:
+    """Return whether a name stays in the folder it is put into: no separator, no way up, nothing that a system forbids."""
+    return (
+        bool(name)
+        and name not in {".", ".."}
+        and not any(sign in name for sign in "/\\\0")
+        and len(name) < 256
+    )
 
 
 @contextlib.contextmanager
@@ -149,6 +172,38 @@ def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]]) 
         np.savez_compressed(file, allow_pickle=False, **arrays)
 
 
+def decode(content: bytes, kind: type[T], told: str, next_step: str = "", *, packed: bool = False) -> T:
+    """Decode JSON, or MessagePack, into a record; whatever is wrong with it becomes one error.
+
+    Parameters
+    ----------
+    content : bytes
+        What was read.
+    kind : type
+        Record to make of it; its annotations are checked.
+    told : str
+        How messages call the content.
+    next_step : str
+        What the reader can do about damaged content.
+    packed : bool
+        Whether it is MessagePack.
+
+    Raises
+    ------
+    StorageError
+        If it is neither valid nor such a record.
+    """
+    import msgspec
+
+    form = msgspec.msgpack if packed else msgspec.json
+    try:
+        decoded: T = form.decode(content, type=kind)
+    # nesting deeper than the stack is a RecursionError, a string that is no UTF-8 a UnicodeDecodeError
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise StorageError(f"{told} is damaged: {error}", next_step) from error
+    return decoded
+
+
 def read_npz(path: str | os.PathLike[str], name: str = "") -> dict[str, NDArray[Any]]:
     """Read every array of an ``.npz`` file; pickled content is refused.
 
@@ -166,6 +221,7 @@ def read_npz(path: str | os.PathLike[str], name: str = "") -> dict[str, NDArray[
     StorageError
         If the file is missing, damaged, or holds anything but plain arrays.
     """
+    import tokenize
     import zipfile
     import zlib
 
@@ -176,8 +232,9 @@ def read_npz(path: str | os.PathLike[str], name: str = "") -> dict[str, NDArray[
         raise StorageError(f"{told} is missing", again) from error
     except OSError as error:
         raise StorageError(f"{told} cannot be opened: {error.strerror}", again) from error
-    # zipfile raises RuntimeError for encrypted members and, as NotImplementedError, for unknown compression
-    except (ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+    # zipfile raises RuntimeError for encrypted members and, as NotImplementedError, for unknown compression;
+    # NumPy raises whatever its header's parser or an impossible shape does
+    except (*_NUMPY_RAISES, RuntimeError, tokenize.TokenError, zipfile.BadZipFile, zlib.error) as error:
         raise StorageError(f"{told} is damaged: {error}", again) from error
 
 
@@ -189,9 +246,17 @@ def _read_checked(path: Path) -> dict[str, NDArray[Any]]:
     # opened here: NumPy forgets to close a file whose archive is torn
     with path.open("rb") as file:
         with zipfile.ZipFile(file) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+            if size > MOST_BYTES:
+                raise ValueError(f"it unpacks to {size:,} bytes, at most {MOST_BYTES:,} are read")
             damaged = archive.testzip()
         if damaged is not None:
             raise ValueError(f"the checksum of {damaged} is wrong")
         file.seek(0)
         with np.load(file, allow_pickle=False) as stored:
-            return {key: stored[key] for key in stored.files}
+            arrays = {key: stored[key] for key in stored.files}
+    # a member that is no array comes back as bytes
+    other = [key for key, array in arrays.items() if not isinstance(array, np.ndarray)]
+    if other:
+        raise ValueError(f"{other[0]} is no array")
+    return arrays

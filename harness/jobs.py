@@ -11,19 +11,18 @@ from pathlib import Path
 import msgspec
 
 import harness
-from harness import baselines, environment, files, runner
+from harness import baselines, environment, files, plans
 from harness.compare import compare
-from harness.errors import BaselineError, HarnessError, StorageError, UnknownNameError, unknown
+from harness.errors import BaselineError, StorageError, UnknownNameError, unknown
 from harness.records import TIERS, TIME_LIMITS, Job, RunRequest, RunResult
 from harness.scenarios import find
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from harness.records import Comparison, Scenario, Tier
 
 SCHEMA = 1
-T = typing.TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +45,8 @@ class Settings:
     """Seconds a run may take; the tier's default if None."""
     scenario_paths: tuple[str, ...] = ()
     """Files that declare further scenarios."""
+    memory_limit: int | None = None
+    """Resident memory, MiB, that a run may hold; None sets no limit."""
 
 
 def select(scenarios: Mapping[str, Scenario], names: Sequence[str], tier: Tier) -> list[tuple[Scenario, str]]:
@@ -117,6 +118,7 @@ def _request(scenario: Scenario, variant: str, seed: int, settings: Settings) ->
         threads=settings.threads,
         scenario_paths=tuple(str(Path(path).resolve()) for path in settings.scenario_paths),
         time_limit=settings.time_limit or TIME_LIMITS[settings.tier],
+        memory_limit=settings.memory_limit and settings.memory_limit * 2**20,
     )
 
 
@@ -198,24 +200,25 @@ def read(folder: Path) -> Job:
         If there is none, or it is damaged or of a newer schema.
     """
     path = folder / "run.json"
+    if not path.exists() and (folder / "plan.json").exists():
+        plan = plans.read(folder)
+        return _job(tuple(plans.results(plan, folder)), (), plan.command)
     finished = sorted(folder.glob("runs/*/result.json"), key=lambda found: found.stat().st_mtime_ns)
     if not path.exists() and finished:
-        return _job(tuple(_decode(result, RunResult) for result in finished), (), "")
+        return _job(tuple(_result(result) for result in finished), (), "")
     try:
-        schema = msgspec.json.decode(path.read_bytes(), type=_Versioned).schema
+        content = path.read_bytes()
     except OSError as error:
         raise StorageError(
             f"there is no readable run in '{folder}': {error.strerror}", "Type: harness run"
         ) from error
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise StorageError(
-            f"{path} is damaged: {error}", f"Remove it and type: harness judge {folder}"
-        ) from error
+    step = f"Remove it and type: harness judge {folder}"
+    schema = files.decode(content, _Versioned, str(path), step).schema
     if schema > SCHEMA:
         raise StorageError(
             f"{path} has schema {schema}, this version reads up to {SCHEMA}", "Upgrade report-harness"
         )
-    return _decode(path, Job)
+    return files.decode(content, Job, str(path), step)
 
 
 class _Versioned(msgspec.Struct):
@@ -224,11 +227,12 @@ class _Versioned(msgspec.Struct):
     schema: int
 
 
-def _decode(path: Path, kind: type[T]) -> T:
+def _result(path: Path) -> RunResult:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise StorageError(f"{path} is damaged: {error}", "Run it again") from error
+        content = path.read_bytes()
+    except OSError as error:
+        raise files.storage_error(path, error, "read") from error
+    return files.decode(content, RunResult, str(path), "Run it again")
 
 
 def default_folder() -> Path:
@@ -243,35 +247,6 @@ def exit_code(job: Job) -> int:
         return 1
     unmeasured = any(result.status != "ok" for result in job.results)
     return 2 if unmeasured or any(judgement.verdict == "ERROR" for judgement in verdicts) else 0
-
-
-def prepare(out: Path) -> None:
-    """Make the job's folder and see that it can be written before anything is measured.
-
-    Raises
-    ------
-    StorageError
-        If it cannot be written.
-    """
-    try:
-        files.write_text(out / ".writable", "")
-        (out / ".writable").unlink()
-    except HarnessError as error:
-        raise StorageError(
-            f"cannot write into '{out}': {error.what}", "Name another folder with --out"
-        ) from error
-
-
-def run(
-    wanted: Sequence[RunRequest],
-    scenarios: Mapping[str, Scenario],
-    out: Path,
-    *,
-    waiting: Callable[[], None] = lambda: None,
-) -> Iterator[RunResult]:
-    """Do the runs; see `harness.runner.run_all`."""
-    prepare(out)
-    return runner.run_all(wanted, scenarios, out, waiting=waiting)
 
 
 def rejudge(job: Job, scenarios: Mapping[str, Scenario], roots: Sequence[Path]) -> Job:

@@ -24,6 +24,7 @@ Verdict = Literal[
 
 TIERS: tuple[Tier, ...] = ("smoke", "short", "paper")
 DEVICES = ("cpu", "cuda")
+EXECUTORS = ("local", "dask")
 BACKENDS = ("numpy", "torch", "tensorflow", "jax")
 TIME_LIMITS: dict[str, float] = {"smoke": 300.0, "short": 1800.0, "paper": 6 * 3600.0}
 """Seconds after which a run of a tier is ended."""
@@ -165,11 +166,31 @@ class RunRequest:
     """Files outside the package that declare scenarios."""
     time_limit: float = 300.0
     """Seconds after which the run is ended."""
+    memory_limit: int | None = None
+    """Resident memory, bytes, above which the run is ended; None sets no limit."""
 
     @property
     def key(self) -> str:
         """Folder name of the run, unique within a job."""
         return f"{self.scenario}--{self.variant}--{self.tier}--{self.backend}-{self.device}--seed{self.seed}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """All that a job is to do, stored as ``plan.json`` before its first run."""
+
+    schema: int
+    """Schema version of the file."""
+    created: str
+    """Start of the job, UTC, ISO 8601."""
+    command: str
+    """Command line that started it."""
+    commit: str
+    """Commit of the working folder, or empty."""
+    baselines: str
+    """Folder named for baselines, absolute; empty if none was."""
+    requests: tuple[RunRequest, ...]
+    """Every run."""
 
 
 # -- what is measured -------------------------------------------------------------------------------------------------
@@ -303,6 +324,34 @@ class Measurement:
     """Fastest of several passes of the fixed calibration kernel, seconds."""
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Failure:
+    """What a worker writes when it could not measure."""
+
+    error: str
+    """What went wrong and the next step."""
+    lasting: bool
+    """Whether a repeat would only fail again."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One try at a run, as the machine that made it tells; what was measured lies in files beside it."""
+
+    started: str
+    """Start of the worker, UTC, ISO 8601."""
+    wall_seconds: float
+    """From starting the worker until it ended, seconds."""
+    error: str = ""
+    """What went wrong and the next step; empty if the worker ended well."""
+    lasting: bool = False
+    """Whether a repeat would only fail again."""
+    place: dict[str, str] = dataclasses.field(default_factory=dict)
+    """What the environment says besides of where it ran: nothing on the runner's own machine."""
+    concurrent: bool = False
+    """Whether other runs may have shared the machine."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
     """A finished run: scored by the runner, or failed with a reason."""
@@ -325,11 +374,23 @@ class RunResult:
     """Last lines the worker printed, kept for failures."""
     folder: str = ""
     """Folder with predictions, arrays and log, relative to the job's folder."""
+    attempts: int = 1
+    """How often it was tried: a failure that a repeat may mend is repeated once."""
+    earlier_error: str = ""
+    """Why the first of two attempts failed."""
+    concurrent: bool = False
+    """Whether other runs may have shared the machine."""
 
     @property
     def disturbed(self) -> bool:
-        """Whether other processes used more than a tenth of a core meanwhile (runtime is then never judged)."""
-        return self.measurement is not None and self.measurement.foreign_cpu > 0.1
+        """Whether other processes used more than a tenth of a core, or other runs shared the machine: runtime is then never judged."""
+        foreign = self.measurement is not None and self.measurement.foreign_cpu > 0.1
+        return foreign or self.concurrent
+
+    @property
+    def flaky(self) -> bool:
+        """Whether it failed once and then succeeded."""
+        return self.status == "ok" and self.attempts > 1
 
 
 # -- what is compared -------------------------------------------------------------------------------------------------

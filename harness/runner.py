@@ -1,4 +1,4 @@
-"""Starts one fresh worker process per run, enforces its limits, and scores what it left."""
+"""Starts a fresh worker process for a run, enforces its limits, and scores what it left."""
 
 from __future__ import annotations
 
@@ -7,95 +7,101 @@ import dataclasses
 import datetime as dt
 import os
 import shutil
-import signal
-import subprocess
 import sys
 import time
 import typing
 from pathlib import Path
 
-import msgspec
-
-from harness import environment, files
+from harness import environment, files, processes
 from harness.datasets.cache import cache_folder
-from harness.errors import StorageError, WorkerError
+from harness.errors import LastingError, StorageError, WorkerError
 from harness.measure import scores
 from harness.measure.run import stage_metrics
-from harness.records import Measurement, RunRequest, RunResult, finite
+from harness.records import Attempt, Failure, Measurement, RunResult, finite
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
-    from harness.records import Measured, Scenario
+    from harness.records import Measured, RunRequest, Scenario
 
 LOG_LINES = 20
 _PACKAGE_ROOT = Path(__file__).resolve().parent.parent
 
 
-def run_all(
-    requests: Iterable[RunRequest],
-    scenarios: Mapping[str, Scenario],
-    out: Path,
-    *,
-    waiting: Callable[[], None] = lambda: None,
-) -> Iterator[RunResult]:
-    """Do runs one after the other, one measured worker per machine at a time, and yield each result as it is stored.
+def attempt(request: RunRequest, folder: Path, called_off: Callable[[], bool] | None = None) -> Attempt:
+    """Start a worker for one run and wait for it; what it measured lies in `folder` afterwards.
 
     Parameters
     ----------
-    requests : iterable of RunRequest
+    request : RunRequest
         What to run.
-    scenarios : mapping
-        Scenarios by name.
-    out : Path
-        Folder of the job; each run writes into ``runs/<key>``.
-    waiting : callable
-        Called once before a wait for another job's worker on this machine.
-
-    Yields
-    ------
-    RunResult
-        Also for a run that failed; a failure never stops the rest.
+    folder : Path
+        Emptied first, so that nothing of an earlier run can be taken for this one's.
+    called_off : callable, optional
+        Asked time and again whether the result is no longer wanted.
 
     Raises
     ------
     StorageError
-        If results cannot be written.
+        If the folder cannot be written.
     """
-    for request in requests:
-        with _one_at_a_time(waiting):
-            yield run_one(request, scenarios[request.scenario], out)
-
-
-def run_one(request: RunRequest, scenario: Scenario, out: Path) -> RunResult:
-    """Start a worker for one run, wait for it, score it, and store ``result.json`` in its folder."""
-    folder = out / "runs" / request.key
-    _prepare(folder, request)
+    clear(folder)
+    files.write_json(folder / "request.json", request)
     started, clock = dt.datetime.now(dt.UTC), time.perf_counter()
-    error = ""
+    error, lasting = "", False
     try:
-        _work(request, folder)
-        measurement: Measurement | None = _read_measurement(folder)
+        _work(request, folder, called_off)
     except WorkerError as failure:
-        error, measurement = str(failure), None
+        error, lasting = str(failure), isinstance(failure, LastingError)
+    return Attempt(
+        started=started.isoformat(timespec="seconds"),
+        wall_seconds=time.perf_counter() - clock,
+        error=error,
+        lasting=lasting,
+    )
+
+
+def untried(error: str, *, lasting: bool = False) -> Attempt:
+    """Return the attempt at a run whose worker never started, or whose machine was lost."""
+    now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    return Attempt(started=now, wall_seconds=0.0, error=error, lasting=lasting)
+
+
+def collect(attempted: Attempt, request: RunRequest, scenario: Scenario, out: Path) -> RunResult:
+    """Score what an attempt left in the run's folder below `out`."""
+    place = f"runs/{request.key}"
+    error, measurement = attempted.error, None
+    if not error:
+        try:
+            read = _read_measurement(out / place)
+            # a worker elsewhere read its scenario files from paths of its own
+            measurement = dataclasses.replace(
+                read, request=request, environment=read.environment | attempted.place
+            )
+        except WorkerError as failure:
+            error = str(failure)
     result = RunResult(
         request=request,
         status="error",
-        started=started.isoformat(timespec="seconds"),
-        wall_seconds=time.perf_counter() - clock,
+        started=attempted.started,
+        wall_seconds=attempted.wall_seconds,
         measurement=measurement,
         error=error,
-        log_tail=_tail(folder / "log.txt") if error else "",
-        folder=f"runs/{request.key}",
+        log_tail=_tail(out / place / "log.txt") if error else "",
+        folder=place,
+        concurrent=attempted.concurrent,
     )
-    if measurement is not None:
-        result = _score(result, measurement, scenario, folder)
-    files.write_json(folder / "result.json", result)
-    return result
+    return result if measurement is None else _score(result, measurement, scenario, out / place)
 
 
-def _prepare(folder: Path, request: RunRequest) -> None:
-    """Empty the run's folder, so that nothing of an earlier run can be taken for this one's result."""
+def clear(folder: Path) -> None:
+    """Make a run's folder, or empty it.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written.
+    """
     try:
         if folder.exists():
             shutil.rmtree(folder)
@@ -104,56 +110,42 @@ def _prepare(folder: Path, request: RunRequest) -> None:
         raise StorageError(
             f"cannot write into '{folder}': {error.strerror}", "Name another folder with --out"
         ) from error
-    files.write_json(folder / "request.json", request)
 
 
-def _work(request: RunRequest, folder: Path) -> None:
-    """Run the worker to its end in a session of its own, so that its whole family can be ended.
+def _work(request: RunRequest, folder: Path, called_off: Callable[[], bool] | None) -> None:
+    """Run the worker to its end.
 
     Raises
     ------
+    LastingError
+        If it exceeded a limit, or failed for a reason that a repeat would not mend.
     WorkerError
-        If it took too long, died, or reported a failure.
+        If it died, or reported another failure.
     """
     command = [sys.executable, "-P", "-m", "harness.worker", str(folder / "request.json")]
-    with (folder / "log.txt").open("wb") as log:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=worker_environment(request),
-            start_new_session=True,
-        )  # fmt: skip
-        try:
-            code = process.wait(timeout=request.time_limit)
-        except subprocess.TimeoutExpired as error:
-            raise WorkerError(
-                f"run {request.key} was ended after its time limit of {request.time_limit:g} s",
-                "Raise --time-limit or take a smaller tier",
-            ) from error
-        finally:
-            _end_session(process)
+    limits = processes.Limits(
+        name=f"run {request.key}",
+        seconds=request.time_limit,
+        memory_bytes=request.memory_limit,
+        called_off=called_off,
+    )
+    with processes.scratch() as temporary:
+        variables = worker_environment(request) | {"TMPDIR": str(temporary)}
+        code = processes.supervise(command, variables, folder / "log.txt", limits)
     if code == 0:
         return
-    failure = folder / "failure.json"
-    if failure.is_file():
-        raise WorkerError(f"run {request.key} failed: {msgspec.json.decode(failure.read_bytes())['error']}")
-    raise WorkerError(f"the worker of run {request.key} {_how_it_died(code)}", f"Read {folder / 'log.txt'}")
+    told = f"the worker of run {request.key} {processes.how_it_died(code)}"
+    raise _reported(request, folder) or WorkerError(told, f"Read runs/{request.key}/log.txt")
 
 
-def _how_it_died(code: int) -> str:
-    if code >= 0:
-        return f"exited with code {code} and left no result"
-    name = signal.Signals(-code).name
-    hint = " (the system may have run out of memory)" if name == "SIGKILL" else ""
-    return f"was killed by {name}{hint}"
-
-
-def _end_session(process: subprocess.Popen[bytes]) -> None:
-    """End the worker and whatever it left running in its session."""
+def _reported(request: RunRequest, folder: Path) -> WorkerError | None:
+    """Return the failure that the worker itself wrote down, if it came to that."""
     try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:  # all of it has ended already
-        return
-    finally:
-        process.wait()
+        failure = files.decode((folder / "failure.json").read_bytes(), Failure, "failure.json")
+    except (OSError, StorageError):
+        return None
+    kind = LastingError if failure.lasting else WorkerError
+    return kind(f"run {request.key} failed: {failure.error}")
 
 
 def worker_environment(request: RunRequest) -> dict[str, str]:
@@ -174,14 +166,17 @@ def worker_environment(request: RunRequest) -> dict[str, str]:
     # a worker must import the very code that started it, whatever the working folder holds
     inherited = os.environ.get("PYTHONPATH", "")
     fixed["PYTHONPATH"] = os.pathsep.join(part for part in (str(_PACKAGE_ROOT), inherited) if part)
-    return {**os.environ, **fixed}
+    variables = {**os.environ, **fixed}
+    # Dask's nannies set it: memory would not be comparable with a run that has none
+    variables.pop("MALLOC_TRIM_THRESHOLD_", None)
+    return variables
 
 
 def _read_measurement(folder: Path) -> Measurement:
     path = folder / "measurement.json"
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Measurement)
-    except (OSError, msgspec.MsgspecError) as error:
+        return files.decode(path.read_bytes(), Measurement, path.name)
+    except (OSError, StorageError) as error:
         raise WorkerError(
             f"the worker ended without a readable result ({error})", f"Read {folder / 'log.txt'}"
         ) from error
@@ -221,8 +216,14 @@ def _tail(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def _one_at_a_time(waiting: Callable[[], None]) -> Iterator[None]:
-    """Hold this machine's measuring lock: two workers at once would time each other."""
+def one_at_a_time(waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Hold this machine's measuring lock: two workers at once would time each other.
+
+    Parameters
+    ----------
+    waiting : callable
+        Called once before a wait for another job's worker.
+    """
     import filelock
 
     folder = cache_folder()

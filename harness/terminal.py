@@ -73,7 +73,8 @@ def _name(request: RunRequest) -> str:
 def _line(index: int, total: int, result: RunResult) -> str:
     told = "done" if result.status == "ok" else "[bold red]ERROR[/]"
     loud = " [yellow]DISTURBED (other processes ran; its time is not used)[/]" if result.disturbed else ""
-    return f"[dim]{index}/{total}[/] {escape(_name(result.request))}: {told} in {result.wall_seconds:.1f} s{loud}"
+    flaky = f" [yellow]FLAKY (it failed first: {escape(result.earlier_error)})[/]" if result.flaky else ""
+    return f"[dim]{index}/{total}[/] {escape(_name(result.request))}: {told} in {result.wall_seconds:.1f} s{loud}{flaky}"
 
 
 def show(console: Console, job: Job, page: Path) -> None:

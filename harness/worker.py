@@ -1,22 +1,25 @@
-"""The child process: load the scenario, run its stages, measure, write the result file. Started as ``python -m harness.worker FILE``."""
+"""The child process: load the scenario, run its stages, measure, write the result file. Started as ``python -m harness.worker FILE LIFELINE``."""
 
 from __future__ import annotations
 
 import gc
+import os
 import subprocess
 import sys
+import tempfile
+import threading
 import traceback
 import typing
 from pathlib import Path
 
 import msgspec
 
-from harness import datasets, environment, files, scenarios
+from harness import datasets, environment, files, processes, scenarios
 from harness.errors import HarnessError
 from harness.measure import memory
 from harness.measure.run import Run
 from harness.measure.runtime import Clock, calibrate
-from harness.records import Measurement, RunRequest, StageResult
+from harness.records import Failure, Measurement, RunRequest, StageResult
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,13 +70,38 @@ class TorchCuda:
 def main(argv: Sequence[str]) -> int:
     """Do the run that the request file names; leave ``measurement.json``, or ``failure.json`` and exit code 1."""
     folder = Path(argv[0]).parent
+    if argv[1:]:
+        end_with_runner(int(argv[1]), folder)
     try:
         measure(msgspec.json.decode(Path(argv[0]).read_bytes(), type=RunRequest), folder)
     except Exception as error:  # noqa: BLE001 - whatever a scenario raises becomes a message in one place
         traceback.print_exc()
-        files.write_json(folder / "failure.json", {"error": _explain(error)})
+        # what the harness can explain (no data, no device) would only fail again
+        lasting = isinstance(error, HarnessError)
+        files.write_json(folder / "failure.json", Failure(_explain(error), lasting))
         return 1
     return 0
+
+
+def end_with_runner(lifeline: int, folder: Path) -> None:
+    """End this process and its session as soon as the runner is gone, even by SIGKILL.
+
+    Parameters
+    ----------
+    lifeline : int
+        Descriptor of a pipe that only the runner can write to, and never does: it reads as ended when the runner is dead.
+    folder : Path
+        Folder of the run; on a worker of a cluster it is temporary too.
+    """
+
+    def wait() -> None:
+        os.read(lifeline, 1)
+        for temporary in (Path(tempfile.gettempdir()), folder.parent):
+            processes.remove_scratch(temporary)
+        processes.end_session(os.getsid(0))
+
+    os.set_inheritable(lifeline, False)
+    threading.Thread(target=wait, name="lifeline", daemon=True).start()
 
 
 def _explain(error: Exception) -> str:

@@ -22,6 +22,9 @@ if typing.TYPE_CHECKING:
 SIDE_SCORES = ("accuracy", "errors", "f1_macro", "loss")
 """What is kept of prediction sets beside ``test``: a grid has hundreds of them."""
 
+MOST_CLASSES = 5000
+"""Above this a confusion matrix takes more than 200 MB; a single damaged label could ask for any size."""
+
 
 def confusion(labels: Integers, predicted: Integers, classes: int) -> NDArray[np.int64]:
     """Count images by true and predicted class.
@@ -109,10 +112,10 @@ def of_predictions(stored: Mapping[str, NDArray[typing.Any]]) -> dict[str, Measu
     Raises
     ------
     ValueError
-        If labels and predictions differ in length, are empty or negative, or probabilities do not cover
-        them or are not finite.
+        If labels and predictions are no integers, differ in length, are empty, negative or of more classes
+        than `MOST_CLASSES`, or probabilities are no floating numbers, not finite, or do not cover the labels.
     """
-    labels, predicted = stored["labels"].astype(np.int64), stored["predicted"].astype(np.int64)
+    labels, predicted = (_integers(stored[name], name) for name in ("labels", "predicted"))
     probabilities = stored.get("probabilities")
     classes = _check(labels, predicted, probabilities)
     matrix = confusion(labels, predicted, classes)
@@ -138,6 +141,13 @@ def of_predictions(stored: Mapping[str, NDArray[typing.Any]]) -> dict[str, Measu
     return scored
 
 
+def _integers(array: NDArray[typing.Any], name: str) -> NDArray[np.int64]:
+    """Return integers as int64; a cast of anything else would score numbers that nobody predicted."""
+    if array.dtype.kind not in "iu":
+        raise ValueError(f"{name} must be integers, not {array.dtype}")
+    return array.astype(np.int64)
+
+
 def _check(labels: NDArray[np.int64], predicted: NDArray[np.int64], probabilities: Floats | None) -> int:
     """Refuse what cannot be scored, and return the number of classes."""
     if labels.shape != predicted.shape or labels.ndim != 1 or not len(labels):
@@ -147,13 +157,21 @@ def _check(labels: NDArray[np.int64], predicted: NDArray[np.int64], probabilitie
     if min(labels.min(), predicted.min()) < 0:
         raise ValueError("labels and predictions must not be negative")
     classes = int(max(labels.max(), predicted.max())) + 1
-    if probabilities is None:
-        return classes
+    if probabilities is not None:
+        _check_probabilities(labels, probabilities)
+        classes = max(classes, int(probabilities.shape[1]))
+    if classes > MOST_CLASSES:
+        raise ValueError(f"there are {classes} classes, at most {MOST_CLASSES} can be scored")
+    return classes
+
+
+def _check_probabilities(labels: NDArray[np.int64], probabilities: Floats) -> None:
+    if probabilities.dtype.kind != "f":
+        raise ValueError(f"probabilities must be floating numbers, not {probabilities.dtype}")
     if probabilities.ndim != 2 or len(probabilities) != len(labels) or probabilities.shape[1] <= labels.max():
         raise ValueError(f"probabilities of shape {probabilities.shape} do not cover every label")
     if not np.isfinite(probabilities).all():
         raise ValueError("probabilities must be finite")
-    return max(classes, int(probabilities.shape[1]))
 
 
 def of_run(predictions: Mapping[str, NDArray[typing.Any]], names: tuple[str, ...]) -> dict[str, Measured]:

@@ -1,0 +1,232 @@
+"""Where workers run, and what happens to what they leave: scored, stored, and repeated once where that may mend it."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import dataclasses
+import logging
+import typing
+import uuid
+
+from harness import environment, files, remote, runner
+from harness.errors import WorkerError
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    import distributed
+
+    from harness.records import Attempt, RunRequest, RunResult, Scenario
+
+SLOT, CARD = "run", "GPU"
+"""Dask resources: what a run takes, and what one on a card takes besides."""
+CONNECT_SECONDS = 20
+
+
+class Executor(typing.Protocol):
+    """Somewhere workers run."""
+
+    def attempt(self, requests: Iterable[RunRequest], out: Path) -> Iterator[tuple[RunRequest, Attempt]]:
+        """Try each run once and yield it when what it left lies in ``runs/<key>`` below `out`, in any order."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Local:
+    """Workers on this machine, one measured worker at a time."""
+
+    waiting: Callable[[], None] = lambda: None
+    """Called before a wait for another job's worker on this machine."""
+
+    def attempt(self, requests: Iterable[RunRequest], out: Path) -> Iterator[tuple[RunRequest, Attempt]]:
+        """Try the runs one after the other."""
+        for request in requests:
+            with runner.one_at_a_time(self.waiting):
+                yield request, runner.attempt(request, out / "runs" / request.key)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Dask:
+    """Workers of a Dask cluster; several runs at once on one machine give up their runtime and keep the rest."""
+
+    client: distributed.Client
+    """Connected client."""
+
+    def attempt(self, requests: Iterable[RunRequest], out: Path) -> Iterator[tuple[RunRequest, Attempt]]:
+        """Try the runs wherever a slot is free.
+
+        Raises
+        ------
+        WorkerError
+            If the scheduler is gone, or no worker has a slot for a run.
+        """
+        import distributed
+
+        wanted = {f"{uuid.uuid4().hex}-{request.key}": request for request in requests}
+        alone = self._slots() == 1
+        futures = [
+            self.client.submit(
+                remote.attempt, remote.pack(request, alone=alone), key=key, retries=0, pure=False,
+                resources=self._needed(request),
+            )
+            for key, request in wanted.items()
+        ]  # fmt: skip
+        try:
+            for future in distributed.as_completed(futures):
+                request = wanted[future.key]
+                yield request, self._received(future, request, out)
+                future.release()
+        finally:
+            # what still runs notices it and ends itself: see `remote`
+            self.client.cancel([future for future in futures if not future.done()], force=True)
+
+    def _needed(self, request: RunRequest) -> dict[str, float]:
+        """Return the resources of a run, and see that some worker has them: Dask would wait for ever."""
+        needed = {SLOT: 1.0, **({CARD: 1.0} if request.device == "cuda" else {})}
+        offers = [worker["resources"] for worker in self._workers().values()]
+        if not any(all(offer.get(name, 0) >= 1 for name in needed) for offer in offers):
+            words = " ".join(f"{name}=1" for name in needed)
+            address = self.client.scheduler.address if self.client.scheduler else "ADDRESS"
+            told = f"none of {len(offers)} workers offers {words}, which run {request.key} needs"
+            raise WorkerError(told, f'Type: dask worker {address} --nthreads 1 --resources "{words}"')
+        return needed
+
+    def _slots(self) -> int:
+        """Return how many runs may meet on one machine."""
+        slots = collections.Counter[str]()
+        for worker in self._workers().values():
+            slots[worker["host"]] += int(worker["resources"].get(SLOT, 0))
+        return max(slots.values(), default=0)
+
+    def _workers(self) -> dict[str, dict[str, typing.Any]]:
+        return dict(self.client.scheduler_info(n_workers=-1)["workers"])
+
+    def _received(self, future: distributed.Future[bytes], request: RunRequest, out: Path) -> Attempt:
+        """Put what a run left into its folder; a worker that died, or a reply that cannot be read, is a failed attempt."""
+        from concurrent.futures import CancelledError
+
+        folder = out / "runs" / request.key
+        runner.clear(folder)
+        files.write_json(folder / "request.json", request)
+        try:
+            attempted = remote.unpack(future.result(), folder)
+        except CancelledError as error:
+            told = "the Dask scheduler is gone, or dropped the runs"
+            raise WorkerError(told, f"What was finished is kept. Type: harness run --resume {out}") from error
+        except Exception as error:  # noqa: BLE001 - Dask passes on whatever happened on the other machine
+            return runner.untried(f"the Dask worker failed: {error!r}")
+        late = self._slots() > 1
+        return dataclasses.replace(attempted, concurrent=attempted.concurrent or late)
+
+
+@contextlib.contextmanager
+def opened(
+    name: str, *, scheduler: str = "", workers: int | None = None, waiting: Callable[[], None] = lambda: None
+) -> Iterator[Executor]:
+    """Open an executor for a while.
+
+    Parameters
+    ----------
+    name : str
+        local or dask.
+    scheduler : str
+        Address of a Dask scheduler; without one a cluster on this machine is started.
+    workers : int, optional
+        Workers of that cluster, 1 by default: more of them run at once and give up runtime.
+    waiting : callable
+        Called before the local executor waits for another job.
+
+    Raises
+    ------
+    MissingExtraError
+        If Dask is not installed.
+    WorkerError
+        If the scheduler does not answer, or an option does not belong to the executor.
+    """
+    if name == "local":
+        if scheduler or workers is not None:
+            told = "--scheduler and --workers belong to --executor dask"
+            raise WorkerError(told, "Add --executor dask, or remove them")
+        yield Local(waiting)
+    else:
+        with _connected(scheduler, workers) as client:
+            yield Dask(client)
+
+
+@contextlib.contextmanager
+def _connected(scheduler: str, workers: int | None) -> Iterator[distributed.Client]:
+    try:
+        import dask
+        import distributed
+    except ModuleNotFoundError as error:
+        raise environment.missing_extra("distributed", str(error.name)) from error
+    if scheduler and workers is not None:
+        raise WorkerError("a scheduler has its own workers", "Remove --workers or --scheduler")
+    # the harness repeats what failed, once; and nothing may tune the allocator whose use is measured
+    settings = {"distributed.scheduler.allowed-failures": 0, "distributed.nanny.pre-spawn-environ": {}}
+    with dask.config.set(settings), contextlib.ExitStack() as stack:
+        address: typing.Any = scheduler or stack.enter_context(_cluster(workers or 1))
+        try:
+            client = stack.enter_context(distributed.Client(address, timeout=CONNECT_SECONDS))
+        except (OSError, ValueError) as error:
+            told = f"no Dask scheduler answers at '{scheduler}': {error}"
+            raise WorkerError(told, "Start one: dask scheduler, or leave --scheduler out") from error
+        yield client
+
+
+def _cluster(workers: int) -> distributed.LocalCluster:
+    """Start a cluster on this machine; more than one worker share no card."""
+    import distributed
+
+    resources = {SLOT: 1, **({CARD: 1} if workers == 1 else {})}
+    return distributed.LocalCluster(
+        n_workers=workers, threads_per_worker=1, resources=resources, memory_limit=0, dashboard_address=None,
+        silence_logs=logging.CRITICAL,
+    )  # fmt: skip
+
+
+def run_all(
+    executor: Executor, requests: Iterable[RunRequest], scenarios: Mapping[str, Scenario], out: Path
+) -> Iterator[RunResult]:
+    """Do runs and yield each result as it is stored; failures that a repeat may mend are repeated once, after the rest.
+
+    Parameters
+    ----------
+    executor : Executor
+        Where workers run.
+    requests : iterable of RunRequest
+        What to run; their keys differ.
+    scenarios : mapping
+        Scenarios by name.
+    out : Path
+        Folder of the job; each run writes into ``runs/<key>``.
+
+    Yields
+    ------
+    RunResult
+        Also for a run that failed; a failure never stops the rest.
+
+    Raises
+    ------
+    StorageError
+        If results cannot be written.
+    """
+    failed: dict[str, RunResult] = {}
+    for request, attempted in executor.attempt(requests, out):
+        result = _stored(runner.collect(attempted, request, scenarios[request.scenario], out), out)
+        if result.status == "ok" or attempted.lasting:
+            yield result
+        else:
+            failed[request.key] = result
+    for request, attempted in executor.attempt([result.request for result in failed.values()], out):
+        again = runner.collect(attempted, request, scenarios[request.scenario], out)
+        earlier = failed[request.key].error
+        yield _stored(dataclasses.replace(again, attempts=2, earlier_error=earlier), out)
+
+
+def _stored(result: RunResult, out: Path) -> RunResult:
+    """Write ``result.json`` after everything else of its run: where it is, the run has ended and all its files are whole."""
+    files.write_json(out / result.folder / "result.json", result)
+    return result

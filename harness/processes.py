@@ -1,0 +1,184 @@
+"""A command in a session of its own: started, watched over its limits, and ended with all that it left running.
+
+A pipe is the command's lifeline: the operating system closes it when this process dies, however it dies, and a worker that reads its
+end ends itself and its session (`harness.worker`). No process outlives its runner, and nothing has to poll for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import typing
+from pathlib import Path
+
+import psutil
+
+from harness.errors import LastingError, WorkerError
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+POLL_SECONDS = 0.2
+"""How often memory and a call-off are looked at; nothing is looked at where neither is asked for."""
+_SCRATCH, _HELD, _NEWBORN_SECONDS = "harness-run-", ".held", 60.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What ends a command before its own end."""
+
+    name: str
+    """How messages call the command."""
+    seconds: float
+    """Wall time it may take, seconds."""
+    memory_bytes: int | None = None
+    """Resident memory that its session may hold, bytes; None sets no limit."""
+    called_off: Callable[[], bool] | None = None
+    """Asked time and again whether the result is still wanted at all; None means it always is."""
+
+
+def supervise(command: Sequence[str], environment: Mapping[str, str], log: Path, limits: Limits) -> int:
+    """Run a command to its end, with the lifeline's descriptor as its last argument; nothing of its session is left.
+
+    Parameters
+    ----------
+    command : sequence of str
+        Program and arguments.
+    environment : mapping
+        All its environment variables.
+    log : Path
+        File for what it prints.
+    limits : Limits
+        What ends it early.
+
+    Returns
+    -------
+    int
+        Its exit code; the negative number of the signal that killed it.
+
+    Raises
+    ------
+    LastingError
+        If it exceeded a limit.
+    WorkerError
+        If it was called off.
+    """
+    with _lifeline() as descriptor, log.open("wb") as output:
+        process = subprocess.Popen(
+            [*command, str(descriptor)], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+            env=dict(environment), start_new_session=True, pass_fds=(descriptor,),
+        )  # fmt: skip
+        try:
+            return _wait(process, limits)
+        finally:
+            end_session(process.pid)
+            process.wait()
+
+
+@contextlib.contextmanager
+def _lifeline() -> Iterator[int]:
+    """Give the reading end of a pipe whose writing end only this process holds."""
+    reading, writing = os.pipe()
+    try:
+        yield reading
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def _wait(process: subprocess.Popen[bytes], limits: Limits) -> int:
+    deadline, peak = time.monotonic() + limits.seconds, 0
+    watched = limits.memory_bytes is not None or limits.called_off is not None
+    while (left := deadline - time.monotonic()) > 0:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.wait(timeout=min(left, POLL_SECONDS) if watched else left)
+        if limits.called_off is not None and limits.called_off():
+            raise WorkerError(f"{limits.name} was called off", "Type: harness run --resume DIR")
+        if limits.memory_bytes is not None:
+            peak = max(peak, resident_bytes(process.pid))
+            _refuse_memory(peak, limits.memory_bytes, limits.name)
+    told = f"{limits.name} was ended after its time limit of {limits.seconds:g} s"
+    raise LastingError(told, "Raise --time-limit or take a smaller tier")
+
+
+def _refuse_memory(peak: int, limit: int, name: str) -> None:
+    if peak > limit:
+        told = f"{name} was ended out of memory: it held {peak / 2**20:.0f} MiB, its limit is {limit / 2**20:.0f} MiB"
+        raise LastingError(told, "Raise --memory-limit or take a smaller tier")
+
+
+def resident_bytes(session: int) -> int:
+    """Sum the resident memory of a session's processes, bytes; a page that two of them share counts twice."""
+    total = 0
+    for pid in _members(session):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            total += psutil.Process(pid).memory_info().rss
+    return total
+
+
+def _members(session: int) -> list[int]:
+    """List the processes of a session, those in process groups of their own too."""
+    found = []
+    for pid in psutil.pids():
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if os.getsid(pid) == session:
+                found.append(pid)
+    return found
+
+
+def end_session(session: int) -> None:
+    """Kill every process of a session, this one last if it belongs to it."""
+    for pid in sorted(_members(session), key=os.getpid().__eq__):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def how_it_died(code: int) -> str:
+    """Say what an exit code means."""
+    if code >= 0:
+        return f"exited with code {code} and left no result"
+    name = signal.Signals(-code).name
+    hint = " (the system may have run out of memory)" if name == "SIGKILL" else ""
+    return f"was killed by {name}{hint}"
+
+
+@contextlib.contextmanager
+def scratch() -> Iterator[Path]:
+    """Make a folder for one run's temporary files, and remove it with all that is in it.
+
+    It lies in the system's folder, not in the run's: sockets that multiprocessing puts there allow no more than 107 characters.
+    What a machine that went down left behind is removed on the way.
+    """
+    import filelock
+
+    _sweep()
+    folder = Path(tempfile.mkdtemp(prefix=_SCRATCH))
+    try:
+        with filelock.FileLock(folder / _HELD):
+            yield folder
+    finally:
+        remove_scratch(folder)
+
+
+def _sweep() -> None:
+    """Remove the folders of runs whose runner is gone: nobody holds their lock; new ones may not be locked yet."""
+    import filelock
+
+    for folder in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*"):
+        # another user's folder, or one that its runner just removes
+        with contextlib.suppress(OSError, filelock.Timeout):
+            if time.time() - folder.stat().st_mtime > _NEWBORN_SECONDS:
+                with filelock.FileLock(folder / _HELD, timeout=0):
+                    remove_scratch(folder)
+
+
+def remove_scratch(folder: Path) -> None:
+    """Remove a folder that `scratch` made, and nothing else."""
+    if folder.name.startswith(_SCRATCH):
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,294 @@
+"""Runs through a real Dask cluster: the same results as here, whatever dies on the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import typing
+
+import msgspec
+import numpy as np
+import psutil
+import pytest
+
+from harness import executors, files, remote
+from harness.errors import StorageError
+from harness.records import Attempt, RunRequest
+from tests.test_resume import gone, until
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.conftest import Finished, Harness
+
+GOOD = "SCENARIO = declare(guess)"
+HANGS = """
+import os, time
+from pathlib import Path
+
+FOLDER = Path("{folder}")
+
+def measure(run):
+    guess(run)
+    if run.seed == 1 and not (FOLDER / "go").exists():
+        (FOLDER / "started").write_text(str(os.getpid()))
+        time.sleep(600)
+
+SCENARIO = declare(measure)
+"""
+
+
+@pytest.fixture
+def cluster(harness: Harness) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Start parts of a cluster as a user would, each in a session of its own; all end with the test."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(*words: str) -> subprocess.Popen[bytes]:
+        command = [
+            sys.executable,
+            "-m",
+            "dask",
+            *words,
+            "--scheduler-file",
+            str(harness.folder / "cluster.json"),
+        ]
+        away = harness.folder / f"away{len(started)}"
+        away.mkdir()
+        quiet = subprocess.DEVNULL
+        started.append(
+            subprocess.Popen(
+                command,
+                cwd=away,
+                env=environment(harness),
+                stdout=quiet,
+                stderr=quiet,
+                start_new_session=True,
+            )
+        )
+        return started[-1]
+
+    yield start
+    for process in started:
+        for child in (
+            [*psutil.Process(process.pid).children(recursive=True)] if process.poll() is None else []
+        ):
+            child.kill()
+        process.kill()
+        process.wait()
+
+
+def environment(harness: Harness) -> dict[str, str]:
+    """Return the environment of a cluster's parts: the code is on their path, nothing else is shared."""
+    root = os.path.dirname(os.path.dirname(executors.__file__))  # noqa: PTH120 - joined into a variable
+    return {**harness.environment, "PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])}
+
+
+def scheduler(
+    harness: Harness, start: Callable[..., subprocess.Popen[bytes]]
+) -> tuple[subprocess.Popen[bytes], str]:
+    """Start a scheduler and return it with its address."""
+    process = start("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
+    path = harness.folder / "cluster.json"
+    until(lambda: path.exists() and path.read_bytes().endswith(b"}"), "no scheduler came up")
+    return process, json.loads(path.read_text())["address"]
+
+
+def worker(start: Callable[..., subprocess.Popen[bytes]], *words: str) -> subprocess.Popen[bytes]:
+    """Start a worker with one slot and wait for a moment that it connects in."""
+    process = start("worker", "--nthreads", "1", "--no-dashboard", *(words or ("--resources", "run=1")))
+    time.sleep(3)
+    return process
+
+
+def test_dask_gives_what_this_machine_gives(run_probe: Callable[..., Finished], harness: Harness) -> None:
+    """Two workers: the same predictions and accuracy, memory within 1.5 MiB, where it ran, and no runtime to judge."""
+    assert run_probe(GOOD, "--seeds", "2").code == 0
+    done = harness(
+        "run", "probe", "--scenarios", "probe.py", "--seeds", "2", "--out", "far", "--executor", "dask", "--workers", "2"
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    here, far = harness.job("out")["results"], harness.job("far")["results"]
+    for ours, theirs in zip(here, far, strict=True):
+        assert theirs["request"] == ours["request"]
+        assert theirs["metrics"]["accuracy"] == ours["metrics"]["accuracy"]
+        assert (ours["concurrent"], theirs["concurrent"]) == (False, True)
+        assert theirs["measurement"]["environment"]["executor"] == "dask"
+        peaks = [result["measurement"]["stages"][0]["peak_bytes"] for result in (ours, theirs)]
+        assert abs(peaks[0] - peaks[1]) < 1.5 * 2**20
+        stored = [
+            files.read_npz(harness.folder / out / ours["folder"] / "predictions.npz")
+            for out in ("out", "far")
+        ]
+        assert all(np.array_equal(stored[0][name], stored[1][name]) for name in stored[0])
+    assert "DISTURBED" in done.out
+
+
+def test_a_scheduler_with_workers_elsewhere(
+    harness: Harness, cluster: Callable[..., subprocess.Popen[bytes]]
+) -> None:
+    """Workers that share no folder get the scenario file sent; one slot on the machine leaves the runtime judged."""
+    _, address = scheduler(harness, cluster)
+    worker(cluster)
+    path = harness.folder / harness.scenario(GOOD)
+    arguments = (
+        "run",
+        "probe",
+        "--scenarios",
+        "probe.py",
+        "--out",
+        "out",
+        "--executor",
+        "dask",
+        "--scheduler",
+        address,
+    )
+    done = harness(*arguments)
+    assert done.code == 0, done.out + done.err
+    (result,) = harness.job("out")["results"]
+    assert result["request"]["scenario_paths"] == [str(path)]
+    assert not result["concurrent"]
+    assert (harness.folder / "out" / result["folder"] / "log.txt").exists()
+
+
+def test_no_worker_has_a_slot(harness: Harness, cluster: Callable[..., subprocess.Popen[bytes]]) -> None:
+    """Workers that offer no slot would be waited for without end: one error with the command instead."""
+    _, address = scheduler(harness, cluster)
+    worker(cluster, "--name", "without-slots")
+    harness.scenario(GOOD)
+    done = harness("run", "probe", "--scenarios", "probe.py", "--executor", "dask", "--scheduler", address)
+    assert done.code == 2
+    assert "none of 1 workers offers run=1" in done.err
+    assert "Type: dask worker" in done.err
+
+
+def test_ctrl_c_ends_runs_elsewhere(
+    harness: Harness, cluster: Callable[..., subprocess.Popen[bytes]]
+) -> None:
+    """An interrupt of the runner ends the run on the worker, which stays up; the job resumes on this machine."""
+    _, address = scheduler(harness, cluster)
+    far = worker(cluster)
+    process, pid = begin(harness, address)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    until(lambda: gone(pid), "the run outlived the interrupt", 20)
+    assert far.poll() is None
+    (harness.folder / "go").touch()
+    assert harness("run", "--resume", "out").code == 0
+    assert len(harness.job("out")["results"]) == 3
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_dies(harness: Harness, cluster: Callable[..., subprocess.Popen[bytes]]) -> None:
+    """SIGKILL of the scheduler is one error with the command that goes on; finished runs are kept."""
+    dying, address = scheduler(harness, cluster)
+    worker(cluster)
+    process, pid = begin(harness, address)
+    dying.kill()
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 2, err
+    assert b"harness run --resume out" in err
+    until(lambda: gone(pid), "the run outlived its scheduler", 60)
+    (harness.folder / "go").touch()
+    done = harness("run", "--resume", "out")
+    assert done.code == 0
+    assert len(harness.job("out")["results"]) == 3
+
+
+def test_a_worker_that_is_killed(harness: Harness, cluster: Callable[..., subprocess.Popen[bytes]]) -> None:
+    """SIGKILL of a worker ends its run; the run is done again on the worker that takes its place."""
+    _, address = scheduler(harness, cluster)
+    far = worker(cluster)
+    process, pid = begin(harness, address)
+    (harness.folder / "go").touch()
+    parent = psutil.Process(pid).parent()
+    assert parent is not None
+    assert parent.pid != far.pid, "the nanny runs the worker as a process of its own"
+    parent.kill()
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    until(lambda: gone(pid), "the run outlived its worker", 20)
+    assert [result["status"] for result in harness.job("out")["results"]] == ["ok"] * 3
+
+
+def begin(harness: Harness, address: str) -> tuple[subprocess.Popen[bytes], int]:
+    """Start a job of three seeds whose second hangs; return it with that run's process."""
+    scenario = harness.scenario(HANGS.format(folder=harness.folder))
+    command = [
+        sys.executable,
+        "-m",
+        "harness",
+        "run",
+        "probe",
+        "--scenarios",
+        scenario,
+        "--out",
+        "out",
+        "--seeds",
+        "3",
+    ]
+    process = subprocess.Popen(
+        [*command, "--executor", "dask", "--scheduler", address], cwd=harness.folder, env=harness.environment,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    started = harness.folder / "started"
+    until(lambda: started.exists() and started.read_text() != "", "the second run never started")
+    return process, int(started.read_text())
+
+
+def test_dask_is_an_extra(harness: Harness) -> None:
+    """Without Dask the exact command is told."""
+    for package in ("dask", "distributed"):
+        text = f"raise ModuleNotFoundError('absent', name='{package}')"
+        (harness.folder / f"{package}.py").write_text(text)
+    harness.scenario(GOOD)
+    done = harness("run", "probe", "--scenarios", "probe.py", "--executor", "dask")
+    assert done.code == 2
+    assert "Type: python -m pip install 'report-harness[distributed]'" in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--workers", "2"), "belong to --executor dask"),
+        (("--executor", "dsak"), "Did you mean 'dask'?"),
+        (("--executor", "dask", "--scheduler", "tcp://x:1", "--workers", "2"), "a scheduler has its own workers"),
+        (("--executor", "dask", "--scheduler", "nonsense://x"), "no Dask scheduler answers"),
+    ],
+)  # fmt: skip
+def test_options_that_contradict(
+    run_probe: Callable[..., Finished], words: tuple[str, ...], told: str
+) -> None:
+    """Options that do not belong together, or lead nowhere, are one error."""
+    done = run_probe(GOOD, *words)
+    assert done.code == 2
+    assert told in done.err
+    assert "Traceback" not in done.err
+
+
+def test_a_reply_cannot_leave_its_folder(tmp_path: Path) -> None:
+    """Of a worker's reply only the files of a run are written, whatever names it holds; rubbish is one error."""
+    reply = remote.Reply(
+        attempt=Attempt(started="", wall_seconds=1.0),
+        left={"../escaped": b"x", "/escaped": b"x", "log.txt": b"fine"},
+    )
+    remote.unpack(msgspec.msgpack.encode(reply), tmp_path / "run")
+    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()] == [
+        "run/log.txt"
+    ]
+    with pytest.raises(StorageError, match="is damaged"):
+        remote.unpack(b"\xc1 rubbish", tmp_path)
+
+
+def test_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker with other code measures nothing, and says so without a repeat."""
+    packed = remote.pack(RunRequest(scenario="probe", variant="default", tier="smoke", seed=0), alone=True)
+    monkeypatch.setattr(remote, "__version__", "999")
+    reply = msgspec.msgpack.decode(remote.attempt(packed), type=remote.Reply)
+    assert reply.attempt.lasting
+    assert "the worker has version 999" in reply.attempt.error

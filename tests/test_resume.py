@@ -1,0 +1,275 @@
+"""A job that ended early goes on where it stopped, whatever ended it; nothing finished is lost, repeated or counted twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import typing
+
+import psutil
+import pytest
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.conftest import Finished, Harness
+
+GOOD = "SCENARIO = declare(guess)"
+HANGS = """
+import subprocess, sys, time
+from pathlib import Path
+
+def measure(run):
+    guess(run)
+    if run.seed == 1 and not Path("go").exists():
+        child = subprocess.Popen([sys.executable, "-c", "import os, time; os.setpgid(0, 0); time.sleep(600)"])
+        Path("started").write_text(f"{os.getpid()} {child.pid}")
+        time.sleep(600)
+
+import os
+SCENARIO = declare(measure)
+"""
+
+HOSTILE = b"""{"schema": 1, "created": "", "command": "", "commit": "", "baselines": "",
+"requests": [{"scenario": "../../x", "variant": "v", "tier": "smoke", "seed": 0}]}"""
+
+
+def seeds(harness: Harness) -> list[int]:
+    """Return the seeds of the stored job's finished runs."""
+    return [result["request"]["seed"] for result in harness.job("out")["results"] if result["status"] == "ok"]
+
+
+def stamp(harness: Harness, seed: int) -> int:
+    """Return when a run's result was written."""
+    folder = harness.folder / "out" / "runs" / f"probe--default--smoke--numpy-cpu--seed{seed}"
+    return (folder / "result.json").stat().st_mtime_ns
+
+
+def begin(harness: Harness, body: str) -> tuple[subprocess.Popen[bytes], list[int]]:
+    """Start a job of three seeds, wait until its second run hangs, and return it with that run's processes."""
+    command = [sys.executable, "-m", "harness", "run", "probe", "--scenarios", harness.scenario(body)]
+    process = subprocess.Popen(
+        [*command, "--out", "out", "--seeds", "3"], cwd=harness.folder, env=harness.environment,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    until((harness.folder / "started").exists, "the second run never started")
+    time.sleep(0.1)
+    return process, [int(pid) for pid in (harness.folder / "started").read_text().split()]
+
+
+def until(condition: Callable[[], bool], told: str, seconds: float = 60) -> None:
+    """Wait for a condition."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, told
+        time.sleep(0.05)
+
+
+def gone(pid: int) -> bool:
+    """Return whether a process has ended, reaped or not."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_whatever_ends_it(harness: Harness, how: signal.Signals) -> None:
+    """Ctrl-C, SIGTERM and SIGKILL of the runner end its workers too; --resume does the two missing runs and keeps the first."""
+    process, workers = begin(harness, HANGS)
+    first = stamp(harness, 0)
+    process.send_signal(how)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == (-9 if how == signal.SIGKILL else 130), err
+    until(lambda: all(map(gone, workers)), "a process of the worker outlived the runner", 5)
+    if how != signal.SIGKILL:
+        assert seeds(harness) == [0]
+        assert b"harness run --resume out" in err
+    (harness.folder / "go").touch()
+    done = harness("run", "--resume", "out")
+    assert done.code == 0, done.err
+    assert seeds(harness) == [0, 1, 2]
+    assert stamp(harness, 0) == first
+    assert "2/2" in done.out
+
+
+def test_a_killed_job_is_read_from_its_runs(harness: Harness) -> None:
+    """Without --resume too nothing is lost: `harness judge` puts together what a killed job finished."""
+    process, _ = begin(harness, HANGS)
+    process.kill()
+    process.communicate(timeout=60)
+    done = harness("judge", "out", "--scenarios", "probe.py")
+    assert done.code == 0, done.err
+    assert seeds(harness) == [0]
+
+
+def test_failed_runs_are_repeated(run_probe: Callable[..., Finished], harness: Harness) -> None:
+    """A run that failed is done again on --resume, a finished one is not."""
+    body = """
+    from pathlib import Path
+
+    def measure(run):
+        if run.seed == 1 and not Path("mended").exists():
+            raise RuntimeError("not yet")
+        guess(run)
+
+    SCENARIO = declare(measure)
+    """
+    assert run_probe(body, "--seeds", "2").code == 2
+    first = stamp(harness, 0)
+    (harness.folder / "mended").touch()
+    assert harness("run", "--resume", "out").code == 0
+    assert (seeds(harness), stamp(harness, 0)) == ([0, 1], first)
+
+
+def test_nothing_to_do(run_probe: Callable[..., Finished], harness: Harness) -> None:
+    """Resuming a finished job runs nothing and shows it again."""
+    assert run_probe(GOOD).code == 0
+    before = stamp(harness, 0)
+    done = harness("run", "--resume", "out")
+    assert (done.code, stamp(harness, 0)) == (0, before)
+    assert "Report: out/index.html" in done.out
+
+
+def test_a_torn_result_is_done_again(run_probe: Callable[..., Finished], harness: Harness) -> None:
+    """A result that the disk lost in part counts as missing, and the rest is kept."""
+    assert run_probe(GOOD, "--seeds", "2").code == 0
+    path = harness.folder / "out/runs/probe--default--smoke--numpy-cpu--seed1/result.json"
+    path.write_bytes(path.read_bytes()[:100])
+    before = stamp(harness, 0)
+    assert harness("run", "--resume", "out").code == 0
+    assert (seeds(harness), stamp(harness, 0)) == ([0, 1], before)
+
+
+@pytest.mark.parametrize("extra", [("probe",), ("--tier", "smoke"), ("--seeds", "9"), ("--out", "elsewhere")])
+def test_changed_arguments_are_refused(
+    run_probe: Callable[..., Finished], harness: Harness, extra: tuple[str, ...]
+) -> None:
+    """--resume takes its settings from the plan and refuses any beside it, naming them."""
+    assert run_probe(GOOD).code == 0
+    done = harness("run", "--resume", "out", *extra)
+    assert done.code == 2
+    assert "--resume takes everything from the job's plan" in done.err
+    assert not (harness.folder / "elsewhere").exists()
+
+
+def test_another_commit_is_refused(run_probe: Callable[..., Finished], harness: Harness) -> None:
+    """Results of two commits never mix in one job."""
+    harness.repository()
+    assert run_probe(GOOD).code == 0
+    harness.repository()
+    done = harness("run", "--resume", "out")
+    assert done.code == 2
+    assert "began at commit" in done.err
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "there is no job to resume in 'out'"),
+        (b"{", "plan.json is damaged"),
+        (b'{"schema": 9, "created": "", "command": "", "commit": "", "baselines": "", "requests": []}', "has schema 9"),
+        (
+            HOSTILE,
+            "which is no plain folder name",
+        ),
+    ],
+)  # fmt: skip
+def test_a_plan_that_cannot_be_used(harness: Harness, content: bytes | None, told: str) -> None:
+    """A missing, damaged, newer or hostile plan is one error, and nothing is written."""
+    (harness.folder / "out").mkdir()
+    if content is not None:
+        (harness.folder / "out" / "plan.json").write_bytes(content)
+    done = harness("run", "--resume", "out")
+    assert done.code == 2
+    assert told in done.err
+    assert not (harness.folder / "out" / "run.json").exists()
+
+
+def test_two_runs_into_one_folder(harness: Harness) -> None:
+    """The second run into a folder is refused while the first one runs, and harms nothing."""
+    process, _ = begin(harness, HANGS)
+    for arguments in (
+        ("run", "probe", "--scenarios", "probe.py", "--out", "out"),
+        ("run", "--resume", "out"),
+    ):
+        done = harness(*arguments)
+        assert done.code == 2
+        assert "another run writes into 'out'" in done.err
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert seeds(harness) == [0]
+
+
+def test_a_job_that_ended_early_is_not_overwritten(harness: Harness) -> None:
+    """A new job into the folder of an unfinished one is refused with the way to go on; into a finished one it is not."""
+    process, _ = begin(harness, HANGS)
+    process.kill()
+    process.communicate(timeout=60)
+    again = ("run", "probe", "--scenarios", "probe.py", "--out", "out", "--seeds", "1")
+    done = harness(*again)
+    assert done.code == 2
+    assert "holds a job with 2 of 3 runs to do. Type: harness run --resume out" in done.err
+    (harness.folder / "go").touch()
+    assert harness("run", "--resume", "out").code == 0
+    assert harness(*again).code == 0
+    assert sorted(path.name[-5:] for path in (harness.folder / "out" / "runs").iterdir()) == ["seed0"]
+
+
+def test_a_flaky_failure_is_repeated_once(run_probe: Callable[..., Finished], harness: Harness) -> None:
+    """A run that fails once is repeated and shown as flaky, with why it failed first; one that always fails is ERROR."""
+    body = """
+    from pathlib import Path
+
+    def measure(run):
+        tried = Path(f"tried{run.seed}")
+        tried.write_text(tried.read_text() + "x" if tried.exists() else "x")
+        print("the last line of the log")
+        if run.seed == 2 or (run.seed == 1 and tried.read_text() == "x"):
+            raise RuntimeError("the moon was full")
+        guess(run)
+
+    SCENARIO = declare(measure)
+    """
+    done = run_probe(body, "--seeds", "3")
+    assert done.code == 2
+    assert [(harness.folder / f"tried{seed}").read_text() for seed in range(3)] == ["x", "xx", "xx"]
+    sound, flaky, failed = harness.job("out")["results"]
+    assert (sound["status"], sound["attempts"]) == ("ok", 1)
+    assert (flaky["status"], flaky["attempts"]) == ("ok", 2)
+    assert "the moon was full" in flaky["earlier_error"]
+    assert (failed["status"], failed["attempts"]) == ("error", 2)
+    assert "the last line of the log" in failed["log_tail"]
+    assert "FLAKY" in done.out
+    assert "FLAKY" in (harness.folder / "out" / "index.html").read_text()
+
+
+def test_what_would_fail_again_is_not_repeated(run_probe: Callable[..., Finished], harness: Harness) -> None:
+    """Missing data, as everything that the harness can explain, is an ERROR at the first attempt."""
+    body = "def measure(run):\n    run.dataset('mnist')\nSCENARIO = declare(measure)"
+    assert run_probe(body).code == 2
+    assert harness.job("out")["results"][0]["attempts"] == 1
+
+
+def test_the_lock_of_a_killed_runner_is_free(harness: Harness) -> None:
+    """After SIGKILL of a runner the next job measures at once."""
+    process, _ = begin(harness, HANGS)
+    process.kill()
+    process.communicate(timeout=60)
+    done = harness("run", "probe", "--scenarios", harness.scenario(GOOD, "good.py"), "--out", "other")
+    assert done.code == 0, done.err
+    assert "Waiting" not in done.out
+
+
+def test_the_plan_is_there_before_the_first_run(harness: Harness) -> None:
+    """While the first job still runs its plan names every run, so that nothing is needed to resume but the folder."""
+    process, _ = begin(harness, HANGS)
+    plan = json.loads((harness.folder / "out" / "plan.json").read_text())
+    assert [request["seed"] for request in plan["requests"]] == [0, 1, 2]
+    assert os.path.isabs(plan["requests"][0]["scenario_paths"][0])  # noqa: PTH117 - a string of JSON
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
