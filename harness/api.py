@@ -7,7 +7,7 @@ import typing
 from pathlib import Path
 
 from harness import baselines as stored_baselines
-from harness import jobs
+from harness import executors, jobs, plans
 from harness import scenarios as declarations
 from harness.errors import HarnessError, unknown
 from harness.exporters import table
@@ -86,9 +86,12 @@ def run(
     roots = stored_baselines.search_path(_path(baselines))
     wanted = jobs.requests(jobs.select(declared, names, tier), settings)
     folder = Path(out) if out is not None else jobs.default_folder()
-    results = list(jobs.run(wanted, declared, folder))
-    job = jobs.assemble(results, declared, roots, _command(names, settings, baselines))
-    jobs.store(job, declared, folder)
+    plan = plans.make(wanted, _command(names, settings, baselines), _path(baselines))
+    with plans.claimed(folder), executors.opened("local") as executor:
+        plans.begin(plan, folder)
+        results = list(executors.run_all(executor, wanted, declared, folder))
+        job = jobs.assemble(results, declared, roots, plan.command)
+        jobs.store(job, declared, folder)
     return job
 
 

@@ -157,7 +157,7 @@ class VariantItem(pytest.Item):
             pytest.skip(unjudged)
 
     def _compare(self) -> Comparison:
-        from harness import jobs
+        from harness import executors, jobs
 
         option = self.config.getoption
         settings = jobs.Settings(
@@ -165,7 +165,9 @@ class VariantItem(pytest.Item):
         )
         declared = {self.scenario.name: self.scenario}
         wanted = jobs.requests([(self.scenario, self.variant)], settings)
-        results = list(jobs.run(wanted, declared, self.config.stash[_OUT]))
+        # the folder is the session's: items, and xdist's workers, share it
+        executor = executors.Local()
+        results = list(executors.run_all(executor, wanted, declared, self.config.stash[_OUT]))
         (comparison,) = jobs.judge(results, declared, _roots(self.config))
         return comparison
 
