@@ -9,6 +9,7 @@ import copy
 import gzip
 import io
 import json
+import math
 import os
 import tempfile
 import typing
@@ -179,7 +180,7 @@ BINARY: dict[str, tuple[Reader, bytes]] = {
     "reply": (read_reply, msgspec.msgpack.encode(REPLY)),
     **{name: (reader, msgspec.json.encode(record)) for name, (reader, record) in JSON.items()},
 }
-EXAMPLES = int(os.environ.get("HARNESS_FUZZ", "1500")) // (len(JSON) + len(BINARY) + 1)
+EXAMPLES = math.ceil(int(os.environ.get("HARNESS_FUZZ", "1500")) / (len(JSON) + len(BINARY) + 1))
 fuzz = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 
 EDITS = st.lists(
