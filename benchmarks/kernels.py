@@ -139,7 +139,7 @@ def tinyconvnet_epoch(count: int = 60_000) -> Pair:
     # ten test images: the evaluation after the epoch is no part of what is compared
     data = (images[:count], labels[:count], images[:10], labels[:10])
 
-    few = (images[:3200], labels[:3200], images[:10], labels[:10])
+    few = (images[:640], labels[:640], images[:10], labels[:10])
 
     def difference() -> float:
         ours = pipeline.train(*few, epochs=1, seed=0, device="cpu")
