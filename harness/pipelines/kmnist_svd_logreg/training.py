@@ -236,7 +236,7 @@ def cross_entropy(logits: Array, sign: Array) -> Array:
     """
     xp = namespace(logits)
     against = logits * sign
-    return xp.clip(against, 0, None) + xp.log(1 + xp.exp(-xp.abs(against)))
+    return xp.clip(against, 0, None) + xp.log1p(xp.exp(-xp.abs(against)))
 
 
 class _Log:
