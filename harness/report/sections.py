@@ -8,7 +8,7 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from harness.report import figures, rows
-from harness.report.verdicts import SIGNS, Sign, rank
+from harness.report.verdicts import SIGNS, Sign, rank, weighs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -157,7 +157,7 @@ def _section(
     return Section(
         anchor=anchor, scenario=key[0], variant=key[1], tier=key[2],
         doc=_doc(scenario, key[1]), source=scenario.source if scenario else None,
-        worst=_worst(judged, failed), done=done, failed=failed,
+        worst=_worst([j for j in judged if weighs(j)], failed), done=done, failed=failed,
         disturbed=tuple(result for result in done if result.disturbed), datasets=datasets,
         judged=tuple(judged_rows), identities=tuple(rows.identity_rows(results, judged_rows)),
         stages=tuple(stages), segments=segments, **_metrics(done), **_first_run(done, folder, anchor, ids),

@@ -128,6 +128,11 @@ def needs_attention(judgement: Judgement) -> bool:
     )
 
 
+def weighs(judgement: Judgement) -> bool:
+    """Whether it counts in a summary: all but what is only shown and has nothing to be compared with."""
+    return SIGNS[judgement.verdict].tone != "decide" or needs_attention(judgement)
+
+
 def judgements(job: Job) -> list[Judgement]:
     """Return every judgement of a job, in its order."""
     return [judgement for comparison in job.comparisons for judgement in comparison.judgements]
@@ -148,7 +153,7 @@ def tallies(job: Job) -> dict[str, list[Tally]]:
 
 def headline(job: Job) -> Headline:
     """Sum a job up in one sentence with counts."""
-    counts: collections.Counter[str] = collections.Counter(j.verdict for j in judgements(job))
+    counts: collections.Counter[str] = collections.Counter(j.verdict for j in judgements(job) if weighs(j))
     counts["runs"] = sum(result.status == "error" for result in job.results)
     present = [_tone_of(word) for word, count in counts.items() if count]
     tone: Tone = next((tone for tone in _TONE_ORDER if tone in present), "quiet")
