@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -16,6 +17,10 @@ import pytest
 # what a test may take is pytest-timeout's affair: a loaded machine is no failure of a property
 hypothesis.settings.register_profile("harness", deadline=None)
 hypothesis.settings.load_profile("harness")
+
+# a shell that starts this in the background has Ctrl-C ignored, in children too: those that are interrupted here must hear it
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
