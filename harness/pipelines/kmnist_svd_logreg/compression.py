@@ -45,15 +45,15 @@ def _bytes(*arrays: Array) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Factors:
-    """The k leading singular triplets of each image."""
+class _Triplets:
+    """What plain and quantised factors share: three arrays of k triplets an image."""
 
     u: Array
-    """Left singular vectors, (images, m, k); a column beyond the image's rank may be zero."""
+    """(images, m, k)."""
     s: Array
-    """Singular values, (images, k), descending."""
+    """(images, k)."""
     vt: Array
-    """Right singular vectors, (images, k, n)."""
+    """(images, k, n)."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -66,15 +66,27 @@ class Factors:
         return int(self.s.shape[1])
 
     @property
+    def elements(self) -> int:
+        """Stored factor elements, the source's count, scales left out: ``images k (1 + m + n)``."""
+        images, m, n = self.shape
+        return images * self.k * (1 + m + n)
+
+
+@dataclass(frozen=True, slots=True)
+class Factors(_Triplets):
+    """The k leading singular triplets of each image."""
+
+    u: Array
+    """Left singular vectors, (images, m, k); a column beyond the image's rank may be zero."""
+    s: Array
+    """Singular values, (images, k), descending."""
+    vt: Array
+    """Right singular vectors, (images, k, n)."""
+
+    @property
     def nbytes(self) -> int:
         """Bytes of the three arrays: ``images k (1 + m + n)`` times the size of one element."""
         return _bytes(self.u, self.s, self.vt)
-
-    @property
-    def elements(self) -> int:
-        """Stored elements, ``images k (1 + m + n)``."""
-        images, m, n = self.shape
-        return images * self.k * (1 + m + n)
 
     def truncate(self, k: int) -> Factors:
         """Keep the first k triplets: by Eckart-Young the rank-k factors are a prefix of any longer ones.
@@ -104,7 +116,7 @@ class Factors:
 
 
 @dataclass(frozen=True, slots=True)
-class QuantisedFactors:
+class QuantisedFactors(_Triplets):
     """Factors as int8 with one float32 scale per image and factor: value = code times scale."""
 
     u: Array
@@ -117,25 +129,9 @@ class QuantisedFactors:
     """Scales of u, s and vt, (images, 3), float32."""
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """Shape (images, m, n) of what was compressed."""
-        return self.u.shape[0], self.u.shape[1], self.vt.shape[2]
-
-    @property
-    def k(self) -> int:
-        """Triplets kept per image."""
-        return int(self.s.shape[1])
-
-    @property
     def nbytes(self) -> int:
         """Bytes of codes and scales: ``images (k (1 + m + n) + 12)``."""
         return _bytes(self.u, self.s, self.vt, self.scales)
-
-    @property
-    def elements(self) -> int:
-        """Stored factor elements, scales not counted: ``images k (1 + m + n)``."""
-        images, m, n = self.shape
-        return images * self.k * (1 + m + n)
 
     def reconstruct(self) -> Array:
         """Scale the codes and multiply back to (images, m, n), float32, in grey levels."""
