@@ -15,7 +15,7 @@ import time
 import typing
 from pathlib import Path
 
-from benchmarks import costs, kernels
+from benchmarks import costs, kernels, pairs
 from harness import environment
 
 if typing.TYPE_CHECKING:
@@ -27,31 +27,29 @@ PAIRS = 5
 def main(argv: list[str]) -> int:
     """Run the named kernels and, if none is named, the costs; return 1 if a ratio, cost or equality is missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
-    parser.add_argument("kernels", nargs="*", metavar="KERNEL", help=", ".join(kernels.FACTORIES))
+    parser.add_argument("kernels", nargs="*", metavar="KERNEL", help=", ".join(kernels.NAMES))
     parser.add_argument("--markdown", type=Path, help="file to write the table to")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
-    unknown = set(options.kernels) - set(kernels.FACTORIES)
+    unknown = set(options.kernels) - set(kernels.NAMES)
     if unknown:
-        parser.error(f"unknown kernel {min(unknown)}; known: {', '.join(kernels.FACTORIES)}")
+        parser.error(f"unknown kernel {min(unknown)}; known: {', '.join(kernels.NAMES)}")
     if options.here:
-        row, good = ratio(kernels.FACTORIES[options.kernels[0]]())
+        row, good = measured(kernels.make(options.kernels[0], pairs.load()))
         print(row)
         return 0 if good else 1
-    measured = [*_kernels(options.kernels or list(kernels.FACTORIES)), *([] if options.kernels else _costs())]
+    found = [*_kernels(options.kernels or list(kernels.NAMES)), *([] if options.kernels else _costs())]
     if options.markdown:
-        options.markdown.write_text(page([row for row, _ in measured]))
-    return 0 if all(good for _, good in measured) else 1
+        options.markdown.write_text(page([row for row, _ in found]))
+    return 0 if all(good for _, good in found) else 1
 
 
 def _kernels(names: list[str]) -> Iterator[tuple[str, bool]]:
     """Measure each kernel in a process of its own: no process loads two frameworks."""
     for name in names:
         command = [sys.executable, "-m", "benchmarks", "--here", name]
-        told = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "2", "GOMP_SPINCOUNT": "20000"}
-        done = subprocess.run(
-            command, env={**os.environ, **told}, stdout=subprocess.PIPE, text=True, check=False
-        )
+        variables = {**os.environ, **kernels.ENVIRONMENT}
+        done = subprocess.run(command, env=variables, stdout=subprocess.PIPE, text=True, check=False)
         row = (
             done.stdout.strip().splitlines()[-1]
             if done.stdout.strip()
@@ -61,13 +59,29 @@ def _kernels(names: list[str]) -> Iterator[tuple[str, bool]]:
         yield row, done.returncode == 0
 
 
-def ratio(pair: kernels.Pair) -> tuple[str, bool]:
+def measured(pair: pairs.Pair) -> tuple[str, bool]:
+    """Check a kernel's result and time it: beside the plain way if there is one."""
+    return alone(pair) if pair.plain is None else ratio(pair, pair.plain)
+
+
+def alone(pair: pairs.Pair) -> tuple[str, bool]:
+    """Check what must hold of the result, and time the one way there is."""
+    difference = pair.difference()
+    seconds = sorted(_time(pair.fast) for _ in range(PAIRS))
+    told = f"{statistics.median(seconds):.3g} s ({seconds[0]:.3g} to {seconds[-1]:.3g})"
+    limit = f"at most {pair.seconds:g} s" if pair.seconds else "-"
+    detail = f"{pair.data}; {PAIRS} calls; off by {difference:.1g} from what must hold"
+    good = difference <= pair.allowed and (not pair.seconds or statistics.median(seconds) <= pair.seconds)
+    return f"| {pair.name} | {told} | {limit} | {detail} |", good
+
+
+def ratio(pair: pairs.Pair, plain: Callable[[], object]) -> tuple[str, bool]:
     """Check that both ways agree, time them in turn, and describe the ratio per unit of work."""
     difference = pair.difference()
     ratios, fastest = [], []
     for _ in range(PAIRS):
         fast = _time(pair.fast) / pair.fast_units
-        ratios.append(_time(pair.plain) / pair.plain_units / fast)
+        ratios.append(_time(plain) / pair.plain_units / fast)
         fastest.append(fast)
     middle, low, high = statistics.median(ratios), min(ratios), max(ratios)
     told = f"{middle:.1f}x ({low:.1f} to {high:.1f})"

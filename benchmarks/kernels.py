@@ -1,63 +1,31 @@
 """The kernels: a fast way, the plain way of doing the same, and a check that both give the same result.
 
-A kernel's factory does the set-up once and returns a `Pair`; asv, pytest-benchmark and `python -m benchmarks` share these bodies.
+A kernel's factory does the set-up once and returns a `Pair`; asv (`benchmarks.asv_kernels`), pytest-benchmark
+(``pytest benchmarks/``) and ``python -m benchmarks`` share these bodies. Factories take the data, so that asv loads it once.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import functools
+import importlib
+import importlib.util
+import inspect
+import os
 import typing
+from pathlib import Path
 
 import numpy as np
 
-from harness import datasets
-from harness.errors import DataError
+from benchmarks.pairs import Data, Pair
+from harness.errors import MissingExtraError
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
 
-    from numpy.typing import NDArray
-
-Result = typing.Any
+    from benchmarks.pairs import Result
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
-    """Two ways of doing the same."""
-
-    name: str
-    """What is done."""
-    data: str
-    """On which data."""
-    fast: Callable[[], Result]
-    """The way the harness does it."""
-    plain: Callable[[], Result]
-    """The plain way."""
-    difference: Callable[[], float]
-    """Largest difference between both results, at a size where rounding has no steps to grow over."""
-    allowed: float
-    """Largest difference that counts as the same result."""
-    fast_units: float
-    """Units of work that one call of `fast` does."""
-    plain_units: float
-    """Units of work that one call of `plain` does."""
-    unit: str
-    """What a unit of work is."""
-    wanted: float
-    """Ratio that the project asks for."""
-
-
-def images_and_labels(name: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8], str]:
-    """Load a data set's training half, or the embedded digits where it is not here."""
-    try:
-        data = datasets.load(name)
-    except DataError:
-        data = datasets.load("digits")
-    return np.asarray(data.train.images), np.asarray(data.train.labels), data.name
-
-
-def stacked_logreg(plain_dtype: str = "float64", wanted: float = 20.0) -> Pair:
+def stacked_logreg(data: Data, plain_dtype: str = "float64", wanted: float = 20.0) -> Pair:
     """Mini-batch SGD of 10 folds and 3 learning rates: stacked float32 products against one model after the other.
 
     The plain loop runs in float64, the dtype of the source's NumPy code, or in float32 to show what of the gain is stacking alone.
@@ -65,8 +33,7 @@ def stacked_logreg(plain_dtype: str = "float64", wanted: float = 20.0) -> Pair:
     from harness.pipelines import kmnist_svd_logreg as pipeline
     from harness.pipelines.kmnist_svd_logreg.plain import train_fold
 
-    images, labels, name = images_and_labels("mnist")
-    pair = pipeline.select_pair(images, labels, 0, 6)
+    pair = pipeline.select_pair(data.images, data.labels, 0, 6)
     design = pipeline.design_matrix(pair.images, normalisation="z-score")
     theirs = design.astype(plain_dtype)
     schedule = pipeline.Schedule(pipeline.split_folds(len(design), 10, seed=0), 32, 0)
@@ -88,7 +55,7 @@ def stacked_logreg(plain_dtype: str = "float64", wanted: float = 20.0) -> Pair:
 
     return Pair(
         name=f"logistic regression, per model and epoch (plain loop in {plain_dtype})",
-        data=f"{name} 0 and 6, {len(design):,} images, batch 32, 10 folds x 3 rates",
+        data=f"{data.name} 0 and 6, {len(design):,} images, batch 32, 10 folds x 3 rates",
         fast=fast,
         plain=plain,
         difference=difference,
@@ -100,12 +67,11 @@ def stacked_logreg(plain_dtype: str = "float64", wanted: float = 20.0) -> Pair:
     )
 
 
-def batched_svd(count: int = 4000) -> Pair:
+def batched_svd(data: Data, count: int = 4000) -> Pair:
     """Rank-8 factors of every image: one batched decomposition against NumPy's SVD in a loop."""
     from harness.pipelines import kmnist_svd_logreg as pipeline
 
-    images, _, name = images_and_labels("mnist")
-    chosen = images[:count]
+    chosen = data.images[:count]
 
     def fast() -> Result:
         return pipeline.compress(chosen, 8, method="gram").reconstruct()
@@ -119,7 +85,7 @@ def batched_svd(count: int = 4000) -> Pair:
 
     return Pair(
         name="truncated SVD of every image",
-        data=f"{name}, {len(chosen):,} images, k = 8",
+        data=f"{data.name}, {len(chosen):,} images, k = 8",
         fast=fast,
         plain=plain,
         difference=lambda: float(np.abs(fast() - plain()).max()),
@@ -131,15 +97,14 @@ def batched_svd(count: int = 4000) -> Pair:
     )
 
 
-def tinyconvnet_epoch(count: int = 60_000) -> Pair:
+def tinyconvnet_epoch(data: Data, count: int = 60_000) -> Pair:
     """One training epoch on tensors held in memory against torchvision's dataset with a DataLoader."""
     from harness.pipelines import tinyconvnet_svd as pipeline
     from harness.pipelines.tinyconvnet_svd.plain import train_plain
 
-    images, labels, name = images_and_labels("mnist")
+    images, labels = data.images, data.labels
     # ten test images: the evaluation after the epoch is no part of what is compared
-    data = (images[:count], labels[:count], images[:10], labels[:10])
-
+    many = (images[:count], labels[:count], images[:10], labels[:10])
     few = (images[:640], labels[:640], images[:10], labels[:10])
 
     def difference() -> float:
@@ -149,9 +114,9 @@ def tinyconvnet_epoch(count: int = 60_000) -> Pair:
 
     return Pair(
         name="TinyConvNet, one epoch",
-        data=f"{name}, {len(data[0]):,} images, batch 64",
-        fast=functools.partial(pipeline.train, *data, epochs=1, seed=0, device="cpu"),
-        plain=functools.partial(train_plain, *data, epochs=1, seed=0),
+        data=f"{data.name}, {len(many[0]):,} images, batch 64",
+        fast=functools.partial(pipeline.train, *many, epochs=1, seed=0, device="cpu"),
+        plain=functools.partial(train_plain, *many, epochs=1, seed=0),
         difference=difference,
         allowed=1e-5,
         fast_units=1.0,
@@ -161,12 +126,11 @@ def tinyconvnet_epoch(count: int = 60_000) -> Pair:
     )
 
 
-def interpolation_operator(count: int = 4000) -> Pair:
+def interpolation_operator(data: Data, count: int = 4000) -> Pair:
     """Pooling and interpolation as one linear operator against SciPy's spline per image."""
     from harness.pipelines.mnist_interpolation import CASES, plain, resample
 
-    images, _, name = images_and_labels("mnist")
-    chosen = images[:count]
+    chosen = data.images[:count]
 
     def fast() -> Result:
         return resample(chosen, CASES[2])
@@ -176,7 +140,7 @@ def interpolation_operator(count: int = 4000) -> Pair:
 
     return Pair(
         name="average-pool down, interpolate up",
-        data=f"{name}, {len(chosen):,} images, window 2, step 2",
+        data=f"{data.name}, {len(chosen):,} images, window 2, step 2",
         fast=fast,
         plain=plainly,
         difference=lambda: float(np.abs(fast() - plainly()).max()),
@@ -188,25 +152,25 @@ def interpolation_operator(count: int = 4000) -> Pair:
     )
 
 
-def cached_head(count: int = 4000) -> Pair:
+def cached_head(data: Data, count: int = 4000) -> Pair:
     """One epoch of the classifier's head on cached features against the same epoch through the frozen encoder."""
     from harness.pipelines import mnist_autoencoder as pipeline
 
-    images, labels, name = images_and_labels("mnist")
-    data = pipeline.divide(images[:count], labels[:count], seed=0)
+    chosen = data.images[:count]
+    divided = pipeline.divide(chosen, data.labels[:count], seed=0)
     encoder = pipeline.build_autoencoder().encoder
-    features = pipeline.encode(encoder, images[:count])
+    features = pipeline.encode(encoder, chosen)
     pairs = [pipeline.build_classifier(encoder) for _ in range(2)]
     pairs[1].head.set_weights(pairs[0].head.get_weights())
 
     def fast() -> Result:
         return pipeline.train_head(
-            pairs[0].head, features, data, epochs=1, batch=256, rng=np.random.default_rng(0)
+            pairs[0].head, features, divided, epochs=1, batch=256, rng=np.random.default_rng(0)
         )
 
     def plain() -> Result:
         return pipeline.train_through_encoder(
-            pairs[1], data, epochs=1, batch=256, rng=np.random.default_rng(0)
+            pairs[1], divided, epochs=1, batch=256, rng=np.random.default_rng(0)
         )
 
     def difference() -> float:
@@ -216,7 +180,7 @@ def cached_head(count: int = 4000) -> Pair:
 
     return Pair(
         name="classifier head, one epoch with the encoder frozen",
-        data=f"{name}, {len(images[:count]):,} images, batch 256, float32 features",
+        data=f"{data.name}, {len(chosen):,} images, batch 256, float32 features",
         fast=fast,
         plain=plain,
         difference=difference,
@@ -228,11 +192,78 @@ def cached_head(count: int = 4000) -> Pair:
     )
 
 
-FACTORIES: dict[str, Callable[[], Pair]] = {
+def im2col(data: Data, count: int = 500) -> Pair:
+    """Every 3x3 patch as a column: one strided view against a loop over places."""
+    from harness.pipelines.tinyconvnet_svd import images
+
+    features = images.normalise(data.images[:count])  # (n, 1, 28, 28)
+
+    def fast() -> Result:
+        return images.im2col(features)
+
+    def plain() -> Result:
+        n, channels, height, width = features.shape
+        places = [(row, column) for row in range(height - 2) for column in range(width - 2)]
+        columns = np.empty((n, 9 * channels, len(places)), features.dtype)
+        for index, (row, column) in enumerate(places):
+            columns[:, :, index] = features[:, :, row : row + 3, column : column + 3].reshape(n, -1)
+        return columns  # (n, 9 c, places)
+
+    return Pair(
+        name="every 3x3 patch as a column (im2col)",
+        data=f"{data.name}, {len(features):,} images",
+        fast=fast,
+        plain=plain,
+        difference=lambda: float(np.abs(fast() - plain()).max()),
+        allowed=0.0,
+        fast_units=float(len(features)),
+        plain_units=float(len(features)),
+        unit="image",
+        wanted=1.0,
+    )
+
+
+FACTORIES: dict[str, Callable[[Data], Pair]] = {
     "stacked_logreg": stacked_logreg,
-    "stacked_logreg_float32": functools.partial(stacked_logreg, "float32", 1.0),
+    "stacked_logreg_float32": functools.partial(stacked_logreg, plain_dtype="float32", wanted=1.0),
     "batched_svd": batched_svd,
+    "im2col": im2col,
     "tinyconvnet_epoch": tinyconvnet_epoch,
     "interpolation_operator": interpolation_operator,
     "cached_head": cached_head,
 }
+JUDGING = ("comparison", "decision", "report")
+"""Kernels of `benchmarks.judging`, imported when asked for: an older commit whose harness has no gate can still be measured."""
+NAMES = (*FACTORIES, *JUDGING)
+FRAMEWORKS = {"tinyconvnet_epoch": "torch", "cached_head": "keras"}
+"""What a kernel imports; no process may hold kernels of two."""
+ENVIRONMENT = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "2", "GOMP_SPINCOUNT": "20000"}
+"""Variables that a process which measures kernels needs before it imports a framework."""
+
+
+def make(name: str, data: Data) -> Pair:
+    """Set up a kernel in this process.
+
+    Raises
+    ------
+    MissingExtraError
+        If its framework is not installed.
+    """
+    for variable, value in ENVIRONMENT.items():
+        os.environ.setdefault(variable, value)
+    framework = FRAMEWORKS.get(name)
+    if framework and importlib.util.find_spec(framework) is None:
+        step = f"Type: python -m pip install 'report-harness[{framework}]'"
+        raise MissingExtraError(f"kernel {name} needs {framework}, which is not installed", step)
+    factory = (
+        getattr(importlib.import_module("benchmarks.judging"), name) if name in JUDGING else FACTORIES[name]
+    )
+    return typing.cast("Pair", factory(data))
+
+
+def body(name: str) -> str:
+    """Return the source text that decides what a kernel does."""
+    if name in JUDGING:
+        return Path(__file__).with_name("judging.py").read_text(encoding="utf-8")
+    factory = FACTORIES[name]
+    return inspect.getsource(getattr(factory, "func", factory))

@@ -90,7 +90,7 @@ def run(
     with plans.claimed(folder), executors.opened("local") as executor:
         plans.begin(plan, folder)
         results = list(executors.run_all(executor, wanted, declared, folder))
-        job = jobs.assemble(results, declared, roots, plan.command)
+        job = jobs.assemble(results, declared, roots, plan.command, folder)
         jobs.store(job, declared, folder)
     return job
 
@@ -106,7 +106,9 @@ def read(folder: Folder) -> Job:
     return jobs.read(Path(folder))
 
 
-def judge(job: Job, *, scenarios: Sequence[Folder] = (), baselines: Folder | None = None) -> Job:
+def judge(
+    job: Job, *, scenarios: Sequence[Folder] = (), baselines: Folder | None = None, folder: Folder | None = None
+) -> Job:  # fmt: skip
     """Judge a job's results again, against today's expectations and baselines; nothing is run or written.
 
     Parameters
@@ -118,13 +120,16 @@ def judge(job: Job, *, scenarios: Sequence[Folder] = (), baselines: Folder | Non
     baselines : path, optional
         Folder to read baselines from first.
 
+    folder : path, optional
+        The job's folder, whose predictions are held against the baseline's: without it no flipped images are found.
+
     Raises
     ------
     HarnessError
         If a scenario is not declared, or the folder of baselines does not exist.
     """
     declared = declarations.load_all(_texts(scenarios))
-    return jobs.rejudge(job, declared, stored_baselines.search_path(_path(baselines)))
+    return jobs.rejudge(job, declared, stored_baselines.search_path(_path(baselines)), _path(folder))
 
 
 def frame(job: Job) -> pd.DataFrame:

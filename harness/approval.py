@@ -1,26 +1,38 @@
-"""The steps a person takes to change a baseline: propose from a run, look at the difference, accept."""
+"""The steps a person takes to change a baseline: propose from a run, look at the difference, accept; or waive a metric for a while."""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import os
 import shutil
 import subprocess
 import typing
 from pathlib import Path
 
-from harness import baselines, jobs
-from harness.errors import BaselineError
+from harness import baselines, environment, files, flips, jobs, predictions, sidecar, waivers
+from harness.datasets.cache import machine_lock
+from harness.errors import BaselineError, StorageError, unknown
+from harness.records import Waiver
 from harness.scenarios import find
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Mapping
+    import datetime as dt
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from harness.records import Baseline, Scenario, Tier
+    from harness.predictions import Sets
+    from harness.records import Baseline, Job, Scenario, Tier
+
+    Place = tuple[str, str, str]
 
 PROPOSALS = "proposals"
+LOCK_SECONDS = 60.0
 
 
 def propose(run: Path, scenarios: Mapping[str, Scenario], *, reason: str, who: str) -> list[Path]:
     """Write a proposal for every variant of a stored run into its folder ``proposals/``, in place of earlier ones.
+
+    What the runs predicted goes into a file beside each, if it is still there.
 
     Raises
     ------
@@ -31,8 +43,69 @@ def propose(run: Path, scenarios: Mapping[str, Scenario], *, reason: str, who: s
     for result in job.results:
         find(scenarios, result.request.scenario)
     proposed = baselines.propose(job, scenarios, reason=reason, who=who or _git_user())
-    shutil.rmtree(run / PROPOSALS, ignore_errors=True)
-    return [baselines.write(baseline, run / PROPOSALS) for baseline in proposed]
+    final, staging = run / PROPOSALS, run / f".{PROPOSALS}.staging"
+    with _alone(final):
+        shutil.rmtree(staging, ignore_errors=True)  # left by a process that was killed
+        written = [
+            path
+            for baseline in proposed
+            for path in _write(baseline, _predicted(job, baseline, scenarios, run), staging)
+        ]
+        try:
+            shutil.rmtree(final, ignore_errors=True)
+            staging.rename(final)
+        except OSError as error:
+            raise files.storage_error(final, error) from error
+    return [final / path.relative_to(staging) for path in written]
+
+
+def _predicted(job: Job, baseline: Baseline, scenarios: Mapping[str, Scenario], run: Path) -> dict[int, Sets]:
+    """Read what the runs of a baseline predicted; empty if a run's folder is gone."""
+    fingerprint, key = (
+        environment.fingerprint(baseline.environment),
+        (baseline.scenario, baseline.variant, baseline.tier),
+    )
+    runs = [
+        result
+        for result in job.results
+        if (result.request.scenario, result.request.variant, result.request.tier) == key
+        and result.measurement is not None
+        and environment.fingerprint(result.measurement.environment) == fingerprint
+    ]
+    if not all((run / result.folder / "predictions.npz").exists() for result in runs):
+        return {}
+    read, names = predictions.reader(run), flips.main_sets(scenarios[baseline.scenario].gated)
+    return {result.request.seed: read(result, names) for result in runs}
+
+
+def _write(baseline: Baseline, kept: Mapping[int, Sets], root: Path) -> list[Path]:
+    """Write a baseline and the predictions that it keeps; return the files."""
+    path = baselines.write(baseline, root)
+    beside = sidecar.write(kept, path)
+    return [path] if beside is None else [path, beside]
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Let one process at a time of this machine change a folder: of two sets of files one is there, never a mixture.
+
+    Raises
+    ------
+    StorageError
+        If another one holds it for a minute.
+    """
+    import filelock
+
+    name = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:16]
+    lock = machine_lock(f"locks/{name}.lock")
+    try:
+        with lock.acquire(timeout=LOCK_SECONDS):
+            yield
+    except filelock.Timeout as error:
+        step = f"Wait until it ends; it holds {lock.lock_file}"
+        raise StorageError(f"another process has been changing '{folder}' for a minute", step) from error
+    except OSError as error:
+        raise files.storage_error(Path(lock.lock_file).parent, error) from error
 
 
 def _git_user() -> str:
@@ -65,29 +138,96 @@ def diff(run: Path, named: Path | None) -> str:
 
 
 def _line(change: baselines.Change) -> str:
-    old, new = ("none" if value is None else f"{value:.6g}" for value in (change.old, change.new))
+    old, new = (_number(value) for value in (change.old, change.new))
     spread = "" if change.spread is None else f" ± {change.spread:.2g}"
     return f"  {change.metric:<40} {old:>14} -> {new}{spread} {change.unit}".rstrip()
 
 
+def _number(value: float | None) -> str:
+    """Write a whole number in full: two counts that differ must look it."""
+    if value is None:
+        return "none"
+    return f"{value:.0f}" if value.is_integer() else f"{value:.6g}"
+
+
 def accept(run: Path, named: Path | None) -> list[Path]:
-    """Write every proposal of a run below the baselines folder and return the files."""
+    """Write every proposal of a run, with the predictions beside it, below the baselines folder and return the files.
+
+    Of two at once one comes after the other.
+    """
     root = named or Path("baselines")
-    return [baselines.write(proposed, root) for proposed, _ in _proposals(run)]
+    with _alone(run / PROPOSALS), _alone(root):
+        # read whole before anything is written: a damaged proposal accepts nothing
+        found = [(proposed, sidecar.load(path, proposed)) for proposed, path in _proposals(run)]
+        return [path for proposed, kept in found for path in _write(proposed, kept, root)]
 
 
-def show(scenarios: Mapping[str, Scenario], name: str, tier: Tier, named: Path | None) -> str:
-    """Describe every stored baseline of a variant that the search path shows."""
-    scenario, variant = jobs.select(scenarios, [name], tier)[0]
-    place = baselines.folder_of(scenario.name, variant, tier)
-    for root in baselines.search_path(named):
-        paths = sorted((root / place).glob("*.json"))
-        if paths:
-            return "\n\n".join(_describe(baselines.load(path), path) for path in paths)
-    raise BaselineError(
-        f"no baseline of {scenario.name}:{variant} in tier {tier}",
-        "Type: harness baseline propose RUN --reason '...'",
-    )
+def waive(asked: waivers.Asked, scenarios: Mapping[str, Scenario], named: Path | None, today: dt.date) -> str:
+    """Write a waiver into ``./baselines``, or the folder that is named, and say what it covers.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such scenario, variant or tier, or nothing judges such a metric.
+    BaselineError
+        If the day has passed or is too far off, no reason is given, several scenarios are meant, or the file is damaged.
+    """
+    last = waivers.last_day(asked.until, today)
+    name, metric = waivers.resolve(asked, scenarios)
+    ((scenario, variant),) = jobs.select(scenarios, [name], asked.tier)
+    # a folder that is yet to be made is no error
+    roots = baselines.search_path(named if named is not None and named.is_dir() else None)
+    counted = _counted((scenario.name, variant, asked.tier), roots)
+    if not waivers.judges(scenario, counted, metric):
+        raise unknown(f"gated metric of {scenario.name}:{variant}", metric, {*scenario.gated, *counted})
+    if not asked.reason.strip():
+        raise BaselineError("a waiver needs a reason", "Say with --reason why the metric may pass until then")
+    waiver = Waiver(
+        scenario=scenario.name, variant=variant, tier=asked.tier, metric=metric, until=last.isoformat(),
+        reason=asked.reason.strip(), who=asked.who.strip() or _git_user(), created=today.isoformat(),
+    )  # fmt: skip
+    path, before = waivers.add(waiver, named or Path("baselines"))
+    instead = f", instead of until {before.until}" if before else ""
+    return f"Waived until {last}{instead}: {waivers.told(waiver)}\nWrote: {path}. Commit it for review"
+
+
+def _counted(place: Place, roots: Sequence[Path]) -> set[str]:
+    """Metrics of work that a variant's stored baselines hold."""
+    paths = [path for root in roots for path in sorted((root / baselines.folder_of(*place)).glob("*.json"))]
+    return {metric for path in paths for metric in baselines.load(path).counted}
+
+
+def show(scenarios: Mapping[str, Scenario], name: str, tier: Tier, named: Path | None, today: dt.date) -> str:
+    """Describe every stored baseline of a variant that the search path shows, its waivers, and any waiver that covers nothing."""
+    ((scenario, variant),) = jobs.select(scenarios, [name], tier)
+    place = (scenario.name, variant, tier)
+    roots, folder = baselines.search_path(named), baselines.folder_of(*place)
+    found = next((paths for root in roots if (paths := sorted((root / folder).glob("*.json")))), [])
+    waived = _waivers(scenarios, place, roots, today)
+    missing = f"no baseline of {scenario.name}:{variant} in tier {tier}"
+    if not found and not waived:
+        raise BaselineError(missing, "Type: harness baseline propose RUN --reason '...'")
+    described = [_describe(baselines.load(path), path) for path in found] or [missing]
+    return "\n\n".join([*described, *waived])
+
+
+def _waivers(
+    scenarios: Mapping[str, Scenario], place: Place, roots: Sequence[Path], today: dt.date
+) -> list[str]:
+    """Describe a variant's waivers in force, then those of any variant that cover nothing any more."""
+    in_force, idle = [], []
+    for waiver in waivers.read(roots):
+        theirs = waivers.scope(waiver)[:3]
+        why = waivers.idle(waiver, scenarios, _counted(theirs, roots), today)
+        if why:
+            idle.append(_waived(waiver, f"covers nothing: {why}; remove it"))
+        elif theirs == place:
+            in_force.append(_waived(waiver, f"until {waiver.until}"))
+    return ["\n".join([str(waivers.find(roots)), *in_force, *idle])] if in_force or idle else []
+
+
+def _waived(waiver: Waiver, state: str) -> str:
+    return f"  waived {waivers.told(waiver)}: {state}; {waiver.reason} ({waiver.who}, {waiver.created})"
 
 
 def _describe(baseline: Baseline, path: Path) -> str:

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import msgspec
 
-from harness import environment, files
+from harness import environment, files, probes
 from harness.errors import BaselineError, unknown
 from harness.records import Baseline, BaselineMetric, Job
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from harness.records import Measured, Measurement, RunResult, Scenario, Tier
+    from harness.records import Measured, Measurement, RunRequest, RunResult, Scenario, Tier
 
 SCHEMA = 1
 SEEDS_AT_LEAST = 5
@@ -120,7 +120,7 @@ def _check(baseline: Baseline, path: Path) -> None:
     place = folder_of(baseline.scenario, baseline.variant, baseline.tier)
     if path.parts[-4:-1] != place.parts:
         raise BaselineError(f"baseline {path} is one of {place}", "Move it to its own folder or remove it")
-    wrong = _wrong_head(baseline) or _wrong_metric(baseline)
+    wrong = _wrong_head(baseline) or _wrong_metric(baseline) or _wrong_count(baseline)
     if wrong:
         raise BaselineError(f"baseline {path} {wrong}", "Restore it from version control")
 
@@ -145,6 +145,49 @@ def _wrong_metric(baseline: Baseline) -> str:
             return f"has a value of metric '{name}' that is not finite"
         if metric.kind in _NEVER_NEGATIVE and min(values) < 0:
             return f"has a negative value of metric '{name}', a {metric.kind}"
+    return ""
+
+
+def of_base(runs: Sequence[RunResult]) -> Baseline | None:
+    """Put base runs of one variant into a baseline's shape, to be held against and never stored; None below two runs."""
+    done = [run for run in runs if run.status == "ok" and run.measurement is not None]
+    measurements = [run.measurement for run in done if run.measurement is not None]
+    if len(done) < 2:
+        return None
+    request = done[0].request
+    metrics = {
+        name: BaselineMetric(
+            values=_numbers(name, done), unit=measured.unit, kind=measured.kind, better=measured.better
+        )
+        for name, measured in done[0].metrics.items()
+        if not isinstance(measured.value, list)
+    }
+    return Baseline(
+        schema=SCHEMA,
+        scenario=request.scenario,
+        scenario_version=measurements[0].scenario_version,
+        variant=request.variant,
+        tier=request.tier,
+        who="",
+        reason="base runs",
+        date=done[0].started,
+        commit=measurements[0].environment.get("commit", ""),
+        seeds=tuple(run.request.seed for run in done),
+        environment=measurements[0].environment,
+        datasets=measurements[0].datasets,
+        metrics={name: metric for name, metric in metrics.items() if len(metric.values) == len(done)},
+    )
+
+
+def _wrong_count(baseline: Baseline) -> str:
+    """Say which count of work cannot be, and why; empty if none."""
+    for name, metric in baseline.counted.items():
+        if metric.kind != "work":
+            return f"has a count '{name}' of kind {metric.kind}, not work"
+        if len(metric.values) != 1:
+            return f"has {len(metric.values)} values of count '{name}', one is needed"
+        if not (math.isfinite(metric.values[0]) and metric.values[0] >= 0):
+            return f"has a value of count '{name}' that is negative or not finite"
     return ""
 
 
@@ -201,10 +244,42 @@ def _propose(job: Job, scenario: Scenario, runs: Sequence[RunResult], reason: st
         date=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         commit=job.commit,
         seeds=tuple(run.request.seed for run in runs),
-        environment=measurements[0].environment,
+        environment=_of_machine(measurements[0].environment),
         datasets=measurements[0].datasets,
         metrics=metrics,
+        counted=_counted(job, request),
     )
+
+
+def _counted(job: Job, request: RunRequest) -> dict[str, BaselineMetric]:
+    """Return what a variant's counting run counted, but for what its repeat counted otherwise, and whether all was equal.
+
+    Nothing without a probe.
+    """
+    key = (request.scenario, request.variant, request.backend, request.device)
+    for first, second in probes.pairs(job.counted):
+        asked = first.request
+        if asked.side == "head" and (asked.scenario, asked.variant, asked.backend, asked.device) == key:
+            ours, theirs = probes.reference_of(first), probes.reference_of(second)
+            equal = {name: metric for name, metric in ours.items() if theirs.get(name) == metric}
+            return equal | _repeatable(job, request)
+    return {}
+
+
+def _repeatable(job: Job, request: RunRequest) -> dict[str, BaselineMetric]:
+    """Return what the determinism probe of a variant told, as a count; nothing if it could not be made."""
+    for probe in job.probes:
+        if (probe.scenario, probe.variant) == (request.scenario, request.variant) and probes.made(probe):
+            told = float(probes.repeatable(probe))
+            return {probes.REPEATABLE: BaselineMetric(values=[told], unit="", kind="work", better="higher")}
+    return {}
+
+
+def _of_machine(environment_: Mapping[str, str]) -> dict[str, str]:
+    """Leave out where the code lay: a gate's worktree, the harness's own folder."""
+    return {
+        name: value for name, value in environment_.items() if name not in {"code", "commit", "imported_from"}
+    }
 
 
 def _all_measured(name: str, runs: Sequence[RunResult]) -> list[Measurement]:
@@ -287,29 +362,39 @@ def write(baseline: Baseline, root: Path) -> Path:
     StorageError
         If it cannot be written.
     """
+    refuse_installed(root)
+    path = path_of(baseline, root)
+    files.write_text(path, as_text(baseline))
+    return path
+
+
+def refuse_installed(root: Path) -> None:
+    """Raise BaselineError if a folder lies in an installed package."""
     resolved = root.resolve()
     if _INSTALLED & set(resolved.parts) or resolved.is_relative_to(_PACKAGE):
         raise BaselineError(
             f"'{root}' belongs to an installed package", "Name a folder of your own with --baselines"
         )
-    path = path_of(baseline, root)
-    files.write_text(path, as_text(baseline))
-    return path
 
 
 def as_text(baseline: Baseline) -> str:
     """Lay a baseline out as JSON that merges well.
 
     A field takes a line, and blank lines stand between metrics: two branches that each change another metric
-    do not conflict.
+    do not conflict. Counts of work follow in the same way, if there are any.
     """
     plain = msgspec.to_builtins(baseline)
-    metrics = plain.pop("metrics")
+    metrics, counted = plain.pop("metrics"), plain.pop("counted")
     head = [f"{json.dumps(key)}: {_wide(value)}" for key, value in plain.items()]
+    parts = [_block("metrics", metrics), *([_block("counted", counted)] if counted else [])]
+    return "{\n" + ",\n".join(head) + ",\n\n" + ",\n\n".join(parts) + "\n}\n"
+
+
+def _block(title: str, metrics: Mapping[str, object]) -> str:
     body = [
         f"{json.dumps(name)}: {json.dumps(metrics[name], ensure_ascii=False)}" for name in sorted(metrics)
     ]
-    return "{\n" + ",\n".join(head) + ',\n\n"metrics": {\n\n' + ",\n\n".join(body) + "\n\n}\n}\n"
+    return f"{json.dumps(title)}: {{\n\n" + ",\n\n".join(body) + "\n\n}"
 
 
 def _wide(value: object) -> str:
@@ -334,21 +419,23 @@ class Change:
     new: float | None
     """Proposed mean; None if the metric is gone."""
     spread: float | None
-    """Standard deviation over the proposed runs."""
+    """Standard deviation over the proposed runs; None for a count."""
 
 
 def diff(old: Baseline | None, new: Baseline) -> list[Change]:
-    """List how each metric's mean changes, metrics that come or go included."""
-    before = old.metrics if old is not None else {}
-    names = sorted({*before, *new.metrics})
-    return [_change(name, before.get(name), new.metrics.get(name)) for name in names]
+    """List how each metric's mean and each count changes, those that come or go included; counts last."""
+    before = {**old.metrics, **old.counted} if old is not None else {}
+    after = {**new.metrics, **new.counted}
+    counts = {*new.counted, *(old.counted if old is not None else ())}
+    names = sorted({*before, *after}, key=lambda name: (name in counts, name))
+    return [_change(name, before.get(name), after.get(name)) for name in names]
 
 
 def _change(name: str, old: BaselineMetric | None, new: BaselineMetric | None) -> Change:
     known = new or old
     mean_new = sum(new.values) / len(new.values) if new else None
     spread = None
-    if new and mean_new is not None:
+    if new and mean_new is not None and len(new.values) > 1:  # a count is one value
         spread = math.sqrt(sum((value - mean_new) ** 2 for value in new.values) / (len(new.values) - 1))
     mean_old = sum(old.values) / len(old.values) if old else None
     return Change(metric=name, unit=known.unit if known else "", old=mean_old, new=mean_new, spread=spread)

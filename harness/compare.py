@@ -11,7 +11,7 @@ import typing
 
 import numpy as np
 
-from harness import environment, expectations
+from harness import environment, expectations, reduced
 from harness.records import Comparison, Judgement
 from harness.statistics import rank_p, rank_p_floor, runs_to_decide, spread, t_quantile
 
@@ -23,7 +23,6 @@ if typing.TYPE_CHECKING:
     from harness.records import (
         Baseline,
         BaselineMetric,
-        IdentityCheck,
         Kind,
         Measured,
         Measurement,
@@ -32,6 +31,7 @@ if typing.TYPE_CHECKING:
         Tier,
         Verdict,
     )
+    from harness.reduced import Checks
 
     Floats = NDArray[np.float64]
 
@@ -42,7 +42,7 @@ MEMORY_FLOOR_SHARE = 0.03
 ROUNDING = 1e-6
 """Relative difference that float32 sums in another order may show; no regression below it."""
 NOT_MEASURED = "NOT_MEASURED: this system does not let a process reset and read its peak"
-_PEAKS = ("peak_bytes", "above_imports_bytes")
+_PEAKS = ("peak_bytes", "above_imports_bytes", "left_bytes")
 SEEDS_TO_JUDGE = 3
 """Below three runs a rank test means nothing."""
 
@@ -53,6 +53,8 @@ def compare(
     tier: Tier,
     results: Sequence[RunResult],
     baseline: tuple[Baseline, str] | None,
+    *,
+    paired: bool = False,
 ) -> Comparison:
     """Judge all runs of one variant and tier.
 
@@ -65,14 +67,17 @@ def compare(
     results : sequence of RunResult
         Runs of that variant and tier, failed ones included.
     baseline : (Baseline, path) or None
-        The stored baseline nearest to this environment and the file it came from.
+        The stored baseline nearest to this environment and the file it came from; or base runs and what they are called.
+    paired : bool
+        Whether the reference is base runs of the same job, interleaved with these: then runtime may be gated.
 
     Returns
     -------
     Comparison
         Identities first, then baseline, then expectations.
     """
-    done = [result for result in results if result.status == "ok"]
+    found = reduced.reduce(results, _judged_metrics(scenario))
+    done = found.done
     key = f"{scenario.name}:{variant}"
     declared = [expected for expected in scenario.expectations if expected.variant == variant]
     return Comparison(
@@ -80,10 +85,13 @@ def compare(
         variant=variant,
         tier=tier,
         seeds=tuple(result.request.seed for result in done),
-        failed=tuple(result.error for result in results if result.status != "ok"),
+        failed=tuple(found.failed),
         judgements=(
-            *_identities(done),
-            *(_gated(metric, f"{key} --tier {tier}", done, baseline) for metric in scenario.gated),
+            *(_identity(name, checks) for name, checks in found.checks.items()),
+            *(
+                _gated(metric, f"{key} --tier {tier}", done, baseline, paired=paired)
+                for metric in scenario.gated
+            ),
             *(expectations.judge(expected, key, tier, done) for expected in declared),
         ),
     )
@@ -92,25 +100,22 @@ def compare(
 # -- identities --------------------------------------------------------------------
 
 
-def _identities(done: Sequence[RunResult]) -> list[Judgement]:
-    """Judge each identity by its worst check; no statistics, the tolerance decides."""
-    checks: dict[str, list[IdentityCheck]] = {}
-    for measurement in _measurements(done):
-        for check in measurement.identities:
-            checks.setdefault(check.name, []).append(check)
-    return [_identity(name, found) for name, found in checks.items()]
+def _judged_metrics(scenario: Scenario) -> list[str]:
+    """Name every metric that a judgement of the scenario may look at."""
+    expected = (name for each in scenario.expectations for name in (each.metric, *each.order))
+    return list(dict.fromkeys(("test_images", *scenario.gated, *expected)))
 
 
-def _identity(name: str, checks: Sequence[IdentityCheck]) -> Judgement:
-    worst = max(checks, key=_violation)
-    broken = sum(not check.holds for check in checks)
-    violated = f"{worst.formula}: violated in {broken} of {len(checks)} checks. {worst.detail}"
+def _identity(name: str, checks: Checks) -> Judgement:
+    """Judge an identity by its worst check; no statistics, the tolerance decides."""
+    worst, broken = checks.worst, checks.broken
+    violated = f"{worst.formula}: violated in {broken} of {checks.count} checks. {worst.detail}"
     return Judgement(
         against="identity",
         metric=name,
         kind="identity",
         verdict="VIOLATED" if broken else "HOLDS",
-        n=len(checks),
+        n=checks.count,
         value=worst.error,
         reference=worst.tolerance,
         upper=worst.tolerance,
@@ -118,11 +123,6 @@ def _identity(name: str, checks: Sequence[IdentityCheck]) -> Judgement:
         reason=violated if broken else worst.formula,
         gated=True,
     )
-
-
-def _violation(check: IdentityCheck) -> tuple[bool, float]:
-    """Order checks by how badly they fail; one that fails comes after any that holds."""
-    return not check.holds, check.error / check.tolerance if check.tolerance else check.error
 
 
 def _measurements(done: Sequence[RunResult]) -> list[Measurement]:
@@ -133,7 +133,7 @@ def _measurements(done: Sequence[RunResult]) -> list[Measurement]:
 
 
 def _gated(
-    metric: str, key: str, done: Sequence[RunResult], baseline: tuple[Baseline, str] | None
+    metric: str, key: str, done: Sequence[RunResult], baseline: tuple[Baseline, str] | None, *, paired: bool
 ) -> Judgement:
     """Judge one gated metric, or say why it cannot be judged."""
     found = [result.metrics[metric] for result in done if metric in result.metrics]
@@ -150,7 +150,7 @@ def _gated(
     blank = dataclasses.replace(
         blank,
         kind=found[0].kind,
-        gated=found[0].kind != "runtime",
+        gated=paired or found[0].kind != "runtime",
         unit=found[0].unit,
         value=float(values.mean()),
         spread=spread(values),
@@ -159,7 +159,8 @@ def _gated(
         return dataclasses.replace(
             blank, verdict="NO_BASELINE", reason="none is stored for this variant and tier"
         )
-    return _against(baseline, dataclasses.replace(blank, place=baseline[1]), found[0], values, done)
+    blank = dataclasses.replace(blank, place=baseline[1])
+    return _against(baseline, blank, found[0], values, done, paired=paired)
 
 
 def _unusable(metric: str, found: Sequence[Measured], done: Sequence[RunResult]) -> str:
@@ -193,15 +194,18 @@ def _against(
     measured: Measured,
     values: Floats,
     done: Sequence[RunResult],
+    *,
+    paired: bool,
 ) -> Judgement:
     """Hold one metric's runs against the stored ones, unless something forbids it."""
     stored, _ = baseline
     if blank.metric not in stored.metrics:
-        return dataclasses.replace(
-            blank, verdict="NO_BASELINE", reason="the stored baseline has no such metric"
-        )
+        return dataclasses.replace(blank, verdict="NO_BASELINE", reason="the reference has no such metric")
     theirs = stored.metrics[blank.metric]
     obstacles = [*_redefined(measured, theirs), *_obstacles(measured.kind, done, stored)]
+    # the gate leaves out pairs that something disturbed; elsewhere one is enough
+    if measured.kind == "runtime" and not paired and any(result.disturbed for result in done):
+        obstacles.append("DISTURBED: other processes used the machine")
     if obstacles:
         return dataclasses.replace(blank, verdict="INCOMPARABLE", reason="; ".join(obstacles))
     base = np.asarray(theirs.values, np.float64)  # (baseline runs,)
@@ -216,7 +220,7 @@ def _against(
         return _judge_memory(blank, values, base)
     if measured.kind in {"work", "size"} and np.ptp(base) == 0:
         return _judge_constant(blank, measured, values, base)
-    return _judge_score(blank, measured, values, base, _floor(measured, base, done))
+    return _judge_score(blank, measured, values, base, smallest_difference(measured, base, done))
 
 
 def _redefined(measured: Measured, theirs: BaselineMetric) -> list[str]:
@@ -237,8 +241,6 @@ def _obstacles(kind: Kind, done: Sequence[RunResult], stored: Baseline) -> list[
             found.append(f"scenario version: {measurement.scenario_version}, not {stored.scenario_version}")
         found += _other_data(measurement, stored)
         found += environment.differences(kind, measurement.environment, stored.environment)
-    if kind == "runtime" and any(result.disturbed for result in done):
-        found.append("DISTURBED: other processes used the machine")
     return list(dict.fromkeys(found))
 
 
@@ -259,8 +261,8 @@ def _same_seed_by_seed(
     return all(by_seed.get(result.request.seed) == value for result, value in zip(done, values, strict=True))
 
 
-def _floor(measured: Measured, base: Floats, done: Sequence[RunResult]) -> float:
-    """Smallest difference of means that counts: one test image, or what rounding may do."""
+def smallest_difference(measured: Measured, base: Floats, done: Sequence[RunResult]) -> float:
+    """Return the smallest difference of means that counts: one test image, or what rounding may do."""
     images = done[0].metrics.get("test_images")
     rounding = ROUNDING * abs(float(base.mean()))
     if measured.kind != "accuracy" or images is None or isinstance(images.value, list):

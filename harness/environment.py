@@ -6,17 +6,17 @@ import functools
 import hashlib
 import os
 import platform
-import subprocess
 import sys
 import typing
 from pathlib import Path
 
 import psutil
 
-from harness.errors import MissingExtraError
+from harness import git
+from harness.errors import MissingExtraError, RevisionError
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from harness.records import Kind
 
@@ -64,14 +64,16 @@ MUST_MATCH: dict[Kind, tuple[tuple[str, Precision], ...]] = {
 
 ``major`` means the first number of a library's version, and the first two of Python's."""
 
+COMPARED = tuple(sorted({name for rules in MUST_MATCH.values() for name, _ in rules}))
+"""Every field that some kind of metric compares."""
+
 _LATER = ("executor",)
 """Fields that fingerprints gained later: where they are absent, a fingerprint stays what it was."""
 
 
 def fingerprint(environment: Mapping[str, str]) -> str:
     """Hash the fields that any kind of metric compares: 8 hexadecimal digits."""
-    known = {name for rules in MUST_MATCH.values() for name, _ in rules}
-    fields = sorted(known - {name for name in _LATER if name not in environment})
+    fields = sorted(set(COMPARED) - {name for name in _LATER if name not in environment})
     text = "\n".join(f"{name}={environment.get(name, '')}" for name in fields)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
@@ -123,19 +125,10 @@ def git_commit(folder: str = ".") -> str:
 
     It ends with ``+dirty`` if tracked files differ or git cannot say.
     """
-
-    def git(*words: str) -> str | None:
-        try:
-            command = ["git", "-C", folder, *words]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
-        except (OSError, subprocess.TimeoutExpired):
-            return None
-        return done.stdout.strip() if done.returncode == 0 else None
-
-    commit = git("rev-parse", "HEAD")
-    if not commit:
+    try:
+        return git.commit(folder)
+    except RevisionError:
         return ""
-    return commit if git("status", "--porcelain", "--untracked-files=no") == "" else f"{commit}+dirty"
 
 
 def machine() -> dict[str, str]:
@@ -176,6 +169,70 @@ def blas() -> str:
     pools = threadpoolctl.threadpool_info()
     found = {f"{pool['internal_api']} {pool['version']} x{pool['num_threads']}" for pool in pools}
     return ", ".join(sorted(found)) or "unknown"
+
+
+def numerics() -> dict[str, str]:
+    """Return the settings that decide how the loaded frameworks round, as they stand: TF32, determinism, precision, Keras's dtype policy.
+
+    They are recorded so that two runs can be told apart; no kind of metric is refused for them, and fingerprints leave them out.
+    """
+    found: dict[str, str] = {}
+    for framework, read in _NUMERICS.items():
+        if sys.modules.get(framework) is not None:
+            found |= {
+                f"{framework}_{name}": str(value) for name, value in read(sys.modules[framework]).items()
+            }
+    return found
+
+
+def _torch_numerics(torch: typing.Any) -> dict[str, object]:  # noqa: ANN401 - a module that may not be installed
+    backends = torch.backends
+    return {
+        "tf32_matmul": _told(lambda: backends.cuda.matmul.allow_tf32),
+        "tf32_cudnn": _told(lambda: backends.cudnn.allow_tf32),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "cudnn_benchmark": backends.cudnn.benchmark,
+        "cudnn_deterministic": backends.cudnn.deterministic,
+        "matmul_precision": _told(torch.get_float32_matmul_precision),
+    }
+
+
+def _told(read: Callable[[], object]) -> object:
+    """Read a setting; torch refuses to where its old and new names for it were both used, which is worth knowing too."""
+    try:
+        return read()
+    except RuntimeError:
+        return "mixed"
+
+
+def _keras_numerics(keras: typing.Any) -> dict[str, object]:  # noqa: ANN401
+    return {"dtype_policy": keras.config.dtype_policy().name, "floatx": keras.config.floatx()}
+
+
+def _tensorflow_numerics(tensorflow: typing.Any) -> dict[str, object]:  # noqa: ANN401
+    experimental = tensorflow.config.experimental
+    # TensorFlow has no public way to ask for op determinism, only one to switch it on
+    config = sys.modules.get("tensorflow.python.framework.config")
+    asked = getattr(config, "is_op_determinism_enabled", None)
+    return {
+        "tf32": experimental.tensor_float_32_execution_enabled(),
+        "deterministic": asked() if asked is not None else "unknown",
+    }
+
+
+def _jax_numerics(jax: typing.Any) -> dict[str, object]:  # noqa: ANN401
+    return {
+        "matmul_precision": jax.config.jax_default_matmul_precision or "default",
+        "x64": jax.config.jax_enable_x64,
+    }
+
+
+_NUMERICS: dict[str, Callable[[typing.Any], dict[str, object]]] = {
+    "torch": _torch_numerics,
+    "keras": _keras_numerics,
+    "tensorflow": _tensorflow_numerics,
+    "jax": _jax_numerics,
+}
 
 
 def import_extras(needs: Iterable[str]) -> None:

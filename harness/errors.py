@@ -41,6 +41,26 @@ class DataError(HarnessError):
     """Data is missing, truncated, foreign or unreadable."""
 
 
+class _OfDatasetError(HarnessError):
+    """Something went wrong for want of a data set.
+
+    Parameters
+    ----------
+    what, next_step : str
+        As for every error.
+    dataset : str
+        Its name.
+    """
+
+    def __init__(self, what: str, next_step: str, dataset: str) -> None:
+        super().__init__(what, next_step)
+        self.dataset = dataset
+
+
+class MissingDataError(_OfDatasetError, DataError):
+    """A data set is nowhere on this machine; elsewhere it may be."""
+
+
 class BaselineError(HarnessError):
     """A baseline is corrupt, foreign, of a newer schema, or refused."""
 
@@ -55,6 +75,14 @@ class WorkerError(HarnessError):
 
 class LastingError(WorkerError):
     """A run failed for a reason that a repeat would not mend: a limit, missing data, a missing extra."""
+
+
+class WithoutDataError(_OfDatasetError, LastingError):
+    """A run failed because its machine has not the data set that it needs."""
+
+
+class RevisionError(HarnessError):
+    """A commit cannot be had as code to run: no checkout, no such commit, uncommitted changes, or it does not import."""
 
 
 class StorageError(HarnessError):

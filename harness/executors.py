@@ -10,7 +10,7 @@ import typing
 import uuid
 
 from harness import environment, files, remote, runner
-from harness.errors import WorkerError
+from harness.errors import DataError, WorkerError
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,6 +23,11 @@ if typing.TYPE_CHECKING:
 SLOT, CARD = "run", "GPU"
 """Dask resources: what a run takes, and what one on a card takes besides."""
 CONNECT_SECONDS = 20
+GO_ON = "What was finished is kept. Type: harness run --resume"
+MOST_RETURNS = 8
+"""How often a run may come back because its machine had not its data: each time another worker, or one that was being supplied."""
+WAITING = 2
+"""Runs submitted for every slot, those that run there included."""
 
 
 class Executor(typing.Protocol):
@@ -62,36 +67,67 @@ class Dask:
         WorkerError
             If the scheduler is gone, or no worker has a slot for a run.
         """
-        import distributed
-
-        wanted = {f"{uuid.uuid4().hex}-{request.key}": request for request in requests}
-        alone = self._slots() == 1
-        futures = [
-            self.client.submit(
-                remote.attempt, remote.pack(request, alone=alone), key=key, retries=0, pure=False,
-                resources=self._needed(request),
-            )
-            for key, request in wanted.items()
-        ]  # fmt: skip
+        left, pool = collections.deque(requests), self._pool()
+        tries: dict[str, RunRequest] = {}
+        supplies = _Supplies(self.client)
+        self._check_slots(left)
         try:
-            for future in distributed.as_completed(futures):
-                request = wanted[future.key]
-                yield request, self._received(future, request, out)
+            self._submit(left, tries, pool)
+            for future in pool:
+                request = tries.pop(future.key)
+                attempted = self._received(future, request, out)
                 future.release()
+                if supplies.mend(request, attempted):
+                    left.appendleft(request)
+                else:
+                    yield request, attempted
+                self._submit(left, tries, pool)
         finally:
             # what still runs notices it and ends itself: see `remote`
-            self.client.cancel([future for future in futures if not future.done()], force=True)
+            self.client.cancel(list(pool.futures), force=True)
 
-    def _needed(self, request: RunRequest) -> dict[str, float]:
-        """Return the resources of a run, and see that some worker has them: Dask would wait for ever."""
-        needed = {SLOT: 1.0, **({CARD: 1.0} if request.device == "cuda" else {})}
+    @staticmethod
+    def _pool() -> distributed.as_completed:
+        import distributed
+
+        return distributed.as_completed()
+
+    def _submit(
+        self,
+        left: collections.deque[RunRequest],
+        tries: dict[str, RunRequest],
+        pool: distributed.as_completed,
+    ) -> None:
+        """Keep a few runs waiting for every slot; the scheduler need not hold the rest."""
+        slots = sum(int(worker["resources"].get(SLOT, 0)) for worker in self._workers().values())
+        alone = self._slots() == 1
+        while left and len(tries) < WAITING * max(slots, 1):
+            request = left.popleft()
+            key = f"{uuid.uuid4().hex}-{request.key}"
+            tries[key] = request
+            pool.add(
+                self.client.submit(
+                    remote.attempt, remote.pack(request, alone=alone), key=key, retries=0, pure=False,
+                    resources=_needed(request),
+                )
+            )  # fmt: skip
+
+    def _check_slots(self, requests: Iterable[RunRequest]) -> None:
+        """See that some worker has what each run needs: Dask would wait for ever.
+
+        Raises
+        ------
+        WorkerError
+            If none has.
+        """
         offers = [worker["resources"] for worker in self._workers().values()]
-        if not any(all(offer.get(name, 0) >= 1 for name in needed) for offer in offers):
-            words = " ".join(f"{name}=1" for name in needed)
-            address = self.client.scheduler.address if self.client.scheduler else "ADDRESS"
-            told = f"none of {len(offers)} workers offers {words}, which run {request.key} needs"
-            raise WorkerError(told, f'Type: dask worker {address} --nthreads 1 --resources "{words}"')
-        return needed
+        for request in requests:
+            needed = _needed(request)
+            if not any(all(offer.get(name, 0) >= 1 for name in needed) for offer in offers):
+                words = " ".join(f"{name}=1" for name in needed)
+                address = self.client.scheduler.address if self.client.scheduler else "ADDRESS"
+                told = f"none of {len(offers)} workers offers {words}, which run {request.key} needs"
+                raise WorkerError(told, f'Type: dask worker {address} --nthreads 1 --resources "{words}"')
 
     def _slots(self) -> int:
         """Return how many runs may meet on one machine."""
@@ -101,7 +137,10 @@ class Dask:
         return max(slots.values(), default=0)
 
     def _workers(self) -> dict[str, dict[str, typing.Any]]:
-        return dict(self.client.scheduler_info(n_workers=-1)["workers"])
+        try:
+            return dict(self.client.scheduler_info(n_workers=-1)["workers"])
+        except OSError as error:
+            raise WorkerError("the Dask scheduler is gone", GO_ON) from error
 
     def _received(self, future: distributed.Future[bytes], request: RunRequest, out: Path) -> Attempt:
         """Put what a run left into its folder; a worker that died, or a reply that cannot be read, is a failed attempt."""
@@ -114,11 +153,46 @@ class Dask:
             attempted = remote.unpack(future.result(), folder)
         except CancelledError as error:
             told = "the Dask scheduler is gone, or dropped the runs"
-            raise WorkerError(told, f"What was finished is kept. Type: harness run --resume {out}") from error
+            raise WorkerError(told, f"{GO_ON} {out}") from error
         except Exception as error:  # noqa: BLE001 - Dask passes on whatever happened on the other machine
             return runner.untried(f"the Dask worker failed: {error!r}")
         late = self._slots() > 1
         return dataclasses.replace(attempted, concurrent=attempted.concurrent or late)
+
+
+class _Supplies:
+    """Sends workers the data sets that they lack and this machine has, each at most once."""
+
+    def __init__(self, client: distributed.Client) -> None:
+        self._client = client
+        self._sent: set[tuple[str, str]] = set()
+        self._returned = collections.Counter[str]()
+
+    def mend(self, request: RunRequest, attempted: Attempt) -> bool:
+        """Send what an attempt lacked; return whether the run may be tried again."""
+        worker, name = attempted.place.get("worker", ""), attempted.missing
+        if not name or not worker or self._returned[request.key] >= MOST_RETURNS:
+            return False
+        self._returned[request.key] += 1
+        # a run that was waiting there meanwhile comes back too
+        return (worker, name) in self._sent or self._send(worker, name)
+
+    def _send(self, worker: str, name: str) -> bool:
+        try:
+            told = self._client.run(remote.keep_data, remote.pack_data(name), workers=[worker])
+        except DataError:  # not here either: the run's own error says what is missing
+            return False
+        except Exception:  # noqa: BLE001 - whatever happened to that worker: another may do the run
+            return True
+        sent = bool(told.get(worker) == "")
+        if sent:
+            self._sent.add((worker, name))
+        return sent
+
+
+def _needed(request: RunRequest) -> dict[str, float]:
+    """Return the resources of a run."""
+    return {SLOT: 1.0, **({CARD: 1.0} if request.device == "cuda" else {})}
 
 
 @contextlib.contextmanager
@@ -213,6 +287,9 @@ def run_all(
     StorageError
         If results cannot be written.
     """
+    # scoring needs it; an interrupt within the import of a compiled module, between two runs, would come out as another error
+    import scipy.stats  # noqa: F401
+
     failed: dict[str, RunResult] = {}
     for request, attempted in executor.attempt(requests, out):
         result = _stored(runner.collect(attempted, request, scenarios[request.scenario], out), out)

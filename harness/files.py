@@ -238,6 +238,27 @@ def read_npz(path: str | os.PathLike[str], name: str = "") -> dict[str, NDArray[
         raise StorageError(f"{told} is damaged: {error}", again) from error
 
 
+def read_npz_below(folder: Path, name: str) -> dict[str, NDArray[Any]]:
+    """Read an ``.npz`` file below a folder; see `read_npz`. Messages name it relative to the folder, which may travel.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+    name : str
+        Path of the file relative to it.
+
+    Raises
+    ------
+    StorageError
+        If the file lies elsewhere, is missing or damaged, or holds anything but plain arrays.
+    """
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise StorageError(f"{name} lies outside the job's folder")
+    return read_npz(path, name)
+
+
 def _read_checked(path: Path) -> dict[str, NDArray[Any]]:
     import zipfile
 

@@ -6,10 +6,10 @@ import fnmatch
 import itertools
 import typing
 
-from rich.markup import escape
 from rich.table import Table
 
 from harness.history import sparkline
+from harness.visible import marked
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -47,7 +47,7 @@ def show(console: Console, found: Sequence[Line]) -> None:
 
 
 def _table(title: str, lines: Iterable[Line]) -> Table:
-    table = Table(title=escape(title), title_justify="left")
+    table = Table(title=marked(title), title_justify="left")
     table.add_column("metric", overflow="fold")
     for heading in ("jobs", "first", "last"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -55,7 +55,7 @@ def _table(title: str, lines: Iterable[Line]) -> Table:
     for line in lines:
         values = [point.value for point in line.points]
         numbers = (f"{value:.5g} {line.unit}".rstrip() for value in (values[0], values[-1]))
-        table.add_row(escape(line.metric), str(len(values)), *numbers, sparkline(values))
+        table.add_row(marked(line.metric), str(len(values)), *numbers, sparkline(values))
     return table
 
 
@@ -66,7 +66,7 @@ def sentence(line: Line, change: Change) -> str:
         f"{line.system} {line.metric}: {change.before:.5g} to {change.after:.5g} {line.unit}".rstrip()
         + f" from {_name(first.commit)} ({first.created[:10]}), after {_name(last.commit)} ({last.created[:10]})"
     )
-    return f"[{_STYLES[change.direction]}]{change.direction}[/] {escape(told)}"
+    return f"[{_STYLES[change.direction]}]{change.direction}[/] {marked(told)}"
 
 
 def _name(commit: str) -> str:

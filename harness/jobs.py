@@ -11,16 +11,19 @@ from pathlib import Path
 import msgspec
 
 import harness
-from harness import baselines, environment, files, plans
+from harness import baselines, environment, files, flips, outcome, plans, predictions, probes, stored, waivers
 from harness.compare import compare
 from harness.errors import BaselineError, StorageError, UnknownNameError, unknown
-from harness.records import TIERS, TIME_LIMITS, Job, RunRequest, RunResult
+from harness.records import TIERS, TIME_LIMITS, Job, RunRequest
 from harness.scenarios import find
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from harness.records import Comparison, Scenario, Tier
+    from harness.predictions import Reader
+    from harness.records import Baseline, Comparison, Flips, Probe, RunResult, Scenario, Tier
+
+    Counted = tuple[RunResult | None, Probe | None]
 
 SCHEMA = 1
 
@@ -47,6 +50,8 @@ class Settings:
     """Files that declare further scenarios."""
     memory_limit: int | None = None
     """Resident memory, MiB, that a run may hold; None sets no limit."""
+    count: bool | None = None
+    """Whether each variant's work is counted too, in two runs of its lowest tier; with as many seeds as a baseline needs if None."""
 
 
 def select(scenarios: Mapping[str, Scenario], names: Sequence[str], tier: Tier) -> list[tuple[Scenario, str]]:
@@ -91,7 +96,7 @@ def _select_one(scenarios: Mapping[str, Scenario], name: str, tier: Tier) -> lis
 
 
 def requests(selection: Sequence[tuple[Scenario, str]], settings: Settings) -> list[RunRequest]:
-    """List the runs to do, seed by seed, so that an interrupted job has whole rounds.
+    """List the runs to do, seed by seed, so that an interrupted job has whole rounds; counting runs last.
 
     Raises
     ------
@@ -99,7 +104,12 @@ def requests(selection: Sequence[tuple[Scenario, str]], settings: Settings) -> l
         If a selected scenario does not run on the device or backend asked for.
     """
     seeds = range(settings.first_seed, settings.first_seed + settings.seeds)
-    return [_request(scenario, variant, seed, settings) for seed in seeds for scenario, variant in selection]
+    measured = [
+        _request(scenario, variant, seed, settings) for seed in seeds for scenario, variant in selection
+    ]
+    declared = {scenario.name: scenario for scenario, _ in selection}
+    count = settings.seeds >= baselines.SEEDS_AT_LEAST if settings.count is None else settings.count
+    return [*measured, *(probes.requests(measured, declared) if count else ())]
 
 
 def _request(scenario: Scenario, variant: str, seed: int, settings: Settings) -> RunRequest:
@@ -123,30 +133,96 @@ def _request(scenario: Scenario, variant: str, seed: int, settings: Settings) ->
 
 
 def judge(
-    results: Sequence[RunResult], scenarios: Mapping[str, Scenario], roots: Sequence[Path]
+    results: Sequence[RunResult],
+    scenarios: Mapping[str, Scenario],
+    roots: Sequence[Path],
+    counted: Sequence[RunResult] = (),
+    probed: Sequence[Probe] = (),
+    today: dt.date | None = None,
+    out: Path | None = None,
 ) -> list[Comparison]:
-    """Compare the runs of each variant and tier with expectations and the nearest baseline below `roots`."""
-    groups: dict[tuple[str, str, Tier], list[RunResult]] = {}
-    for result in results:
-        request = result.request
-        groups.setdefault((request.scenario, request.variant, request.tier), []).append(result)
-    return [
-        _judge_group(scenarios[name], variant, tier, runs, roots)
-        for (name, variant, tier), runs in groups.items()
+    """Compare the runs of each variant and tier with expectations and the nearest baseline below `roots`; their work too, if counted.
+
+    Parameters
+    ----------
+    results : sequence of RunResult
+        Finished and failed runs.
+    scenarios : mapping
+        Scenarios by name.
+    roots : sequence of Path
+        Folders with baselines; the first that has waivers decides what is WAIVED.
+    counted : sequence of RunResult
+        Runs whose work was counted.
+    probed : sequence of Probe
+        What two equal counted runs told of each variant.
+    today : date, optional
+        Day that waivers are held against; today in UTC by default.
+    out : Path, optional
+        The job's folder: flipped images are found where it is given.
+
+    Raises
+    ------
+    BaselineError
+        If the waivers are damaged. A damaged baseline raises nothing: what needed it is an ERROR.
+    """
+    work = {(run.request.scenario, run.request.variant): run for run in counted if run.request.repeat == 0}
+    probe = {(found.scenario, found.variant): found for found in probed}
+    read = predictions.reader(out) if out is not None else None
+    judged = [
+        _judge_group(
+            scenarios[name],
+            variant,
+            tier,
+            runs,
+            roots,
+            (work.get((name, variant)), probe.get((name, variant))),
+            read,
+        )
+        for (name, variant, tier), runs in stored.groups(results).items()
     ]
+    return waived(judged, roots, today)
+
+
+def waived(
+    comparisons: Iterable[Comparison], roots: Sequence[Path], today: dt.date | None = None
+) -> list[Comparison]:
+    """Apply the waivers of the first folder that has any; see `harness.waivers.apply`."""
+    return waivers.apply(comparisons, waivers.read(roots), today or dt.datetime.now(dt.UTC).date())
 
 
 def _judge_group(
-    scenario: Scenario, variant: str, tier: Tier, runs: Sequence[RunResult], roots: Sequence[Path]
+    scenario: Scenario,
+    variant: str,
+    tier: Tier,
+    runs: Sequence[RunResult],
+    roots: Sequence[Path],
+    work: Counted,
+    read: Reader | None,
 ) -> Comparison:
-    measured = next((run.measurement for run in runs if run.measurement is not None), None)
+    def against(nearest: tuple[Baseline, str] | None) -> Comparison:
+        comparison = compare(scenario, variant, tier, runs, nearest)
+        judged = (*comparison.judgements, *probes.against_stored(*work, nearest, tier))
+        return dataclasses.replace(comparison, judgements=judged)
+
+    measured = next(
+        (run.measurement for run in itertools.chain(runs, work[:1]) if run and run.measurement), None
+    )
     if measured is None:
-        return compare(scenario, variant, tier, runs, None)
+        return against(None)
     try:
         nearest = baselines.find(roots, scenario.name, variant, tier, measured.environment)
+        flipped = _flipped(scenario, runs, nearest, read) if nearest and read else ()
     except BaselineError as error:
-        return _without_baseline(compare(scenario, variant, tier, runs, None), error)
-    return compare(scenario, variant, tier, runs, nearest)
+        return _without_baseline(against(None), error)
+    return dataclasses.replace(against(nearest), flips=flipped)
+
+
+def _flipped(
+    scenario: Scenario, runs: Sequence[RunResult], nearest: tuple[Baseline, str], read: Reader
+) -> tuple[Flips, ...]:
+    finished = (run for run in runs if run.status == "ok")
+    found = flips.against_baseline(finished, nearest, flips.main_sets(scenario.gated), read)
+    return tuple(one.record for one in found)
 
 
 def _without_baseline(comparison: Comparison, error: BaselineError) -> Comparison:
@@ -161,14 +237,20 @@ def _without_baseline(comparison: Comparison, error: BaselineError) -> Compariso
 
 
 def assemble(
-    results: Iterable[RunResult], scenarios: Mapping[str, Scenario], roots: Sequence[Path], command: str
+    results: Iterable[RunResult],
+    scenarios: Mapping[str, Scenario],
+    roots: Sequence[Path],
+    command: str,
+    out: Path,
 ) -> Job:
-    """Judge results and put them into one job record."""
-    done = tuple(results)
-    return _job(done, tuple(judge(done, scenarios, roots)), command)
+    """Judge results, measured and counted ones, and put them into one job record; what they stored lies below `out`."""
+    return rejudge(unjudged(results, command, out), scenarios, roots, out)
 
 
-def _job(results: tuple[RunResult, ...], comparisons: tuple[Comparison, ...], command: str) -> Job:
+def unjudged(results: Iterable[RunResult], command: str, out: Path) -> Job:
+    """Put results into a job that is not judged yet: counted ones apart, and each two of them probed."""
+    done = results if isinstance(results, stored.Results) else tuple(results)
+    counted = tuple(stored.of_purpose(done, "count"))
     return Job(
         schema=SCHEMA,
         created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
@@ -176,8 +258,10 @@ def _job(results: tuple[RunResult, ...], comparisons: tuple[Comparison, ...], co
         version=harness.__version__,
         commit=environment.git_commit(),
         environment=environment.machine(),
-        results=results,
-        comparisons=comparisons,
+        results=stored.of_purpose(done, "measure"),
+        comparisons=(),
+        counted=counted,
+        probes=tuple(probes.compare(*pair, out) for pair in probes.pairs(counted)),
     )
 
 
@@ -185,7 +269,7 @@ def store(job: Job, scenarios: Mapping[str, Scenario], out: Path) -> Path:
     """Write ``run.json``, then ``index.html``; return the page's path."""
     from harness.report import render
 
-    files.write_json(out / "run.json", job)
+    stored.write(out / "run.json", job)
     page = out / "index.html"
     files.write_text(page, render(job, out, scenarios))
     return page
@@ -202,23 +286,27 @@ def read(folder: Path) -> Job:
     path = folder / "run.json"
     if not path.exists() and (folder / "plan.json").exists():
         plan = plans.read(folder)
-        return _job(tuple(plans.results(plan, folder)), (), plan.command)
+        return unjudged(plans.results(plan, folder), plan.command, folder)
     finished = sorted(folder.glob("runs/*/result.json"), key=lambda found: found.stat().st_mtime_ns)
     if not path.exists() and finished:
-        return _job(tuple(_result(result) for result in finished), (), "")
+        return unjudged(stored.gathered(finished), "", folder)
+    step = f"Remove it and type: harness judge {folder}"
     try:
-        content = path.read_bytes()
+        large = stored.read_large(path, step)
+        content = b"" if large else path.read_bytes()
     except OSError as error:
         raise StorageError(
             f"there is no readable run in '{folder}': {error.strerror}", "Type: harness run"
         ) from error
-    step = f"Remove it and type: harness judge {folder}"
-    schema = files.decode(content, _Versioned, str(path), step).schema
+    schema = large.schema if large else files.decode(content, _Versioned, str(path), step).schema
     if schema > SCHEMA:
         raise StorageError(
             f"{path} has schema {schema}, this version reads up to {SCHEMA}", "Upgrade report-harness"
         )
-    return files.decode(content, Job, str(path), step)
+    if large:
+        return large
+    job = files.decode(content, Job, str(path), step)
+    return dataclasses.replace(job, results=tuple(job.results))
 
 
 class _Versioned(msgspec.Struct):
@@ -227,36 +315,27 @@ class _Versioned(msgspec.Struct):
     schema: int
 
 
-def _result(path: Path) -> RunResult:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise files.storage_error(path, error, "read") from error
-    return files.decode(content, RunResult, str(path), "Run it again")
-
-
 def default_folder() -> Path:
     """Return a new folder name for a job: ``reports/<UTC time>``."""
     return Path("reports", dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%SZ"))
 
 
 def exit_code(job: Job) -> int:
-    """Return the exit code of `harness run`: 1 identity violated, 2 something could not be measured, else 0."""
-    verdicts = [judgement for comparison in job.comparisons for judgement in comparison.judgements]
-    if any(judgement.verdict == "VIOLATED" for judgement in verdicts):
-        return 1
-    unmeasured = any(result.status != "ok" for result in job.results)
-    return 2 if unmeasured or any(judgement.verdict == "ERROR" for judgement in verdicts) else 0
+    """Return what the job ended with; see `harness.outcome.exit_code`."""
+    return outcome.exit_code(job)
 
 
-def rejudge(job: Job, scenarios: Mapping[str, Scenario], roots: Sequence[Path]) -> Job:
-    """Judge a stored job's results again; everything measured stays as it is.
+def rejudge(
+    job: Job, scenarios: Mapping[str, Scenario], roots: Sequence[Path], out: Path | None = None
+) -> Job:
+    """Judge a stored job's results again; everything measured stays as it is. See `judge`.
 
     Raises
     ------
     UnknownNameError
         If a stored run is of a scenario that is not declared here.
     """
-    for result in job.results:
-        find(scenarios, result.request.scenario)
-    return dataclasses.replace(job, comparisons=tuple(judge(job.results, scenarios, roots)))
+    for name, _, _ in stored.groups(job.results):
+        find(scenarios, name)
+    judged = judge(job.results, scenarios, roots, job.counted, job.probes, out=out)
+    return dataclasses.replace(job, comparisons=tuple(judged))

@@ -11,7 +11,7 @@ import datetime as dt
 import shutil
 import typing
 
-from harness import environment, files
+from harness import environment, files, masking, stored
 from harness.errors import HarnessError, StorageError
 from harness.records import Plan, RunRequest, RunResult
 
@@ -38,7 +38,7 @@ def make(requests: Sequence[RunRequest], command: str, baselines: Path | None) -
     return Plan(
         schema=SCHEMA,
         created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        command=command,
+        command=masking.masked(command),
         commit=environment.git_commit(),
         baselines="" if baselines is None else str(baselines.resolve()),
         requests=tuple(requests),
@@ -125,7 +125,8 @@ def begin(plan: Plan, out: Path) -> None:
 
 def _make_room(old: Plan, out: Path) -> None:
     """Remove what a finished job left: its own files and nothing else."""
-    ended, left = len(results(old, out)), len(missing(old, out))
+    ended = sum(_result(request, out) is not None for request in old.requests)
+    left = len(missing(old, out))
     if 0 < ended < len(old.requests):
         told = f"'{out}' holds a job with {left} of {len(old.requests)} runs to do"
         raise StorageError(told, f"Type: harness run --resume {out}, or name another folder with --out")
@@ -158,22 +159,25 @@ def _remove_derived(out: Path) -> None:
         (out / name).unlink(missing_ok=True)
 
 
-def results(plan: Plan, out: Path) -> list[RunResult]:
-    """Return what the runs of a plan left so far, failed ones too, in the plan's order."""
-    found = (_result(request, out) for request in plan.requests)
-    return [result for result in found if result is not None]
+def results(plan: Plan, out: Path) -> Sequence[RunResult]:
+    """Return what the runs of a plan left so far, failed ones too, in the plan's order; many of them stay on disk."""
+    return stored.gathered([_path(request, out) for request in plan.requests if _result(request, out)])
 
 
 def missing(plan: Plan, out: Path) -> list[RunRequest]:
     """List the runs still to do: those that never ended, failed, or left a result that cannot be read."""
-    done = {result.request for result in results(plan, out) if result.status == "ok"}
-    return [request for request in plan.requests if request not in done]
+    left = ((request, _result(request, out)) for request in plan.requests)
+    return [request for request, result in left if result is None or result.status != "ok"]
+
+
+def _path(request: RunRequest, out: Path) -> Path:
+    return out / "runs" / request.key / "result.json"
 
 
 def _result(request: RunRequest, out: Path) -> RunResult | None:
     """Return a run's stored result; None if there is none, it is damaged, or it answers another request."""
     try:
-        path = out / "runs" / request.key / "result.json"
+        path = _path(request, out)
         result = files.decode(path.read_bytes(), RunResult, str(path))
     except (OSError, StorageError):
         return None

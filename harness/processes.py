@@ -2,6 +2,9 @@
 
 A pipe is the command's lifeline: the operating system closes it when this process dies, however it dies, and a worker that reads its
 end ends itself and its session (`harness.worker`). No process outlives its runner, and nothing has to poll for it.
+
+A process that a command leaves running would disturb every later measurement: it is found by its session, or, if it made a session of
+its own, by a variable in its environment; it is ended, and the command has failed. One that cleared its environment too is not found.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import subprocess
 import tempfile
 import time
 import typing
+import uuid
 from pathlib import Path
 
 import psutil
@@ -24,9 +28,14 @@ from harness.errors import LastingError, WorkerError
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+MARK = "HARNESS_PROCESS"
+"""Environment variable that every process of a command inherits, with a value that only they have."""
+LEAVE_SECONDS = 2.0
+"""How long what a finished command started may still run: helpers, such as multiprocessing's, end when they see that it is gone."""
 POLL_SECONDS = 0.2
 """How often memory and a call-off are looked at; nothing is looked at where neither is asked for."""
 _SCRATCH, _HELD, _NEWBORN_SECONDS = "harness-run-", ".held", 60.0
+_SHOWN = 160
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +52,14 @@ class Limits:
     """Asked time and again whether the result is still wanted at all; None means it always is."""
 
 
-def supervise(command: Sequence[str], environment: Mapping[str, str], log: Path, limits: Limits) -> int:
-    """Run a command to its end, with the lifeline's descriptor as its last argument; nothing of its session is left.
+def supervise(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    log: Path,
+    limits: Limits,
+    folder: str | None = None,
+) -> int:
+    """Run a command to its end, with the lifeline's descriptor as its last argument; nothing that it started is left.
 
     Parameters
     ----------
@@ -56,6 +71,8 @@ def supervise(command: Sequence[str], environment: Mapping[str, str], log: Path,
         File for what it prints.
     limits : Limits
         What ends it early.
+    folder : str, optional
+        Its working folder; this process's by default.
 
     Returns
     -------
@@ -65,19 +82,23 @@ def supervise(command: Sequence[str], environment: Mapping[str, str], log: Path,
     Raises
     ------
     LastingError
-        If it exceeded a limit.
+        If it exceeded a limit, or ended well and left a process running.
     WorkerError
         If it was called off.
     """
+    mark = uuid.uuid4().hex
     with _lifeline() as descriptor, log.open("wb") as output:
         process = subprocess.Popen(
             [*command, str(descriptor)], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-            env=dict(environment), start_new_session=True, pass_fds=(descriptor,),
+            env={**environment, MARK: mark}, cwd=folder, start_new_session=True, pass_fds=(descriptor,),
         )  # fmt: skip
         try:
-            return _wait(process, limits)
+            code = _wait(process, limits)
+            if code == 0:
+                _refuse_leftovers(process.pid, mark, limits.name)
+            return code
         finally:
-            end_session(process.pid)
+            end_session(process.pid, mark)
             process.wait()
 
 
@@ -113,6 +134,38 @@ def _refuse_memory(peak: int, limit: int, name: str) -> None:
         raise LastingError(told, "Raise --memory-limit or take a smaller tier")
 
 
+def _refuse_leftovers(session: int, mark: str, name: str) -> None:
+    """Raise LastingError if something still runs that a finished command started; what is about to end may do so."""
+    deadline = time.monotonic() + LEAVE_SECONDS
+    while left := _commands(session, mark):
+        if time.monotonic() > deadline:
+            told = f"{name} left {len(left)} process{'es' * (len(left) > 1)} running, ended now: {', '.join(left)}"
+            raise LastingError(told, "End and wait for what a stage starts before it ends")
+        time.sleep(POLL_SECONDS / 10)
+
+
+def _commands(session: int, mark: str) -> list[str]:
+    """Return the commands of what runs in a session or carries its mark; what has ended and was not waited for does not run."""
+    found = []
+    for pid in {*_members(session), *_marked(mark)}:
+        with contextlib.suppress(psutil.Error):
+            process = psutil.Process(pid)
+            if process.status() != psutil.STATUS_ZOMBIE:
+                found.append(f"'{' '.join(process.cmdline()) or process.name()}'"[:_SHOWN])
+    return sorted(found)
+
+
+def _marked(mark: str) -> list[int]:
+    """List the processes whose environment has a mark, whatever session they are in."""
+    found = []
+    for process in psutil.process_iter():
+        # other users' processes do not tell, and none of theirs is ours
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.environ().get(MARK) == mark:
+                found.append(process.pid)
+    return found
+
+
 def resident_bytes(session: int) -> int:
     """Sum the resident memory of a session's processes, bytes; a page that two of them share counts twice."""
     total = 0
@@ -132,9 +185,9 @@ def _members(session: int) -> list[int]:
     return found
 
 
-def end_session(session: int) -> None:
-    """Kill every process of a session, this one last if it belongs to it."""
-    for pid in sorted(_members(session), key=os.getpid().__eq__):
+def end_session(session: int, mark: str = "") -> None:
+    """Kill every process of a session, and every one that carries a mark, this one last if it belongs to them."""
+    for pid in sorted({*_members(session), *(_marked(mark) if mark else ())}, key=os.getpid().__eq__):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 

@@ -161,14 +161,17 @@ class VariantItem(pytest.Item):
 
         option = self.config.getoption
         settings = jobs.Settings(
-            tier=option("harness_tier"), seeds=option("harness_seeds"), scenario_paths=_paths(self.config)
+            tier=option("harness_tier"),
+            seeds=option("harness_seeds"),
+            scenario_paths=_paths(self.config),
+            count=False,
         )
         declared = {self.scenario.name: self.scenario}
         wanted = jobs.requests([(self.scenario, self.variant)], settings)
         # the folder is the session's: items, and xdist's workers, share it
         executor = executors.Local()
         results = list(executors.run_all(executor, wanted, declared, self.config.stash[_OUT]))
-        (comparison,) = jobs.judge(results, declared, _roots(self.config))
+        (comparison,) = jobs.judge(results, declared, _roots(self.config), out=self.config.stash[_OUT])
         return comparison
 
     def repr_failure(
@@ -229,7 +232,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     out = config.stash[_OUT]
     if any(out.glob("runs/*/result.json")):
         declared = _declared(config)
-        job = jobs.rejudge(jobs.read(out), declared, _roots(config))
+        job = jobs.rejudge(jobs.read(out), declared, _roots(config), out)
         config.stash[_REPORT] = str(jobs.store(job, declared, out))
 
 

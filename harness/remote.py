@@ -5,6 +5,7 @@ Tasks and replies are MessagePack of plain records, checked on arrival; only byt
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import dataclasses
 import typing
@@ -13,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from harness import __version__, files, processes, runner
+from harness.datasets import sending
 from harness.errors import HarnessError, LastingError
 from harness.records import Attempt, RunRequest  # noqa: TC001 - msgspec reads the annotations
 
@@ -69,6 +71,44 @@ def unpack(packed: bytes, folder: Path) -> Attempt:
     return reply.attempt
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """A data set for a worker that has it not."""
+
+    version: str
+    """Version of the harness that sends it."""
+    parcel: sending.Parcel
+    """The data set."""
+
+
+def pack_data(name: str) -> bytes:
+    """Pack a data set of this machine for a worker.
+
+    Raises
+    ------
+    DataError
+        If it is not here, damaged, or too large.
+    """
+    return msgspec.msgpack.encode(Delivery(version=__version__, parcel=sending.pack(name)))
+
+
+async def keep_data(packed: bytes) -> str:
+    """Put what `pack_data` made into this worker's cache; return why that failed, or nothing."""
+    # in a thread: a worker that does not answer for seconds is taken for dead
+    return await asyncio.to_thread(_keep_data, packed)
+
+
+def _keep_data(packed: bytes) -> str:
+    try:
+        delivery = files.decode(packed, Delivery, "a data set", packed=True)
+        if delivery.version != __version__:
+            return f"the worker has version {__version__} of report-harness, the runner {delivery.version}"
+        sending.keep(delivery.parcel)
+    except HarnessError as error:
+        return str(error)
+    return ""
+
+
 def attempt(packed: bytes) -> bytes:
     """Try a run on this worker; a Dask task.
 
@@ -103,7 +143,7 @@ def _attempt(task: Task, scratch: Path) -> Attempt:
     with runner.one_at_a_time() if task.alone else contextlib.nullcontext():
         attempted = runner.attempt(request, scratch / "run", _called_off())
     place = {"executor": "dask", "worker": str(distributed.get_worker().address)}
-    return dataclasses.replace(attempted, place=place, concurrent=not task.alone)
+    return dataclasses.replace(attempted, place=attempted.place | place, concurrent=not task.alone)
 
 
 def _placed(path: str, text: str, scratch: Path) -> str:

@@ -12,9 +12,9 @@ import time
 import typing
 from pathlib import Path
 
-from harness import environment, files, processes
-from harness.datasets.cache import cache_folder
-from harness.errors import LastingError, StorageError, WorkerError
+from harness import environment, files, masking, processes
+from harness.datasets import cache, loading
+from harness.errors import LastingError, StorageError, WithoutDataError, WorkerError
 from harness.measure import scores
 from harness.measure.run import stage_metrics
 from harness.records import Attempt, Failure, Measurement, RunResult, finite
@@ -24,7 +24,8 @@ if typing.TYPE_CHECKING:
 
     from harness.records import Measured, RunRequest, Scenario
 
-LOG_LINES = 20
+LOG_LINES, LOG_COLUMNS = 20, 500
+DATA_VARIABLES = (loading.VARIABLE, cache.VARIABLE)
 _PACKAGE_ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -47,17 +48,21 @@ def attempt(request: RunRequest, folder: Path, called_off: Callable[[], bool] | 
     """
     clear(folder)
     files.write_json(folder / "request.json", request)
+    place = {"commit": environment.git_commit(request.code), "code": request.code} if request.code else {}
     started, clock = dt.datetime.now(dt.UTC), time.perf_counter()
-    error, lasting = "", False
+    error, lasting, missing = "", False, ""
     try:
         _work(request, folder, called_off)
     except WorkerError as failure:
-        error, lasting = str(failure), isinstance(failure, LastingError)
+        error, lasting = masking.masked(str(failure)), isinstance(failure, LastingError)
+        missing = failure.dataset if isinstance(failure, WithoutDataError) else ""
     return Attempt(
         started=started.isoformat(timespec="seconds"),
         wall_seconds=time.perf_counter() - clock,
         error=error,
         lasting=lasting,
+        missing=missing,
+        place=place,
     )
 
 
@@ -118,11 +123,14 @@ def _work(request: RunRequest, folder: Path, called_off: Callable[[], bool] | No
     Raises
     ------
     LastingError
-        If it exceeded a limit, or failed for a reason that a repeat would not mend.
+        If it exceeded a limit, left a process running, failed for a reason that a repeat would not mend, or its code is not on this machine.
     WorkerError
         If it died, or reported another failure.
     """
-    command = [sys.executable, "-P", "-m", "harness.worker", str(folder / "request.json")]
+    if request.code and not Path(request.code).is_dir():
+        told = f"the code of run {request.key} in '{request.code}' is not on this machine"
+        raise LastingError(told, "Compare commits with --executor local")
+    command = [sys.executable, "-P", "-m", "harness.worker", str((folder / "request.json").absolute())]
     limits = processes.Limits(
         name=f"run {request.key}",
         seconds=request.time_limit,
@@ -131,7 +139,10 @@ def _work(request: RunRequest, folder: Path, called_off: Callable[[], bool] | No
     )
     with processes.scratch() as temporary:
         variables = worker_environment(request) | {"TMPDIR": str(temporary)}
-        code = processes.supervise(command, variables, folder / "log.txt", limits)
+        try:
+            code = processes.supervise(command, variables, folder / "log.txt", limits, request.code or None)
+        finally:
+            masking.mask_files(folder / name for name in ("log.txt", "failure.json", "measurement.json"))
     if code == 0:
         return
     told = f"the worker of run {request.key} {processes.how_it_died(code)}"
@@ -145,7 +156,14 @@ def _reported(request: RunRequest, folder: Path) -> WorkerError | None:
     except (OSError, StorageError):
         return None
     kind = LastingError if failure.lasting else WorkerError
-    return kind(f"run {request.key} failed: {failure.error}")
+    told = f"run {request.key} failed: {failure.error}"
+    if failure.missing:
+        return WithoutDataError(told, "", failure.missing)
+    if request.code and failure.error.startswith("FileNotFoundError"):
+        return kind(
+            told, f"It ran in '{request.code}', which holds tracked files only: name others by absolute paths"
+        )
+    return kind(told)
 
 
 def worker_environment(request: RunRequest) -> dict[str, str]:
@@ -163,13 +181,39 @@ def worker_environment(request: RunRequest) -> dict[str, str]:
         fixed["KERAS_BACKEND"] = request.backend
     if request.device == "cpu":
         fixed["CUDA_VISIBLE_DEVICES"] = ""
-    # a worker must import the very code that started it, whatever the working folder holds
-    inherited = os.environ.get("PYTHONPATH", "")
-    fixed["PYTHONPATH"] = os.pathsep.join(part for part in (str(_PACKAGE_ROOT), inherited) if part)
-    variables = {**os.environ, **fixed}
+    variables = {**os.environ, **fixed, **import_environment(request.code)}
     # Dask's nannies set it: memory would not be comparable with a run that has none
     variables.pop("MALLOC_TRIM_THRESHOLD_", None)
     return variables
+
+
+def import_environment(code: str) -> dict[str, str]:
+    """Return the variables that decide which modules and data a worker finds.
+
+    Parameters
+    ----------
+    code : str
+        Folder that its modules come from before anything else, and that it works in; empty for the code that runs here.
+
+    Returns
+    -------
+    dict
+        ``PYTHONPATH``: the folder, its ``src`` if it has one, the root of this package, what was inherited. Relative entries
+        come twice: as they are, so that they lead into the folder, and last as they lead from here, for what git does not
+        track. With a folder also the data folders that were named by relative paths, made absolute.
+    """
+    inherited = os.environ.get("PYTHONPATH", "")
+    if not code:
+        # a worker must import the very code that started it, whatever the working folder holds
+        return {"PYTHONPATH": os.pathsep.join(part for part in (str(_PACKAGE_ROOT), inherited) if part)}
+    own = [code, *(str(path) for path in (Path(code, "src"),) if path.is_dir())]
+    entries = [part for part in inherited.split(os.pathsep) if part]
+    away = [str(Path(part).absolute()) for part in entries if not Path(part).is_absolute()]
+    named = {name: Path(os.environ[name]).expanduser() for name in DATA_VARIABLES if os.environ.get(name)}
+    return {
+        "PYTHONPATH": os.pathsep.join([*own, str(_PACKAGE_ROOT), *entries, *away]),
+        **{name: str(path.absolute()) for name, path in named.items()},
+    }
 
 
 def _read_measurement(folder: Path) -> Measurement:
@@ -186,12 +230,14 @@ def _score(result: RunResult, measurement: Measurement, scenario: Scenario, fold
     """Merge recorded, scored, stage and derived metrics; what cannot be scored makes the run an error."""
     try:
         scored = scores.of_run(files.read_npz(folder / "predictions.npz"), measurement.predictions)
-        metrics = {**measurement.metrics, **scored, **stage_metrics(measurement.stages)}
-        derived = _derived(scenario, metrics)
+        metrics = {**measurement.metrics, **scored}
+        if measurement.request.purpose == "measure":  # a counted run's time and memory mean nothing
+            metrics |= stage_metrics(measurement.stages)
+            metrics |= _derived(scenario, metrics)
     except (ValueError, KeyError, StorageError) as error:
         told = f"what run {result.request.key} left cannot be scored: {error}"
         return dataclasses.replace(result, error=told)
-    return dataclasses.replace(result, status="ok", metrics=metrics | derived)
+    return dataclasses.replace(result, status="ok", metrics=metrics)
 
 
 def _derived(scenario: Scenario, metrics: Mapping[str, Measured]) -> dict[str, Measured]:
@@ -209,10 +255,14 @@ def _derived(scenario: Scenario, metrics: Mapping[str, Measured]) -> dict[str, M
 
 
 def _tail(path: Path) -> str:
+    """Return the last lines of a log, however much was printed: a line is cut, and so is what is read."""
     try:
-        return "\n".join(path.read_text(errors="replace").splitlines()[-LOG_LINES:])
+        with path.open("rb") as log:
+            log.seek(max(0, path.stat().st_size - LOG_LINES * 4 * LOG_COLUMNS))
+            lines = log.read().decode(errors="replace").splitlines()[-LOG_LINES:]
     except OSError:
         return ""
+    return "\n".join(line if len(line) <= LOG_COLUMNS else f"{line[:LOG_COLUMNS]} ..." for line in lines)
 
 
 @contextlib.contextmanager
@@ -226,12 +276,7 @@ def one_at_a_time(waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
     """
     import filelock
 
-    folder = cache_folder()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise files.storage_error(folder, error, "create the folder") from error
-    lock = filelock.FileLock(folder / "measuring.lock")
+    lock = cache.machine_lock("measuring.lock")
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:

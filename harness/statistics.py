@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 import math
@@ -47,13 +48,25 @@ def rank_p(low: Floats, high: Floats) -> float:
     low, high : float64 arrays of shapes (m,) and (n,)
         Values of the group said to be lower, and of the other.
     """
+    # a tie counts as `low` above `high`
+    above = np.searchsorted(
+        np.sort(high), low, side="right"
+    )  # (m,), how many of `high` each of `low` is not below
+    return _rank_p_of(int(above.sum()), len(low), len(high))
+
+
+@functools.lru_cache(maxsize=65536)
+def _rank_p_of(above: int, low: int, high: int) -> float:
+    """Return the exact p of Mann and Whitney's U, which depends on U and the sizes only: a gate of many metrics asks for few of them."""
     from scipy.stats import mannwhitneyu
 
-    # a stable sort puts equal values of `high`, which comes first, below those of `low`
-    ranks = np.empty(len(high) + len(low))
-    ranks[np.argsort(np.concatenate([high, low]), kind="stable")] = np.arange(len(ranks))
-    test = mannwhitneyu(ranks[len(high) :], ranks[: len(high)], alternative="less", method="exact")
-    return float(test.pvalue)
+    whole, rest = divmod(above, high)
+    # samples with that U: some of `low` above all of `high`, one above `rest` of it, the others below
+    values = np.full(low, -0.5)
+    values[:whole] = high
+    if rest:
+        values[whole] = rest - 0.5
+    return float(mannwhitneyu(values, np.arange(high), alternative="less", method="exact").pvalue)
 
 
 def rank_p_floor(a: int, b: int) -> float:
@@ -64,3 +77,264 @@ def rank_p_floor(a: int, b: int) -> float:
 def runs_to_decide(against: int, level: float, least: int) -> int:
     """Fewest runs, at least `least`, whose rank test against `against` runs can reach `level`."""
     return next(runs for runs in itertools.count(least) if rank_p_floor(runs, against) <= level)
+
+
+# -- tests and estimates of the gate --------------------------------------------------------------
+
+
+def signflip_p(differences: Floats) -> float:
+    """Exact chance, under random signs, of a sum at least as large as the one found (Fisher 1935).
+
+    Parameters
+    ----------
+    differences : float64 array of shape (n,)
+        Multiples of one half, such as differences of mid-ranks.
+
+    Returns
+    -------
+    float
+        1 / 2^n at least; 1 where nothing differs.
+    """
+    halves = np.rint(2 * np.asarray(differences, np.float64)).astype(np.int64)
+    # in units of what all have in common: the same images flipped by every checkpoint take no longer than by one
+    halves //= max(1, int(np.gcd.reduce(halves, initial=0)))
+    chances = np.array([1.0])
+    for size in np.abs(halves[halves != 0]):
+        wider = np.zeros(len(chances) + 2 * int(size))
+        wider[: len(chances)] += chances / 2
+        wider[2 * int(size) :] += chances / 2
+        chances = wider
+    return min(1.0, float(chances[int(np.abs(halves).sum() + halves.sum()) :].sum()))
+
+
+def normal_scores(ranks: Floats, count: int) -> Floats:
+    """Return normal quantiles of ranks among `count` values (van der Waerden 1952), in whole 32nds: their sums can be counted.
+
+    As weights of a rank test they lose nothing to the t test on bell-shaped noise and gain on any other (Chernoff and Savage
+    1958): where times fall into two humps, what happens within a hump counts for more.
+    """
+    from scipy.special import ndtri
+
+    return np.asarray(np.rint(32 * ndtri(ranks / (count + 1))))
+
+
+def paired_rank_p(base: Floats, head: Floats) -> float:
+    """Exact p that `head` ranks above `base`, pair by pair, when a coin ordered each pair.
+
+    All values are ranked together; differences of the ranks' normal scores are tested by `signflip_p`. The coin
+    alone makes the level hold, whatever the noise looks like.
+
+    Parameters
+    ----------
+    base, head : float64 arrays of shape (n,)
+        Value i of both is one pair.
+    """
+    from scipy.stats import rankdata
+
+    scores = normal_scores(rankdata(np.concatenate([base, head])), 2 * len(base))  # (2 n,)
+    return signflip_p(scores[len(base) :] - scores[: len(base)])
+
+
+def worse_p(base: Floats, head: Floats) -> tuple[float, float]:
+    """One-sided p values that `head` lies below `base`: of a t bound from `base` alone, and of exact ranks.
+
+    The spread is the baseline's only: a candidate that got noisier must not widen its own bound. Ranks of fewer
+    than three runs on a side decide nothing: their p is 1.
+
+    Parameters
+    ----------
+    base, head : float64 arrays of shapes (m,) and (n,)
+        Turned so that larger is better; m at least 2.
+    """
+    from scipy.special import stdtr
+
+    error = float(base.std(ddof=1)) * math.sqrt(1 / len(base) + 1 / len(head))
+    gap = float(base.mean() - head.mean())
+    certain = 0.0 if gap > 0 else 1.0
+    bound = float(stdtr(len(base) - 1, -gap / error)) if error > 0 else certain
+    ranks = rank_p(head, base) if min(len(base), len(head)) >= 3 else 1.0
+    return bound, ranks
+
+
+def pooled_t_p(base: Floats, head: Floats) -> float:
+    """One-sided p of Student's t test that `head` lies above `base`, variances pooled; 1 where nothing varies.
+
+    Parameters
+    ----------
+    base, head : float64 arrays of shape (n,)
+        n at least 2.
+    """
+    from scipy.special import stdtr
+
+    error = math.sqrt((base.var(ddof=1) + head.var(ddof=1)) / len(base))
+    return float(stdtr(2 * len(base) - 2, -(head.mean() - base.mean()) / error)) if error > 0 else 1.0
+
+
+def median_interval(pairwise: Floats, shape: tuple[int, int], level: float = 0.99) -> tuple[float, float]:
+    """Interval of a median of all pairwise differences or ratios, by inverting the rank test (Hodges and Lehmann 1963).
+
+    Parameters
+    ----------
+    pairwise : float64 array of shape (m * n,)
+        All differences or ratios.
+    shape : (m, n)
+        How many values there were on each side.
+    level : float
+        Coverage, by the normal approximation of the rank sum; with few runs the extremes, which cover less.
+    """
+    m, n = shape
+    ordered = np.sort(pairwise)
+    away = normal_quantile(0.5 + level / 2) * math.sqrt(m * n * (m + n + 1) / 12)
+    first = max(0, math.floor(m * n / 2 - away))
+    return float(ordered[first]), float(ordered[m * n - 1 - first])
+
+
+def holm(ratios: typing.Mapping[typing.Hashable, float]) -> dict[typing.Hashable, tuple[int, bool]]:
+    """Step down through tests made at once (Holm 1979).
+
+    Parameters
+    ----------
+    ratios : mapping
+        Test to its p as a share of its own level.
+
+    Returns
+    -------
+    dict
+        Test to the divisor of its level and whether it is confirmed.
+    """
+    found: dict[typing.Hashable, tuple[int, bool]] = {}
+    open_still = True
+    for rank, (key, ratio) in enumerate(sorted(ratios.items(), key=lambda pair: pair[1])):
+        divisor = len(ratios) - rank
+        open_still = open_still and ratio * divisor <= 1 + 1e-9
+        found[key] = divisor, open_still
+    return found
+
+
+# -- equivalence ----------------------------------------------------------------------------------
+
+MOST_RUNS = 1000
+"""Where more runs a side would be needed, the answer is that no number of runs decides it."""
+_FAR = 35.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Tost:
+    """Two one-sided tests of one difference against a margin on each side (Schuirmann 1987)."""
+
+    difference: float
+    """Mean of the second group less mean of the first."""
+    lower: float
+    """Lower end of the interval that leaves `level` out on each side."""
+    upper: float
+    """Its upper end."""
+    p_low: float
+    """p of the test that the difference lies above ``-margin``."""
+    p_high: float
+    """p of the test that it lies below ``margin``."""
+
+
+def welch_tost(first: Floats, second: Floats, margin: float, level: float = 0.05) -> Tost:
+    """Test whether two means differ by less than a margin, by two one-sided t tests of unequal variances (Welch 1947).
+
+    Both p lie below `level` exactly where the interval lies within ``(-margin, margin)``. An interval that misses the true
+    difference on one side is drawn in a share `level`; so is, at most, a true difference of the margin called smaller, whatever
+    the margin was computed from.
+
+    Parameters
+    ----------
+    first, second : float64 arrays of shapes (m,) and (n,)
+        At least two values each.
+    margin : float
+        Not negative, in the unit of the values.
+    level : float
+        Share of errors on each side.
+    """
+    difference = float(second.mean() - first.mean())
+    error, degrees = _welch(first, second)
+    if error == 0:
+        return Tost(
+            difference, difference, difference, float(difference <= -margin), float(difference >= margin)
+        )
+    from scipy.special import stdtr, stdtrit
+
+    away = float(stdtrit(degrees, 1 - level)) * error
+    return Tost(
+        difference,
+        difference - away,
+        difference + away,
+        float(stdtr(degrees, -(difference + margin) / error)),
+        float(stdtr(degrees, (difference - margin) / error)),
+    )
+
+
+def _welch(first: Floats, second: Floats) -> tuple[float, float]:
+    """Return the standard error of a difference of means and its degrees of freedom (Welch and Satterthwaite)."""
+    # equal values have no variance, but their mean may be rounded
+    parts = [float(group.var(ddof=1)) / len(group) if np.ptp(group) else 0.0 for group in (first, second)]
+    error = math.sqrt(sum(parts))
+    if error == 0:
+        return 0.0, math.inf
+    # shares first: variances far below one would underflow when squared
+    shares = [part / error**2 for part in parts]
+    lost = sum(share**2 / (len(group) - 1) for share, group in zip(shares, (first, second), strict=True))
+    return error, 1 / lost
+
+
+def tost_power(runs: int, difference: float, margin: float, sd: float, level: float = 0.05) -> float:
+    """Chance that `runs` a side show a true `difference` to lie within the margin, or beyond it if it does.
+
+    Within, it is the Bonferroni bound ``P(T1) + P(T2) - 1``, each from the noncentral t distribution; it is exact to three
+    digits where the power is worth having.
+
+    Parameters
+    ----------
+    runs : int
+        On each side, at least 2.
+    difference, margin, sd : float
+        True difference, margin, and standard deviation of a single run on both sides, in one unit; `sd` above 0.
+    level : float
+        Level of each side.
+    """
+    from scipy.special import nctdtr
+
+    degrees, error = 2 * (runs - 1), sd * math.sqrt(2 / runs)
+    critical = t_quantile(1 - level, degrees)
+
+    def reached(distance: float) -> float:
+        # so far out the distribution function is not computed, and the chance is 1 to every digit
+        shift = min(distance / error, _FAR)
+        return 1 - float(nctdtr(degrees, shift, critical))
+
+    gap = abs(difference) - margin
+    return reached(gap) if gap > 0 else max(0.0, reached(-gap) + reached(margin + abs(difference)) - 1)
+
+
+def runs_for_tost(difference: float, margin: float, sd: float, power: float = 0.9) -> int | None:
+    """Fewest runs a side with which a true `difference` would be decided with chance `power`; None above `MOST_RUNS`."""
+    if sd == 0:
+        return 2
+    if tost_power(MOST_RUNS, difference, margin, sd) < power:
+        return None
+    low, high = 1, MOST_RUNS  # `low` is too few, `high` is enough
+    while high - low > 1:
+        middle = (low + high) // 2
+        enough = tost_power(middle, difference, margin, sd) >= power
+        low, high = (low, middle) if enough else (middle, high)
+    return high
+
+
+def sign_test(net: NDArray[np.int64]) -> float:
+    """Two-sided exact p of net changes that a coin would have turned round: McNemar's test where each is 1, 0 or -1.
+
+    Parameters
+    ----------
+    net : int64 array of shape (n,)
+        Changes for the worse less those for the better, item by item.
+    """
+    return min(1.0, 2 * min(signflip_p(net.astype(np.float64)), signflip_p(-net.astype(np.float64))))
+
+
+def rank_coverage(a: int, b: int, level: float = 0.99) -> float:
+    """Coverage of `median_interval` from `a` and `b` runs: `level`, or less where few runs leave only the extremes."""
+    return min(level, 1 - 2 * rank_p_floor(a, b))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import typing
 from collections import Counter
 
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -16,7 +16,9 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from harness import wording
+from harness import reduced, stored, wording
+from harness.outcome import ATTENTION, needs_attention
+from harness.visible import marked
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,19 +31,11 @@ if typing.TYPE_CHECKING:
 STYLES = {
     "REPRODUCED": "green", "PASS": "green", "HOLDS": "green", "IMPROVED": "cyan", "KNOWN_GAP": "yellow", "ABOVE": "yellow",
     "BELOW": "yellow", "INCONCLUSIVE": "yellow", "INCOMPARABLE": "yellow", "NO_BASELINE": "yellow", "REGRESSED": "bold red",
-    "VIOLATED": "bold red", "ERROR": "bold red",
+    "VIOLATED": "bold red", "ERROR": "bold red", "WAIVED": "cyan",
 }  # fmt: skip
-ATTENTION = (
-    "VIOLATED",
-    "ERROR",
-    "REGRESSED",
-    "BELOW",
-    "ABOVE",
-    "INCONCLUSIVE",
-    "IMPROVED",
-    "INCOMPARABLE",
-    "NO_BASELINE",
-)
+HEADLINES = ("accuracy", "total.seconds", "total.above_imports_bytes")
+MOST_FAILURES = 20
+"""Failed runs whose reasons are printed; the report and the logs have them all."""
 
 
 def follow(
@@ -67,34 +61,47 @@ def follow(
 
 
 def _name(request: RunRequest) -> str:
-    return f"{request.scenario}:{request.variant} seed {request.seed}"
+    counting = ", counting work" if request.purpose == "count" else ""
+    return f"{request.scenario}:{request.variant} seed {request.seed}{counting}"
 
 
 def _line(index: int, total: int, result: RunResult) -> str:
     told = "done" if result.status == "ok" else "[bold red]ERROR[/]"
-    loud = " [yellow]DISTURBED (other processes ran; its time is not used)[/]" if result.disturbed else ""
-    flaky = f" [yellow]FLAKY (it failed first: {escape(result.earlier_error)})[/]" if result.flaky else ""
-    return f"[dim]{index}/{total}[/] {escape(_name(result.request))}: {told} in {result.wall_seconds:.1f} s{loud}{flaky}"
+    timed = result.disturbed and result.request.purpose == "measure"
+    loud = " [yellow]DISTURBED (other processes ran; its time is not used)[/]" if timed else ""
+    flaky = f" [yellow]FLAKY (it failed first: {marked(result.earlier_error)})[/]" if result.flaky else ""
+    return f"[dim]{index}/{total}[/] {marked(_name(result.request))}: {told} in {result.wall_seconds:.1f} s{loud}{flaky}"
 
 
 def show(console: Console, job: Job, page: Path) -> None:
     """Print the table of a job, what needs attention, and the report's path."""
     console.print(_table(job))
     for found in sorted(_incomplete(job)):
-        console.print(f"[yellow]Incomplete data[/] {escape(found)}", highlight=False)
-    for result in job.results:
-        if result.status != "ok":
-            console.print(f"[bold red]ERROR[/] {escape(result.error)}", highlight=False)
-            if result.log_tail:
-                console.print(escape(result.log_tail), style="dim", highlight=False)
+        console.print(f"[yellow]Incomplete data[/] {marked(found)}", highlight=False)
+    every = itertools.chain(job.results, job.counted)
+    _show_failures(console, (result for result in every if result.status != "ok"))
     for comparison in job.comparisons:
         for line in _attention(comparison):
             console.print(line, highlight=False)
-    console.print(f"Report: {escape(str(page))}", highlight=False, soft_wrap=True)
+    console.print(f"Report: {marked(str(page))}", highlight=False, soft_wrap=True)
+
+
+def _show_failures(console: Console, failed: Iterable[RunResult]) -> None:
+    """Print why runs failed, the first of them with their logs' last lines, and how many more there are."""
+    more = 0
+    for number, result in enumerate(failed):
+        if number >= MOST_FAILURES:
+            more += 1
+            continue
+        console.print(f"[bold red]ERROR[/] {marked(result.error)}", highlight=False)
+        if result.log_tail:
+            console.print(marked(result.log_tail), style="dim", highlight=False)
+    if more:
+        console.print(f"[bold red]ERROR[/] {more} more runs failed", highlight=False)
 
 
 def _incomplete(job: Job) -> set[str]:
-    measured = [result.measurement for result in job.results if result.measurement is not None]
+    measured = (result.measurement for result in job.results if result.measurement is not None)
     return {f"{use.name}: {use.found}" for found in measured for use in found.datasets if not use.complete}
 
 
@@ -106,13 +113,15 @@ def _table(job: Job) -> Table:
     for heading in ("accuracy", "time", "memory"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("verdicts", overflow="fold")
+    groups = stored.groups(job.results)
     for comparison in job.comparisons:
-        runs = [result for result in job.results if _belongs(result, comparison) and result.status == "ok"]
+        key = (comparison.scenario, comparison.variant, comparison.tier)
+        runs = reduced.reduce(groups.get(key, ()), HEADLINES).done
         table.add_row(
-            escape(f"{comparison.scenario}:{comparison.variant}"),
-            _mean(runs, "accuracy", lambda x: f"{100 * x:.2f} %"),
-            _mean(runs, "total.seconds", lambda x: f"{x:.2f} s"),
-            _mean(runs, "total.above_imports_bytes", lambda x: f"{x / 2**20:.1f} MiB"),
+            marked(f"{comparison.scenario}:{comparison.variant}"),
+            _mean(runs, HEADLINES[0], lambda x: f"{100 * x:.2f} %"),
+            _mean(runs, HEADLINES[1], lambda x: f"{x:.2f} s"),
+            _mean(runs, HEADLINES[2], lambda x: f"{x / 2**20:.1f} MiB"),
             _verdicts(comparison),
             end_section=True,
         )
@@ -124,12 +133,6 @@ def _verdicts(comparison: Comparison) -> str:
     lines = [f"{title}: {_counts(comparison, against)}" for title, against in told.items()]
     failed = [f"[bold red]{len(comparison.failed)} runs failed[/]"] if comparison.failed else []
     return "\n".join([*failed, *lines])
-
-
-def _belongs(result: RunResult, comparison: Comparison) -> bool:
-    request = result.request
-    key = (comparison.scenario, comparison.variant, comparison.tier)
-    return (request.scenario, request.variant, request.tier) == key
 
 
 def _mean(runs: Sequence[RunResult], metric: str, form: typing.Callable[[float], str]) -> str:
@@ -149,30 +152,22 @@ def _counts(comparison: Comparison, against: str) -> str:
 def _attention(comparison: Comparison) -> list[str]:
     """Describe what needs a look: one line each; baselines that cannot be compared for one reason share a line."""
     lines, shared = [], Counter[tuple[str, str]]()
-    loud = [judgement for judgement in comparison.judgements if _needs_attention(judgement)]
+    loud = [judgement for judgement in comparison.judgements if needs_attention(judgement)]
     for judgement in sorted(loud, key=lambda judgement: ATTENTION.index(judgement.verdict)):
         if judgement.verdict in {"INCOMPARABLE", "NO_BASELINE"}:
             shared[judgement.verdict, f"{judgement.reason}. Next: {judgement.next_step}"] += 1
         else:
             lines.append(_sentence(comparison, judgement))
-    key = escape(f"{comparison.scenario}:{comparison.variant}")
+    key = marked(f"{comparison.scenario}:{comparison.variant}")
     lines += [
-        f"[yellow]{verdict}[/] {key}: {n} metrics: {escape(reason)}"
+        f"[yellow]{verdict}[/] {key}: {n} metrics: {marked(reason)}"
         for (verdict, reason), n in shared.items()
     ]
     return lines
-
-
-def _needs_attention(judgement: Judgement) -> bool:
-    """Whether a person should look; what no gate acts on need not have a baseline that compares."""
-    only_shown = judgement.against == "baseline" and not judgement.gated
-    return judgement.verdict in ATTENTION and not (
-        only_shown and judgement.verdict in {"INCOMPARABLE", "NO_BASELINE"}
-    )
 
 
 def _sentence(comparison: Comparison, judgement: Judgement) -> str:
     style = STYLES.get(judgement.verdict, "default")
     key = f"{comparison.scenario}:{comparison.variant}"
     told = wording.sentence(key, judgement).removeprefix(judgement.verdict)
-    return f"[{style}]{judgement.verdict}[/]{escape(told)}"
+    return f"[{style}]{judgement.verdict}[/]{marked(told)}"

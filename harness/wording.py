@@ -1,11 +1,11 @@
-"""One judgement as one plain sentence: what a terminal, a JUnit file and a failing pytest item all say."""
+"""Judgements, numbers and runs in plain words: what a terminal, a JUnit file and a failing pytest item all say."""
 
 from __future__ import annotations
 
 import typing
 
 if typing.TYPE_CHECKING:
-    from harness.records import Judgement, Value
+    from harness.records import Judgement, RunRequest, Value
 
 
 def sentence(key: str, judgement: Judgement) -> str:
@@ -34,3 +34,23 @@ def short(value: Value | None) -> str:
     if value is None:
         return "nothing"
     return f"an array of {len(value)}" if isinstance(value, list) else f"{value:.5g}"
+
+
+def quantity(value: Value | None, unit: str) -> str:
+    """Print a number with its unit; bytes in MiB from half of one on."""
+    if value is None:
+        return short(value)
+    if isinstance(value, float | int) and unit == "B" and abs(value) >= 2**19:
+        return f"{value / 2**20:,.2f} MiB"
+    return f"{short(value)} {unit}".rstrip()
+
+
+def run_name(asked: RunRequest) -> str:
+    """Name a run within its variant and tier, such as ``run seed 0 (numpy, cpu)``; what is usual is left out."""
+    unusual = [
+        "base" if asked.side == "base" else "",
+        f"{asked.round} round" if asked.round != "screen" else "",
+        "counted" if asked.purpose == "count" else "",
+        f"repeat {asked.repeat}" if asked.repeat else "",
+    ]
+    return f"run seed {asked.seed} ({', '.join([asked.backend, asked.device, *filter(None, unusual)])})"

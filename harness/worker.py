@@ -14,9 +14,9 @@ from pathlib import Path
 
 import msgspec
 
-from harness import datasets, environment, files, processes, scenarios
-from harness.errors import HarnessError
-from harness.measure import memory
+from harness import datasets, environment, files, imports, processes, scenarios
+from harness.errors import HarnessError, MissingDataError
+from harness.measure import accelerators, memory
 from harness.measure.run import Run
 from harness.measure.runtime import Clock, calibrate
 from harness.records import Failure, Measurement, RunRequest, StageResult
@@ -27,44 +27,8 @@ if typing.TYPE_CHECKING:
     from harness.records import Scenario
 
 
-class NoAccelerator:
-    """Stands in for a device that needs no waiting, or whose memory is not measured."""
-
-    def synchronise(self) -> None:
-        """Do nothing."""
-
-    def reset_peak(self) -> None:
-        """Do nothing."""
-
-    def peak_bytes(self) -> tuple[None, None]:
-        """Return nothing measured."""
-        return None, None
-
-
-class TorchCuda:
-    """The current CUDA device through torch."""
-
-    def __init__(self) -> None:
-        import torch
-
-        if not torch.cuda.is_available():
-            raise HarnessError(
-                "device 'cuda' was asked for, but torch sees no CUDA device", "Use --device cpu"
-            )
-        self._cuda = torch.cuda
-
-    def synchronise(self) -> None:
-        """Wait until queued kernels are done."""
-        self._cuda.synchronize()
-
-    def reset_peak(self) -> None:
-        """Free cached blocks and make the memory in use the peak."""
-        self._cuda.empty_cache()
-        self._cuda.reset_peak_memory_stats()
-
-    def peak_bytes(self) -> tuple[int, int]:
-        """Highest (allocated, reserved) bytes since the reset."""
-        return self._cuda.max_memory_allocated(), self._cuda.max_memory_reserved()
+LEFT = "total.left_bytes"
+"""Metric: resident memory above imports after the run, collected and trimmed."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -72,13 +36,16 @@ def main(argv: Sequence[str]) -> int:
     folder = Path(argv[0]).parent
     if argv[1:]:
         end_with_runner(int(argv[1]), folder)
+    request = None
     try:
-        measure(msgspec.json.decode(Path(argv[0]).read_bytes(), type=RunRequest), folder)
+        request = msgspec.json.decode(Path(argv[0]).read_bytes(), type=RunRequest)
+        measure(request, folder)
     except Exception as error:  # noqa: BLE001 - whatever a scenario raises becomes a message in one place
         traceback.print_exc()
         # what the harness can explain (no data, no device) would only fail again
         lasting = isinstance(error, HarnessError)
-        files.write_json(folder / "failure.json", Failure(_explain(error), lasting))
+        missing = error.dataset if isinstance(error, MissingDataError) else ""
+        files.write_json(folder / "failure.json", Failure(_explain(error, request), lasting, missing))
         return 1
     return 0
 
@@ -98,19 +65,22 @@ def end_with_runner(lifeline: int, folder: Path) -> None:
         os.read(lifeline, 1)
         for temporary in (Path(tempfile.gettempdir()), folder.parent):
             processes.remove_scratch(temporary)
-        processes.end_session(os.getsid(0))
+        processes.end_session(os.getsid(0), os.environ.get(processes.MARK, ""))
 
     os.set_inheritable(lifeline, False)
     threading.Thread(target=wait, name="lifeline", daemon=True).start()
 
 
-def _explain(error: Exception) -> str:
+def _explain(error: Exception, request: RunRequest | None) -> str:
     if isinstance(error, HarnessError):
         return str(error)
     place = traceback.extract_tb(error.__traceback__)[-1]
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return f"out of memory: {error} ({Path(place.filename).name}, line {place.lineno}). Use a smaller tier or another machine"
-    return f"{type(error).__name__}: {error} ({Path(place.filename).name}, line {place.lineno})"
+    where = f"({Path(place.filename).name}, line {place.lineno})"
+    if isinstance(error, MemoryError):
+        return f"out of memory: {error} {where}. Use a smaller tier or another machine"
+    if accelerators.out_of_memory(error):
+        return accelerators.told_out_of_memory(error, where, request)
+    return f"{type(error).__name__}: {error} {where}"
 
 
 def measure(request: RunRequest, folder: Path) -> None:
@@ -118,6 +88,8 @@ def measure(request: RunRequest, folder: Path) -> None:
     scenario, imported = _import_stage(request)
     calibration = calibrate()
     run = _execute(scenario, request)
+    if request.purpose == "measure":
+        _record_left(run, imported)
     if imported.peak_bytes is None:
         # all that such a system tells; never set beside a stage's peak
         run.record("process.peak_bytes", memory.total_peak_bytes(), unit="B", kind="memory", better="lower")
@@ -133,8 +105,11 @@ def measure(request: RunRequest, folder: Path) -> None:
         datasets=tuple(run.datasets.values()),
         environment=_environment(request),
         problems=tuple(run.problems),
+        uncounted=run.uncounted,
         foreign_cpu=round(run.foreign_cpu.cores(), 3),
         calibration_seconds=calibration,
+        weights=run.weights,
+        imported=imports.outside_installations() if request.code else {},
     )
     sets = {
         f"{name}/{part}": array
@@ -144,6 +119,15 @@ def measure(request: RunRequest, folder: Path) -> None:
     files.write_npz(folder / "predictions.npz", sets)
     files.write_npz(folder / "arrays.npz", run.arrays)
     files.write_json(folder / "measurement.json", measurement)
+
+
+def _record_left(run: Run, imported: StageResult) -> None:
+    """Record what is still held when `measure` has returned: what a run leaks shows here, below the peaks of its stages too."""
+    memory.settle()
+    left = memory.resident_bytes()
+    if left is not None and imported.peak_bytes is not None:
+        above = max(0, left - imported.peak_bytes)
+        run.record(LEFT, above, unit="B", kind="memory", better="lower")
 
 
 def _import_stage(request: RunRequest) -> tuple[Scenario, StageResult]:
@@ -170,36 +154,25 @@ def _import_stage(request: RunRequest) -> tuple[Scenario, StageResult]:
 
 def _execute(scenario: Scenario, request: RunRequest) -> Run:
     options = {**scenario.tiers[request.tier], **scenario.variant(request.variant).options}
-    run = Run(request, options, _load, _accelerator(request))
+    if request.purpose == "count":
+        return _count(scenario, request, options)
+    run = Run(request, options, _load, accelerators.of(request))
     scenario.measure(run)
     return run
 
 
-def _accelerator(request: RunRequest) -> NoAccelerator | TorchCuda:
-    """Pick what stages wait for; TensorFlow and JAX hand every result back as an array, so there is nothing to wait for."""
-    if request.device != "cuda":
-        return NoAccelerator()
-    if request.backend not in _GPU_NAMES:
-        return TorchCuda()
-    if not _GPU_NAMES[request.backend]():
-        raise HarnessError(
-            f"device 'cuda' was asked for, but {request.backend} sees no GPU", "Use --device cpu"
-        )
-    return NoAccelerator()
+def _count(scenario: Scenario, request: RunRequest, options: dict[str, typing.Any]) -> Run:
+    """Run the stages and count their work."""
+    # imported here: no counter may be near a run that is measured
+    from harness.measure.work import Work
+    from harness.measure.work_python import own_code
 
-
-def _tensorflow_gpus() -> list[str]:
-    tf = sys.modules["tensorflow"]
-    details = tf.config.experimental.get_device_details
-    return [str(details(gpu).get("device_name", gpu.name)) for gpu in tf.config.list_physical_devices("GPU")]
-
-
-def _jax_gpus() -> list[str]:
-    return [device.device_kind for device in sys.modules["jax"].devices() if device.platform == "gpu"]
-
-
-_GPU_NAMES = {"tensorflow": _tensorflow_gpus, "jax": _jax_gpus}
-"""By backend other than torch: names of the GPUs that it sees. Only the run's own framework may be imported."""
+    work = Work(own_code(scenario.measure, request.scenario_paths))
+    run = Run(request, options, _load, accelerators.of(request), work)
+    with work:
+        scenario.measure(run)
+    work.record(run)
+    return run
 
 
 def _load(name: str) -> datasets.Dataset:
@@ -214,11 +187,9 @@ def _environment(request: RunRequest) -> dict[str, str]:
     found = environment.machine() | environment.loaded_libraries()
     found |= {"blas": environment.blas(), "threads": str(request.threads)}
     found |= {"device": request.device, "backend": request.backend}
-    if request.device == "cuda" and request.backend in _GPU_NAMES:
-        found |= {"gpu": _GPU_NAMES[request.backend]()[0]}
-    elif request.device == "cuda":
-        torch = sys.modules["torch"]
-        found |= {"gpu": torch.cuda.get_device_name(), "cuda": str(torch.version.cuda)}
+    found |= environment.numerics() | accelerators.environment(request)
+    if request.code:
+        found["imported_from"] = str(Path(environment.__file__).parent)
     return found
 
 

@@ -15,14 +15,18 @@ ROOT = Path(__file__).resolve().parent.parent
 PYTEST = [sys.executable, "-m", "pytest"]
 SECOND_BACKEND = ("mnist_interpolation", "digits1000_cnn")
 """Pipelines whose tests train on torch as well."""
+WORKFLOWS = [str(path.relative_to(ROOT)) for path in sorted((ROOT / ".github" / "workflows").glob("*.yml"))]
 SUITES: dict[str, list[list[str]]] = {
     "lint": [
         [sys.executable, "-m", "ruff", "check"],
         [sys.executable, "-m", "ruff", "format", "--check"],
         [sys.executable, "-m", "mypy"],
         [str(Path(sys.executable).with_name("lint-imports"))],
+        [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows", *WORKFLOWS],
     ],
-    "core": [[*PYTEST, "-m", "not torch and not keras"]],
+    # two at a time: most of it waits for commands of its own; each worker has its own cache, and with it its own measuring lock
+    "core": [[*PYTEST, "-n", "2", "--dist", "loadfile", "-m", "not torch and not keras and not planted"]],
+    "planted": [[*PYTEST, "-m", "planted", "tests/planted"]],
     "torch": [[*PYTEST, "-m", "torch"]],
     "keras": [[*PYTEST, "-m", "keras"]],
     "keras-torch": [

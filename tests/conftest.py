@@ -22,6 +22,10 @@ hypothesis.settings.load_profile("harness")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# commands that tests start, pytest among them, are no workers of this run
+for name in [name for name in os.environ if name.startswith("PYTEST_XDIST")]:
+    del os.environ[name]
+
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path

@@ -9,9 +9,10 @@ import typing
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 
-from harness import baselines, environment
+from harness import approval, baselines, environment, files, sidecar
 from harness.errors import BaselineError, UnknownNameError
 from harness.records import (
     Baseline,
@@ -113,9 +114,44 @@ def test_changes_to_two_metrics_merge_without_conflict(tmp_path: Path) -> None:
     assert merged.metrics["fit.peak_bytes"].values == [5.0] * 5
 
 
+COUNTED = {
+    name: BaselineMetric(values=[value], unit="", kind="work", better="lower")
+    for name, value in (("work.train.calls", 5.0), ("work.total.calls", 16_543_785_601.0))
+}
+
+
+def test_counts_are_laid_out_like_metrics(tmp_path: Path) -> None:
+    """A count is one line between blank ones and comes back bit by bit; a baseline without any says nothing of them."""
+    stored = baseline(counted=COUNTED)
+    assert baselines.load(baselines.write(stored, tmp_path)) == stored
+    lines = baselines.as_text(stored).splitlines()
+    places = [index for index, line in enumerate(lines) if '"work"' in line]
+    assert [lines[index].split('"')[1] for index in places] == ["work.total.calls", "work.train.calls"]
+    assert all(lines[index - 1] == lines[index + 1] == "" for index in places)
+    assert "counted" not in baselines.as_text(baseline())
+
+
+def test_counts_come_last_in_a_difference() -> None:
+    """A count that changes, one that comes and one that goes are listed after the metrics, without a spread."""
+    old = baseline(counted={**COUNTED, "work.old.calls": COUNTED["work.train.calls"]})
+    changed = dataclasses.replace(COUNTED["work.train.calls"], values=[6.0])
+    new = baseline(counted={"work.train.calls": changed, "work.new.calls": changed})
+    found = [(c.metric, c.old, c.new, c.spread) for c in baselines.diff(old, new)][3:]
+    assert found == [
+        ("work.new.calls", None, 6.0, None), ("work.old.calls", 5.0, None, None),
+        ("work.total.calls", 16_543_785_601.0, None, None), ("work.train.calls", 5.0, 6.0, None),
+    ]  # fmt: skip
+
+
 def change(metric: str, **fields: typing.Any) -> Callable[[dict[str, typing.Any]], None]:
     """Return a change of one metric's fields."""
     return lambda plain: plain["metrics"][metric].update(fields)
+
+
+def count(**fields: typing.Any) -> Callable[[dict[str, typing.Any]], None]:
+    """Return a change that adds a count of work."""
+    good = {"values": [5.0], "unit": "", "kind": "work", "better": "lower"}
+    return lambda plain: plain.update(counted={"work.total.calls": {**good, **fields}})
 
 
 def cut(plain: dict[str, typing.Any]) -> None:
@@ -136,6 +172,11 @@ def cut(plain: dict[str, typing.Any]) -> None:
         (change("accuracy", values=None), "is damaged"),
         (change("accuracy", kind="speed"), "is damaged"),
         (change("accuracy", better="bigger"), "is damaged"),
+        (count(values=[5.0, 5.0]), "has 2 values of count 'work.total.calls', one is needed"),
+        (count(values=[]), "has 0 values of count 'work.total.calls', one is needed"),
+        (count(values=[-1.0]), "has a value of count 'work.total.calls' that is negative or not finite"),
+        (count(values=[float("inf")]), "cannot be read"),
+        (count(kind="memory"), "has a count 'work.total.calls' of kind memory, not work"),
         (lambda plain: plain.update(seeds=[], metrics={}), "holds no metric"),
         (lambda plain: plain.update(seeds=[0, 1, 2, 3, 3]), "names a seed twice"),
         (cut, "4 values of metric 'accuracy', at least 5 are needed"),
@@ -427,3 +468,65 @@ def test_diff_lists_what_changes_comes_and_goes() -> None:
     assert found["loss"].new is None
     assert found["accuracy"].old == found["accuracy"].new == pytest.approx(0.95)
     assert all(row.old is None for row in baselines.diff(None, new))
+
+
+# -- predictions beside a baseline ------------------------------------------
+
+
+def stored_job(out: Path, *, devices: Sequence[str] = ("cpu",)) -> None:
+    """Store a job of five seeds on each device, whose runs left 1,000 predictions each."""
+    results = []
+    for device in devices:
+        for seed in range(5):
+            place = f"runs/{device}{seed}"
+            labels = np.full(1000, seed, np.uint8)
+            predicted = labels.copy()
+            predicted[: round(1000 * (1 - FIVE[seed]))] += 1
+            files.write_npz(
+                out / place / "predictions.npz", {"test/labels": labels, "test/predicted": predicted}
+            )
+            made = run(seed, {"device": device}, predictions=("test",), environment=HOME | {"device": device})
+            results.append(dataclasses.replace(made, folder=place))
+    files.write_json(out / "run.json", job(results))
+
+
+def offer(out: Path) -> list[Path]:
+    """Propose baselines of the job in a folder."""
+    return approval.propose(out, {"probe": SCENARIO}, reason="because", who="me")
+
+
+def test_a_proposal_carries_what_its_runs_predicted(tmp_path: Path) -> None:
+    """Beside each JSON lie the predictions of its own runs; accepting moves both, and they give the accuracy."""
+    stored_job(tmp_path / "out", devices=("cpu", "cuda"))
+    assert [path.suffix for path in offer(tmp_path / "out")] == [".json", ".npz", ".json", ".npz"]
+    accepted = approval.accept(tmp_path / "out", tmp_path / "mine")
+    assert len(accepted) == 4
+    for path in accepted[::2]:
+        found = baselines.load(path)
+        kept = sidecar.load(path, found)
+        right = [float(np.mean(sets["test"].labels == sets["test"].predicted)) for sets in kept.values()]
+        assert right == pytest.approx(found.metrics["accuracy"].values)
+        assert [sets["test"].labels[0] for sets in kept.values()] == list(found.seeds)
+
+
+def test_runs_whose_files_are_gone_propose_numbers_only(tmp_path: Path) -> None:
+    """A run.json that travelled alone still makes a baseline; accepting it removes predictions of the earlier one."""
+    for name in ("first", "second"):
+        stored_job(tmp_path / name)
+    (tmp_path / "second" / "runs" / "cpu3" / "predictions.npz").unlink()
+    offer(tmp_path / "first")
+    _, beside = approval.accept(tmp_path / "first", tmp_path / "mine")
+    assert beside.exists()
+    assert [path.suffix for path in offer(tmp_path / "second")] == [".json"]
+    assert [path.suffix for path in approval.accept(tmp_path / "second", tmp_path / "mine")] == [".json"]
+    assert not beside.exists()
+
+
+def test_a_damaged_proposal_accepts_nothing(tmp_path: Path) -> None:
+    """Torn predictions beside one proposal leave every stored baseline as it was."""
+    stored_job(tmp_path / "out", devices=("cpu", "cuda"))
+    offered = offer(tmp_path / "out")
+    offered[-1].write_bytes(b"PK torn")
+    with pytest.raises(BaselineError, match="is damaged"):
+        approval.accept(tmp_path / "out", tmp_path / "mine")
+    assert not (tmp_path / "mine").exists()

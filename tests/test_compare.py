@@ -351,7 +351,7 @@ def test_no_baseline() -> None:
     """Without a baseline, or without the metric in it, the line says which of both."""
     assert judged(runs(TEN), None).verdict == "NO_BASELINE"
     found = judged(runs(TEN), baseline(TEN, metrics={}))
-    assert (found.verdict, found.reason) == ("NO_BASELINE", "the stored baseline has no such metric")
+    assert (found.verdict, found.reason) == ("NO_BASELINE", "the reference has no such metric")
 
 
 @pytest.mark.parametrize(
@@ -465,7 +465,7 @@ def test_order_of_judgements_and_choice_of_expectations() -> None:
 def rates() -> dict[str, dict[str, float]]:
     """Simulate the table of docs/statistics.md with few trials."""
     done = subprocess.run(
-        [sys.executable, str(ROOT / "tests" / "error_rates.py"), "--trials", "500"],
+        [sys.executable, "-m", "benchmarks.error_rates", "judging", "--trials", "500"],
         env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True, timeout=200,
     )  # fmt: skip
     return typing.cast("dict[str, dict[str, float]]", json.loads(done.stdout))

@@ -16,6 +16,8 @@ import psutil
 import pytest
 
 from harness import executors, files, remote
+from harness.datasets import idx, loading
+from harness.datasets.declared import MNIST
 from harness.errors import StorageError
 from harness.records import Attempt, RunRequest
 from tests.test_resume import gone, until
@@ -48,7 +50,7 @@ def cluster(harness: Harness) -> Iterator[Callable[..., subprocess.Popen[bytes]]
     """Start parts of a cluster as a user would, each in a session of its own; all end with the test."""
     started: list[subprocess.Popen[bytes]] = []
 
-    def start(*words: str) -> subprocess.Popen[bytes]:
+    def start(*words: str, **variables: str) -> subprocess.Popen[bytes]:
         command = [
             sys.executable,
             "-m",
@@ -64,7 +66,7 @@ def cluster(harness: Harness) -> Iterator[Callable[..., subprocess.Popen[bytes]]
             subprocess.Popen(
                 command,
                 cwd=away,
-                env=environment(harness),
+                env=environment(harness) | variables,
                 stdout=quiet,
                 stderr=quiet,
                 start_new_session=True,
@@ -174,8 +176,8 @@ def test_ctrl_c_ends_runs_elsewhere(
     far = worker(cluster)
     process, pid = begin(harness, address)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
-    assert process.returncode == 130
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
     until(lambda: gone(pid), "the run outlived the interrupt", 20)
     assert far.poll() is None
     (harness.folder / "go").touch()
@@ -292,3 +294,84 @@ def test_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     reply = msgspec.msgpack.decode(remote.attempt(packed), type=remote.Reply)
     assert reply.attempt.lasting
     assert "the worker has version 999" in reply.attempt.error
+
+
+DATA = """
+def measure(run):
+    data = run.dataset("mnist")
+    guess(run)
+
+SCENARIO = declare(measure)
+"""
+
+
+def few_images(root: Path) -> None:
+    """Write a few images in MNIST's format and layout."""
+    for count, part in zip((40, 40, 20, 20), MNIST.parts, strict=True):
+        shape = (count, *part.shape[1:])
+        content = (np.arange(np.prod(shape)) % 10).astype(np.uint8).tobytes()
+        files.write_bytes(root / "MNIST" / "raw" / part.file, idx.header(shape) + content)
+
+
+def test_data_is_sent_to_a_worker_that_lacks_it(
+    harness: Harness, cluster: Callable[..., subprocess.Popen[bytes]]
+) -> None:
+    """Two workers with empty caches of their own get the runner's data once each, checked; a second job finds it there."""
+    _, address = scheduler(harness, cluster)
+    caches = [harness.folder / f"cache{number}" for number in range(2)]
+    for cache in caches:
+        with_slot = ("--nthreads", "1", "--no-dashboard", "--resources", "run=1")
+        cluster("worker", *with_slot, HARNESS_CACHE=str(cache))
+    time.sleep(3)
+    scenario = harness.scenario(DATA)
+    words = (
+        "run",
+        "probe",
+        "--scenarios",
+        scenario,
+        "--seeds",
+        "6",
+        "--executor",
+        "dask",
+        "--scheduler",
+        address,
+    )
+    few_images(harness.folder / "data")
+    done = harness(*words, "--out", "first", HARNESS_DATA="data")
+    assert done.code == 0, done.out + done.err
+    results = harness.job("first")["results"]
+    assert [result["attempts"] for result in results] == [1] * 6
+    ours = loading.load_from(
+        MNIST, "cache", harness.folder / "data" / "MNIST" / "raw", harness.folder / "decoded"
+    ).sha256
+    used = [result["measurement"]["datasets"][0] for result in results]
+    assert {use["sha256"] for use in used} == {ours}
+    assert all("from the per-user cache" in use["found"] for use in used)
+    places = {result["measurement"]["environment"]["worker"] for result in results}
+    filled = [cache / "MNIST" / "raw" for cache in caches if (cache / "MNIST").exists()]
+    assert len(filled) == len(places)
+    before = [folder.stat().st_ino for folder in filled]
+    # with nothing to send, a worker that never ran before may miss it: those that have it have it from the first job
+    again = harness(*words, "--out", "second")
+    ok = {
+        result["measurement"]["environment"]["worker"]
+        for result in harness.job("second")["results"]
+        if result["status"] == "ok"
+    }
+    assert ok <= places, again.err
+    assert ok
+    assert [folder.stat().st_ino for folder in filled] == before
+
+
+def test_data_that_nobody_has(harness: Harness, cluster: Callable[..., subprocess.Popen[bytes]]) -> None:
+    """A data set that the runner lacks too is an error at once, with the command that fetches it."""
+    _, address = scheduler(harness, cluster)
+    worker(cluster)
+    scenario = harness.scenario(DATA)
+    done = harness(
+        "run", "probe", "--scenarios", scenario, "--executor", "dask", "--scheduler", address, "--out", "out"
+    )
+    assert done.code == 2
+    (result,) = harness.job("out")["results"]
+    assert result["attempts"] == 1
+    assert "the data set 'mnist' is not here" in result["error"]

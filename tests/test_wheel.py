@@ -54,6 +54,11 @@ def test_the_wheel_carries_what_it_needs(wheel: Path) -> None:
     for wanted in ("harness/py.typed", "harness/starter/scenario.py.txt"):
         assert wanted in names
     assert any(name.startswith("harness/_baselines/kmnist_svd_logreg/o-ma/smoke/") for name in names)
+    # every file of a baseline, the predictions beside it too
+    stored = {str(path.relative_to(ROOT)) for path in (ROOT / "baselines").rglob("*") if path.is_file()}
+    assert {
+        name.removeprefix("harness/_") for name in names if name.startswith("harness/_baselines/")
+    } == stored
     assert any(name.startswith("harness/report/templates/") for name in names)
     assert not [
         name

@@ -24,11 +24,30 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    import filelock
     from numpy.typing import NDArray
 
 VARIABLE = "HARNESS_CACHE"
 LOCK_SECONDS = 120.0
 """How long to wait for another process that fills the same entry; decoding takes under a second."""
+
+
+def machine_lock(name: str) -> filelock.BaseFileLock:
+    """Return a lock that all processes of this user on this machine share; it is not held yet.
+
+    Raises
+    ------
+    StorageError
+        If the cache folder cannot be made.
+    """
+    import filelock
+
+    path = cache_folder() / name
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise files.storage_error(path.parent, error, "create the folder") from error
+    return filelock.FileLock(path)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,17 +7,16 @@ import errno
 from typing import TYPE_CHECKING
 
 from harness import files
+from harness.datasets import guarding
 from harness.datasets.cache import cache_folder
 from harness.datasets.declared import Declared, declared
 from harness.datasets.loading import Dataset, load, load_from, part_file, raw_folder
 from harness.errors import DataError, MissingExtraError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-NETWORK_SECONDS = 30.0
-"""How long a silent connection is waited for."""
 LOCK_SECONDS = 1800.0
 """How long to wait for another process that fetches the same data."""
 _STORAGE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
@@ -48,16 +47,31 @@ def fetch(name: str) -> Dataset:
     wanted = declared(name)
     if not wanted.folder:
         return load(name)
+    with filling(wanted) as root:
+        return _cached(wanted, root) or _download(wanted, root)
+
+
+@contextlib.contextmanager
+def filling(wanted: Declared) -> Iterator[Path]:
+    """Hold a data set's place in the cache, and give the cache's folder.
+
+    Raises
+    ------
+    DataError
+        If another process holds it for too long.
+    StorageError
+        If the cache cannot be written.
+    """
     from filelock import FileLock, Timeout
 
     root = cache_folder()
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with FileLock(root / f"fetch-{name}.lock", timeout=LOCK_SECONDS):
-            return _cached(wanted, root) or _download(wanted, root)
+        with FileLock(root / f"fetch-{wanted.name}.lock", timeout=LOCK_SECONDS):
+            yield root
     except Timeout as error:
         raise DataError(
-            f"another process has been fetching {name} for {LOCK_SECONDS / 60:.0f} minutes",
+            f"another process has been fetching {wanted.name} for {LOCK_SECONDS / 60:.0f} minutes",
             "Wait for it or end it",
         ) from error
     except OSError as error:
@@ -77,16 +91,38 @@ def _cached(wanted: Declared, root: Path) -> Dataset | None:
 
 
 def _download(wanted: Declared, root: Path) -> Dataset:
+    def fill(staging: Path) -> None:
+        _torchvision(wanted, staging)
+        for part in wanted.parts:  # keep the originals: only they have known hashes for every part
+            (raw_folder(staging, wanted) / part.file).unlink()
+
+    return install(wanted, root, fill, lambda raw: _check(wanted, raw))
+
+
+def install(
+    wanted: Declared, root: Path, fill: Callable[[Path], None], check: Callable[[Path], None]
+) -> Dataset:
+    """Put a data set into the cache in one step, once what fills a staging folder has passed a check.
+
+    Parameters
+    ----------
+    wanted : Declared
+        What it is.
+    root : Path
+        The cache, held by `filling`.
+    fill : callable
+        Puts the files into a staging folder, in torchvision's layout.
+    check : callable
+        Looks at the folder of the files, and raises if they are not what they should be.
+    """
     import shutil
 
     staging = root / f"fetch-{wanted.name}.staging"
     shutil.rmtree(staging, ignore_errors=True)  # left by a process that was killed
     try:
-        _torchvision(wanted, staging)
+        fill(staging)
         raw = raw_folder(staging, wanted)
-        for part in wanted.parts:  # keep the originals: only they have known hashes for every part
-            (raw / part.file).unlink()
-        _check(wanted, raw)
+        check(raw)
         final = raw_folder(root, wanted)
         shutil.rmtree(final, ignore_errors=True)
         final.parent.mkdir(exist_ok=True)
@@ -118,8 +154,11 @@ def _torchvision(wanted: Declared, staging: Path) -> None:
             "Type: pip install 'report-harness[torch]'",
         ) from error
     try:
-        with _impatient():
-            getattr(datasets, wanted.folder)(root=str(staging), download=True)
+        original = getattr(datasets, wanted.folder)
+        # torchvision names the folder after the class, and asks some mirrors without encryption
+        asked = type(original.__name__, (original,), {"mirrors": guarding.encrypted(original.mirrors)})
+        with guarding.guarded():
+            asked(root=str(staging), download=True)
     except (RuntimeError, EOFError, OSError, http.client.HTTPException) as error:
         if isinstance(error, OSError) and error.errno in _STORAGE:
             raise
@@ -128,16 +167,3 @@ def _torchvision(wanted: Declared, staging: Path) -> None:
             f"Check the network and type again: harness data fetch {wanted.name} "
             "(or let HARNESS_DATA name a folder that has it)",
         ) from error
-
-
-@contextlib.contextmanager
-def _impatient() -> Iterator[None]:
-    """Let connections that fall silent fail; torchvision sets no limit of its own."""
-    import socket
-
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(NETWORK_SECONDS)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)

@@ -12,7 +12,7 @@ from harness.datasets import digits, idx
 from harness.datasets.cache import Decoded, Original, cache_folder, decoded, is_current
 from harness.datasets.declared import Declared, Part, declared
 from harness.datasets.idx import REPLACE
-from harness.errors import DataError
+from harness.errors import DataError, MissingDataError
 from harness.records import DatasetUse
 
 if TYPE_CHECKING:
@@ -96,8 +96,10 @@ def find(wanted: Declared) -> tuple[Origin, Path]:
 
     Raises
     ------
+    MissingDataError
+        If it is nowhere.
     DataError
-        If it is nowhere, or HARNESS_DATA names no folder.
+        If HARNESS_DATA names no folder.
     """
     if not wanted.folder:
         return "embedded", Path()
@@ -114,9 +116,10 @@ def find(wanted: Declared) -> tuple[Origin, Path]:
         if any(part_file(folder, part) for part in wanted.parts):
             return origin, folder
     looked = " and ".join(str(folder) for _, folder in places)
-    raise DataError(
+    raise MissingDataError(
         f"the data set '{wanted.name}' is not here: looked in {looked}",
         f"Type: harness data fetch {wanted.name} (or let {VARIABLE} name a folder in torchvision's layout)",
+        wanted.name,
     )
 
 

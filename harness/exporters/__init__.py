@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing
 
 from harness import files
-from harness.exporters import benchmarks, junit, table
+from harness.exporters import benchmarks, junit, summary, table
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,6 +21,7 @@ FORMATS: Mapping[str, Mapping[str, Callable[[Job], str]]] = {
         "smaller-is-better.json": benchmarks.smaller_is_better,
     },
     "bencher": {"bencher.json": benchmarks.bencher},
+    "summary": {"summary.md": summary.markdown},
 }
 """Format -> file name -> what writes its content."""
 

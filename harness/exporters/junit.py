@@ -6,22 +6,22 @@ import re
 import typing
 from xml.etree import ElementTree as ET
 
-from harness import wording
+from harness import outcome, wording
 from harness.errors import StorageError
 
 if typing.TYPE_CHECKING:
-    from harness.records import Comparison, Job, Judgement, RunResult
+    from harness.records import Comparison, GateSettings, Job, Judgement, RunResult
 
-_FAILURES = ("REGRESSED", "VIOLATED")
-_PASSES = ("PASS", "HOLDS", "REPRODUCED")
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def xml_text(job: Job) -> str:
     """Write a job as JUnit XML.
 
-    REGRESSED and VIOLATED are failures. A failed run, ERROR and a gated INCONCLUSIVE are errors: it could not be measured. Every other
-    verdict that is no pass is skipped, with its sentence as the message.
+    REGRESSED and VIOLATED are failures; their type says the kind of metric, so that ``REGRESSED runtime`` (slower) and ``REGRESSED
+    accuracy`` (worse) differ. A failed run, ERROR and a gated INCONCLUSIVE are errors: it could not be measured. A time that is
+    INCONCLUSIVE is one only if the gate was strict. Every other verdict that is no pass is skipped, with its sentence as the
+    message: WAIVED with its last day and reason.
 
     Raises
     ------
@@ -32,7 +32,8 @@ def xml_text(job: Job) -> str:
         raise StorageError("the run has no judgements", "Type: harness judge RUN, then export it again")
     root = ET.Element("testsuites", name="harness")
     for comparison in job.comparisons:
-        _suite(root, comparison, [result for result in job.results if _belongs(result, comparison)])
+        settings = job.gate.settings if job.gate else None
+        _suite(root, comparison, [run for run in outcome.runs(job) if _belongs(run, comparison)], settings)
     ET.indent(root)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 
@@ -43,13 +44,15 @@ def _belongs(result: RunResult, comparison: Comparison) -> bool:
     return (request.scenario, request.variant, request.tier) == key
 
 
-def _suite(root: ET.Element, comparison: Comparison, runs: list[RunResult]) -> None:
+def _suite(
+    root: ET.Element, comparison: Comparison, runs: list[RunResult], settings: GateSettings | None
+) -> None:
     name = f"{comparison.scenario}:{comparison.variant} ({comparison.tier})"
     suite = ET.SubElement(root, "testsuite", name=_clean(name))
     for result in runs:
         _run_case(suite, comparison, result)
     for judgement in comparison.judgements:
-        _judgement_case(suite, comparison, judgement)
+        _judgement_case(suite, comparison, judgement, settings)
     for count, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         suite.set(count, str(len(suite.findall(f"testcase/{tag}"))))
     suite.set("tests", str(len(suite)))
@@ -67,32 +70,22 @@ def _case(suite: ET.Element, comparison: Comparison, name: str, seconds: float) 
 
 
 def _run_case(suite: ET.Element, comparison: Comparison, result: RunResult) -> None:
-    request = result.request
-    name = f"run seed {request.seed} ({request.backend}, {request.device})"
-    case = _case(suite, comparison, name, result.wall_seconds)
+    case = _case(suite, comparison, wording.run_name(result.request), result.wall_seconds)
     if result.status != "ok":
         error = ET.SubElement(case, "error", type="ERROR", message=_clean(result.error))
         error.text = _clean(result.log_tail)
 
 
-def _judgement_case(suite: ET.Element, comparison: Comparison, judgement: Judgement) -> None:
+def _judgement_case(
+    suite: ET.Element, comparison: Comparison, judgement: Judgement, settings: GateSettings | None
+) -> None:
     where = ", ".join(part for part in (judgement.place, judgement.row) if part)
     place = f" [{where}]" if judgement.against == "expectation" and where else ""
     case = _case(suite, comparison, f"{judgement.against}: {judgement.metric}{place}", 0.0)
-    tag = _tag(judgement)
+    tag = outcome.element(judgement, settings)
     if tag:
         told = _clean(wording.sentence(f"{comparison.scenario}:{comparison.variant}", judgement))
-        ET.SubElement(case, tag, type=judgement.verdict, message=told).text = told
-
-
-def _tag(judgement: Judgement) -> str:
-    """Name the element that tells the verdict; empty for a pass."""
-    if judgement.verdict in _PASSES:
-        return ""
-    if judgement.verdict in _FAILURES:
-        return "failure"
-    undecided = judgement.verdict == "INCONCLUSIVE" and judgement.gated
-    return "error" if judgement.verdict == "ERROR" or undecided else "skipped"
+        ET.SubElement(case, tag, type=f"{judgement.verdict} {judgement.kind}", message=told).text = told
 
 
 def _clean(text: str) -> str:

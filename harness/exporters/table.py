@@ -18,7 +18,19 @@ COLUMNS = (
     "metric", "index", "value", "unit", "kind", "better", "started", "commit", "error",
 )  # fmt: skip
 """Columns of the table, in order; a number's `index` is empty, an array's element has one such as ``2;0``."""
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = (
+    "=",
+    "+",
+    "-",
+    "@",
+    "\t",
+    "\r",
+    "\n",
+    "＝",
+    "＋",
+    "－",
+    "＠",
+)  # full width too: some spreadsheets read them alike
 
 Row = dict[str, typing.Any]
 

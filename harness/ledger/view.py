@@ -7,6 +7,7 @@ import math
 import typing
 
 from harness.ledger.rows import counts
+from harness.visible import visible
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -219,8 +220,9 @@ def _unit(unit: str) -> str:
 
 
 def _cell(text: object) -> str:
-    """Make text safe within a Markdown table."""
-    return str(text).replace("|", "\\|").replace("\n", " ").strip()
+    """Make text safe within a Markdown table: it ends no cell and opens no tag."""
+    plain = visible(str(text)).replace("&", "&amp;").replace("<", "&lt;")
+    return plain.replace("|", "\\|").replace("\n", " ").strip()
 
 
 def _verdict(consistent: bool | None) -> str:

@@ -10,6 +10,7 @@ import typing
 import numpy as np
 
 from harness.measure import memory
+from harness.measure.predicted import alignment, classes, digest, distributions, wrong_images
 from harness.measure.runtime import Clock, ForeignCpu
 from harness.records import DatasetUse, Figure, IdentityCheck, Measured, RunRequest, StageResult, finite
 
@@ -18,6 +19,7 @@ if typing.TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from harness.measure.work import Work
     from harness.records import Direction, Kind, Value
 
 
@@ -66,6 +68,8 @@ class Run:
         `harness.datasets.load`.
     device : Device
         The accelerator, or a stand-in that does nothing.
+    work : Work, optional
+        Counts the work of each stage; a run that is measured has none.
     """
 
     def __init__(
@@ -74,6 +78,7 @@ class Run:
         options: Mapping[str, typing.Any],
         load: Callable[[str], typing.Any],
         device: Device,
+        work: Work | None = None,
     ) -> None:
         self.request = request
         self.options = dict(options)
@@ -83,11 +88,14 @@ class Run:
         self.figures: list[Figure] = []
         self.arrays: dict[str, NDArray[typing.Any]] = {}
         self.prediction_sets: dict[str, dict[str, NDArray[typing.Any]]] = {}
+        self.weights: dict[str, str] = {}
         self.datasets: dict[str, DatasetUse] = {}
         self.problems: list[str] = []
+        self.uncounted: tuple[str, ...] = ()
         self.foreign_cpu = ForeignCpu()
         self._load = load
         self._device = device
+        self._work = work
         self._open_stage = ""
 
     @property
@@ -151,9 +159,10 @@ class Run:
         resets = memory.reset_peak()
         self._device.reset_peak()
         start = memory.resident_bytes()
+        counting = self._work.stage(name) if self._work else contextlib.nullcontext()
         try:
             # the clock runs within the watch: reading the machine's counters takes a fraction of a millisecond
-            with self.foreign_cpu.watching():
+            with counting, self.foreign_cpu.watching():
                 clock = Clock(self._device.synchronise)
                 yield handle
                 wall, cpu = clock.read()
@@ -181,6 +190,8 @@ class Run:
         probabilities: ArrayLike | None = None,
         name: str = "test",
         indices: tuple[ArrayLike, ArrayLike] | None = None,
+        images: ArrayLike | None = None,
+        weights: Iterable[ArrayLike] | None = None,
     ) -> None:
         """Store labels and predictions of the same images, in the same order, to be scored after the run.
 
@@ -195,12 +206,17 @@ class Run:
         indices : two integer arrays of shape (n,), optional
             Which image each label belongs to, and which each prediction. Where a pipeline knows both, the
             identity ``<name>.alignment`` says whether every pair is of one image.
+        images : uint8 array of shape (n, h, w) or (n, h, w, 3), optional
+            The images; the first 200 that are predicted wrongly are kept, for the report.
+        weights : iterable of arrays, optional
+            All that was learned and made these predictions; only their hash is kept. Where it is another run's too, a gate
+            holds both against each other image by image. Give them outside stages.
 
         Raises
         ------
         ValueError
             If shapes do not pair up, there are no images, classes lie outside 0 to 255, probabilities are no
-            distributions, or the name was used.
+            distributions, images are no such array, weights hold anything but numbers, or the name was used.
 
         Notes
         -----
@@ -210,8 +226,8 @@ class Run:
         if name in self.prediction_sets:
             raise ValueError(f"prediction set '{name}' was stored already")
         stored: dict[str, NDArray[typing.Any]] = {
-            "labels": _classes(labels, "labels"),
-            "predicted": _classes(predicted, "predictions"),
+            "labels": classes(labels, "labels"),
+            "predicted": classes(predicted, "predictions"),
         }
         if stored["labels"].shape != stored["predicted"].shape or stored["labels"].ndim != 1:
             shapes = f"{stored['labels'].shape} and {stored['predicted'].shape}"
@@ -221,13 +237,17 @@ class Run:
         if not stored["labels"].size:
             raise ValueError(f"set '{name}' holds no images")
         if probabilities is not None:
-            distributions = _distributions(probabilities, stored["labels"], name)
-            if np.isfinite(distributions).all():
-                stored["probabilities"] = distributions
+            found = distributions(probabilities, stored["labels"], name)
+            if np.isfinite(found).all():
+                stored["probabilities"] = found
             else:
                 self.problems.append(f"probabilities of set '{name}' are not finite: it has no loss")
         if indices is not None:
-            self.identity(_alignment(*indices, len(stored["labels"]), name))
+            self.identity(alignment(*indices, len(stored["labels"]), name))
+        if images is not None:
+            stored |= wrong_images(images, stored["labels"], stored["predicted"], name)
+        if weights is not None:
+            self.weights[name] = digest(weights, name)
         self.prediction_sets[name] = stored
 
     def record(
@@ -315,45 +335,6 @@ class Run:
             columns=tuple(columns),
         )
         self.figures.append(figure)
-
-
-def _classes(values: ArrayLike, what: str) -> NDArray[np.uint8]:
-    classes = np.asarray(values)
-    if classes.dtype.kind not in "iu":
-        raise ValueError(f"{what} must be whole numbers from 0 to 255, found dtype {classes.dtype}")
-    if classes.size and not 0 <= classes.min() <= classes.max() <= 255:
-        raise ValueError(f"{what} must lie from 0 to 255, found {classes.min()} to {classes.max()}")
-    return classes.astype(np.uint8)
-
-
-def _alignment(of_labels: ArrayLike, of_predicted: ArrayLike, count: int, name: str) -> IdentityCheck:
-    """Count the pairs whose label and prediction belong to different images; none is allowed."""
-    first, second = np.asarray(of_labels), np.asarray(of_predicted)
-    if first.shape != (count,) or second.shape != (count,):
-        raise ValueError(
-            f"indices of set '{name}' have shapes {first.shape} and {second.shape}; each must be ({count},)"
-        )
-    apart = int((first != second).sum())
-    return IdentityCheck(
-        name=f"{name}.alignment",
-        error=float(apart),
-        tolerance=0.0,
-        formula="label i and prediction i are of one image",
-        detail=f"{apart} of {count} pairs join one image's label with another's prediction",
-    )
-
-
-def _distributions(values: ArrayLike, labels: NDArray[np.uint8], name: str) -> NDArray[np.float32]:
-    """Refuse probabilities that do not cover the labels or, where finite, are no distributions."""
-    found = np.asarray(values, np.float32)  # (n, classes)
-    if found.ndim != 2 or len(found) != len(labels) or found.shape[1] <= labels.max():
-        told = f"of shape {found.shape} do not cover {len(labels)} images with labels up to {labels.max()}"
-        raise ValueError(f"probabilities of set '{name}' {told}")
-    if np.isfinite(found).all() and (found.min() < 0 or np.abs(found.sum(axis=1) - 1).max() > 1e-2):
-        raise ValueError(
-            f"probabilities of set '{name}' are no distributions: each row must be positive and sum to 1"
-        )
-    return found
 
 
 def stage_metrics(stages: Iterable[StageResult]) -> dict[str, Measured]:

@@ -22,6 +22,14 @@ if typing.TYPE_CHECKING:
 SIDE_SCORES = ("accuracy", "errors", "f1_macro", "loss")
 """What is kept of prediction sets beside ``test``: a grid has hundreds of them."""
 
+LABEL_SCORES = (
+    "accuracy",
+    "correct",
+    "errors",
+    *(f"{score}_{mean}" for score in ("precision", "recall", "f1") for mean in ("macro", "weighted")),
+)
+"""Single numbers that follow from labels and predicted classes alone; the loss does not."""
+
 MOST_CLASSES = 5000
 """Above this a confusion matrix takes more than 200 MB; a single damaged label could ask for any size."""
 

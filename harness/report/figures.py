@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness import files
 from harness.errors import StorageError
-from harness.report import arrays, palette, plots
+from harness.report import palette, plots
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -113,7 +114,7 @@ def draw_all(result: RunResult, folder: Path, prefix: str, ids: str) -> list[Dra
     anchors = [f"{prefix}--figure-{index}" for index in range(1, len(figures) + 1)]
     stored = f"{result.folder}/arrays.npz"
     try:
-        stored_arrays = arrays.read(folder, stored)
+        stored_arrays = files.read_npz_below(folder, stored)
     except StorageError as error:
         problem = f"The arrays of this run cannot be read: {error}."
         return [Drawing(figure=f, anchor=a, problem=problem) for f, a in zip(figures, anchors, strict=True)]

@@ -8,8 +8,9 @@ import re
 import statistics
 from typing import TYPE_CHECKING
 
+from harness.outcome import needs_attention
 from harness.report import numbers, strips
-from harness.report.verdicts import SIGNS, Sign, needs_attention
+from harness.report.verdicts import SIGNS, Sign
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -56,6 +57,12 @@ class JudgementRow:
     """Values of the single runs beside the bounds."""
     strip_text: str
     """Text alternative of `strip`."""
+
+    @property
+    def calm_count(self) -> bool:
+        """Whether it is a count of work that asks nothing of its own: there are many, so they are folded."""
+        counted = self.judgement.kind == "work" and self.judgement.metric.startswith("work.")
+        return counted and self.judgement.verdict in {"PASS", "NO_BASELINE", "INCOMPARABLE", "NOT_JUDGED"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

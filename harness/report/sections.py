@@ -7,7 +7,8 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from harness.report import figures, rows
+from harness import reduced, stored
+from harness.report import figures, flipped, rows, work
 from harness.report.verdicts import SIGNS, Sign, rank, weighs
 
 if TYPE_CHECKING:
@@ -23,11 +24,14 @@ if TYPE_CHECKING:
         RunResult,
         Scenario,
         Source,
+        Tier,
     )
     from harness.report.strips import Segment
 
-    Key = tuple[str, str, str]
+    Key = tuple[str, str, Tier]
 
+MOST_RUNS = 200
+"""Runs of one variant whose numbers the tables show and average; judgements rest on all."""
 WORDS = {"expectation": "published", "baseline": "baseline", "identity": "identity"}
 """What a judgement is against, as part of its anchor."""
 
@@ -50,12 +54,18 @@ class Section:
     """What it reproduces; None if the scenario is not declared here."""
     worst: Sign | None
     """Worst verdict among judgements and runs; None if nothing was judged."""
+    finished: int
+    """How many runs finished."""
+    broken: int
+    """How many did not."""
+    disturbances: int
+    """How many of the finished ones have times that other processes disturbed."""
     done: tuple[RunResult, ...]
-    """Runs that finished."""
+    """Runs that finished, at most `MOST_RUNS`, without their numbers."""
     failed: tuple[RunResult, ...]
-    """Runs that did not."""
+    """Runs that did not, at most `MOST_RUNS`."""
     disturbed: tuple[RunResult, ...]
-    """Finished runs whose times other processes disturbed."""
+    """Those of `done` whose times other processes disturbed."""
     datasets: tuple[DatasetUse, ...]
     """Data the runs read."""
     judged: tuple[rows.JudgementRow, ...]
@@ -66,6 +76,8 @@ class Section:
     """Stages and their total."""
     segments: tuple[Segment, ...]
     """The stages' times as one bar."""
+    work: work.WorkTable | None
+    """What was counted; None if nobody asked."""
     sizes: tuple[rows.MetricRow, ...]
     """Metrics of kind size."""
     recorded: tuple[rows.MetricRow, ...]
@@ -76,6 +88,8 @@ class Section:
     """Confusion matrices of the first run."""
     drawings: tuple[figures.Drawing, ...]
     """Figures of the first run."""
+    flips: flipped.Part | None
+    """Flipped images; None if the variant was held against nothing that predicted images."""
     problems: tuple[str, ...]
     """What was measured but cannot be used, with its seed."""
     options: tuple[tuple[str, str], ...]
@@ -125,15 +139,12 @@ class Anchors:
 def build(job: Job, folder: Path, scenarios: Mapping[str, Scenario]) -> list[Section]:
     """Gather a section for every variant and tier that was run or judged, in the order of the job."""
     anchors = Anchors()
-    keys: dict[Key, None] = {}
-    for result in job.results:
-        keys[result.request.scenario, result.request.variant, result.request.tier] = None
-    for comparison in job.comparisons:
-        keys[_key(comparison)] = None
+    groups = stored.groups(job.results)
+    keys = dict.fromkeys((*groups, *map(_key, job.comparisons)))
     order = {name: place for place, name in enumerate(dict.fromkeys(key[0] for key in keys))}
     ordered = sorted(keys, key=lambda key: order[key[0]])
     return [
-        _section(key, job, folder, scenarios.get(key[0]), anchors, f"s{number}")
+        _section(key, groups.get(key, ()), job, folder, scenarios.get(key[0]), anchors, f"s{number}")
         for number, key in enumerate(ordered)
     ]
 
@@ -142,26 +153,60 @@ def _key(comparison: Comparison) -> Key:
     return comparison.scenario, comparison.variant, comparison.tier
 
 
+@dataclasses.dataclass(slots=True)
+class _Runs:
+    """The runs of a section, looked at one after the other; only the first are kept."""
+
+    done: list[RunResult]
+    failed: list[RunResult]
+    finished: int = 0
+    broken: int = 0
+    disturbances: int = 0
+    datasets: dict[DatasetUse, None] = dataclasses.field(default_factory=dict)
+    problems: list[str] = dataclasses.field(default_factory=list)
+    requests: dict[tuple[str, str], tuple[RunRequest, set[int]]] = dataclasses.field(default_factory=dict)
+
+    def add(self, result: RunResult) -> None:
+        """Count a run, and keep it if it is among the first."""
+        request = result.request
+        self.requests.setdefault((request.device, request.backend), (request, set()))[1].add(request.seed)
+        ended_well = result.status == "ok"
+        self.finished += ended_well
+        self.broken += not ended_well
+        self.disturbances += ended_well and result.disturbed
+        if result.measurement is not None:
+            self.datasets |= dict.fromkeys(result.measurement.datasets)
+            self.problems += [f"seed {request.seed}: {problem}" for problem in result.measurement.problems]
+            del self.problems[MOST_RUNS:]
+        kept = self.done if ended_well else self.failed
+        if len(kept) < MOST_RUNS:
+            kept.append(result)
+
+
 def _section(
-    key: Key, job: Job, folder: Path, scenario: Scenario | None, anchors: Anchors, ids: str
-) -> Section:
-    results = [r for r in job.results if (r.request.scenario, r.request.variant, r.request.tier) == key]
-    done = tuple(result for result in results if result.status == "ok")
-    failed = tuple(result for result in results if result.status == "error")
+    key: Key, results: Iterable[RunResult], job: Job, folder: Path, scenario: Scenario | None, anchors: Anchors, ids: str
+) -> Section:  # fmt: skip
+    runs = _Runs([], [])
+    for result in results:
+        runs.add(result)
     judged = [j for comparison in job.comparisons if _key(comparison) == key for j in comparison.judgements]
     anchor = anchors.claim(f"{key[0]}--{key[1]}")
-    datasets = _datasets(results)
-    incomplete = any(not use.complete for use in datasets)
-    stages, segments = rows.stage_rows(done)
-    judged_rows = [_judgement_row(j, done, anchor, anchors, incomplete=incomplete) for j in judged]
+    incomplete = any(not use.complete for use in runs.datasets)
+    stages, segments = rows.stage_rows(runs.done)
+    judged_rows = [_judgement_row(j, runs.done, anchor, anchors, incomplete=incomplete) for j in judged]
+    kept = [*runs.done, *runs.failed]
+    shells = tuple(map(reduced.shell, runs.done))
     return Section(
         anchor=anchor, scenario=key[0], variant=key[1], tier=key[2],
         doc=_doc(scenario, key[1]), source=scenario.source if scenario else None,
-        worst=_worst([j for j in judged if weighs(j)], failed), done=done, failed=failed,
-        disturbed=tuple(result for result in done if result.disturbed), datasets=datasets,
-        judged=tuple(judged_rows), identities=tuple(rows.identity_rows(results, judged_rows)),
-        stages=tuple(stages), segments=segments, **_metrics(done), **_first_run(done, folder, anchor, ids),
-        problems=_problems(results), options=_options(results), commands=_commands(results),
+        worst=_worst([j for j in judged if weighs(j)], runs.failed), done=shells,
+        failed=tuple(map(reduced.shell, runs.failed)), finished=runs.finished, broken=runs.broken, disturbances=runs.disturbances,
+        disturbed=tuple(shell for shell in shells if shell.disturbed), datasets=tuple(runs.datasets),
+        judged=tuple(judged_rows), identities=tuple(rows.identity_rows(kept, judged_rows)),
+        stages=tuple(stages), segments=segments, work=work.table(job, key[0], key[1]), **_metrics(runs.done),
+        **_first_run(runs.done, folder, anchor, ids),
+        flips=flipped.part([f for c in job.comparisons if _key(c) == key for f in c.flips], folder),
+        problems=tuple(runs.problems), options=_options(kept), commands=_commands(runs),
     )  # fmt: skip
 
 
@@ -201,35 +246,17 @@ def _worst(judged: Iterable[Judgement], failed: Sequence[RunResult]) -> Sign | N
     return SIGNS[min(words, key=rank)] if words else None
 
 
-def _datasets(results: Iterable[RunResult]) -> tuple[DatasetUse, ...]:
-    uses = [use for result in results if result.measurement for use in result.measurement.datasets]
-    return tuple(dict.fromkeys(uses))
-
-
-def _problems(results: Iterable[RunResult]) -> tuple[str, ...]:
-    return tuple(
-        f"seed {result.request.seed}: {problem}"
-        for result in results
-        if result.measurement
-        for problem in result.measurement.problems
-    )
-
-
 def _options(results: Iterable[RunResult]) -> tuple[tuple[str, str], ...]:
     measured = next((result.measurement for result in results if result.measurement), None)
     return tuple((name, str(value)) for name, value in measured.options.items()) if measured else ()
 
 
-def _commands(results: Sequence[RunResult]) -> tuple[str, ...]:
+def _commands(runs: _Runs) -> tuple[str, ...]:
     """Write one command for every device and backend that the runs used."""
-    grouped: dict[tuple[str, str], list[RunRequest]] = {}
-    for result in results:
-        grouped.setdefault((result.request.device, result.request.backend), []).append(result.request)
-    return tuple(_command(requests) for requests in grouped.values())
+    return tuple(_command(first, len(seeds)) for first, seeds in runs.requests.values())
 
 
-def _command(requests: Sequence[RunRequest]) -> str:
-    first, seeds = requests[0], len({request.seed for request in requests})
+def _command(first: RunRequest, seeds: int) -> str:
     words = [
         "harness",
         "run",

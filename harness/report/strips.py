@@ -14,6 +14,8 @@ WIDTH = 132.0
 _MARGIN = 7.0
 _LOWEST, _HIGHEST = -8.0, 2.0
 """Powers of ten of error over tolerance that the identity bar spans."""
+_DOUBLINGS = 4
+"""Powers of two on each side of 1 that a ratio's axis spans."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -26,6 +28,8 @@ class Strip:
     """Left edge and width of the allowed range."""
     reference: float | None
     """Place of the published value or of the baseline's mean."""
+    whisker: tuple[float, float] | None = None
+    """Ends of an interval round the value."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -68,6 +72,33 @@ def _band(left: float | None, right: float | None) -> tuple[float, float] | None
         return None
     start = 0.0 if left is None else left
     return start, round(max(1.5, (WIDTH if right is None else right) - start), 1)
+
+
+def difference_strip(value: float, interval: tuple[float, float] | None, margin: float | None) -> Strip:
+    """Place a difference with its interval on an axis round zero, which is the reference; the band is the margin on both sides."""
+    ends = interval or (value, value)
+    reach = max(map(abs, (value, *ends, margin or 0.0))) or 1.0
+
+    def place(number: float) -> float:
+        return round(WIDTH / 2 + (WIDTH / 2 - _MARGIN) * number / reach, 1)
+
+    return Strip(
+        dots=(place(value),),
+        band=None if margin is None else _band(place(-margin), place(margin)),
+        reference=place(0.0),
+        whisker=None if interval is None else (place(ends[0]), place(ends[1])),
+    )
+
+
+def ratio_strip(ratio: float, interval: tuple[float, float] | None) -> Strip:
+    """Place a ratio above 0 with its interval on a logarithmic axis from 1/16 to 16, whose middle is 1; what lies beyond stands at the end."""
+
+    def place(number: float) -> float:
+        power = math.log2(number) / _DOUBLINGS if number > 0 else -1.0
+        return round(WIDTH / 2 + (WIDTH / 2 - _MARGIN) * min(1.0, max(-1.0, power)), 1)
+
+    whisker = None if interval is None else (place(interval[0]), place(interval[1]))
+    return Strip(dots=(place(ratio),), band=None, reference=place(1.0), whisker=whisker)
 
 
 def ratio_place(error: float, tolerance: float) -> float:

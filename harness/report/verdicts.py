@@ -6,10 +6,12 @@ import collections
 import dataclasses
 from typing import TYPE_CHECKING, Literal, get_args
 
+from harness import outcome
+from harness.outcome import needs_attention
 from harness.records import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from harness.records import Job, Judgement
 
@@ -71,21 +73,6 @@ NOUNS = {
 }
 """One and several of what is judged."""
 
-_PHRASES: dict[str, tuple[str, str]] = {
-    "VIOLATED": ("identity is violated", "identities are violated"),
-    "runs": ("run failed", "runs failed"),
-    "ERROR": ("check could not be made", "checks could not be made"),
-    "REGRESSED": ("metric regressed", "metrics regressed"),
-    "BELOW": ("published value is not reached", "published values are not reached"),
-    "ABOVE": ("published value is exceeded", "published values are exceeded"),
-    "INCONCLUSIVE": ("check is inconclusive", "checks are inconclusive"),
-    "IMPROVED": ("metric improved", "metrics improved"),
-    "NO_BASELINE": ("metric has no baseline", "metrics have no baseline"),
-    "INCOMPARABLE": ("metric is not comparable", "metrics are not comparable"),
-    "REPRODUCED": ("published value is reproduced", "published values are reproduced"),
-    "PASS": ("metric is no worse than its baseline", "metrics are no worse than their baselines"),
-    "HOLDS": ("identity holds", "identities hold"),
-}
 _TONE_ORDER: tuple[Tone, ...] = ("bad", "warn", "decide", "good", "quiet")
 
 
@@ -120,14 +107,6 @@ def rank(verdict: str) -> int:
     return _RANKS[verdict]
 
 
-def needs_attention(judgement: Judgement) -> bool:
-    """Whether it is bad or uncertain, or a person must decide; only gated metrics must be comparable."""
-    tone = SIGNS[judgement.verdict].tone
-    return tone in {"bad", "warn"} or (
-        tone == "decide" and (judgement.gated or judgement.verdict not in {"INCOMPARABLE", "NO_BASELINE"})
-    )
-
-
 def weighs(judgement: Judgement) -> bool:
     """Whether it counts in a summary: all but what is only shown and has nothing to be compared with."""
     return SIGNS[judgement.verdict].tone != "decide" or needs_attention(judgement)
@@ -153,16 +132,23 @@ def tallies(job: Job) -> dict[str, list[Tally]]:
 
 def headline(job: Job) -> Headline:
     """Sum a job up in one sentence with counts."""
-    counts: collections.Counter[str] = collections.Counter(j.verdict for j in judgements(job) if weighs(j))
-    counts["runs"] = sum(result.status == "error" for result in job.results)
+    counts = outcome.counts(job)
+    if job.gate is not None:
+        worst, mark = _OF_GATE.get(job.gate.exit_code, ("warn", "!"))
+        return Headline(worst, mark, f"Gate: {outcome.meaning(job)}.", outcome.sentence(counts))
     present = [_tone_of(word) for word, count in counts.items() if count]
     tone: Tone = next((tone for tone in _TONE_ORDER if tone in present), "quiet")
     lead, glyph = _LEADS[tone]
-    told = [word for word in _PHRASES if counts[word] and _tone_of(word) != "good"]
-    good = [word for word in _PHRASES if counts[word] and _tone_of(word) == "good"]
-    parts = [_joined(words, counts) for words in (told, good) if words]
-    return Headline(tone, glyph, lead, "; ".join(parts) + "." if parts else "There is nothing to judge.")
+    return Headline(tone, glyph, lead, outcome.sentence(counts))
 
+
+_OF_GATE: Mapping[int, tuple[Tone, str]] = {
+    0: ("good", "✓"),
+    1: ("bad", "✕"),
+    2: ("warn", "!"),
+    3: ("decide", "?"),
+}
+"""By exit code: what a gate came to is said by it, not by what it merely shows."""
 
 _LEADS: Mapping[Tone, tuple[str, str]] = {
     "bad": ("Something broke.", "✕"),
@@ -175,8 +161,3 @@ _LEADS: Mapping[Tone, tuple[str, str]] = {
 
 def _tone_of(word: str) -> Tone:
     return "bad" if word == "runs" else SIGNS[word].tone
-
-
-def _joined(words: Iterable[str], counts: Mapping[str, int]) -> str:
-    told = [f"{counts[word]} {_PHRASES[word][counts[word] != 1]}" for word in words]
-    return told[0] if len(told) == 1 else ", ".join(told[:-1]) + " and " + told[-1]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib.util
 import sys
 import typing
+from collections.abc import Mapping
 from pathlib import Path
 
 from harness.environment import EXTRAS
 from harness.errors import HarnessError, ScenarioError, unknown
-from harness.records import BACKENDS, DEVICES, TIERS, Scenario
+from harness.records import BACKENDS, DEVICES, TIERS, Expectation, Scenario, Source, Variant
 from harness.scenarios import (
     digits1000_cnn,
     kmnist_svd_logreg,
@@ -19,7 +20,7 @@ from harness.scenarios import (
 )
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
 BUILT_IN = (
     kmnist_svd_logreg.SCENARIO,
@@ -91,7 +92,7 @@ def _load_file(path: Path) -> list[Scenario]:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ScenarioError(f"scenario file '{path}' cannot be loaded: {error!r}", "Mend the file") from error
     declared = getattr(module, "SCENARIOS", None) or getattr(module, "SCENARIO", None)
     return _scenarios_in(declared, f"'{path}'")
@@ -112,6 +113,12 @@ def check(scenario: Scenario, origin: str) -> None:
     ScenarioError
         Naming the first contradiction.
     """
+    wrong_kind = _wrong_kind(scenario)
+    if wrong_kind:
+        raise ScenarioError(
+            f"scenario '{scenario.name}' from {origin} has a {wrong_kind} of the wrong kind",
+            "Mend its declaration",
+        )
     names = [variant.name for variant in scenario.variants]
     problems = [
         (not names, "has no variant"),
@@ -143,6 +150,29 @@ def check(scenario: Scenario, origin: str) -> None:
     for wrong, what in problems:
         if wrong:
             raise ScenarioError(f"scenario '{scenario.name}' from {origin} {what}", "Mend its declaration")
+
+
+def _wrong_kind(scenario: Scenario) -> str:
+    """Name the first field that holds something else than it is declared to; empty if none does."""
+    sound = {
+        "name": isinstance(scenario.name, str),
+        "version": isinstance(scenario.version, int),
+        "source": isinstance(scenario.source, Source),
+        "measure": callable(scenario.measure),
+        "variants": _all(scenario.variants, Variant) and all(map(_is_sound_variant, scenario.variants)),
+        "tiers": isinstance(scenario.tiers, Mapping) and _all(tuple(scenario.tiers.values()), Mapping),
+        "expectations": _all(scenario.expectations, Expectation),
+        **{name: _all(getattr(scenario, name), str) for name in ("gated", "needs", "backends", "devices")},
+    }
+    return next((name for name, holds in sound.items() if not holds), "")
+
+
+def _all(items: object, kind: type) -> bool:
+    return isinstance(items, (tuple, list)) and all(isinstance(item, kind) for item in items)
+
+
+def _is_sound_variant(variant: Variant) -> bool:
+    return isinstance(variant.name, str) and isinstance(variant.options, Mapping) and _all(variant.tiers, str)
 
 
 def _too_fine(half_width: float, images: int, rule: str) -> bool:

@@ -49,7 +49,7 @@ def measure(run: Run) -> None:
         if run.options["misaligned"]:
             stages.mistaken(run, model, outcome, testing)
         else:
-            stages.aligned(run, outcome, testing)
+            stages.aligned(run, model, outcome, testing)
         stages.model_file(run, model, testing)
     stages.facts(run, variant, model, training, testing)
     stages.training(run, history)

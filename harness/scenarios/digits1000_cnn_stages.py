@@ -72,6 +72,7 @@ def training(run: Run, history: keras_steps.Epochs) -> None:
     """Record and draw what the training told (figures 3 to 5)."""
     run.record("train_accuracy", history.accuracy[-1], better="higher")
     keras_stages.share_outside(run, history.steps)
+    keras_stages.first_step(run, history.steps)
     keras_stages.optimiser_steps(run, history.steps)
     keras_stages.class_curves(
         run, history, "test", "The source's Figures 3 to 5. Its validation images are the test images."
@@ -125,12 +126,13 @@ def _program(model: Path, images: list[Path]) -> list[int]:
     return [int(line.partition("\t")[0]) for line in printed.getvalue().splitlines()]
 
 
-def aligned(run: Run, outcome: pipeline.Outcome, testing: pipeline.Part) -> None:
+def aligned(run: Run, model: keras.Model, outcome: pipeline.Outcome, testing: pipeline.Part) -> None:
     """Store predictions in file order beside labels in file order, and draw the first right and wrong ones."""
     order = np.arange(len(testing.labels))
     run.predictions(
-        outcome.labels, outcome.predicted, probabilities=outcome.probabilities, indices=(order, order)
-    )
+        outcome.labels, outcome.predicted, probabilities=outcome.probabilities, indices=(order, order),
+        images=testing.images[..., 0], weights=model.get_weights(),
+    )  # fmt: skip
     _same_accuracy(run, outcome.history.val_accuracy[-1], outcome.labels, outcome.predicted)
     keras_stages.right_and_wrong(
         run, testing.images[..., 0], outcome.predicted, outcome.labels, "In file order: class 0 first."

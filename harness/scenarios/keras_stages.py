@@ -81,6 +81,14 @@ def share_outside(run: Run, steps: Iterable[keras_steps.Steps], stage: str = "tr
     run.record(f"{stage}.share_outside", share, kind="runtime", better="lower")
 
 
+def first_step(run: Run, steps: Iterable[keras_steps.Steps], stage: str = "train") -> None:
+    """Record how long a training's very first step took, which compiles or traces, and how long a later one does (median)."""
+    seconds = np.concatenate([each.seconds for each in steps])  # (all steps,)
+    run.record(f"{stage}.first_step_seconds", seconds[0], unit="s", kind="runtime", better="lower")
+    if len(seconds) > 1:
+        run.record(f"{stage}.step_seconds", np.median(seconds[1:]), unit="s", kind="runtime", better="lower")
+
+
 def optimiser_steps(run: Run, steps: Iterable[keras_steps.Steps]) -> None:
     """Record how many optimiser steps the training took."""
     taken = sum(len(each.seconds) for each in steps)

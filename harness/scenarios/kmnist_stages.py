@@ -7,7 +7,9 @@ import typing
 import numpy as np
 
 from harness.measure import identities as checks
+from harness.measure.splits import disjoint, shared
 from harness.pipelines import kmnist_svd_logreg as pipeline
+from harness.records import IdentityCheck
 from harness.scenarios.published.kmnist_svd_logreg import setting
 
 if typing.TYPE_CHECKING:
@@ -81,6 +83,7 @@ def model(
             parts = [pipeline.compress(part.images, k) for part in (training, test)]
             stored = [pipeline.quantise(part) for part in parts] if options["int8"] else parts
         _sizes(run, stored)
+        check_stored(run, stored, k, ("training", "test"))
     elif name == "test":
         run.record("stored.bytes", float(images * 784), unit="B", kind="size", better="lower")
     with run.stage(f"{stage}_prepare", images=images):
@@ -98,10 +101,15 @@ def model(
             stopping=options["stopping"], blas_threads=options["blas_threads"],
         )  # fmt: skip
         handle.images = int(trained.epochs_run.sum()) * split.training_size
+    check_epoch(run, schedule, stage)
     with run.stage(f"{stage}_test", images=len(test.targets)):
         prediction = pipeline.predict(test_design, test.targets, trained.best_weights())
     targets = pipeline.to_numpy(test.targets).astype(np.int64)
-    run.predictions(targets, prediction.labels, probabilities=_probabilities(targets, prediction), name=name)
+    run.predictions(
+        targets, prediction.labels, probabilities=_probabilities(targets, prediction), name=name,
+        images=pipeline.to_numpy(test.images), weights=[pipeline.to_numpy(trained.best_weights())],
+    )  # fmt: skip
+    check_pairs(run, targets, prediction, name)
     prefix = "" if name == "test" else f"{name}."
     run.record(f"{prefix}validation_accuracy", trained.printed_validation_accuracy(), better="higher")
     run.record(f"{prefix}epochs_run", float(trained.epochs_run.max()), kind="work", better="none")
@@ -113,6 +121,45 @@ def model(
     )
     run.record("inputs", float(design.shape[1]), kind="size")
     return trained.curves()
+
+
+def check_stored(run: Run, stored: list[typing.Any], k: int, names: tuple[str, ...]) -> None:
+    """Hold the very factors that a run goes on with against the rank it was asked for."""
+    for part, name in zip(stored, names, strict=True):
+        factors = (pipeline.to_numpy(array) for array in (part.u, part.s, part.vt))
+        run.identity(checks.storage(*factors, rank=k, name=f"stored {name} k={k}"))
+
+
+def check_epoch(run: Run, schedule: pipeline.Schedule, name: str) -> None:
+    """Hold the first epoch of a schedule against what cross-validation means; nothing may differ."""
+    split, windows = schedule.split, schedule.windows(0)
+    seen = np.zeros((split.size, split.folds), np.int64)
+    np.add.at(seen, windows.positions.reshape(-1), windows.member.reshape(-1, split.folds).astype(np.int64))
+    wanted = split.part_of(np.arange(split.size))[:, None] != np.arange(split.folds)  # (n, folds)
+    twice = split.size - len(np.unique(split.rows))
+    wrong = int((seen != wanted).sum()) + twice
+    formula = "an epoch of a fold has each of its training images once, and no validation image"
+    detail = f"{split.size} images in {split.folds} folds; {wrong} of them seen too often or not at all, in some fold"
+    run.identity(IdentityCheck(f"{name}.epoch", float(wrong), 0.0, formula, detail))
+
+
+def check_pairs(run: Run, targets: NDArray[np.int64], prediction: pipeline.Prediction, name: str) -> None:
+    """Hold each predicted label against the loss of its image: of two classes the right one has a loss below ln 2."""
+    right, losses = prediction.labels == targets, prediction.losses.astype(np.float64)
+    clear = np.abs(losses - np.log(2)) > 8 * np.finfo(prediction.losses.dtype).eps
+    wrong = int((clear & (right != (losses < np.log(2)))).sum())
+    formula, detail = (
+        "label i is right = loss i < ln 2",
+        f"{wrong} of {len(targets)} images have another image's label",
+    )
+    run.identity(IdentityCheck(f"{name}.pairs", float(wrong), 0.0, formula, detail))
+
+
+def check_disjoint(run: Run, data: Dataset, training: pipeline.Pair, test: pipeline.Pair) -> None:
+    """Hold the images that a run trains and tests on against each other: they share no more than the data set's halves do."""
+    pair = (pipeline.to_numpy(part.images) for part in (training, test))
+    whole = (np.asarray(part.images) for part in (data.train, data.test))
+    run.identity(disjoint(*pair, allowed=shared(*whole), name="split"))
 
 
 def _sizes(run: Run, stored: list[typing.Any]) -> None:
@@ -141,6 +188,7 @@ def grid(run: Run, training: pipeline.Pair, test: pipeline.Pair) -> None:
     with run.stage("compress", images=len(training.targets) + len(test.targets)):
         stored = [pipeline.compress(part.images, options["k"]) for part in (training, test)]
     _sizes(run, stored)
+    check_stored(run, stored, options["k"], ("training", "test"))
     del stored
     with run.stage("grid") as handle:
         recipe = pipeline.Recipe(
@@ -161,7 +209,10 @@ def grid(run: Run, training: pipeline.Pair, test: pipeline.Pair) -> None:
         run.predictions(targets, result.prediction.labels, name=name)
         run.record(f"{name}.validation_accuracy", result.printed_validation_accuracy, better="higher")
     final = found["z-score", 32, 8, 0.1]
-    run.predictions(targets, final.prediction.labels, probabilities=_probabilities(targets, final.prediction))
+    run.predictions(
+        targets, final.prediction.labels, probabilities=_probabilities(targets, final.prediction),
+        images=pipeline.to_numpy(test.images),
+    )  # fmt: skip
     curves_figure(run, {"with SVD": final.curves, "without SVD": found["z-score", 32, None, 0.1].curves})
     _grid_figures(run, found, targets)
 

@@ -43,6 +43,7 @@ def measure(run: Run) -> None:
     with run.stage("select"):
         training = stages.pair_of(run, data.train, PAIRS[options["pair"]], options["limit"])
         test = stages.pair_of(run, data.test, PAIRS[options["pair"]], None)
+    stages.check_disjoint(run, data, training, test)
     stages.samples_figure(run, data, PAIRS[options["pair"]])
     stages.identities(run, training.images[:64])
     if options["grid"]:
@@ -96,7 +97,15 @@ SCENARIO = Scenario(
     measure=measure,
     variants=(*_variants("o-ma"), *_variants("su-ma")),
     tiers=TIERS,
-    gated=("accuracy", "f1_macro", "loss", "total.above_imports_bytes", "stored.bytes", "total.seconds"),
+    gated=(
+        "accuracy",
+        "f1_macro",
+        "loss",
+        "total.above_imports_bytes",
+        "total.left_bytes",
+        "stored.bytes",
+        "total.seconds",
+    ),
     expectations=EXPECTATIONS,
     derive=derive,
     backends=("numpy", "torch"),

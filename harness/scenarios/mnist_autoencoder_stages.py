@@ -59,6 +59,7 @@ def encoder(
     run.record("reconstruction_error", squares.mean(dtype=np.float64), better="lower")
     run.record("autoencoder.validation_loss", history.val_loss[-1], better="lower")
     keras_stages.share_outside(run, history.steps, "autoencoder")
+    keras_stages.first_step(run, history.steps, "autoencoder")
     keras_stages.sizes(
         run,
         {
@@ -132,19 +133,29 @@ def classifier(
         )
     with run.stage("test_head", images=len(labels)):
         first = pipeline.evaluate(whole, images, labels)
+    # stored before the second fit changes the weights
+    _store(run, whole, first, images, "head")
     with run.stage("finetune") as handle:
         tuning = pipeline.fine_tune(whole, data, epochs=settings.tuning_epochs, batch=settings.batch, rng=rng)
         handle.images = len(data.train) * len(tuning.loss)
     with run.stage("test", images=len(labels)):
         outcome = pipeline.evaluate(whole, images, labels)
-    run.predictions(first.labels, first.predicted, probabilities=first.probabilities, name="head")
-    run.predictions(outcome.labels, outcome.predicted, probabilities=outcome.probabilities)
+    _store(run, whole, outcome, images, "test")
     _training(run, frozen, tuning, settings)
     right, wrong = keras_stages.right_and_wrong(
         run, images, outcome.predicted, outcome.labels, "The source's Figures 16 and 17."
     )
     dense = keras_stages.layers_of(whole.head).dense[0]
     keras_stages.sizes(run, {"dense_size": dense, "shown.right": right, "shown.wrong": wrong})
+
+
+def _store(
+    run: Run, model: pipeline.Classifier, outcome: pipeline.Outcome, images: Images, name: str
+) -> None:
+    run.predictions(
+        outcome.labels, outcome.predicted, probabilities=outcome.probabilities, name=name, images=images,
+        weights=model.whole.get_weights(),
+    )  # fmt: skip
 
 
 def _training(
@@ -162,6 +173,7 @@ def _training(
         ("finetune", tuning, "all layers, early stopping"),
     ):
         keras_stages.share_outside(run, history.steps, name)
+        keras_stages.first_step(run, history.steps, name)
         keras_stages.class_curves(
             run, history, "validation", f"The source's Figures 7 and 8: {title}.", name=name
         )

@@ -36,11 +36,15 @@ def case_of(name: str) -> pipeline.Case:
     return {case.name: case for case in pipeline.CASES}[name]
 
 
-def results(run: Run, repeat: pipeline.Repeat) -> None:
-    """Store the test part's predictions and what the training tells."""
-    run.predictions(repeat.labels, repeat.predicted, probabilities=repeat.probabilities)
+def results(run: Run, repeat: pipeline.Repeat, model: keras.Model, images: Images) -> None:
+    """Store the test part's predictions, with the original images, and what the training tells."""
+    run.predictions(
+        repeat.labels, repeat.predicted, probabilities=repeat.probabilities, images=images[repeat.test_indices],
+        weights=model.get_weights(),
+    )  # fmt: skip
     run.record("training_objective", repeat.history.mean("loss"), unit="nat", better="lower")
     keras_stages.share_outside(run, [repeat.history])
+    keras_stages.first_step(run, [repeat.history])
     keras_stages.optimiser_steps(run, [repeat.history])
 
 

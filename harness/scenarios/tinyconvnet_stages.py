@@ -7,23 +7,29 @@ import typing
 import numpy as np
 
 from harness.measure import identities as checks
+from harness.measure.bounds import SAFETY, gamma
+from harness.records import IdentityCheck
 
 if typing.TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from harness.datasets import Dataset
+    from harness.datasets import Dataset, Split
     from harness.measure.run import Run
     from harness.pipelines.tinyconvnet_svd.results import Analysis, Training
 
     Labels = NDArray[np.uint8]
 
 
-def predictions(run: Run, trained: Training, analysis: Analysis, labels: Labels) -> None:
+def predictions(run: Run, trained: Training, analysis: Analysis, test: Split) -> None:
     """Store what the network predicts, in full and with each convolution at every rank."""
     logits = trained.test_logits.astype(np.float64)
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
     probabilities = shifted / shifted.sum(axis=1, keepdims=True)  # (n, classes)
-    run.predictions(labels, trained.test_predictions[-1], probabilities=probabilities)
+    weights, labels = trained.weights, test.labels
+    run.predictions(
+        labels, trained.test_predictions[-1], probabilities=probabilities, images=test.images,
+        weights=(weights.conv1, weights.conv2, weights.fc_weight, weights.fc_bias),
+    )  # fmt: skip
     for sweep in analysis.sweeps:
         for rank, predicted in zip(sweep.ranks, sweep.predictions, strict=True):
             run.predictions(labels, predicted, name=f"{sweep.name}-rank{rank}")
@@ -61,6 +67,15 @@ def numbers(run: Run, data: Dataset, analysis: Analysis) -> None:
     run.record("epochs_run", float(run.options["epochs"]), kind="work")
 
 
+def first_step(run: Run, trained: Training) -> None:
+    """Record how long the very first training step took, and how long a later one does (mean of the first epoch)."""
+    run.record(
+        "train.first_step_seconds", trained.first_step_seconds, unit="s", kind="runtime", better="lower"
+    )
+    if trained.step_seconds is not None:
+        run.record("train.step_seconds", trained.step_seconds, unit="s", kind="runtime", better="lower")
+
+
 def _shapes(run: Run, analysis: Analysis) -> None:
     """Record the shapes of the source's network table that no layer comparison shows."""
     second = analysis.verification.layers[1]
@@ -91,11 +106,52 @@ def identities(run: Run, trained: Training, analysis: Analysis) -> None:
         output = layer.analytical.reshape(*layer.analytical.shape[:2], -1)  # (n, m, places)
         matrices = np.broadcast_to(part.matrix, (len(patches), *part.matrix.shape))
         run.identity(checks.forward_pass(matrices, patches, output, rank=len(part.sigma), name=name))
+    run.identity(_same_logits(trained, analysis))
     regions = analysis.regions
     first = analysis.decompositions[0]
     run.identity(
         checks.relu_mask(first.matrix, regions.patches.T, regions.masks.T, regions.after.T, name=first.name)
     )
+
+
+def _same_logits(trained: Training, analysis: Analysis) -> IdentityCheck:
+    """Hold the logits that training left for the first test images against the analysis's network on the same images.
+
+    Both normalise the images and run the network, each in its own code; only the order of sums may differ.
+    """
+    expected = analysis.verification.network_logits  # (n, C)
+    gap = np.abs(trained.test_logits[: len(expected)].astype(np.float64) - expected)
+    allowed = _logit_bound(trained, analysis)  # (n, C)
+    worst = np.unravel_index(int(np.argmax(gap / allowed)), gap.shape)
+    detail = f"{len(expected)} images, float32, worst at image {worst[0]}; bound propagated layer by layer"
+    return IdentityCheck(
+        "logits.recomputed", float(gap[worst]), float(allowed[worst]), "test logits[i] = network(normalised image i)", detail
+    )  # fmt: skip
+
+
+def _logit_bound(trained: Training, analysis: Analysis) -> NDArray[np.float64]:
+    """Bound the rounding of each logit, (n, C): every layer adds gamma |W| |x| and passes on |W| times the error it got."""
+    roundoff, weights = float(np.finfo(np.float32).eps) / 2, trained.weights
+    layers = analysis.verification.layers
+    error = 4 * roundoff * np.abs(layers[0].inputs.astype(np.float64))  # the normalisation's three operations
+    for layer, kernel in zip(layers, (weights.conv1, weights.conv2), strict=True):
+        matrix = np.abs(kernel.reshape(len(kernel), -1).astype(np.float64))  # (m, 9 c)
+        own = gamma(matrix.shape[1], roundoff) * np.abs(layer.inputs)
+        spread = matrix @ checks.im2col(own + error, 3, 3)  # (n, m, places)
+        error = _pooled(spread.reshape(layer.network.shape))
+    flat = _pooled(layers[1].activated.astype(np.float64)).reshape(len(error), -1)  # (n, 400)
+    matrix = np.abs(weights.fc_weight.astype(np.float64))  # (C, 400)
+    terms = gamma(matrix.shape[1] + 1, roundoff)
+    bound = (terms * flat + error.reshape(flat.shape)) @ matrix.T + terms * np.abs(weights.fc_bias)  # (n, C)
+    return np.asarray(SAFETY * bound)
+
+
+def _pooled(features: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the largest of every 2x2 block of (n, c, h, w), as the network's pooling takes it: (n, c, h // 2, w // 2)."""
+    height, width = (size // 2 * 2 for size in features.shape[2:])
+    even = features[:, :, :height, :width]
+    rows = np.maximum(even[:, :, ::2], even[:, :, 1::2])  # (n, c, h // 2, w)
+    return np.asarray(np.maximum(rows[..., ::2], rows[..., 1::2]))  # (n, c, h // 2, w // 2)
 
 
 def figures(run: Run, trained: Training, analysis: Analysis, labels: Labels) -> None:

@@ -37,8 +37,9 @@ def measure(run: Run) -> None:
         analysis = pipeline.analyse(
             trained.weights, data.test.images, data.test.labels, seed=run.seed, device=run.device
         )
-    stages.predictions(run, trained, analysis, data.test.labels)
+    stages.predictions(run, trained, analysis, data.test)
     stages.numbers(run, data, analysis)
+    stages.first_step(run, trained)
     stages.identities(run, trained, analysis)
     stages.figures(run, trained, analysis, data.test.labels)
 

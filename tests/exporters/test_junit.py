@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import typing
+from xml.etree import ElementTree as ET
 
 import junitparser
 import pytest
 
+from harness import waivers
 from harness.errors import StorageError
 from harness.exporters import junit
+from harness.records import Gate, GateSettings, Waiver
 
 if typing.TYPE_CHECKING:
-    from harness.records import Job
+    from harness.records import Job, Kind, Verdict
 
 
 def cases(job: Job, suite: str) -> dict[str, junitparser.TestCase]:
@@ -29,7 +33,7 @@ def test_a_violated_identity_is_a_failure(job: Job) -> None:
     case = cases(job, "probe:bad (short)")["identity: sum"]
     (failure,) = case.result
     assert isinstance(failure, junitparser.Failure)
-    assert failure.type == "VIOLATED"
+    assert failure.type == "VIOLATED identity"
     assert "1 against 1e-06" in failure.message
     assert "a + b = b + a" in failure.message
 
@@ -55,6 +59,20 @@ def test_what_was_not_judged_is_skipped(job: Job) -> None:
     assert found["run seed 0 (numpy, cpu)"].time > 0
 
 
+def judged(job: Job, settings: GateSettings | None = None, **changes: typing.Any) -> junitparser.TestCase:
+    """Return the case of the good variant's accuracy after changes to its judgement, in a gate if settings are given."""
+    comparison = job.comparisons[0]
+    changed = tuple(
+        dataclasses.replace(j, **changes) for j in comparison.judgements if j.metric == "accuracy"
+    )
+    gate = None
+    if settings:
+        gate = Gate(settings=settings, trials=(), base_results=(), minutes=1.0, exit_code=0)
+    comparisons = (dataclasses.replace(comparison, judgements=changed),)
+    after = dataclasses.replace(job, comparisons=comparisons, gate=gate)
+    return cases(after, "probe:good (short)")["baseline: accuracy"]
+
+
 @pytest.mark.parametrize(
     ("verdict", "tag"),
     [
@@ -68,15 +86,82 @@ def test_what_was_not_judged_is_skipped(job: Job) -> None:
         ("WAIVED", "skipped"),
     ],
 )
-def test_each_verdict_has_its_element(job: Job, verdict: typing.Any, tag: str) -> None:
+def test_each_verdict_has_its_element(job: Job, verdict: Verdict, tag: str) -> None:
     """A verdict that is no pass never looks like one."""
-    comparison = job.comparisons[0]
-    judged = tuple(
-        dataclasses.replace(j, verdict=verdict) for j in comparison.judgements if j.metric == "accuracy"
-    )
-    changed = dataclasses.replace(job, comparisons=(dataclasses.replace(comparison, judgements=judged),))
-    case = cases(changed, "probe:good (short)")["baseline: accuracy"]
+    case = judged(job, verdict=verdict, gated=True)
     assert [type(result).__name__.lower() for result in case.result] == ([tag] if tag else [])
+
+
+@pytest.mark.parametrize(
+    ("settings", "verdict", "kind", "told"),
+    [
+        (GateSettings(), "REGRESSED", "runtime", "Failure: REGRESSED runtime"),
+        (GateSettings(), "REGRESSED", "memory", "Failure: REGRESSED memory"),
+        (GateSettings(), "INCONCLUSIVE", "runtime", "Skipped: INCONCLUSIVE runtime"),
+        (GateSettings(strict=True), "INCONCLUSIVE", "runtime", "Error: INCONCLUSIVE runtime"),
+        (GateSettings(), "INCOMPARABLE", "runtime", "Skipped: INCOMPARABLE runtime"),
+        (GateSettings(strict=True), "INCOMPARABLE", "runtime", "Error: INCOMPARABLE runtime"),
+        (GateSettings(strict=True), "INCOMPARABLE", "accuracy", "Skipped: INCOMPARABLE accuracy"),
+        (GateSettings(), "INCONCLUSIVE", "memory", "Error: INCONCLUSIVE memory"),
+    ],
+)
+def test_slower_and_worse_are_told_apart(
+    job: Job, settings: GateSettings, verdict: Verdict, kind: Kind, told: str
+) -> None:
+    """The type says verdict and kind of metric; an undecided time is an error only in a strict gate."""
+    (result,) = judged(job, settings, verdict=verdict, kind=kind, gated=True).result
+    assert f"{type(result).__name__}: {result.type}" == told
+
+
+def test_a_waived_metric_says_until_when_and_why(job: Job) -> None:
+    """It is skipped, and the message has the verdict that it hides, the last day and the reason."""
+    waiver = Waiver(
+        scenario="probe", variant="good", tier="short", metric="accuracy", until="2030-01-31", reason="issue 7", who="Z", created="2030-01-01"
+    )  # fmt: skip
+    (comparison,) = waivers.apply(job.comparisons[:1], [waiver], dt.date(2030, 1, 2))
+    after = dataclasses.replace(job, comparisons=(comparison,))
+    (skipped,) = cases(after, "probe:good (short)")["baseline: accuracy"].result
+    assert isinstance(skipped, junitparser.Skipped)
+    assert "NO_BASELINE, waived until 2030-01-31: issue 7 (Z)" in skipped.message
+
+
+def test_runs_of_both_sides_and_rounds_are_cases_of_their_own(job: Job) -> None:
+    """A gate's base runs and counted runs stand beside the measured ones; one that died is an error."""
+    first = job.results[0]
+    base = dataclasses.replace(
+        first, request=dataclasses.replace(first.request, side="base", round="confirm")
+    )
+    asked = dataclasses.replace(first.request, purpose="count", repeat=1)
+    counted = dataclasses.replace(first, request=asked, status="error", error="it died")
+    gate = Gate(settings=GateSettings(), trials=(), base_results=(base,), minutes=1.0, exit_code=2)
+    found = cases(dataclasses.replace(job, gate=gate, counted=(counted,)), "probe:good (short)")
+    assert found["run seed 0 (numpy, cpu, base, confirm round)"].is_passed
+    (error,) = found["run seed 0 (numpy, cpu, counted, repeat 1)"].result
+    assert isinstance(error, junitparser.Error)
+
+
+def test_the_file_keeps_to_the_schema_that_ci_systems_read(job: Job) -> None:
+    """Elements, attributes and counts are those of the JUnit schema of Jenkins and GitLab; every case has one verdict at most."""
+    allowed = {
+        "testsuites": {"name"},
+        "testsuite": {"name", "tests", "failures", "errors", "skipped", "time", "timestamp"},
+        "testcase": {"name", "classname", "time"},
+        **{tag: {"type", "message"} for tag in ("failure", "error", "skipped")},
+    }
+    root = ET.fromstring(junit.xml_text(job))  # noqa: S314 - written by this very test
+    for element in root.iter():
+        assert set(element.keys()) <= allowed[element.tag]
+    for suite in root:
+        tags = [child.tag for case in suite for child in case]
+        counts = {
+            "failures": tags.count("failure"),
+            "errors": tags.count("error"),
+            "skipped": tags.count("skipped"),
+        }
+        assert {name: int(suite.attrib[name]) for name in counts} == counts
+        assert all(len(case) <= 1 for case in suite)
+        assert float(suite.attrib["time"]) >= 0
+        dt.datetime.fromisoformat(suite.attrib["timestamp"])
 
 
 def test_an_unjudged_job_is_refused(job: Job) -> None:

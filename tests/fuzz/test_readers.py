@@ -1,6 +1,6 @@
 """Every reader of files gets damaged and hostile content: what comes out is a value or an error of `harness.errors`, never another.
 
-The suite tries a few hundred inputs a reader; ``HARNESS_FUZZ=N`` (``tox -e fuzz``) tries N in all.
+The suite tries some inputs a reader; ``HARNESS_FUZZ=N`` (``tox -e fuzz``) tries N in all.
 """
 
 from __future__ import annotations
@@ -9,8 +9,6 @@ import copy
 import gzip
 import io
 import json
-import math
-import os
 import tempfile
 import typing
 import zipfile
@@ -19,13 +17,13 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from harness import Scenario, Source, Variant, baselines, files, jobs, plans, remote, runner
+from harness import Scenario, Source, Variant, baselines, files, jobs, plans, remote, runner, stored, waivers
 from harness.datasets import idx
-from harness.errors import HarnessError, StorageError
+from harness.errors import StorageError
 from harness.records import (
     Attempt,
     Baseline,
@@ -40,7 +38,9 @@ from harness.records import (
     RunRequest,
     RunResult,
     StageResult,
+    Waiver,
 )
+from tests.fuzz.inputs import EDITS, edited, fuzz, try_reading
 
 Reader = typing.Callable[[bytes, Path], object]
 
@@ -68,6 +68,9 @@ BASELINE = Baseline(
 )  # fmt: skip
 PLAN = Plan(schema=1, created="", command="", commit="", baselines="", requests=(REQUEST,))
 REPLY = remote.Reply(attempt=Attempt(started="", wall_seconds=1.0), left={"log.txt": b"fine"})
+WAIVER = Waiver(
+    scenario="probe", variant="default", tier="smoke", metric="accuracy", until="2025-02-01", reason="r", who="me", created="2025-01-01"
+)  # fmt: skip
 SCENARIO = Scenario(
     name="probe", version=1, source=Source(slug="probe", title="t"), measure=print,
     variants=(Variant(name="default"),), tiers={"smoke": {}}, gated=("accuracy",),
@@ -105,10 +108,26 @@ def read_baseline(content: bytes, folder: Path) -> object:
     return baselines.find([folder], "probe", "default", "smoke", {"os": "Linux"})
 
 
+def read_waivers(content: bytes, folder: Path) -> object:
+    """Read waivers and write them again."""
+    (folder / waivers.FILE).write_bytes(content)
+    return waivers.as_text(waivers.read([folder]))
+
+
 def read_job(content: bytes, folder: Path) -> object:
     """Read ``run.json`` and derive the exit code."""
     (folder / "run.json").write_bytes(content)
     return jobs.exit_code(jobs.read(folder))
+
+
+def read_large_job(content: bytes, folder: Path) -> object:
+    """Read ``run.json`` as a large one, whose results stay on disk, and write it again."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stored, "LARGE_BYTES", 0)
+        (folder / "run.json").write_bytes(content)
+        job = jobs.read(folder)
+        stored.write(folder / "run.json", job)
+        return jobs.exit_code(job)
 
 
 def read_unfinished(content: bytes, folder: Path) -> object:
@@ -166,7 +185,9 @@ def read_reply(content: bytes, folder: Path) -> object:
 
 JSON: dict[str, tuple[Reader, object]] = {
     "baseline": (read_baseline, BASELINE),
+    "waivers": (read_waivers, {"schema": waivers.SCHEMA, "waivers": [msgspec.to_builtins(WAIVER)]}),
     "run.json": (read_job, JOB),
+    "run.json on disk": (read_large_job, JOB),
     "result.json": (read_unfinished, RESULT),
     "plan.json": (read_plan, PLAN),
     "measurement.json": (read_measurement, MEASUREMENT),
@@ -178,14 +199,11 @@ BINARY: dict[str, tuple[Reader, bytes]] = {
     "npy": (read_npy, npy(np.arange(6).reshape(2, 3))),
     "predictions.npz": (read_predictions, PREDICTIONS),
     "reply": (read_reply, msgspec.msgpack.encode(REPLY)),
-    **{name: (reader, msgspec.json.encode(record)) for name, (reader, record) in JSON.items()},
+    **{
+        name: (reader, msgspec.json.format(msgspec.json.encode(record), indent=1))
+        for name, (reader, record) in JSON.items()
+    },
 }
-EXAMPLES = math.ceil(int(os.environ.get("HARNESS_FUZZ", "1500")) / (len(JSON) + len(BINARY) + 1))
-fuzz = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None)
-
-EDITS = st.lists(
-    st.tuples(st.floats(0, 1), st.integers(0, 12), st.binary(max_size=12)), max_size=4
-)  # where, how many bytes go, what comes instead
 ODD = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8), st.just([]), st.just({}), st.just([[[]]]),
     st.sampled_from([2**63, -(2**63) - 1, 1e400, -1, 0, "../../x", "\x00", "<script>", "=1+1", ["x"], {"x": None}]),
@@ -197,14 +215,6 @@ CHANGES = st.lists(
     ),
     min_size=1, max_size=3,
 )  # fmt: skip
-
-
-def edited(content: bytes, edits: list[tuple[float, int, bytes]]) -> bytes:
-    """Apply byte edits."""
-    for where, gone, come in edits:
-        start = int(where * len(content))
-        content = content[:start] + come + content[start + gone :]
-    return content
 
 
 def changed(document: typing.Any, path: list[int], action: str, value: object) -> typing.Any:
@@ -222,17 +232,6 @@ def changed(document: typing.Any, path: list[int], action: str, value: object) -
             document[key] = changed(document[key], path[1:], action, value)
         return document
     return value
-
-
-def try_reading(reader: Reader, content: bytes) -> None:
-    """Read content in a folder of its own; only documented errors may come out, each with a sentence."""
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as folder:  # noqa: PTH112, S108
-        told = "nothing"
-        try:
-            reader(content, Path(folder))
-        except HarnessError as error:
-            told = error.what
-        assert told
 
 
 @pytest.mark.parametrize("name", BINARY)
@@ -268,7 +267,7 @@ def test_odd_documents(name: str) -> None:
         document = copy.deepcopy(plain)
         for path, action, value in changes:
             document = changed(document, path, action, copy.deepcopy(value))
-        try_reading(reader, json.dumps(document).encode())
+        try_reading(reader, json.dumps(document, indent=1).encode())
 
     check()
 

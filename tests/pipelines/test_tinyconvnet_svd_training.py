@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,6 +67,17 @@ def test_the_seed_alone_decides() -> None:
     torch.rand(3)
     assert widest(one.weights, train(*TRAIN, *TEST, epochs=1, seed=1, device="cpu").weights) == 0
     assert widest(one.weights, train(*TRAIN, *TEST, epochs=1, seed=2, device="cpu").weights) > 1e-3
+
+
+def test_the_first_step_is_timed_apart() -> None:
+    """It is a part of the whole, and so is a later one; an epoch of one step has no later one."""
+    begin = time.perf_counter()
+    several = train(*TRAIN, *TEST, epochs=2, seed=5, device="cpu")
+    taken = time.perf_counter() - begin
+    assert several.step_seconds is not None
+    assert 0 < several.first_step_seconds < taken
+    assert 0 < several.step_seconds < taken
+    assert train(*TRAIN, *TEST, epochs=1, seed=5, device="cpu", batch_size=300).step_seconds is None
 
 
 def test_it_learns_and_reports_every_epoch() -> None:

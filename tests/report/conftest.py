@@ -5,6 +5,7 @@ The numbers are made up; the shapes, files and records are those of real runs.
 
 from __future__ import annotations
 
+import dataclasses
 import typing
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from harness.records import (
     Comparison,
     DatasetUse,
     Figure,
+    Flip,
+    Flips,
     IdentityCheck,
     Job,
     Judgement,
@@ -140,7 +143,27 @@ def predictions(rng: np.random.Generator, n: int, right: float) -> Arrays:
     """Draw labels, and predictions of which about the share `right` agrees."""
     labels = rng.integers(0, 10, n)
     wrong = (labels + rng.integers(1, 4, n)) % 10
-    return {"labels": labels, "predicted": np.where(rng.random(n) < right, labels, wrong)}
+    predicted = np.where(rng.random(n) < right, labels, wrong)
+    missed = np.flatnonzero(predicted != labels)[:200]
+    pictures = digits().astype(np.uint8)[labels[missed]]  # (k, 28, 28)
+    return {"labels": labels, "predicted": predicted, "wrong": missed, "wrong_images": pictures}
+
+
+def flips(folder: Path, head: RunResult, base: RunResult, shown: int) -> Flips:
+    """Say that the first images a run got wrong were right before, and the other way round for a base run."""
+    found = [files.read_npz(folder / run.folder / "predictions.npz") for run in (head, base)]
+    sides = [
+        [
+            (int(i), int(side["test/labels"][i]), int(side["test/predicted"][i]))
+            for i in side["test/wrong"][:shown]
+        ]
+        for side in found
+    ]
+    return Flips(
+        seed=head.request.seed, set="test", against="base main", images=2000, folder=head.folder, base_folder=base.folder,
+        worse=tuple(Flip(image, label, label, guess) for image, label, guess in sides[0]), worse_count=shown,
+        better=tuple(Flip(image, label, guess, label) for image, label, guess in sides[1]), better_count=shown, changed=2,
+    )  # fmt: skip
 
 
 def run_kmnist(folder: Path, variant: str, seed: int, accuracy: float) -> RunResult:
@@ -296,6 +319,9 @@ def build_job(folder: Path) -> Job:
         )
         for name, mean in variants.items()
     ]
+    # five runs of a variant in a row: each but the first is held against the one before it
+    turned = tuple(flips(folder, results[seed], results[seed - 1], shown=8) for seed in (1, 2, 3))
+    comparisons[0] = dataclasses.replace(comparisons[0], flips=turned)
     tiny = Comparison(
         scenario="tinyconvnet_svd",
         variant="default",

@@ -8,6 +8,9 @@ import typing
 
 import pytest
 
+from harness.report import side_by_side
+from tests.report.test_side_by_side import beside, variant
+
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -185,3 +188,21 @@ def test_it_reads_without_scripts(browser: Browser, address: str) -> None:
     assert "98.71%" in text
     assert offered == 0
     assert opened
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_two_jobs_side_by_side_fit_and_load_nothing(
+    browser: Browser, width: int, scheme: typing.Literal["light", "dark"], tmp_path: Path
+) -> None:
+    """The page of a comparison on a phone and on a desk, light and dark: no error, no request, no sideways scrolling."""
+    path = tmp_path / "compare.html"
+    path.write_text(
+        side_by_side.render(beside(variant(), left_out=("other data",)), (tmp_path, tmp_path)),
+        encoding="utf-8",
+    )
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    watched = Watched(page, path.as_uri())
+    overflow = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+    page.close()
+    assert (watched.said, watched.asked, overflow) == ([], [path.as_uri()], 0)

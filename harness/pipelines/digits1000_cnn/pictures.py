@@ -7,7 +7,10 @@ refused.
 
 from __future__ import annotations
 
+import struct
 import typing
+import warnings
+import zlib
 
 import numpy as np
 
@@ -19,6 +22,10 @@ if typing.TYPE_CHECKING:
     from PIL import Image
 
 SIDE = 28
+FORMATS = ("PNG", "JPEG", "BMP")
+"""File formats that are read: every other decoder is one more that a hostile file could reach."""
+MOST_PIXELS = 1 << 24
+"""A larger picture is refused before it is decoded: a few kilobytes can claim any size."""
 LOSSLESS_MODES = ("1", "L", "RGB")
 """Pillow modes that become 8-bit RGB without losing anything."""
 
@@ -39,29 +46,49 @@ def read_picture(path: Path, *, resize: bool = False) -> NDArray[np.uint8]:
     Raises
     ------
     ValueError
-        If the file is missing, is no image, is damaged, or has another size or mode.
+        If the file is missing, is no image of `FORMATS`, is damaged, or has another size or mode, or too many pixels.
     """
     from PIL import Image, UnidentifiedImageError
 
     if not path.is_file():
         raise ValueError(f"There is no image file '{path}'; check the name.")
     try:
-        with Image.open(path) as picture:
-            return _as_rgb(picture, path, resize=resize)
+        with warnings.catch_warnings():
+            # its size is told below, with the file's name
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path, formats=FORMATS) as picture:
+                return _as_rgb(picture, path, resize=resize)
+    except _PictureError:
+        raise
     except UnidentifiedImageError as error:
-        raise ValueError(f"'{path}' is not an image that Pillow can read; give a PNG file.") from error
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(
+            f"'{path}' is not an image that Pillow can read; give a PNG, JPEG or BMP file."
+        ) from error
+    # a damaged file raises whatever the part of a decoder that it reaches raises
+    except (*_DECODERS_RAISE, Image.DecompressionBombError) as error:
         raise ValueError(f"'{path}' cannot be read as an image: {error}. Write the file again.") from error
+
+
+class _PictureError(ValueError):
+    """A sound picture that is none the network takes."""
+
+
+_DECODERS_RAISE = (
+    OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, OverflowError, MemoryError, struct.error, zlib.error,
+)  # fmt: skip
 
 
 def _as_rgb(picture: Image.Image, path: Path, *, resize: bool) -> NDArray[np.uint8]:
     if picture.mode not in LOSSLESS_MODES:
-        raise ValueError(
+        raise _PictureError(
             f"'{path}' has mode {picture.mode}, which 8-bit RGB cannot hold; save it as grey or RGB."
         )
     if picture.size != (SIDE, SIDE) and not resize:
         width, height = picture.size
-        raise ValueError(f"'{path}' has {width}x{height} pixels, not {SIDE}x{SIDE}; ask for resizing.")
+        raise _PictureError(f"'{path}' has {width}x{height} pixels, not {SIDE}x{SIDE}; ask for resizing.")
+    if picture.width * picture.height > MOST_PIXELS:
+        told = f"{picture.width}x{picture.height} pixels, more than the {MOST_PIXELS:,} that are read"
+        raise _PictureError(f"'{path}' has {told}; make it smaller.")
     rgb = picture.convert("RGB")
     if rgb.size != (SIDE, SIDE):
         rgb = rgb.resize((SIDE, SIDE), resample=0)  # 0: nearest, load_img's default

@@ -44,6 +44,10 @@ class Training:
     """(epochs, n_test), predicted class after each epoch."""
     test_logits: Floats
     """(n_test, C), after the last epoch."""
+    first_step_seconds: float
+    """Wall time of the very first step, waited for on the device: kernels are loaded and chosen in it."""
+    step_seconds: float | None
+    """Mean wall time of the first epoch's other steps; None if it had none."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

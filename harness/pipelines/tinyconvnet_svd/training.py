@@ -6,6 +6,8 @@ with no Python per image. The source prints neither optimiser nor batch size: Ad
 
 from __future__ import annotations
 
+import dataclasses
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -132,8 +134,11 @@ def fit(
 
     optimiser = torch.optim.Adam(network.parameters(), lr=learning_rate)
     train_loss, test_loss, predictions = [], [], []
+    first: Epoch | None = None
     for number, batches in enumerate(epochs, 1):
-        train_loss.append(train_epoch(network, optimiser, batches))
+        epoch = train_epoch(network, optimiser, batches)
+        first = first or epoch
+        train_loss.append(epoch.loss)
         logits = predict_logits(network, tests[0])
         test_loss.append(float(torch.nn.functional.cross_entropy(logits, tests[1])))
         predictions.append(logits.argmax(1).to(torch.uint8).cpu().numpy())
@@ -141,16 +146,34 @@ def fit(
             on_epoch(number, train_loss[-1])
     weights = get_weights(network)
     check_weights(weights, "training")
+    times = (first.first_seconds, first.later_seconds) if first else (0.0, None)
     return Training(
-        weights, np.array(train_loss), np.array(test_loss), np.stack(predictions), logits.cpu().numpy()
+        weights,
+        np.array(train_loss),
+        np.array(test_loss),
+        np.stack(predictions),
+        logits.cpu().numpy(),
+        *times,
     )
 
 
-def train_epoch(network: torch.nn.Module, optimiser: torch.optim.Optimizer, batches: Batches) -> float:
-    """Take one optimiser step a batch and return the mean loss; the device is read once, at the end."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Epoch:
+    """What one pass over the training images left."""
+
+    loss: float
+    """Mean over the images, nats."""
+    first_seconds: float
+    """Wall time of the first step, from fetching its batch until the device was done."""
+    later_seconds: float | None
+    """Mean wall time of the other steps; None if there was none."""
+
+
+def train_epoch(network: torch.nn.Module, optimiser: torch.optim.Optimizer, batches: Batches) -> Epoch:
+    """Take one optimiser step a batch; the device is read twice, after the first step and at the end."""
     import torch
 
-    total, count = 0.0, 0
+    total, count, steps, first_seconds, begin = 0.0, 0, 0, 0.0, time.perf_counter()
     with full_float32():
         for images, labels in batches:
             optimiser.zero_grad()
@@ -159,7 +182,13 @@ def train_epoch(network: torch.nn.Module, optimiser: torch.optim.Optimizer, batc
             optimiser.step()
             total = total + loss.detach() * len(labels)
             count += len(labels)
-    return float(total) / count
+            steps += 1
+            if steps == 1:
+                float(total)  # waits for the device
+                first_seconds = time.perf_counter() - begin
+    mean = float(total) / count
+    rest = time.perf_counter() - begin - first_seconds
+    return Epoch(mean, first_seconds, rest / (steps - 1) if steps > 1 else None)
 
 
 def predict_logits(network: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:

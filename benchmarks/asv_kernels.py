@@ -1,0 +1,130 @@
+"""The kernels under asv: time and peak memory of each way, and how far the results differ.
+
+asv runs every benchmark in a process of its own, so torch and TensorFlow never meet. The data is loaded once for all classes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import typing
+
+from benchmarks import kernels, pairs
+from harness.errors import MissingExtraError
+from harness.measure import memory
+
+if typing.TYPE_CHECKING:
+    from benchmarks.pairs import Data, Pair
+
+OURS, WAYS = ["ours"], ["ours", "plain"]
+
+
+class _Kernel:
+    """One kernel; asv sees its subclasses."""
+
+    kernel: str
+    version: str
+    params: tuple[list[str]] = (WAYS,)
+    param_names = ("way",)
+    timeout = 600.0
+    pair: Pair
+
+    def __init_subclass__(cls) -> None:
+        """Let results be incomparable when the kernel's body changed, and not when this file did."""
+        cls.version = hashlib.sha256(kernels.body(cls.kernel).encode()).hexdigest()
+
+    def setup_cache(self) -> Data:
+        """Load the data, once for all kernels."""
+        return pairs.load()
+
+    def setup(self, data: Data, way: str = "ours") -> None:
+        """Set a kernel up, or skip it (asv: n/a) where its framework is not installed."""
+        try:
+            self.pair = kernels.make(self.kernel, data)
+        except MissingExtraError as error:
+            raise NotImplementedError(str(error)) from error
+        called = self.pair.way(way)
+        if called is None:
+            told = f"kernel {self.kernel} has no way called {way}"
+            raise NotImplementedError(told)
+        self.call = called
+
+    def time_call(self, _: Data, way: str) -> None:  # noqa: ARG002 - asv passes what setup took
+        """Time one call."""
+        self.call()
+
+    def peakmem_call(self, _: Data, way: str) -> None:  # noqa: ARG002
+        """Measure the process's peak, imports and set-up included."""
+        self.call()
+
+    def track_added_bytes(self, _: Data, way: str) -> float:  # noqa: ARG002
+        """Measure what one call adds to the memory that set-up left; not a number where the system does not tell."""
+        memory.settle()
+        before, reset = memory.resident_bytes(), memory.reset_peak()
+        self.call()
+        peak = memory.peak_bytes()
+        return float(peak - before) if reset and peak is not None and before is not None else float("nan")
+
+    def track_difference(self, _: Data, way: str) -> float:  # noqa: ARG002
+        """Measure how far the results of both ways differ, or the one way's from what must hold."""
+        return self.pair.difference()
+
+    track_added_bytes.unit = "bytes"  # type: ignore[attr-defined]
+    track_difference.unit = "largest difference"  # type: ignore[attr-defined]
+    track_difference.params = (OURS,)  # type: ignore[attr-defined]
+
+
+class StackedLogreg(_Kernel):
+    """Ten folds and three learning rates in one stacked product."""
+
+    kernel = "stacked_logreg"
+
+
+class BatchedSvd(_Kernel):
+    """Rank-8 factors of every image."""
+
+    kernel = "batched_svd"
+
+
+class Im2col(_Kernel):
+    """Every 3x3 patch as a column."""
+
+    kernel = "im2col"
+
+
+class InterpolationOperator(_Kernel):
+    """Pooling and interpolation as one linear operator."""
+
+    kernel = "interpolation_operator"
+
+
+class FeatureCache(_Kernel):
+    """A classifier's head on cached features."""
+
+    kernel = "cached_head"
+
+
+class TinyConvNetEpoch(_Kernel):
+    """One training epoch on tensors held in memory."""
+
+    kernel = "tinyconvnet_epoch"
+
+
+class ComparisonStatistics(_Kernel):
+    """1,000 runs x 50 metrics against a baseline."""
+
+    kernel = "comparison"
+    params = (OURS,)
+
+
+class GateDecision(_Kernel):
+    """1,000 runs x 50 metrics in 100 variants."""
+
+    kernel = "decision"
+    params = (OURS,)
+
+
+class ReportRendering(_Kernel):
+    """A report of 200 runs."""
+
+    kernel = "report"
+    params = (OURS,)

@@ -1,0 +1,198 @@
+"""Benchmark past commits in one existing environment: ``python -m benchmarks.history --commits A..B [asv's options]``.
+
+asv itself refuses a range of commits there. Here each commit is checked out into a worktree outside of the checkout, today's suite
+runs against the `harness` in it, and the results go to asv's folder under that commit. Nothing is installed, so torch is not either.
+Every benchmark process refuses any other `harness` (`benchmarks.proof`), and each commit leaves a line in ``.asv/proof.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import typing
+from pathlib import Path
+
+from packaging.version import Version
+
+from benchmarks import proof
+from harness import files, git
+from harness.errors import HarnessError, MissingExtraError, RevisionError, StorageError
+from harness.sides import revisions, worktrees
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ROOT = Path(__file__).resolve().parent.parent
+CONFIGURATION = Path("benchmarks", "asv.conf.json")
+RESULTS, PROOF = Path(".asv", "results"), Path(".asv", "proof.json")
+KNOWN = (Version("0.6.4"), Version("0.7"))
+_WHOSE = "import harness; print(harness.__file__)"
+
+
+def main(argv: Sequence[str]) -> int:
+    """Benchmark every commit, oldest first; 0 if all benchmarks of all commits ran, 1 if one failed, 2 if it could not begin."""
+    options, passed = _parser().parse_known_args(argv)
+    try:
+        refuse_unknown_asv(options.python)
+        top = checkout(ROOT)
+        wanted = commits(top, options.commits)
+        refuse_other_results(top)
+        codes = [_benchmark(top, commit, options.python, passed) for commit in wanted]
+    except HarnessError as error:
+        print(f"benchmarks.history: {error}", file=sys.stderr)
+        return 2
+    return max(map(bool, codes))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.history", epilog="Other options go to asv run."
+    )
+    parser.add_argument(
+        "--commits", required=True, metavar="A..B", help="commits after A up to B, or one commit"
+    )
+    parser.add_argument(
+        "--python", default=sys.executable, help="the environment's interpreter (default: this one)"
+    )
+    return parser
+
+
+def refuse_unknown_asv(python: str) -> str:
+    """Return the version of asv that an interpreter has.
+
+    Raises
+    ------
+    MissingExtraError
+        If it has none.
+    HarnessError
+        If there is no such interpreter, or this script was not written for that version.
+    """
+    step = f"Type: {python} -m pip install 'asv>={KNOWN[0]},<{KNOWN[1]}'"
+    told = "import importlib.metadata as m; print(m.version('asv'))"
+    try:
+        done = subprocess.run([python, "-c", told], capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise HarnessError(
+            f"'{python}' is no interpreter: {error.strerror}", "Name one with --python"
+        ) from error
+    if done.returncode:
+        raise MissingExtraError(f"asv is not installed for {python}", step)
+    found = Version(done.stdout.strip())
+    if not KNOWN[0] <= found < KNOWN[1]:
+        raise HarnessError(f"asv {found} is not known here", step)
+    return str(found)
+
+
+def checkout(folder: Path) -> Path:
+    """Return the top of the checkout that holds this suite.
+
+    Raises
+    ------
+    RevisionError
+        If there is none.
+    """
+    try:
+        return Path(git.text(folder, "rev-parse", "--show-toplevel"))
+    except RevisionError as error:
+        if "not a git repository" not in error.what:
+            raise
+        told = f"'{folder}' is not in a git checkout, so it has no past commits"
+        raise RevisionError(told, "Clone the repository and type it there") from error
+
+
+def commits(top: Path, asked: str) -> list[str]:
+    """Return the commits of a range ``A..B`` on the first-parent line, oldest first, or the one commit named.
+
+    Raises
+    ------
+    RevisionError
+        If an end names no commit, with how to fetch it in a shallow clone, or if the range is empty.
+    """
+    first, dots, last = asked.partition("..")
+    if not dots:
+        return [revisions.commit_of(top, first)]
+    ends = [revisions.commit_of(top, ref or "HEAD") for ref in (first, last)]
+    found = git.text(top, "rev-list", "--reverse", "--first-parent", "..".join(ends)).splitlines()
+    if not found:
+        raise RevisionError(f"the range '{asked}' holds no commit", "Name the older commit first: OLD..NEW")
+    return found
+
+
+def refuse_other_results(top: Path) -> None:
+    """See that what lies in asv's results folder is this project's.
+
+    Raises
+    ------
+    StorageError
+        If it holds results, and none of a commit that this checkout knows; or if one cannot be read.
+    """
+    written = [path for path in (top / RESULTS).glob("*/*.json") if path.name != "machine.json"]
+    held = {_commit_in(path) for path in written}
+    if held and not any(_known(top, commit) for commit in held):
+        told = f"'{top / RESULTS}' holds results of {len(held)} commits, none of which is in this checkout"
+        raise StorageError(
+            told,
+            "If the clone is shallow, type: git fetch --unshallow; else move another project's folder away",
+        )
+
+
+def _commit_in(path: Path) -> str:
+    try:
+        return str(json.loads(path.read_bytes())["commit_hash"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StorageError(f"{path} is no result of asv: {error!r}", "Move it away") from error
+
+
+def _known(top: Path, commit: str) -> bool:
+    try:
+        revisions.commit_of(top, commit)
+    except RevisionError:
+        return False
+    return True
+
+
+def _benchmark(top: Path, commit: str, python: str, passed: Sequence[str]) -> int:
+    """Run asv for one commit; its exit code."""
+    print(f"benchmarks.history: {git.text(top, 'log', '-1', '--format=%h %s', commit)}", flush=True)
+    with worktrees.checked_out(top, {"head": commit}) as tops:
+        code = tops["head"]
+        variables = {**os.environ, "ASV_PYTHONPATH": str(code), proof.VARIABLE: str(code)}
+        prove(top, commit, code, python)
+        command = [
+            python, "-m", "asv", "--config", str(top / CONFIGURATION), "run", "--environment", f"existing:{python}",
+            "--set-commit-hash", commit, *passed,
+        ]  # fmt: skip
+        return subprocess.run(command, env=variables, check=False).returncode
+
+
+def prove(top: Path, commit: str, code: Path, python: str) -> None:
+    """See that an interpreter imports the commit's `harness`, and write down from where.
+
+    Raises
+    ------
+    RevisionError
+        If the commit has no `harness`, it does not import, or another one comes first.
+    """
+    variables = {**os.environ, "PYTHONPATH": str(code)}
+    done = subprocess.run(
+        [python, "-P", "-c", _WHOSE], env=variables, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        why = (done.stderr.strip().splitlines() or ["it does not say why"])[-1]
+        raise RevisionError(
+            f"commit {commit[:10]} does not import: {why}", "Name later commits: --commits A..B"
+        )
+    file = Path(done.stdout.strip())
+    if not file.is_relative_to(code):
+        told = f"commit {commit[:10]} has no package harness, or '{file.parent}' comes before it"
+        raise RevisionError(told, "Name later commits, or uninstall what leads there")
+    path = top / PROOF
+    written = json.loads(path.read_bytes()) if path.is_file() else {}
+    files.write_text(path, json.dumps({**written, commit: str(file.relative_to(code))}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

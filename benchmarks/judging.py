@@ -1,0 +1,186 @@
+"""The harness's own work as kernels: comparing many runs, deciding a gate, rendering a report; on made-up runs."""
+
+from __future__ import annotations
+
+import typing
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.pairs import Data, Pair
+from harness import compare as comparing
+from harness.gate import trials
+from harness.records import (
+    Baseline,
+    BaselineMetric,
+    GateSettings,
+    Job,
+    Measured,
+    Measurement,
+    RunRequest,
+    RunResult,
+    Scenario,
+    Source,
+    Variant,
+)
+
+if typing.TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from benchmarks.pairs import Result
+    from harness.gate.trials import Evidence
+
+    Floats = NDArray[np.float64]
+
+RUNS, METRICS, VARIANTS, STORED = 1000, 50, 100, 20
+"""Runs in all, metrics of each, variants that a gate's runs are divided into, runs of a stored baseline."""
+
+
+def scenario(metrics: int, variants: int) -> Scenario:
+    """Declare a scenario with many gated metrics; no scenario of the harness has as many."""
+    return Scenario(
+        name="probe", version=1, source=Source(slug="probe", title="A probe"), measure=print, tiers={"smoke": {}},
+        variants=tuple(Variant(name=f"v{index}") for index in range(variants)),
+        gated=tuple(f"m{index}" for index in range(metrics)),
+    )  # fmt: skip
+
+
+def results(values: Floats, variant: str) -> list[RunResult]:
+    """Return a finished run for each row of values (runs, metrics), larger being better."""
+    return [_result(seed, row, variant) for seed, row in enumerate(values.tolist())]
+
+
+def _result(seed: int, row: list[float], variant: str) -> RunResult:
+    request = RunRequest(scenario="probe", variant=variant, tier="smoke", seed=seed)
+    measurement = Measurement(
+        request=request, scenario_version=1, options={}, metrics={}, stages=(), identities=(), predictions=(), figures=(),
+        datasets=(), environment={}, foreign_cpu=0.0,
+    )  # fmt: skip
+    metrics = {
+        f"m{index}": Measured(value=value, unit="nat", better="higher") for index, value in enumerate(row)
+    }
+    return RunResult(
+        request=request, status="ok", started="", wall_seconds=1.0, measurement=measurement, metrics=metrics
+    )
+
+
+def baseline(values: Floats, variant: str) -> tuple[Baseline, str]:
+    """Return a stored baseline of values (runs, metrics)."""
+    metrics = {
+        f"m{index}": BaselineMetric(values=column, unit="nat", kind="accuracy", better="higher")
+        for index, column in enumerate(values.T.tolist())
+    }
+    stored = Baseline(
+        schema=1, scenario="probe", scenario_version=1, variant=variant, tier="smoke", who="", reason="", date="", commit="",
+        seeds=tuple(range(len(values))), environment={}, datasets=(), metrics=metrics,
+    )  # fmt: skip
+    return stored, "baselines/probe.json"
+
+
+def drawn(seed: int, runs: int, metrics: int) -> Floats:
+    """Draw values of shape (runs, metrics) round 1."""
+    return np.random.default_rng(seed).normal(1.0, 0.01, (runs, metrics))
+
+
+def comparison(_: Data | None = None, runs: int = RUNS, metrics: int = METRICS) -> Pair:
+    """Compare many runs of one variant with a baseline of 20, against SciPy metric by metric."""
+    declared = scenario(metrics, 1)
+    head, base = drawn(1, runs, metrics), drawn(2, STORED, metrics)
+    done, stored = results(head, "v0"), baseline(base, "v0")
+
+    def fast() -> Result:
+        return comparing.compare(declared, "v0", "smoke", done, stored)
+
+    def plain() -> Floats:
+        from scipy import stats
+
+        error = base.std(axis=0, ddof=1) * np.sqrt(1 / runs + 1 / STORED)
+        quantile = float(stats.t.ppf(1 - comparing.LEVEL_BOUND, STORED - 1))
+        return np.asarray(base.mean(axis=0) - quantile * error)  # (metrics,)
+
+    def difference() -> float:
+        lower = [judgement.lower for judgement in fast().judgements]
+        return float(np.abs(np.asarray(lower, np.float64) - plain()).max())
+
+    return Pair(
+        name="comparison with a baseline",
+        data=f"{runs:,} runs x {metrics} metrics, made up, against a baseline of {STORED} runs",
+        fast=fast,
+        difference=difference,
+        allowed=1e-12,
+        fast_units=float(runs * metrics),
+        unit="value",
+        seconds=2.0,
+    )
+
+
+def decision(
+    _: Data | None = None, runs: int = RUNS, metrics: int = METRICS, variants: int = VARIANTS
+) -> Pair:
+    """Decide a gate of many variants, one of them worse in its first metric by far more than its spread."""
+    declared = scenario(metrics, variants)
+    each = runs // variants
+    settings = GateSettings(seeds=each)
+    evidence = [_evidence(declared, index, each, metrics) for index in range(variants)]
+
+    def fast() -> Result:
+        return trials.decide(evidence, settings)
+
+    def difference() -> float:
+        found = {(trial.variant, trial.metric) for trial in fast().trials if trial.flagged}
+        return float(("v0", "m0") not in found)
+
+    return Pair(
+        name="decision of a gate",
+        data=f"{runs:,} runs x {metrics} metrics in {variants} variants, made up, baselines of {STORED} runs",
+        fast=fast,
+        difference=difference,
+        allowed=0.0,
+        fast_units=float(runs * metrics),
+        unit="value",
+        seconds=2.0,
+    )
+
+
+def _evidence(declared: Scenario, index: int, runs: int, metrics: int) -> Evidence:
+    variant = f"v{index}"
+    head = drawn(2 * index, runs, metrics)
+    head[:, 0] -= 0.5 * (index == 0)
+    return trials.Evidence(
+        scenario=declared, variant=variant, tier="smoke", head={"screen": results(head, variant)}, base=None,
+        stored=baseline(drawn(2 * index + 1, STORED, metrics), variant),
+    )  # fmt: skip
+
+
+def report(_: Data | None = None, variants: int = 20, runs: int = 10, metrics: int = 9) -> Pair:
+    """Render the report of a job; the same job must give the same page."""
+    from harness.report import render
+
+    declared = scenario(metrics, variants)
+    names = [variant.name for variant in declared.variants]
+    values = {name: drawn(index, runs, metrics) for index, name in enumerate(names)}
+    done = {name: results(values[name], name) for name in names}
+    compared = tuple(
+        comparing.compare(declared, name, "smoke", done[name], baseline(values[name], name)) for name in names
+    )
+    job = Job(
+        schema=1, created="2026-01-01T00:00:00+00:00", command="harness run", version="", commit="", environment={},
+        results=tuple(result for runs_ in done.values() for result in runs_), comparisons=compared,
+    )  # fmt: skip
+
+    def fast() -> Result:
+        return render(job, Path(), {declared.name: declared})
+
+    def difference() -> float:
+        page = fast()
+        return float(page != fast() or any(f'"#probe--{name}"' not in page for name in names))
+
+    return Pair(
+        name="rendering of a report",
+        data=f"{variants} variants x {runs} runs x {metrics} metrics, made up",
+        fast=fast,
+        difference=difference,
+        allowed=0.0,
+        fast_units=float(variants),
+        unit="variant",
+    )

@@ -1,0 +1,72 @@
+"""What a kernel is, and the data that kernels work on."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+
+import numpy as np
+
+from harness import datasets
+from harness.errors import DataError
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+Result = typing.Any
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """Two ways of doing the same."""
+
+    name: str
+    """What is done."""
+    data: str
+    """On which data."""
+    fast: Callable[[], Result]
+    """The way the harness does it."""
+    plain: Callable[[], Result] | None = None
+    """The plain way; None where there is only the harness's."""
+    difference: Callable[[], float]
+    """Largest difference between both results, at a size where rounding has no steps to grow over; without a plain way, how far
+    the result is from what must hold of it."""
+    allowed: float
+    """Largest difference that counts as the same result."""
+    fast_units: float
+    """Units of work that one call of `fast` does."""
+    plain_units: float = 1.0
+    """Units of work that one call of `plain` does."""
+    unit: str
+    """What a unit of work is."""
+    wanted: float = 0.0
+    """Ratio that the project asks for."""
+    seconds: float = 0.0
+    """Seconds that the project allows for one call of `fast`; 0 if it names none."""
+
+    def way(self, name: str) -> Callable[[], Result] | None:
+        """Return the call of a way: ours or plain."""
+        return self.fast if name == "ours" else self.plain
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Data:
+    """Images and labels that the kernels work on."""
+
+    name: str
+    """Data set."""
+    images: NDArray[np.uint8]
+    """Images of shape (n, 28, 28)."""
+    labels: NDArray[np.uint8]
+    """Labels of shape (n,)."""
+
+
+def load(name: str = "mnist") -> Data:
+    """Load a data set's training half, or the embedded digits where it is not here."""
+    try:
+        data = datasets.load(name)
+    except DataError:
+        data = datasets.load("digits")
+    return Data(data.name, np.asarray(data.train.images), np.asarray(data.train.labels))

@@ -1,0 +1,81 @@
+"""``harness compare``: two stored jobs side by side."""
+
+from __future__ import annotations
+
+import datetime as dt
+import shlex
+import sys
+import typing
+from pathlib import Path
+
+import click
+
+if typing.TYPE_CHECKING:
+    from harness.records import SideBySide
+
+
+@click.command("compare")
+@click.argument("a", type=click.Path(path_type=Path), metavar="A")
+@click.argument("b", type=click.Path(path_type=Path), metavar="B")
+@click.option(
+    "--margin", type=click.FloatRange(0), metavar="POINTS",
+    help="Difference between shares that counts as none; 2 standard deviations of A, at most 0.5, by default.",
+)  # fmt: skip
+@click.option(
+    "--variants", type=(str, str), metavar="OF_A OF_B", help="Set a variant of A beside another one of B."
+)
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Write compare.html and compare.json there.")  # fmt: skip
+def compare_command(
+    a: Path, b: Path, margin: float | None, variants: tuple[str, str] | None, out: Path | None
+) -> int:
+    """Set two stored jobs side by side: time, memory, scores, labels, identities.
+
+    A and B are folders of runs: one backend and another, CPU and GPU, two machines. A report, not a gate: 0; 1 an identity is
+    violated; 2 nothing can be compared.
+    """
+    from rich.console import Console
+
+    from harness import comparison_table
+
+    found = _found(a, b, margin, variants)
+    comparison_table.show(Console(), found)
+    if out is not None:
+        click.echo(f"Page: {_store(found, (a, b), out)}")
+    return found.exit_code
+
+
+def _found(a: Path, b: Path, margin: float | None, variants: tuple[str, str] | None) -> SideBySide:
+    import harness
+    from harness import comparison, jobs, predictions
+    from harness.records import SideBySide, SideJob
+
+    ours, theirs = jobs.read(a), jobs.read(b)
+    asked = comparison.Asked(
+        readers=(predictions.reader(a), predictions.reader(b)), margin=margin, variants=variants
+    )
+    compared, left_out = comparison.compare(ours, theirs, asked)
+    sides = [
+        SideJob(folder=str(folder), created=job.created, commit=job.commit, command=job.command)
+        for folder, job in ((a, ours), (b, theirs))
+    ]
+    return SideBySide(
+        schema=comparison.SCHEMA,
+        created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        command=shlex.join(["harness", *sys.argv[1:]]),
+        version=harness.__version__,
+        a=sides[0],
+        b=sides[1],
+        variants=compared,
+        left_out=left_out,
+    )
+
+
+def _store(found: SideBySide, folders: tuple[Path, Path], out: Path) -> Path:
+    """Write record and page; return the page's path."""
+    from harness import files
+    from harness.report import side_by_side
+
+    files.write_json(out / "compare.json", found)
+    page = out / "compare.html"
+    files.write_text(page, side_by_side.render(found, folders))
+    return page

@@ -1,0 +1,226 @@
+"""``harness gate``: run, compare, confirm, exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import shlex
+import sys
+import time
+import typing
+from pathlib import Path
+
+import click
+
+from harness.cli.shared import MOST_SEEDS, Seconds, interrupted, job_options, refuse_changes, terminable
+from harness.errors import HarnessError
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from rich.console import Console
+
+    from harness.records import Job, Plan, RunRequest, Scenario, Tier
+    from harness.sides import Sides
+
+
+@click.command("gate")
+@click.argument("names", nargs=-1, metavar="[SCENARIO[:VARIANT]]...")
+@click.option(
+    "--seeds",
+    type=click.IntRange(1, MOST_SEEDS),
+    default=5,
+    show_default=True,
+    help="Runs of each variant in the screen.",
+)
+@click.option(
+    "--against",
+    default="",
+    metavar="REF",
+    help="Commit to hold the present one against, run beside it, instead of stored baselines.",
+)
+@click.option(
+    "--max-runs",
+    type=click.IntRange(1, MOST_SEEDS),
+    default=1000,
+    show_default=True,
+    help="Runs of the whole gate.",
+)
+@click.option(
+    "--max-minutes",
+    type=Seconds(0, min_open=True),
+    default=60.0,
+    show_default=True,
+    help="Minutes after which no look is begun.",
+)
+@click.option(
+    "--coin",
+    type=click.IntRange(0),
+    help="Seed of the coin that orders base and head; from their commits by default.",
+)
+@click.option("--strict", is_flag=True, help="An undecided or incomparable runtime fails too (exit code 2).")
+@click.option(
+    "--expectations", is_flag=True, help="A value BELOW or ABOVE its published one fails too (exit code 1)."
+)
+@click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit XML.")
+@click.option("--summary", type=click.Path(path_type=Path), metavar="FILE", help="Append a Markdown summary.")
+@click.option(
+    "--explain",
+    "explained",
+    multiple=True,
+    metavar="METRIC",
+    help="Print the arithmetic of a metric's verdict.",
+)
+@job_options
+@click.pass_context
+def gate_command(
+    context: click.Context, /, names: tuple[str, ...], out: Path | None, resume: Path | None,
+    baselines_folder: Path | None, executor: str, scheduler: str, workers: int | None,
+    junit: Path | None, summary: Path | None, explained: tuple[str, ...], **options: typing.Any,  # noqa: ANN401
+) -> int:  # fmt: skip
+    """Run, compare with baselines or another commit, confirm what looks worse on fresh runs; the exit code says how it ended.
+
+    0 passed; 1 worse or slower; 2 could not measure, or undecided; 3 a person must decide: improved, no baseline, not
+    comparable; 130 interrupted.
+    """
+    where = {"name": executor, "scheduler": scheduler, "workers": workers}
+    told = Told(junit, summary, explained)
+    if resume is not None:
+        refuse_changes(context, resume, "gate")
+        return _resume(resume, where, told)
+    return _begin(names, out, baselines_folder, where, told, **options)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Told:
+    """Where a gate's outcome is told besides the terminal and the report."""
+
+    junit: Path | None
+    """JUnit XML file."""
+    summary: Path | None
+    """Markdown file, appended to."""
+    explained: tuple[str, ...]
+    """Metrics whose arithmetic is printed."""
+
+
+def _begin(
+    names: Sequence[str], out: Path | None, baselines_folder: Path | None, where: dict[str, typing.Any], told: Told, *,
+    scenario_paths: tuple[str, ...], tier: Tier, seeds: int, against: str, max_runs: int, max_minutes: float,
+    coin: int | None, strict: bool, expectations: bool, **options: typing.Any,  # noqa: ANN401
+) -> int:  # fmt: skip
+    """Plan a gate's first look, and conduct it."""
+    from harness import baselines, jobs, plans, scenarios, waivers
+    from harness.gate import opening
+    from harness.records import GateSettings
+
+    if against and where["name"] != "local":
+        raise HarnessError("--against runs on this machine only", "Leave --executor out")
+    asked = GateSettings(
+        against=against, seeds=seeds, max_runs=max_runs, max_minutes=max_minutes, strict=strict, expectations=expectations,
+    )  # fmt: skip
+    settings = jobs.Settings(tier=tier, seeds=seeds, scenario_paths=scenario_paths, **options)
+    declared = scenarios.load_all(scenario_paths)
+    selection = jobs.select(declared, names, tier)
+    roots, folder = baselines.search_path(baselines_folder), out or jobs.default_folder()
+    waivers.read(roots)  # a damaged file is said before anything is measured
+    with opening.one_gate(), plans.claimed(folder), _sides(against, scenario_paths) as sides:
+        gate, wanted = opening.first_look(selection, settings, asked, sides, coin=coin, new_allowed=not names)
+        command = shlex.join(["harness", *sys.argv[1:]])
+        plan = dataclasses.replace(plans.make(wanted, command, baselines_folder), gate=gate)
+        plans.begin(plan, folder)
+        return _conduct(plan, declared, roots, folder, where, told, sides)
+
+
+def _resume(folder: Path, where: dict[str, typing.Any], told: Told) -> int:
+    from harness import baselines, plans, scenarios
+    from harness.gate import opening
+
+    gate = plans.read(folder).gate
+    if gate is None:
+        raise HarnessError(f"the job in '{folder}' is no gate", f"Type: harness run --resume {folder}")
+    with opening.one_gate(), plans.claimed(folder):
+        plan = plans.resume(folder)
+        paths = tuple(
+            sorted({path for request in plan.requests for path in request.scenario_paths if not request.code})
+        )
+        with _sides(gate.base_commit if gate.against else "", paths) as sides:
+            roots = baselines.search_path(Path(plan.baselines) if plan.baselines else None)
+            return _conduct(plan, scenarios.load_all(paths), roots, folder, where, told, sides)
+
+
+@contextlib.contextmanager
+def _sides(against: str, scenario_paths: Sequence[str]) -> Iterator[Sides | None]:
+    from harness import sides
+
+    if not against:
+        yield None
+        return
+    with sides.opened(against, scenario_paths, Path()) as opened:
+        yield opened
+
+
+def _conduct(
+    plan: Plan, declared: Mapping[str, Scenario], roots: Sequence[Path], out: Path, where: dict[str, typing.Any], told: Told,
+    opened: Sides | None,
+) -> int:  # fmt: skip
+    """Do a gate's rounds; after an interrupt, store and show what was finished."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    from harness import executors, jobs, plans, sides, terminal
+    from harness.gate import procedure
+
+    console, stopped, begun, unproved = Console(), False, time.monotonic(), set[str]()
+
+    def waiting() -> None:
+        console.print("Waiting: another job measures on this machine.")
+
+    try:
+        with terminable(), executors.opened(waiting=waiting, **where) as executor:
+
+            def do(requests: Sequence[RunRequest]) -> None:
+                results = executors.run_all(executor, requests, declared, out)
+                for result in terminal.follow(console, results, requests):
+                    if opened is not None:
+                        unproved.add(sides.prove(result, opened))
+
+            coin = plan.gate.coin if plan.gate else 0
+            plan = procedure.conduct(
+                plan, declared, roots, out, do, interleave=lambda found: sides.interleave(found, coin)
+            )
+    except KeyboardInterrupt:
+        stopped, plan = True, plans.read(out)
+    minutes = (time.monotonic() - begun) / 60
+    job = procedure.assemble(plan, plans.results(plan, out), declared, roots, out, minutes=minutes)
+    terminal.show(console, job, jobs.store(job, declared, out))
+    for sentence in sorted(unproved - {""})[:1]:
+        console.print(f"[yellow]Note[/] {escape(sentence)}", highlight=False)
+    code = _tell(console, job, told, out)
+    return interrupted(f". Next: harness gate --resume {out}") if stopped else code
+
+
+def _tell(console: Console, job: Job, told: Told, out: Path) -> int:
+    """Write what was asked for besides the report, and return the exit code."""
+    from harness import files, outcome
+    from harness.exporters import github, junit, summary
+    from harness.gate import explain
+
+    if told.junit:
+        files.write_text(told.junit, junit.xml_text(job))
+    if told.summary:
+        # GitHub's own file of a step is appended to by every step
+        before = told.summary.read_text() if told.summary.exists() else ""
+        files.write_text(told.summary, before + summary.markdown(job))
+    for metric in told.explained:
+        console.print(explain.explain(job, metric), markup=False, highlight=False, soft_wrap=True)
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        click.echo("\n".join(github.commands(job)))
+    code = outcome.exit_code(job)
+    console.print(
+        f"Gate: {outcome.meaning(job)} (exit code {code}); {out}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+    return code

@@ -1,0 +1,156 @@
+"""What several commands share: option types, options, and how an interrupt ends."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import signal
+import threading
+import typing
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from harness.errors import HarnessError, unknown
+from harness.records import BACKENDS, DEVICES, EXECUTORS, TIERS
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rich.console import Console
+
+    from harness.executors import Executor
+
+Command = typing.TypeVar("Command", bound=Callable[..., typing.Any])
+
+
+MOST_SEEDS, MOST_THREADS, MOST_MIB = 1_000_000, 1024, 1 << 40
+"""Beyond these a number is a slip that would ask for all memory."""
+
+
+class Seconds(click.FloatRange):
+    """A positive finite time."""
+
+    def convert(
+        self, value: typing.Any, param: click.Parameter | None, ctx: click.Context | None  # noqa: ANN401 - click's signature
+    ) -> float:  # fmt: skip
+        """Return the time, or fail; a range alone lets pass what is no number."""
+        seconds = float(super().convert(value, param, ctx))
+        if not math.isfinite(seconds):
+            self.fail(f"{value} is no finite time.", param, ctx)
+        return seconds
+
+
+class Known(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
+    """One of a few names; anything else is refused with the nearest."""
+
+    def __init__(self, kind: str, names: Sequence[str]) -> None:
+        self.name = kind
+        self._names = names
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name, or fail with the nearest known one."""
+        del param, ctx
+        if value not in self._names:
+            raise unknown(self.name, value, self._names)
+        return value
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """Show the names in the help."""
+        del param, ctx
+        return "[" + "|".join(self._names) + "]"
+
+
+def interrupted(next_step: str = "") -> int:
+    """Say that an interrupt ended the command, and return its exit code."""
+    click.echo(f"harness: interrupted; what was measured is kept{next_step}", err=True)
+    return 130
+
+
+def scenario_option(function: Command) -> Command:
+    """Add --scenarios."""
+    told = "Python file that declares further scenarios; may be repeated."
+    return click.option("--scenarios", "scenario_paths", multiple=True, metavar="FILE", help=told)(function)
+
+
+def baselines_option(function: Command) -> Command:
+    """Add --baselines."""
+    told = "Folder to read baselines from first."
+    kind = click.Path(path_type=Path)
+    return click.option("--baselines", "baselines_folder", type=kind, metavar="DIR", help=told)(function)
+
+
+@contextlib.contextmanager
+def executing(console: Console, where: dict[str, typing.Any]) -> Iterator[Executor]:
+    """Open what runs workers; SIGTERM ends the body as Ctrl-C does, and a wait for another job is said.
+
+    Parameters
+    ----------
+    console : Console
+        Where it is said.
+    where : dict
+        Arguments of `harness.executors.opened`.
+    """
+    from harness import executors
+
+    def waiting() -> None:
+        console.print("Waiting: another job measures on this machine.")
+
+    with terminable(), executors.opened(waiting=waiting, **where) as executor:
+        yield executor
+
+
+@contextlib.contextmanager
+def terminable() -> Iterator[None]:
+    """Let SIGTERM end the body as Ctrl-C does; only the main thread may set handlers."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def job_options(function: Command) -> Command:
+    """Add what a run and a gate share: what is run, how, and where to."""
+    limit = "Resident memory a run may hold."
+    options = (
+        click.option("--tier", type=Known("tier", TIERS), default="smoke", show_default=True, help="How much to run."),
+        click.option("--first-seed", type=click.IntRange(0, 2**31), default=0, show_default=True, help="Number of the first seed."),
+        click.option("--device", type=Known("device", DEVICES), default="cpu", show_default=True, help="Where to compute."),
+        click.option("--backend", type=Known("backend", BACKENDS), help="Framework; each scenario's first by default."),
+        click.option("--threads", type=click.IntRange(1, MOST_THREADS), default=2, show_default=True, help="Threads of each worker."),
+        click.option("--time-limit", type=Seconds(0, min_open=True), help="Seconds a run may take."),
+        click.option("--memory-limit", type=click.IntRange(1, MOST_MIB), metavar="MIB", help=limit),
+        click.option("--out", type=click.Path(path_type=Path), help="Folder for results and report."),
+        click.option("--executor", type=Known("executor", EXECUTORS), default="local", show_default=True, help="Where runs go."),
+        click.option("--scheduler", default="", metavar="ADDRESS", help="Dask scheduler; a cluster of this machine by default."),
+        click.option("--workers", type=click.IntRange(1, MOST_THREADS), help="Workers of that cluster."),
+        click.option("--resume", type=click.Path(path_type=Path), metavar="DIR", help="Do what is missing of a job."),
+        scenario_option,
+        baselines_option,
+    )  # fmt: skip
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+_MAY_CHANGE = {"resume", "executor", "scheduler", "workers", "junit", "summary", "explained"}
+"""Options that a resumed job may be given anew: where it runs, and what is written of it."""
+
+
+def refuse_changes(context: click.Context, folder: Path, command: str) -> None:
+    """Refuse what stands beside --resume: a job's settings are those it began with; where it runs may change."""
+    typed = click.core.ParameterSource.COMMANDLINE
+    given = [
+        parameter.make_metavar(context) if isinstance(parameter, click.Argument) else parameter.opts[0]
+        for parameter in context.command.params
+        if context.get_parameter_source(parameter.name or "") is typed and parameter.name not in _MAY_CHANGE
+    ]
+    if given:
+        step = f"Type: harness {command} --resume {folder}"
+        raise HarnessError(f"--resume takes everything from the job's plan, not {', '.join(given)}", step)

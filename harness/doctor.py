@@ -1,0 +1,278 @@
+"""What `harness doctor` looks at: this machine, what is installed, data, folders, git, and which baselines compare here."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import itertools
+import tempfile
+import typing
+from importlib import metadata
+from pathlib import Path
+
+from harness import baselines, datasets, environment, git, waivers
+from harness.datasets.cache import cache_folder
+from harness.errors import BaselineError, RevisionError
+from harness.measure import memory
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from harness.records import Baseline, Kind
+
+CORE = (
+    "click",
+    "filelock",
+    "jinja2",
+    "matplotlib",
+    "msgspec",
+    "numpy",
+    "pandas",
+    "psutil",
+    "rich",
+    "scikit-learn",
+    "scipy",
+)
+EXTRAS = {
+    "torch": ("torch", "torchvision"),
+    "tensorflow": ("tensorflow", "keras"),
+    "jax": ("jax",),
+    "distributed": ("dask", "distributed"),
+    "bench": ("asv", "pytest-benchmark"),
+}
+"""Extra -> distributions that it installs."""
+KINDS: tuple[Kind, ...] = ("accuracy", "memory", "runtime")
+_RUN_DECIDES = ("backend", "device", "threads", "executor", "blas", "gpu")
+"""Fields that only a run knows; doctor takes the baseline's own, so that it imports no framework."""
+_UNLIMITED = 2**60
+"""From here on a limit of memory, bytes, is none: version 1 of control groups writes a huge number instead."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    topic: str
+    """Heading it stands below."""
+    name: str
+    """What."""
+    told: str
+    """What was found."""
+    wrong: bool = False
+    """Whether the harness needs it and cannot use it."""
+
+
+def examine(named: Path | None = None) -> list[Finding]:
+    """Look at everything, without running or importing a framework.
+
+    Parameters
+    ----------
+    named : Path, optional
+        Folder to read baselines from first.
+    """
+    parts = (_machine(), _packages(), _data(), _folders(), _git(), _baselines(named))
+    return list(itertools.chain.from_iterable(parts))
+
+
+def as_text(findings: Iterable[Finding]) -> str:
+    """Lay findings out by topic."""
+    lines: list[str] = []
+    for topic, found in itertools.groupby(findings, key=lambda finding: finding.topic):
+        lines += ["", topic] if lines else [topic]
+        for finding in found:
+            broken = "BROKEN: " if finding.wrong else ""
+            lines.append(f"  {finding.name:<22} {broken}{finding.told}".rstrip())
+    return "\n".join(lines)
+
+
+# -- machine -----------------------------------------------------------------------------------------------------------
+
+
+def _machine() -> Iterator[Finding]:
+    facts = environment.machine()
+    for name, told in facts.items():
+        yield Finding("machine", name, told or "unknown")
+    limit, cores = cgroup_limits()
+    yield Finding("machine", "memory limit", f"{limit / 2**30:.1f} GiB (control group)" if limit else "none")
+    yield Finding("machine", "CPU limit", f"{cores:g} cores (control group)" if cores else "none")
+    resets = memory.reset_peak()
+    told = (
+        "works: memory is measured stage by stage"
+        if resets
+        else "is refused: stages say NOT_MEASURED, only the total is known"
+    )
+    yield Finding("machine", "/proc/self/clear_refs", told)
+    busy = float(facts["load"]) if facts["load"] != "unknown" else 0.0
+    if busy > 0.5:
+        yield Finding(
+            "machine", "other work", f"load {busy:.2f}: times may be DISTURBED, take no baseline now"
+        )
+
+
+def cgroup_limits(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> tuple[int | None, float | None]:  # fmt: skip
+    """Return the least memory, bytes, and CPU, cores, that a control group of this process allows; None where nothing limits it.
+
+    Parameters
+    ----------
+    root : Path
+        Where control groups are mounted: version 2, or version 1 with a folder a controller.
+    own : Path
+        The process's own groups.
+    """
+    try:
+        lines = own.read_text().splitlines()
+    except OSError:  # no control groups: macOS, or none mounted
+        return None, None
+    memories: list[int] = []
+    cores: list[float] = []
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        for folder in _with_parents(root / controllers if controllers else root, path):
+            memories += _numbers(folder / "memory.max") + _numbers(folder / "memory.limit_in_bytes")
+            cores += _share(_numbers(folder / "cpu.max"))
+            cores += _share(_numbers(folder / "cpu.cfs_quota_us") + _numbers(folder / "cpu.cfs_period_us"))
+    return min((found for found in memories if found < _UNLIMITED), default=None), min(cores, default=None)
+
+
+def _with_parents(root: Path, path: str) -> list[Path]:
+    """List a group's folder and those above it, up to the root: each may limit it."""
+    below = Path(path.lstrip("/"))
+    return [root / part for part in (below, *below.parents)]
+
+
+def _numbers(file: Path) -> list[int]:
+    """Return the numbers in a file of the kernel; none where it says ``max`` or is not there."""
+    try:
+        words = file.read_text().split()
+    except OSError:
+        return []
+    return [int(word) for word in words] if words and words[0] != "max" else []
+
+
+def _share(numbers: Sequence[int]) -> list[float]:
+    """Return quota over period as cores; a quota of -1 is none."""
+    return [numbers[0] / numbers[1]] if len(numbers) == 2 and numbers[0] > 0 and numbers[1] > 0 else []
+
+
+# -- packages ----------------------------------------------------------------------------------------------------------
+
+
+def _packages() -> Iterator[Finding]:
+    for name in CORE:
+        version = installed(name)
+        yield Finding(
+            "packages", name, version or "is missing: python -m pip install report-harness", not version
+        )
+    for extra, names in EXTRAS.items():
+        missing = [name for name in names if not installed(name)]
+        told = ", ".join(f"{name} {installed(name)}" for name in names if name not in missing)
+        if missing:
+            step = f"{', '.join(missing)} not installed: python -m pip install 'report-harness[{extra}]'"
+            told = f"{told}; {step}" if told else step
+        yield Finding("packages", f"extra {extra}", told)
+
+
+def installed(name: str) -> str:
+    """Return the version of an installed distribution without importing it; empty if there is none."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+# -- data, folders, git ------------------------------------------------------------------------------------------------
+
+
+def _data() -> Iterator[Finding]:
+    for row in datasets.status():
+        state = "complete" if row.complete else "; ".join(filter(None, (row.problem, row.next_step)))
+        yield Finding("data", row.name, ": ".join(filter(None, (row.where, state))))
+
+
+def _folders() -> Iterator[Finding]:
+    wanted = {
+        "cache": cache_folder(),
+        "temporary files": Path(tempfile.gettempdir()),
+        "results": Path("reports"),
+    }
+    for name, folder in wanted.items():
+        problem = _unwritable(folder)
+        yield Finding(
+            "folders",
+            name,
+            f"{folder} cannot be written: {problem}" if problem else str(folder),
+            bool(problem),
+        )
+
+
+def _unwritable(folder: Path) -> str:
+    """Say why a file cannot be made in a folder, or in the one that it would be made in; empty if it can."""
+    existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            return ""
+    except OSError as error:
+        return error.strerror or type(error).__name__
+
+
+def _git() -> Iterator[Finding]:
+    try:
+        version = git.text(".", "--version")
+    except RevisionError as error:
+        yield Finding("git", "git", f"{error.what}: baselines and --against need it")
+        return
+    yield Finding("git", "git", version.removeprefix("git version "))
+    commit = environment.git_commit()
+    yield Finding("git", "commit", commit or "this folder is no checkout: no baseline can be proposed here")
+    if commit and git.text(".", "rev-parse", "--is-shallow-repository") == "true":
+        told = "shallow: --against may not find its commit. Type: git fetch --unshallow"
+        yield Finding("git", "history", told)
+
+
+# -- baselines ---------------------------------------------------------------------------------------------------------
+
+
+def _baselines(named: Path | None) -> Iterator[Finding]:
+    try:
+        roots = baselines.search_path(named)
+        count = len(waivers.read(roots))
+    except BaselineError as error:
+        yield Finding("baselines", "waivers" if named is None else str(named), str(error), wrong=True)
+        return
+    for root in dict.fromkeys(root.resolve() for root in roots):
+        yield from _below(root)
+    yield Finding("baselines", "waivers", f"{count}" if count else "none")
+
+
+def _below(root: Path) -> Iterator[Finding]:
+    """Group the baselines of one folder by what they can judge here."""
+    groups: dict[tuple[str, ...], collections.Counter[str]] = {}
+    total = 0
+    for path in sorted(root.glob("*/*/*/*.json")):
+        try:
+            stored = baselines.load(path)
+        except BaselineError as error:
+            yield Finding("baselines", path.name, str(error), wrong=True)
+            continue
+        total += 1
+        groups.setdefault(comparable(stored), collections.Counter())[f"{stored.scenario} {stored.tier}"] += 1
+    yield Finding("baselines", str(total), f"in {root}")
+    for told, scenarios in groups.items():
+        names = ", ".join(f"{name} ({count})" for name, count in scenarios.items())
+        yield Finding("baselines", f"of them {scenarios.total()}", "; ".join([*told, names]))
+
+
+def comparable(stored: Baseline) -> tuple[str, ...]:
+    """Say for each kind of metric whether a run here may be held against a baseline, and if not which fields differ.
+
+    Fields that only a run knows, such as the BLAS that a framework loads, are taken as the baseline has them.
+    """
+    theirs = stored.environment
+    versions = {name: installed(name) or "none" for name in environment.LIBRARIES if name in theirs}
+    taken = {name: theirs[name] for name in _RUN_DECIDES if name in theirs}
+    ours = environment.machine() | versions | taken
+    return tuple(_comparable(kind, environment.differences(kind, ours, theirs)) for kind in KINDS)
+
+
+def _comparable(kind: Kind, differing: Sequence[str]) -> str:
+    return f"{kind}: no ({'; '.join(differing)})" if differing else f"{kind}: yes"

@@ -1,0 +1,68 @@
+"""A job as annotations of GitHub's workflow log: one command a finding, printed where GITHUB_ACTIONS is true."""
+
+from __future__ import annotations
+
+import typing
+
+from harness import outcome, wording
+from harness.exporters.escaping import command_data, command_property, flat
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from harness.records import Job
+
+MOST = 10
+"""GitHub shows so many of each kind a step and drops the rest."""
+
+
+def commands(job: Job) -> list[str]:
+    """List commands for GitHub's workflow log: an ``::error`` for each failure, ``::warning`` and ``::notice`` for the rest.
+
+    Of each kind at most `MOST`; where there are more, the last one says how many.
+    """
+    found: dict[str, list[tuple[str, str]]] = {"error": [], "warning": [], "notice": []}
+    for result in outcome.runs(job):
+        if result.status != "ok":
+            request = result.request
+            found["error"].append(
+                (f"ERROR {request.scenario}:{request.variant} {wording.run_name(request)}", result.error)
+            )
+    for kind, title, message in (*_judged(job), *_noticed(job)):
+        found[kind].append((title, message))
+    return [_command(kind, *note) for kind, notes in found.items() for note in _first(notes)]
+
+
+def _judged(job: Job) -> Iterator[tuple[str, str, str]]:
+    settings = job.gate.settings if job.gate else None
+    for comparison in job.comparisons:
+        key = f"{comparison.scenario}:{comparison.variant}"
+        for judgement in comparison.judgements:
+            if outcome.needs_attention(judgement):
+                failed = outcome.element(judgement, settings) in {"failure", "error"}
+                kind = "error" if failed else "notice" if judgement.verdict == "WAIVED" else "warning"
+                title = f"{judgement.verdict} {key} {judgement.metric}"
+                yield kind, title, wording.sentence(key, judgement)
+
+
+def _noticed(job: Job) -> Iterator[tuple[str, str, str]]:
+    for probe in job.probes:
+        if not (probe.predictions_equal and probe.work_equal):
+            title = f"{probe.scenario}:{probe.variant} gives other bits with the same seed"
+            yield "notice", title, ", ".join(probe.differing) or "predictions or work differ"
+    for told in job.gate.settings.dependencies_changed if job.gate else ():
+        yield "notice", "a dependency changed between base and head", told
+
+
+def _first(notes: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
+    if len(notes) <= MOST:
+        return notes
+    more = len(notes) - MOST + 1
+    return [
+        *notes[: MOST - 1],
+        (f"and {more} more", "GitHub shows no more of this kind; read the step's summary."),
+    ]
+
+
+def _command(kind: str, title: str, message: str) -> str:
+    return f"::{kind} title={command_property(flat(title, 200))}::{command_data(flat(message, 1000))}"

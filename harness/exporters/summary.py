@@ -1,0 +1,295 @@
+"""A job as Markdown for a CI step's summary and a pull request's comment."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import typing
+
+from harness import outcome, wording
+from harness.errors import StorageError
+from harness.exporters.escaping import code, link, prose
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from harness.records import Comparison, Job, Judgement, Look, Value
+
+MOST_CHARACTERS = 60_000
+"""GitHub refuses a comment of 65,536 characters and a step summary of 1 MiB."""
+_NOTE = 600
+"""Characters kept free to say what was cut."""
+_GLYPHS = {"passed": "✓", "a person must approve": "?", "could not measure": "!", "interrupted": "!"}
+_DECISIONS = ("scenario", "metric", "verdict", "value vs. reference", "bounds", "why and evidence", "next")
+_ALL = ("against", "metric", "verdict", "value", "reference", "bounds", "runs")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Table:
+    """A titled table, folded or open; its rows may be cut from the end."""
+
+    title: str
+    """Title, escaped."""
+    columns: tuple[str, ...]
+    """Heads."""
+    rows: Sequence[tuple[str, ...]]
+    """Cells, escaped."""
+    folded: bool = True
+    """Whether a reader opens it first."""
+
+    def text(self, rows: int) -> str:
+        """Write the first so many rows, and how many are missing."""
+        lines = [self.columns, ("---",) * len(self.columns), *self.rows[:rows]]
+        table = "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+        missing = len(self.rows) - rows
+        cut = (
+            f"\n\n{missing} of {len(self.rows)} rows are cut here; the report has them all."
+            if missing
+            else ""
+        )
+        if not self.folded:
+            return f"#### {self.title}\n\n{table}{cut}\n"
+        return f"<details><summary>{self.title}</summary>\n\n{table}{cut}\n\n</details>\n"
+
+
+def markdown(job: Job, report_url: str = "") -> str:
+    """Sum a job up in Markdown of at most `MOST_CHARACTERS`.
+
+    One sentence with counts and the meaning of the exit code comes first, then what needs a person, then, folded, all
+    verdicts by scenario, the determinism probes, changed dependencies and the environment. What is too long is cut, and
+    says so.
+
+    Parameters
+    ----------
+    job : Job
+        A gate's or a plain run's.
+    report_url : str
+        Where the report can be opened, if anywhere.
+
+    Raises
+    ------
+    StorageError
+        If the job was interrupted before it was judged: an empty summary would look like success.
+    """
+    if not job.comparisons and job.gate is None:
+        raise StorageError("the run has no judgements", "Type: harness judge RUN, then export it again")
+    return _fitted(_head(job, report_url), list(_tables(job)))
+
+
+def _fitted(head: str, tables: Sequence[_Table]) -> str:
+    """Put the tables below the head, as many rows of each as there is room for."""
+    parts, left, dropped = [head], MOST_CHARACTERS - _NOTE - len(head), []
+    for table in tables:
+        rows = _rows_that_fit(table, left - 1)
+        if rows or not table.rows:
+            parts.append(table.text(rows))
+            left -= len(parts[-1]) + 1
+        else:
+            dropped.append(table)
+    if dropped:
+        parts.append(f"{len(dropped)} more tables are cut here for length; the report has them all.\n")
+    return "\n".join(parts)
+
+
+def _rows_that_fit(table: _Table, room: int) -> int:
+    """Return how many rows a table may show within so many characters."""
+    if len(table.text(len(table.rows))) <= room:
+        return len(table.rows)
+    # the longest note of what is cut names as many rows as there are
+    used = len(table.text(0))
+    for count, cells in enumerate(table.rows):
+        used += len("| " + " | ".join(cells) + " |\n")
+        if used > room:
+            return count
+    return len(table.rows)
+
+
+# -- head --------------------------------------------------------------------------------------------------------------
+
+
+def _head(job: Job, report_url: str) -> str:
+    meaning = outcome.meaning(job)
+    glyph = _GLYPHS.get(meaning, "✕")
+    sentence = prose(outcome.sentence(outcome.counts(job)))
+    facts = [f"exit code {outcome.exit_code(job)}: {meaning}", *_facts(job), link("report", report_url)]
+    return (
+        f"### {glyph} {meaning[:1].upper()}{meaning[1:]}: {sentence}\n\n{' · '.join(filter(None, facts))}\n"
+    )
+
+
+def _facts(job: Job) -> Iterator[str]:
+    """Yield commit, reference, tiers, runs and minutes, escaped."""
+    if job.commit:
+        yield f"commit {_commit(job.commit)}"
+    if job.gate and job.gate.settings.against:
+        base = job.gate.settings.base_commit
+        yield f"against {code(job.gate.settings.against)}" + (f" ({_commit(base)})" if base else "")
+    elif job.gate:
+        yield "against stored baselines"
+    tiers = dict.fromkeys(comparison.tier for comparison in job.comparisons)
+    yield f"tier {', '.join(tiers)}" if tiers else ""
+    base_runs = job.gate.base_results if job.gate else ()
+    beside = f" and {len(base_runs)} of the base" if base_runs else ""
+    minutes = f" in {job.gate.minutes:.1f} minutes" if job.gate else ""
+    yield f"{len(job.results)} runs{beside}{minutes}"
+
+
+def _commit(commit: str) -> str:
+    name, plus, state = commit.partition("+")
+    return code(name[:12] + plus + state)
+
+
+# -- tables ------------------------------------------------------------------------------------------------------------
+
+
+def _tables(job: Job) -> Iterator[_Table]:
+    decisions = list(_decisions(job))
+    if decisions:
+        yield _Table("Needs a decision", _DECISIONS, decisions, folded=False)
+    for comparison in job.comparisons:
+        yield _verdicts(comparison)
+    yield from _surroundings(job)
+
+
+def _decisions(job: Job) -> Iterator[tuple[str, ...]]:
+    """Yield a row for every failed run and every verdict that a person should see, worst first."""
+    for result in outcome.runs(job):
+        if result.status != "ok":
+            request = result.request
+            yield (
+                code(f"{request.scenario}:{request.variant}"),
+                prose(wording.run_name(result.request)),
+                "**ERROR**",
+                "",
+                "",
+                prose(result.error),
+                "",
+            )
+    loud = [
+        (comparison, judgement)
+        for comparison in job.comparisons
+        for judgement in comparison.judgements
+        if outcome.needs_attention(judgement)
+    ]
+    loud.sort(key=lambda pair: (outcome.ATTENTION.index(pair[1].verdict), not pair[1].gated))
+    for comparison, judgement in loud:
+        yield _decision(job, comparison, judgement)
+
+
+def _decision(job: Job, comparison: Comparison, judgement: Judgement) -> tuple[str, ...]:
+    why = f"{judgement.reason}. {evidence(job, comparison, judgement)}".strip(" .")
+    return (
+        f"{code(f'{comparison.scenario}:{comparison.variant}')} {comparison.tier}",
+        f"{code(judgement.metric)}{_place(judgement)}",
+        f"**{judgement.verdict}**",
+        prose(f"{_number(judgement.value, judgement)} vs. {_number(judgement.reference, judgement)}"),
+        prose(_bounds(judgement)),
+        prose(why),
+        code(judgement.next_step, 400) if judgement.next_step else "",
+    )
+
+
+def _verdicts(comparison: Comparison) -> _Table:
+    counted = collections.Counter(judgement.verdict for judgement in comparison.judgements)
+    told = ", ".join(f"{count} {verdict}" for verdict, count in counted.most_common()) or "nothing was judged"
+    title = f"{code(f'{comparison.scenario}:{comparison.variant}')} ({comparison.tier}): {told}"
+    rows = [
+        (
+            judgement.against,
+            f"{code(judgement.metric)}{_place(judgement)}",
+            judgement.verdict,
+            prose(_number(judgement.value, judgement)),
+            prose(_number(judgement.reference, judgement)),
+            prose(_bounds(judgement)),
+            str(judgement.n or ""),
+        )
+        for judgement in comparison.judgements
+    ]
+    return _Table(title, _ALL, rows)
+
+
+def _surroundings(job: Job) -> Iterator[_Table]:
+    """Yield probes, changes between base and head, and the environment."""
+    if job.probes:
+        uneven = sum(not (probe.predictions_equal and probe.work_equal) for probe in job.probes)
+        title = f"Same seed twice: {len(job.probes) - uneven} of {len(job.probes)} variants give equal bits"
+        yield _Table(title, ("scenario", "seed", "predictions", "work", "differing"), list(_probes(job)))
+    changed = list(_changes(job))
+    if changed:
+        yield _Table("Changed between base and head", ("what", "change"), changed)
+    facts = [("command", job.command), ("harness", job.version), *job.environment.items()]
+    yield _Table("Environment", ("field", "value"), [(prose(name), code(value)) for name, value in facts])
+
+
+def _probes(job: Job) -> Iterator[tuple[str, ...]]:
+    words = {True: "equal", False: "**differ**"}
+    for probe in job.probes:
+        yield (
+            f"{code(f'{probe.scenario}:{probe.variant}')} {probe.tier}",
+            str(probe.seed),
+            words[probe.predictions_equal],
+            words[probe.work_equal],
+            prose(", ".join(probe.differing)),
+        )
+
+
+def _changes(job: Job) -> Iterator[tuple[str, ...]]:
+    if job.gate is None:
+        return
+    settings = job.gate.settings
+    yield from (("dependency", prose(told)) for told in settings.dependencies_changed)
+    yield from (("what measures, so times are not compared", code(path)) for path in settings.code_changed)
+
+
+def _number(value: Value | None, judgement: Judgement) -> str:
+    return wording.quantity(value, judgement.unit)
+
+
+def _bounds(judgement: Judgement) -> str:
+    low, high = (
+        None if bound is None else wording.quantity(bound, judgement.unit)
+        for bound in (judgement.lower, judgement.upper)
+    )
+    if low is None:
+        return f"at most {high}" if high is not None else ""
+    return f"{low} to {high}" if high is not None else f"at least {low}"
+
+
+def _place(judgement: Judgement) -> str:
+    """Where a published value stands; a baseline's file is no place a reader of the summary can open."""
+    if judgement.against != "expectation":
+        return ""
+    return f" ({prose(', '.join(part for part in (judgement.place, judgement.row) if part), 120)})"
+
+
+# -- what the gate saw -------------------------------------------------------------------------------------------------
+
+
+def evidence(job: Job, comparison: Comparison, judgement: Judgement) -> str:
+    """Say p, level, round and runs of a gate's last look at a metric; without a look, the test and the number of runs."""
+    found = _last_look(job, comparison, judgement) if judgement.against == "baseline" else None
+    if found is None:
+        runs_told = f"{judgement.n} run{'s' if judgement.n > 1 else ''}" if judgement.n else ""
+        return ", ".join(part for part in (judgement.test, runs_told) if part)
+    look, divisor = found
+    level = f"{look.level:.2g}" + (f" / {divisor}" if divisor > 1 and look.round == "confirm" else "")
+    counted = (
+        f"{len(look.head)} pairs"
+        if judgement.kind == "runtime"
+        else f"{len(look.head)} against {len(look.base)} runs"
+    )
+    return f"p = {look.p:.2g} at level {level}, {look.round} round, {counted}"
+
+
+def _last_look(job: Job, comparison: Comparison, judgement: Judgement) -> tuple[Look, int] | None:
+    """Return the last look at a metric in the direction of its verdict, with Holm's divisor."""
+    direction = "better" if judgement.verdict == "IMPROVED" else "worse"
+    key = (comparison.scenario, comparison.variant, comparison.tier, direction)
+    looks = [
+        (look, trial.divisor)
+        for trial in (job.gate.trials if job.gate else ())
+        if (trial.scenario, trial.variant, trial.tier, trial.direction) == key
+        for look in (*trial.screen, *trial.confirm)
+        if look.metric == judgement.metric
+    ]
+    return looks[-1] if looks else None

@@ -1,0 +1,111 @@
+"""A gate's arithmetic in words: every look at one metric, with its numbers, tests, levels and what followed."""
+
+from __future__ import annotations
+
+import typing
+
+from harness.errors import HarnessError, unknown
+from harness.gate.rules import beyond
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from harness.records import Job, Judgement, Look, Trial
+
+SHOWN = 12
+"""Values of a side that are printed."""
+
+
+def explain(job: Job, metric: str) -> str:
+    """Print how a gate came to its verdict on a metric, for every variant that has it.
+
+    Parameters
+    ----------
+    job : Job
+        A gate's.
+    metric : str
+        A metric, or ``SCENARIO:VARIANT/METRIC``.
+
+    Raises
+    ------
+    HarnessError
+        If the job is no gate.
+    UnknownNameError
+        If the gate judged no such metric.
+    """
+    if job.gate is None:
+        raise HarnessError("the job is no gate", "Type: harness gate, then explain that")
+    place, _, name = metric.rpartition("/")
+    parts = []
+    known: set[str] = set()
+    for comparison in job.comparisons:
+        key = f"{comparison.scenario}:{comparison.variant}"
+        judged = [judgement for judgement in comparison.judgements if judgement.against == "baseline"]
+        known |= {judgement.metric for judgement in judged}
+        own = [
+            trial
+            for trial in job.gate.trials
+            if (trial.scenario, trial.variant, trial.tier)
+            == (comparison.scenario, comparison.variant, comparison.tier)
+        ]
+        parts += [
+            _one(key, judgement, own)
+            for judgement in judged
+            if judgement.metric == name and place in {"", key, comparison.scenario}
+        ]
+    if not parts:
+        raise unknown("metric of this gate", name, known)
+    return "\n\n".join(parts)
+
+
+def _one(key: str, judgement: Judgement, trials: Iterable[Trial]) -> str:
+    lines = [f"{key} {judgement.metric}: {judgement.verdict}", f"  {judgement.reason}"]
+    if judgement.place:
+        lines.append(f"  reference: {judgement.place}")
+    own = [
+        trial
+        for trial in trials
+        if judgement.metric in trial.followers
+        or any(look.metric == judgement.metric for look in trial.screen)
+    ]
+    for trial in own:
+        # a follower has no look of its own: its group's is shown
+        looks = [look for look in trial.screen if look.metric == judgement.metric] or list(trial.screen)
+        lines += [f"  {trial.direction}?", *(line for look in looks for line in _look(look, 1))]
+        if trial.flagged:
+            leads = (
+                "it leads"
+                if trial.metric == judgement.metric
+                else f"{trial.metric} leads, and alone is confirmed"
+            )
+            if trial.by_images:
+                leads = "the weights are the same, so that its images decide without a confirm round"
+            lines.append(f"    the group ({trial.kind}, {trial.direction}) is flagged; {leads}")
+            lines += [line for look in trial.confirm for line in _look(look, trial.divisor)]
+            if trial.ratio is not None:
+                told = "confirms" if trial.ratio * trial.divisor <= 1 else "does not confirm"
+                lines.append(
+                    f"    smallest p / level = {trial.ratio:.3g}; Holm allows 1 / {trial.divisor} = {1 / trial.divisor:.3g}: {told}"
+                )
+        lines.append(f"    {trial.verdict}: {trial.reason}")
+    if not own:
+        lines.append(f"  no test was needed or possible: {judgement.test or judgement.reason}")
+    return "\n".join(lines)
+
+
+def _look(look: Look, divisor: int) -> list[str]:
+    share = f" / {divisor}" if divisor > 1 else ""
+    found = "beyond" if beyond(look) else "within"
+    ended = "alarm" if look.alarm and divisor == 1 else "cleared" if look.clear else "open"
+    return [
+        f"    {look.round}, {len(look.head)} against {len(look.base)}",
+        f"      reference {_values(look.base)}",
+        f"      runs      {_values(look.head)}",
+        f"      estimate {look.estimate:.6g} (99% {look.lower:.6g} to {look.upper:.6g}), {found} the floor {look.floor:.6g}",
+        f"      {look.tests}; p = {look.p:.3g} against {look.level:.3g}{share}: {ended}",
+    ]
+
+
+def _values(values: list[float]) -> str:
+    shown = " ".join(f"{value:.6g}" for value in values[:SHOWN])
+    return shown + (f" and {len(values) - SHOWN} more" if len(values) > SHOWN else "")

@@ -1,0 +1,86 @@
+"""Groups that flipped images decide: both sides predicted the same images with the same weights. Pure.
+
+Nothing was trained anew, so there is no spread over seeds to hold a difference against, and fresh runs would have the very same weights. One
+exact test on all images, at the level of the confirm round, decides at once. It joins Holm's steps whenever enough images flipped for it to
+reach its level at all (Tarone 1990). That depends on how many flipped and not on which way, so that the test's own level is left whole.
+"""
+
+from __future__ import annotations
+
+import typing
+
+import numpy as np
+
+from harness import flips
+from harness.gate import rules
+from harness.measure.scores import LABEL_SCORES
+from harness.records import Trial
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from harness.flips import Net
+    from harness.gate.trials import Evidence
+    from harness.records import Judgement, Look
+
+
+def divided(each: Evidence, testable: Iterable[Judgement]) -> tuple[list[Trial], list[Judgement]]:
+    """Test what the images decide; return those groups, and the judgements that are left to other tests.
+
+    Parameters
+    ----------
+    each : Evidence
+        A variant's.
+    testable : iterable of Judgement
+        Its gated metrics that a test may decide.
+    """
+    nets = flips.same_weights(each.flipped)
+    decided: dict[str, list[str]] = {}
+    rest: list[Judgement] = []
+    for judgement in testable:
+        name, score = flips.scored_set(judgement.metric)
+        if judgement.kind == "accuracy" and name in nets and _of_images(each, judgement.metric, score):
+            decided.setdefault(name, []).append(judgement.metric)
+        else:
+            rest.append(judgement)
+    return [trial for name, metrics in decided.items() for trial in _trials(each, metrics, nets[name])], rest
+
+
+def _of_images(each: Evidence, metric: str, score: str) -> bool:
+    """Whether the images decide a score: what follows from the predicted classes, and a loss without a spread to hold it against."""
+    if score in LABEL_SCORES:
+        return True
+    return score == "loss" and np.ptp(_reference(each, metric)) == 0
+
+
+def _reference(each: Evidence, metric: str) -> Sequence[float]:
+    if each.base is None:
+        return each.stored[0].metrics[metric].values if each.stored else [0.0]
+    runs = [run for run in each.base.get("screen", ()) if metric in run.metrics]
+    values = [run.metrics[metric].value for run in runs]
+    return [value for value in values if not isinstance(value, list)] or [0.0]
+
+
+def _trials(each: Evidence, metrics: Sequence[str], net: Net) -> list[Trial]:
+    lead = min(metrics, key=lambda metric: flips.scored_set(metric)[1] != "accuracy")
+    worse, better = rules.flips_look(lead, net, worse="lower"), rules.flips_look(lead, net, worse="higher")
+    directions: tuple[tuple[typing.Literal["worse", "better"], Look], ...] = (
+        ("worse", worse),
+        ("better", better),
+    )
+    return [
+        Trial(
+            scenario=each.scenario.name,
+            variant=each.variant,
+            tier=each.tier,
+            kind="accuracy",
+            direction=direction,
+            metric=lead,
+            screen=(look,),
+            flagged=rules.can_decide(net),
+            ratio=look.p / look.level if rules.beyond(look) else None,
+            by_images=True,
+            followers=tuple(metric for metric in metrics if metric != lead),
+        )
+        for direction, look in directions
+    ]

@@ -1,0 +1,99 @@
+"""How a gate begins: the runs of its first look, one gate at a time on a machine."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import typing
+
+from harness import jobs, probes, sides
+from harness.datasets.cache import machine_lock
+from harness.environment import git_commit
+from harness.errors import HarnessError
+from harness.gate.trials import first_runs
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from harness.records import GateSettings, RunRequest, Scenario
+    from harness.sides import Sides
+
+
+@contextlib.contextmanager
+def one_gate() -> Iterator[None]:
+    """Let one gate at a time run on this machine: two would disturb each other's times.
+
+    Raises
+    ------
+    HarnessError
+        If another one runs.
+    """
+    import filelock
+
+    lock = machine_lock("gate.lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout as error:
+        step = f"Wait until it ends; it holds {lock.lock_file}"
+        raise HarnessError("another gate runs on this machine", step) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def first_look(
+    selection: Sequence[tuple[Scenario, str]], settings: jobs.Settings, asked: GateSettings, opened: Sides | None, *,
+    coin: int | None, new_allowed: bool,
+) -> tuple[GateSettings, list[RunRequest]]:  # fmt: skip
+    """Complete a gate's settings and list the runs that it begins with.
+
+    Parameters
+    ----------
+    selection : sequence of (Scenario, str)
+        Scenarios and variants.
+    settings : Settings
+        How they are run.
+    asked : GateSettings
+        What the caller asked for.
+    opened : Sides or None
+        Both sides' code; None if stored baselines are the reference.
+    coin : int or None
+        Seed of the coin; from the commits if None, so that the same command gives the same order.
+    new_allowed : bool
+        Whether a scenario that base does not have is run on head alone, and has no baseline; if not, it is an error.
+    """
+    wanted = [
+        request
+        for scenario, variant in selection
+        for request in jobs.requests(
+            [(scenario, variant)],
+            dataclasses.replace(settings, seeds=first_runs(scenario, asked), count=False),
+        )
+    ]
+    # seed by seed, so that an interrupted gate has whole rounds
+    wanted.sort(key=lambda request: request.seed)
+    wanted += probes.requests(wanted, {scenario.name: scenario for scenario, _ in selection})
+    if opened is None:
+        return dataclasses.replace(asked, head_commit=git_commit(), coin=coin or 0), wanted
+    base = sides.declared(opened, "base")
+    new = sides.lacking(base, selection, settings.tier) if new_allowed else set()
+    # scenario versions that differ are seen in the results too, and make what they measured INCOMPARABLE
+    shared = [one for one in selection if (one[0].name, one[1]) not in new]
+    sides.check(opened, shared, settings.tier, base=base)
+    drawn = int(opened.head_commit[:6], 16) ^ int(opened.base_commit[:6], 16) if coin is None else coin
+    gate = dataclasses.replace(
+        asked,
+        base_commit=opened.base_commit,
+        head_commit=opened.head_commit,
+        coin=drawn,
+        code_changed=opened.code_changed,
+        dependencies_changed=opened.dependencies_changed,
+        notes=opened.notes,
+    )
+    # determinism is probed on the head side alone
+    once = [
+        request for request in wanted if not request.repeat and (request.scenario, request.variant) not in new
+    ]
+    both = [*sides.requests_of("base", once, opened), *sides.requests_of("head", wanted, opened)]
+    return gate, list(sides.interleave(both, drawn))

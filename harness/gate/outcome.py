@@ -1,0 +1,47 @@
+"""What a gate ends with: the exit code, from the judgements alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+
+from harness import outcome
+
+if typing.TYPE_CHECKING:
+    from harness.records import Gate, Job, Judgement
+
+WORSE, UNMEASURED, DECIDE = 1, 2, 3
+
+
+def closed(job: Job) -> Job:
+    """Write the exit code into a gate's job."""
+    if job.gate is None:
+        return job
+    return dataclasses.replace(job, gate=dataclasses.replace(job.gate, exit_code=exit_code(job, job.gate)))
+
+
+def exit_code(job: Job, gate: Gate) -> int:
+    """Return 1 for worse, 2 for not measured or undecided, 3 if a person must decide, else 0; the lowest of those that hold."""
+    judgements = [judgement for comparison in job.comparisons for judgement in comparison.judgements]
+    failed = any(comparison.failed for comparison in job.comparisons)
+    failed = failed or any(run.status != "ok" for run in outcome.runs(job))
+    codes = {_code(judgement, gate) for judgement in judgements} | ({UNMEASURED} if failed else set())
+    return min(codes - {0}, default=0) if job.comparisons else UNMEASURED
+
+
+def _code(judgement: Judgement, gate: Gate) -> int:
+    """Return what one judgement asks for."""
+    verdict, timed = judgement.verdict, judgement.kind == "runtime"
+    if judgement.against == "expectation":
+        return WORSE if gate.settings.expectations and verdict in {"BELOW", "ABOVE"} else 0
+    if verdict in {"VIOLATED", "REGRESSED"}:
+        return WORSE
+    if verdict == "ERROR":
+        return UNMEASURED
+    if not judgement.gated:
+        return 0
+    if verdict in {"INCONCLUSIVE", "INCOMPARABLE"} and timed:
+        return UNMEASURED if gate.settings.strict else 0
+    if verdict == "INCONCLUSIVE":
+        return UNMEASURED
+    return DECIDE if verdict in {"IMPROVED", "NO_BASELINE", "INCOMPARABLE"} else 0

@@ -1,0 +1,233 @@
+"""The gate's rounds: do the runs that a decision asks for, until it asks for none; put the job together."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import typing
+
+from harness import baselines, files, flips, jobs, plans, predictions
+from harness.errors import BaselineError, HarnessError
+from harness.gate import outcome, trials
+from harness.gate.trials import CONFIRM_SEED, Evidence, Want
+from harness.records import Gate, Plan
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from harness.flips import Found
+    from harness.predictions import Reader
+    from harness.records import GateSettings, Job, Probe, Round, RunRequest, RunResult, Scenario, Tier
+
+    Rounds = dict[Round, list[RunResult]]
+
+
+def conduct(
+    plan: Plan,
+    declared: Mapping[str, Scenario],
+    roots: Sequence[Path],
+    out: Path,
+    do: Callable[[Sequence[RunRequest]], None],
+    *,
+    interleave: Callable[[Sequence[RunRequest]], Sequence[RunRequest]],
+) -> Plan:
+    """Run a gate to its end and return its plan as it grew; what was measured lies in `out`.
+
+    Parameters
+    ----------
+    plan : Plan
+        With `gate` set; its requests are those of the first look, or, of a job that goes on, all so far.
+    declared : mapping
+        Scenarios by name.
+    roots : sequence of Path
+        Folders of baselines.
+    out : Path
+        The job's claimed folder.
+    do : callable
+        Does runs, in this order, and stores their results below `out`.
+    interleave : callable
+        Orders the runs of both sides, pair by pair.
+    """
+    begun, tried, read = time.monotonic(), set[str](), predictions.reader(out)
+    while True:
+        todo = [request for request in plans.missing(plan, out) if request.key not in tried]
+        do(todo)
+        tried |= {request.key for request in todo}
+        settings = _settings(plan)
+        within = time.monotonic() - begun < 60 * settings.max_minutes
+        found = _evidence(plans.results(plan, out), (), declared, roots, settings, read)
+        state = trials.decide(found, settings)
+        further = [request for want in state.wanted for request in _further(plan, want)] if within else []
+        further = _affordable(further, settings.max_runs - len(plan.requests))
+        if not further:
+            return plan
+        # the plan grows on disk first: a gate that is killed here goes on with these
+        plan = dataclasses.replace(plan, requests=(*plan.requests, *interleave(further)))
+        files.write_json(out / "plan.json", plan)
+
+
+def _settings(plan: Plan) -> GateSettings:
+    if plan.gate is None:
+        raise HarnessError("the job is no gate", "Type: harness gate")
+    return plan.gate
+
+
+def _further(plan: Plan, want: Want) -> list[RunRequest]:
+    """List the runs that are wanted and not planned yet, on each side that the plan has."""
+    planned = [
+        request
+        for request in plan.requests
+        if (request.scenario, request.variant, request.purpose) == (want.scenario, want.variant, "measure")
+    ]
+    start = CONFIRM_SEED if want.round == "confirm" else min(request.seed for request in planned)
+    known = {request.key for request in planned}
+    templates = {request.side: request for request in reversed(planned)}
+    wanted = [
+        dataclasses.replace(template, round=want.round, seed=seed)
+        for seed in range(start, start + want.runs)
+        for template in templates.values()
+    ]
+    return [request for request in wanted if request.key not in known]
+
+
+def _affordable(requests: list[RunRequest], left: int) -> list[RunRequest]:
+    """Refuse a look whose runs the budget does not hold: half a look decides nothing."""
+    return requests if len(requests) <= left else []
+
+
+# -- putting the job together -----------------------------------------------------------------
+
+
+def assemble(
+    plan: Plan, results: Iterable[RunResult], declared: Mapping[str, Scenario], roots: Sequence[Path], out: Path, *,
+    minutes: float,
+) -> Job:  # fmt: skip
+    """Judge everything that a gate measured and put it into one job.
+
+    Parameters
+    ----------
+    plan : Plan
+        The gate's.
+    results : iterable of RunResult
+        Every run that ended, of both sides and rounds.
+    declared, roots
+        Scenarios by name, and folders of baselines.
+    out : Path
+        Folder of the job.
+    minutes : float
+        How long it took.
+    """
+    base: list[RunResult] = []
+    others: list[RunResult] = []
+    for run in results:
+        measured = run.request.purpose == "measure"
+        (base if measured and run.request.side == "base" else others).append(run)
+    job = jobs.unjudged(others, plan.command, out)
+    gate = Gate(
+        settings=_settings(plan), trials=(), base_results=tuple(base), minutes=round(minutes, 2), exit_code=0
+    )
+    return rejudge(dataclasses.replace(job, gate=gate), declared, roots, out)
+
+
+def read(folder: Path, declared: Mapping[str, Scenario], roots: Sequence[Path]) -> Job:
+    """Read a stored job; a gate that was killed before it could write ``run.json`` is put together from its finished runs.
+
+    Raises
+    ------
+    StorageError
+        If there is none, or it is damaged or of a newer schema.
+    """
+    if not (folder / "run.json").exists() and (folder / "plan.json").exists():
+        plan = plans.read(folder)
+        if plan.gate is not None:
+            return assemble(plan, plans.results(plan, folder), declared, roots, folder, minutes=0.0)
+    return jobs.read(folder)
+
+
+def rejudge(job: Job, declared: Mapping[str, Scenario], roots: Sequence[Path], out: Path) -> Job:
+    """Judge the results of a gate stored in a folder again; everything measured stays as it is.
+
+    Raises
+    ------
+    HarnessError
+        If the job is no gate.
+    """
+    if job.gate is None:
+        raise HarnessError("the job is no gate", "Type: harness judge RUN")
+    every = (*job.results, *job.counted, *job.gate.base_results)
+    found = _evidence(every, job.probes, declared, roots, job.gate.settings, predictions.reader(out))
+    state = trials.decide(found, job.gate.settings, more=False)
+    gate = dataclasses.replace(job.gate, trials=state.trials)
+    judged = tuple(jobs.waived(state.comparisons, roots))
+    return outcome.closed(dataclasses.replace(job, gate=gate, comparisons=judged))
+
+
+def _evidence(
+    results: Iterable[RunResult],
+    probed: Iterable[Probe],
+    declared: Mapping[str, Scenario],
+    roots: Sequence[Path],
+    settings: GateSettings,
+    read: Reader,
+) -> list[Evidence]:
+    """Sort results by variant, side and round; one evidence a variant that was measured."""
+    groups: dict[tuple[str, str, Tier], dict[str, Rounds]] = {}
+    counted: dict[tuple[str, str, str], RunResult] = {}
+    for result in sorted(results, key=lambda result: (result.request.seed, result.request.repeat)):
+        request = result.request
+        if request.purpose == "count":
+            counted.setdefault((request.scenario, request.variant, request.side), result)
+        else:
+            sides = groups.setdefault((request.scenario, request.variant, request.tier), {})
+            sides.setdefault(request.side, {}).setdefault(request.round, []).append(result)
+    found = {(probe.scenario, probe.variant): probe for probe in probed}
+    return [
+        dataclasses.replace(
+            _one(declared[name], variant, tier, sides, roots, settings, read),
+            counted=counted.get((name, variant, "head")),
+            base_counted=counted.get((name, variant, "base")),
+            probe=found.get((name, variant)),
+        )
+        for (name, variant, tier), sides in groups.items()
+    ]
+
+
+def _one(
+    scenario: Scenario,
+    variant: str,
+    tier: Tier,
+    sides: Mapping[str, Rounds],
+    roots: Sequence[Path],
+    settings: GateSettings,
+    read: Reader,
+) -> Evidence:
+    head = sides.get("head", {})
+    measured = next(
+        (run.measurement for runs in head.values() for run in runs if run.measurement is not None), None
+    )
+    stored, damaged = None, ""
+    flipped: list[Found] = []
+    first = [run for run in head.get("screen", ()) if run.status == "ok"][
+        : trials.first_runs(scenario, settings)
+    ]
+    names = flips.main_sets(scenario.gated)
+    if not settings.against and measured is not None:
+        try:
+            stored = baselines.find(roots, scenario.name, variant, tier, measured.environment)
+            flipped = flips.against_baseline(first, stored, names, read) if stored else []
+        except BaselineError as error:
+            damaged = str(error)
+    elif settings.against:
+        base = [run for run in sides.get("base", {}).get("screen", ()) if run.status == "ok"]
+        flipped = flips.against_base(first, base, names, read, f"base {settings.against}")
+    return Evidence(
+        scenario=scenario,
+        variant=variant,
+        tier=tier,
+        head=head,
+        base=sides.get("base", {}) if settings.against else None,
+        stored=stored,
+        damaged=damaged,
+        flipped=tuple(flipped),
+    )

@@ -1,0 +1,287 @@
+"""One look at one metric: which numbers are compared, by which tests, at which level. Pure; arrays in, a `Look` out.
+
+Recipe, levels and measured error rates: docs/statistics.md and docs/error-rates.md.
+"""
+
+from __future__ import annotations
+
+import typing
+
+import numpy as np
+
+from harness.records import Look
+from harness.statistics import (
+    median_interval,
+    normal_quantile,
+    paired_rank_p,
+    pooled_t_p,
+    rank_p,
+    signflip_p,
+    t_quantile,
+    worse_p,
+)
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from harness.flips import Net
+    from harness.records import Round
+
+    Floats = NDArray[np.float64]
+    Worse = typing.Literal["higher", "lower"]
+
+SCREEN_LEVEL = 0.01
+"""Level of the screen for accuracy and other scores."""
+MEMORY_SCREEN_LEVEL = 0.05
+"""Level of the screen for memory: its floor keeps noise out already, and one outlier among seven runs must not hide a growth."""
+T_SHARE = 0.5
+"""In the screen the t bound may use twice the level: the rank test holds it."""
+CONFIRM_LEVELS: Mapping[int, float] = {10: 0.004, 20: 0.001}
+"""Fresh runs a side -> level of that look; they add up to 0.005."""
+
+FLIPS_LEVEL = 0.005
+"""Level of the one look at flipped images of the same weights: that of the whole confirm round."""
+
+RUNTIME_SCREEN: Mapping[int, float] = {7: 2 / 128, 10: 0.01, 15: 0.02, 20: 0.01, 30: 0.01, 40: 0.01}
+RUNTIME_CLEAR: Mapping[int, float] = {7: 1 / 128, 10: 0.004, 15: 0.004, 20: 0.004, 30: 0.004, 40: 0.004}
+RUNTIME_CONFIRM: Mapping[int, float] = {10: 0.002, 15: 0.001, 20: 0.001, 30: 0.002, 40: 0.004}
+"""Pairs -> level of the look at so many pairs. A metric is slower, or it is cleared of being 10% slower, or the next look decides."""
+RUNTIME_POOLED: Mapping[int, float] = {7: 0.02, 10: 0.02}
+"""Pairs -> level of a t test on logarithms that also raises an alarm, in the screen only: so few pairs have too few patterns of
+signs to tell much. It needs no exact level, as the confirm round decides."""
+SLOWDOWN_FLOOR = 1.05
+"""Smallest ratio that is called slower."""
+SLOWDOWN_EXCLUDED = 1.10
+"""A runtime passes only when this ratio is excluded."""
+
+MEMORY_FLOOR_BYTES = 1.5 * 2**20
+MEMORY_FLOOR_SHARE = 0.03
+MATTERS_SD: Mapping[int, float] = {10: 2.0, 20: 3.0}
+"""Fresh runs a side -> a score is cleared once a loss of so many standard deviations over the baseline's seeds is excluded.
+
+At the last look it is the loss that the gate is built to find: ten stored runs can never exclude less."""
+_CLOSE = 1e-12
+
+
+def score_look(metric: str, base: Floats, head: Floats, *, worse: Worse, round_: Round, floor: float) -> Look:
+    """Look at a metric with a spread over seeds: accuracy, F1, loss, a size that varies.
+
+    Parameters
+    ----------
+    metric : str
+        Name.
+    base, head : float64 arrays of shapes (m,) and (n,)
+        Reference values, at least two, and values in question.
+    worse : str
+        Direction that is tested.
+    round_ : str
+        screen, or confirm; its level follows from n.
+    floor : float
+        Gap of means that is too small to count, in the metric's unit.
+    """
+    sign = 1.0 if worse == "lower" else -1.0
+    gap = sign * float(base.mean() - head.mean())
+    bound, ranks = worse_p(sign * base, sign * head)
+    level, share = (SCREEN_LEVEL, T_SHARE) if round_ == "screen" else (confirm_level(len(head)), 1.0)
+    few = min(len(base), len(head)) < 3
+    # ranks of one or two runs cannot decide: in the screen the bound alone may ask for the confirm round
+    p = share * bound if few and round_ == "screen" else max(share * bound, ranks)
+    deviation = float(base.std(ddof=1))
+    error = deviation * float(np.sqrt(1 / len(base) + 1 / len(head)))
+    half = t_quantile(0.995, len(base) - 1) * error
+    upper = gap + t_quantile(0.99, len(base) - 1) * error
+    return Look(
+        metric=metric,
+        round=round_,
+        base=base.tolist(),
+        head=head.tolist(),
+        worse=worse,
+        estimate=gap,
+        lower=gap - half,
+        upper=gap + half,
+        p=p,
+        level=level,
+        floor=floor,
+        alarm=bool(_above(gap, floor) and p <= level + _CLOSE),
+        clear=bool(upper <= max(loss_that_matters(base, head), floor) * (1 + 1e-6)),
+        tests=f"t bound from {len(base)} reference runs p = {bound:.2g}"
+        + (f" (counted as {share:g} of it)" if share < 1 else "")
+        + (f", exact rank test p = {ranks:.2g}" if not few else ", too few runs for ranks"),
+    )
+
+
+def memory_look(metric: str, base: Floats, head: Floats, *, worse: Worse, round_: Round) -> Look:
+    """Look at bytes: exact ranks, and a median growth of at least 3% or 1.5 MiB.
+
+    Parameters
+    ----------
+    metric : str
+        Name.
+    base, head : float64 arrays of shapes (m,) and (n,)
+        Bytes.
+    worse : str
+        Direction that is tested: higher, or lower to find an improvement.
+    round_ : str
+        screen or confirm.
+    """
+    sign = 1.0 if worse == "higher" else -1.0
+    differences = sign * np.subtract.outer(head, base).ravel()  # (n * m,)
+    growth = float(np.median(differences))
+    lower, upper = median_interval(differences, (len(base), len(head)))
+    p = rank_p(sign * base, sign * head) if min(len(base), len(head)) >= 3 else 1.0
+    level = MEMORY_SCREEN_LEVEL if round_ == "screen" else confirm_level(len(head))
+    floor = max(MEMORY_FLOOR_SHARE * float(np.median(base)), MEMORY_FLOOR_BYTES)
+    few = min(len(base), len(head)) < 3 and round_ == "screen"
+    return Look(
+        metric=metric,
+        round=round_,
+        base=base.tolist(),
+        head=head.tolist(),
+        worse=worse,
+        estimate=growth,
+        lower=lower,
+        upper=upper,
+        p=p,
+        level=level,
+        floor=floor,
+        alarm=bool(_above(growth, floor) and (few or p <= level + _CLOSE)),
+        clear=not _above(growth, floor),
+        tests=f"exact rank test p = {p:.2g}" if not few else "too few runs for ranks",
+    )
+
+
+def runtime_look(metric: str, base: Floats, head: Floats, *, round_: Round) -> Look:
+    """Look at times of pairs whose order a coin drew: exact, whatever the noise.
+
+    Parameters
+    ----------
+    metric : str
+        Name.
+    base, head : float64 arrays of shape (n,)
+        Times of n pairs, seconds; n must be one of the round's looks.
+    round_ : str
+        screen or confirm.
+
+    Raises
+    ------
+    KeyError
+        If there is no look at n pairs.
+    """
+    pairs = len(base)
+    ratios = np.divide.outer(head, base).ravel()  # (n * n,)
+    ratio = float(np.median(ratios))
+    lower, upper = median_interval(ratios, (pairs, pairs))
+    slower, excluded = paired_rank_p(base, head), paired_rank_p(head / SLOWDOWN_EXCLUDED, base)
+    level = (RUNTIME_SCREEN if round_ == "screen" else RUNTIME_CONFIRM)[pairs]
+    p, told = slower, f"exact sign-flip test of ranks over {pairs} pairs p = {slower:.2g}"
+    if round_ == "screen" and pairs in RUNTIME_POOLED:
+        pooled = pooled_t_p(np.log(base), np.log(head))
+        p = min(p, pooled * level / RUNTIME_POOLED[pairs])
+        told += f", or t test of logarithms p = {pooled:.2g} at {RUNTIME_POOLED[pairs]:g}"
+    return Look(
+        metric=metric,
+        round=round_,
+        base=base.tolist(),
+        head=head.tolist(),
+        worse="higher",
+        estimate=ratio,
+        lower=lower,
+        upper=upper,
+        p=p,
+        level=level,
+        floor=SLOWDOWN_FLOOR,
+        alarm=bool(_above(ratio, SLOWDOWN_FLOOR) and p <= level + _CLOSE),
+        clear=bool(excluded <= RUNTIME_CLEAR[pairs] + _CLOSE),
+        tests=f"{told}; 10% slower is {'excluded' if excluded <= RUNTIME_CLEAR[pairs] + _CLOSE else 'not excluded'} (p = {excluded:.2g})",
+    )
+
+
+def flips_look(metric: str, net: Net, *, worse: Worse) -> Look:
+    """Look at the images that flipped between two sides with the same weights, by an exact sign-flip test.
+
+    Each image counts once, by its net flips over runs. For one run this is McNemar's exact test (McNemar 1947); for several it
+    holds its level however much their flips agree, which adding up their flips does not (Durkalski et al. 2003).
+
+    Parameters
+    ----------
+    metric : str
+        Name.
+    net : Net
+        Net flips.
+    worse : str
+        Direction that is tested: lower if right became wrong, higher if wrong became right.
+    """
+    sign = 1 if worse == "lower" else -1
+    flipped = sign * net.images[net.images != 0]
+    images, pairs = len(net.images), net.runs * len(net.images)
+    p = signflip_p(flipped.astype(np.float64))
+    share = float(flipped.sum()) / pairs
+    # Wald's interval of paired shares, images as the unit
+    spread = float((flipped**2).sum()) - float(flipped.sum()) ** 2 / images
+    half = normal_quantile(0.995) * max(0.0, spread) ** 0.5 / pairs
+    floor = 1 / images
+    return Look(
+        metric=metric,
+        round="screen",
+        base=list(net.base),
+        head=list(net.head),
+        worse=worse,
+        estimate=share,
+        lower=share - half,
+        upper=share + half,
+        p=p,
+        level=FLIPS_LEVEL,
+        floor=floor,
+        alarm=bool(_above(share, floor) and p <= FLIPS_LEVEL + _CLOSE),
+        clear=not _above(share + half, floor),
+        tests=_told_flips(net, p),
+    )
+
+
+def _told_flips(net: Net, p: float) -> str:
+    worse, better = int((net.images > 0).sum()), int((net.images < 0).sum())
+    exact = "exact McNemar test" if net.runs == 1 else "exact sign-flip test of each image's net flips"
+    over = f"{net.runs} run{'s' * (net.runs > 1)} with the same weights as the reference"
+    over += f" ({net.checkpoints} checkpoint{'s' * (net.checkpoints > 1)})"
+    left = f", {net.left_out} left out: not comparable, or other images" if net.left_out else ""
+    return f"{exact}: {worse} of {len(net.images)} images worse and {better} better over {over}{left}, p = {p:.2g}"
+
+
+def can_decide(net: Net) -> bool:
+    """Whether so many images flipped that the exact test could reach its level, if all did so one way."""
+    return bool(0.5 ** int((net.images != 0).sum()) <= FLIPS_LEVEL)
+
+
+def beyond(look: Look) -> bool:
+    """Whether what a look found is more than its floor."""
+    return _above(look.estimate, look.floor)
+
+
+def _above(estimate: float, floor: float) -> bool:
+    # means of equal decimals differ in the last bits: exactly one test image is within the floor
+    return estimate > floor * (1 + 1e-6)
+
+
+def confirm_level(runs: int) -> float:
+    """Level of the confirm look at so many fresh runs; that of the next smaller look between looks, 0 below the first."""
+    reached = [looks for looks in CONFIRM_LEVELS if looks <= runs]
+    return CONFIRM_LEVELS[max(reached)] if reached else 0.0
+
+
+def loss_that_matters(base: Floats, head: Floats) -> float:
+    """Return the loss that a look at these scores must exclude to clear.
+
+    At the last look head's spread counts up to twice the reference's: ten stored runs of a skewed score often show too little.
+    """
+    runs = max((look for look in MATTERS_SD if look <= len(head)), default=min(MATTERS_SD))
+    deviation = float(base.std(ddof=1))
+    if runs == max(MATTERS_SD):
+        deviation = min(max(deviation, float(head.std(ddof=1))), 2 * deviation)
+    return MATTERS_SD[runs] * deviation
+
+
+def next_look(looks: Mapping[int, float], runs: int) -> int | None:
+    """Return the first look beyond so many runs or pairs; None after the last."""
+    return min((look for look in looks if look > runs), default=None)

@@ -1,0 +1,391 @@
+"""From the runs so far to decisions, and to the runs that are still needed. Pure: the same runs give the same answer.
+
+A variant's metrics of one kind and direction form a group, because they rise and fall together. The screen flags
+groups; the confirm round tests each flagged group's leading metric on fresh runs, under Holm's levels.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import typing
+
+import numpy as np
+
+from harness import baselines, probes
+from harness.compare import compare, smallest_difference
+from harness.gate import images, rules, verdicts
+from harness.records import Trial
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from harness.flips import Found
+    from harness.records import (
+        Baseline,
+        Comparison,
+        GateSettings,
+        Judgement,
+        Kind,
+        Look,
+        Measured,
+        Probe,
+        Round,
+        RunResult,
+        Scenario,
+        Tier,
+    )
+
+    Floats = NDArray[np.float64]
+    Direction = typing.Literal["worse", "better"]
+    Key = tuple[str, str, str, str, str]
+
+UNTESTED = ("ERROR", "NO_BASELINE", "INCOMPARABLE")
+"""Verdicts that no further run would change."""
+FIRST_PAIRS = min(rules.RUNTIME_SCREEN)
+DISTURBED_ALLOWED = 20
+"""Disturbed pairs of a round that are made up for by further ones; a machine that is never quiet ends INCONCLUSIVE."""
+CONFIRM_SEED = 1_000_000
+"""Seeds of the confirm round start here: no screen and no baseline has them."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """All that was measured of one variant."""
+
+    scenario: Scenario
+    """Declares the gated metrics."""
+    variant: str
+    """Variant name."""
+    tier: Tier
+    """Tier."""
+    head: Mapping[Round, Sequence[RunResult]]
+    """Finished runs of the code in question, by round, in seed order; failed ones too."""
+    base: Mapping[Round, Sequence[RunResult]] | None
+    """Those of the base side; None if a stored baseline is the reference."""
+    stored: tuple[Baseline, str] | None
+    """Stored baseline and its file."""
+    counted: RunResult | None = None
+    """Run whose work was counted."""
+    probe: Probe | None = None
+    """What counting twice told."""
+    base_counted: RunResult | None = None
+    """The base side's counted run."""
+    damaged: str = ""
+    """Why the stored baseline cannot be read; empty if it can, or there is none."""
+    flipped: tuple[Found, ...] = ()
+    """Flipped images of the first look's runs beside the reference's runs of the same seeds."""
+
+    @property
+    def name(self) -> tuple[str, str, str]:
+        """Scenario, variant and tier."""
+        return self.scenario.name, self.variant, self.tier
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Want:
+    """Runs that a decision still needs."""
+
+    scenario: str
+    """Scenario name."""
+    variant: str
+    """Variant name."""
+    round: Round
+    """Round."""
+    runs: int
+    """How many runs of the round there must be in all, on each side."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class State:
+    """Where a gate stands."""
+
+    trials: tuple[Trial, ...]
+    """Every group, as far as it got."""
+    wanted: tuple[Want, ...]
+    """Runs to do before it can go on; none when all is decided."""
+    comparisons: tuple[Comparison, ...]
+    """Every variant's judgements, those of gated metrics as the trials say."""
+
+
+def decide(evidence: Sequence[Evidence], settings: GateSettings, *, more: bool = True) -> State:
+    """Judge what was measured so far, and name the runs that are needed to go on.
+
+    Parameters
+    ----------
+    evidence : sequence of Evidence
+        Every variant of the gate.
+    settings : GateSettings
+        How many runs a screen has, what cannot be compared.
+    more : bool
+        Whether further runs may be asked for; if not, what is undecided is INCONCLUSIVE.
+    """
+    comparisons = [_compared(each, settings) for each in evidence]
+    trials: list[Trial] = []
+    wanted: list[Want] = []
+    for each, comparison in zip(evidence, comparisons, strict=True):
+        screened, needed = _screen(each, comparison, settings)
+        trials += screened
+        wanted += [Want(each.scenario.name, each.variant, "screen", needed)] if needed else []
+    if not (wanted and more):
+        trials, wanted = _confirm({each.name: each for each in evidence}, trials)
+    trials = verdicts.verdicts(trials)
+    judged = tuple(
+        verdicts.judged(
+            comparison,
+            [trial for trial in trials if _of(trial) == each.name],
+            {judgement.metric for judgement in _testable(comparison, each)},
+        )
+        for each, comparison in zip(evidence, comparisons, strict=True)
+    )
+    return State(tuple(trials), tuple(wanted) if more else (), judged)
+
+
+def _of(trial: Trial) -> tuple[str, str, str]:
+    return trial.scenario, trial.variant, trial.tier
+
+
+def first_runs(scenario: Scenario, settings: GateSettings) -> int:
+    """Return how many runs a side the screen begins with; pairs must be enough for the first look at runtime."""
+    timed = any(name.endswith(("seconds", "images_per_second")) for name in scenario.gated)
+    return max(settings.seeds, FIRST_PAIRS) if settings.against and timed else settings.seeds
+
+
+# -- what can be tested ----------------------------------------------------------------------
+
+
+def _compared(each: Evidence, settings: GateSettings) -> Comparison:
+    """Judge identities and expectations on all runs; find out which gated metrics can be tested at all."""
+    everything = [run for runs in each.head.values() for run in runs]
+    whole = compare(each.scenario, each.variant, each.tier, everything, None)
+    lost = _failures((each.base or {}).values())
+    judgements = (
+        *(judgement for judgement in whole.judgements if judgement.against == "identity"),
+        *(_incomparable(judgement, settings) for judgement in _against_reference(each, settings, lost)),
+        *_work(each, settings),
+        *(judgement for judgement in whole.judgements if judgement.against == "expectation"),
+    )
+    failed = (*whole.failed, *(f"base: {error}" for error in lost))
+    flipped = tuple(found.record for found in each.flipped)
+    return dataclasses.replace(whole, judgements=judgements, failed=failed, flips=flipped)
+
+
+def _against_reference(each: Evidence, settings: GateSettings, lost: Sequence[str]) -> list[Judgement]:
+    """Judge the screen's runs against the stored baseline or the base runs; without a usable one each is an ERROR."""
+    first = first_runs(each.scenario, settings)
+    failed = [run for runs in each.head.values() for run in runs if run.status != "ok"]
+    head = [*_ok(each.head.get("screen", ()))[:first], *failed]
+    reference, told = each.stored, each.damaged
+    if each.base is not None:
+        shaped = baselines.of_base(_ok(each.base.get("screen", ()))[:first])
+        reference = (shaped, f"base {settings.against}") if shaped else None
+        told = "" if shaped or not lost else f"the base side did not finish: {lost[0]}"
+    paired = each.base is not None
+    found = compare(each.scenario, each.variant, each.tier, head, reference, paired=paired).judgements
+    judged = [judgement for judgement in found if judgement.against == "baseline"]
+    return [dataclasses.replace(one, verdict="ERROR", reason=told) for one in judged] if told else judged
+
+
+def _work(each: Evidence, settings: GateSettings) -> list[Judgement]:
+    """Judge what was counted: by equality, in one run."""
+    if each.base is not None:
+        place = f"base {settings.against}"
+        return probes.against_base(each.counted, each.probe, each.base_counted, place, each.tier)
+    return probes.against_stored(each.counted, each.probe, each.stored, each.tier)
+
+
+def _failures(rounds: Iterable[Sequence[RunResult]]) -> list[str]:
+    return [run.error for runs in rounds for run in runs if run.status != "ok"]
+
+
+def _incomparable(judgement: Judgement, settings: GateSettings) -> Judgement:
+    """Refuse to compare times when what measures them changed between the sides."""
+    if judgement.kind != "runtime" or not settings.code_changed or judgement.verdict in UNTESTED:
+        return judgement
+    told = f"what measures changed between base and head: {', '.join(settings.code_changed)}"
+    step = "harness gate --against a commit that measures alike; counts of work are compared all the same"
+    return dataclasses.replace(judgement, verdict="INCOMPARABLE", reason=told, next_step=step)
+
+
+def _ok(runs: Iterable[RunResult]) -> list[RunResult]:
+    return [run for run in runs if run.status == "ok"]
+
+
+def _testable(comparison: Comparison, each: Evidence) -> list[Judgement]:
+    """List judgements of gated metrics that tests decide, not equality or an obstacle."""
+    return [
+        judgement
+        for judgement in comparison.judgements
+        if judgement.against == "baseline"
+        and judgement.kind != "work"
+        and judgement.verdict not in UNTESTED
+        and not judgement.test.startswith("equality")
+        and (judgement.kind != "runtime" or each.base is not None)
+    ]
+
+
+# -- the screen ------------------------------------------------------------------------------
+
+
+def _screen(each: Evidence, comparison: Comparison, settings: GateSettings) -> tuple[list[Trial], int]:
+    """Look at every metric of a variant; return its groups and how many pairs runtime still needs, 0 if none."""
+    first = first_runs(each.scenario, settings)
+    groups: dict[tuple[str, Direction], list[Look]] = {}
+    needed = 0
+    by_images, rest = images.divided(each, _testable(comparison, each))
+    for judgement in rest:
+        if judgement.kind == "runtime":
+            looks, unresolved = _times(each, judgement.metric, "screen", lambda look: look.alarm)
+            groups.setdefault(("runtime", "worse"), []).extend(looks)
+            needed = max(needed, unresolved)
+            continue
+        for direction, look in _looks(each, judgement, "screen", first):
+            groups.setdefault((judgement.kind, direction), []).append(look)
+    trials = [_trial(each, kind, direction, looks) for (kind, direction), looks in groups.items() if looks]
+    return [*by_images, *trials], needed
+
+
+def _trial(each: Evidence, kind: str, direction: Direction, looks: Sequence[Look]) -> Trial:
+    alarms = [look for look in looks if look.alarm]
+    lead = min(alarms or looks, key=lambda look: look.p / look.level if look.level else math.inf)
+    return Trial(
+        scenario=each.scenario.name,
+        variant=each.variant,
+        tier=each.tier,
+        kind=typing.cast("typing.Any", kind),
+        direction=direction,
+        metric=lead.metric,
+        screen=tuple(looks),
+        flagged=bool(alarms),
+    )
+
+
+def _looks(
+    each: Evidence, judgement: Judgement, round_: Round, limit: int
+) -> Iterator[tuple[Direction, Look]]:
+    """Look at one score or memory in both directions; of a metric without direction both are worse."""
+    name = judgement.metric
+    head, base, declared = _values(each, name, round_, limit)
+    if len(base) < 2 or not len(head):
+        return
+    worse: rules.Worse = "higher" if declared.better == "lower" else "lower"
+    better: rules.Worse = "lower" if worse == "higher" else "higher"
+    other: Direction = "worse" if declared.better == "none" else "better"
+    ways: tuple[tuple[Direction, rules.Worse], ...] = (("worse", worse), (other, better))
+    floor = smallest_difference(declared, base, _ok(each.head.get(round_, ())))
+    for direction, way in ways:
+        yield direction, _look(judgement.kind, name, (base, head), way, round_, floor)
+
+
+def _look(
+    kind: Kind, name: str, sides: tuple[Floats, Floats], worse: rules.Worse, round_: Round, floor: float
+) -> Look:
+    """Look at base and head by the rule of their kind; memory has a floor of its own."""
+    if kind == "memory":
+        return rules.memory_look(name, *sides, worse=worse, round_=round_)
+    return rules.score_look(name, *sides, worse=worse, round_=round_, floor=floor)
+
+
+def _values(each: Evidence, name: str, round_: Round, limit: int) -> tuple[Floats, Floats, Measured]:
+    """Return head's and the reference's values, (n,) and (m,), and how the metric is declared."""
+    runs = _ok(each.head.get(round_, ()))[:limit]
+    head = _numbers(runs, name)
+    if each.base is not None:
+        base = _numbers(_ok(each.base.get(round_, ()))[:limit], name)
+    else:
+        stored = each.stored[0].metrics[name].values if each.stored else []
+        base = np.asarray(stored, np.float64)
+    declared = next(run.metrics[name] for rounds in each.head.values() for run in _ok(rounds))
+    return head, base, declared
+
+
+def _numbers(runs: Iterable[RunResult], name: str) -> Floats:
+    found = [run.metrics[name].value for run in runs if name in run.metrics]
+    return np.asarray([value for value in found if not isinstance(value, list)], np.float64)
+
+
+def _times(
+    each: Evidence, name: str, round_: Round, settled: Callable[[Look], bool]
+) -> tuple[list[Look], int]:
+    """Look at one runtime at every look that its undisturbed pairs reach, until it is settled or cleared.
+
+    Returns
+    -------
+    looks, needed
+        `needed` is how many pairs the round must have for the next look; 0 if it is decided, or nothing more helps.
+    """
+    levels = rules.RUNTIME_SCREEN if round_ == "screen" else rules.RUNTIME_CONFIRM
+    base, head, disturbed = _pairs(each, name, round_)
+    looks: list[Look] = []
+    for count in sorted(levels):
+        if count > len(base):
+            return looks, count + disturbed if disturbed <= DISTURBED_ALLOWED else 0
+        looks.append(rules.runtime_look(name, base[:count], head[:count], round_=round_))
+        if looks[-1].clear or settled(looks[-1]):
+            break
+    return looks, 0
+
+
+def _pairs(each: Evidence, name: str, round_: Round) -> tuple[Floats, Floats, int]:
+    """Return times of base and head, (n,) each, of the pairs that nothing disturbed, and how many were."""
+    base = {run.request.seed: run for run in _ok((each.base or {}).get(round_, ()))}
+    both = [
+        (base[run.request.seed], run) for run in _ok(each.head.get(round_, ())) if run.request.seed in base
+    ]
+    quiet = [pair for pair in both if not any(run.disturbed for run in pair)]
+    values = [_numbers([pair[side] for pair in quiet], name) for side in (0, 1)]
+    if both and both[0][1].metrics[name].better == "higher":
+        values = [1 / np.maximum(side, 1e-300) for side in values]  # rates: larger is faster
+    return values[0], values[1], len(both) - len(quiet)
+
+
+# -- the confirm round ------------------------------------------------------------------------
+
+
+def _confirm(
+    evidence: Mapping[tuple[str, str, str], Evidence], trials: Sequence[Trial]
+) -> tuple[list[Trial], list[Want]]:
+    """Look at every flagged group's leading metric on fresh runs; return how far that got and what is missing."""
+    flagged = sum(trial.flagged for trial in trials)
+    done: list[Trial] = []
+    wanted: dict[tuple[str, str], int] = {}
+    for trial in trials:
+        # fresh runs would have the same weights: nothing to confirm
+        if not trial.flagged or trial.by_images:
+            done.append(trial)
+            continue
+        looks, needed = _confirm_looks(evidence[_of(trial)], trial, flagged)
+        beyond = [look.p / look.level for look in looks if rules.beyond(look)]
+        done.append(dataclasses.replace(trial, confirm=tuple(looks), ratio=min(beyond, default=None)))
+        if needed:
+            key = (trial.scenario, trial.variant)
+            wanted[key] = max(needed, wanted.get(key, 0))
+    return done, [Want(scenario, variant, "confirm", runs) for (scenario, variant), runs in wanted.items()]
+
+
+def _confirm_looks(each: Evidence, trial: Trial, flagged: int) -> tuple[list[Look], int]:
+    if trial.kind == "runtime":
+        return _times(each, trial.metric, "confirm", lambda look: _settled(look, flagged))
+    looks: list[Look] = []
+    runs = min(len(_ok(side.get("confirm", ()))) for side in (each.head, each.base or each.head))
+    lead = next(look for look in trial.screen if look.metric == trial.metric)
+    for count in sorted(rules.CONFIRM_LEVELS):
+        if count > runs:
+            return looks, count
+        looks.append(_confirm_look(each, trial, lead, count))
+        if looks[-1].clear or _settled(looks[-1], flagged):
+            break
+    return looks, 0
+
+
+def _confirm_look(each: Evidence, trial: Trial, lead: Look, count: int) -> Look:
+    head, base, declared = _values(each, trial.metric, "confirm", count)
+    floor = smallest_difference(declared, base, _ok(each.head["confirm"]))
+    return _look(trial.kind, trial.metric, (base, head), lead.worse, "confirm", floor)
+
+
+def _settled(look: Look, flagged: int) -> bool:
+    """Whether a look confirms whatever the other flagged groups do."""
+    return rules.beyond(look) and look.p <= look.level / flagged + 1e-12

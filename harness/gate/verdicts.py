@@ -1,0 +1,196 @@
+"""From trials to verdicts, and from verdicts to the judgements that a report shows. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import typing
+
+import numpy as np
+
+from harness.gate import rules
+from harness.gate.rules import beyond
+from harness.statistics import holm
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.records import Comparison, Judgement, Look, Trial, Verdict
+
+
+def verdicts(trials: Sequence[Trial]) -> list[Trial]:
+    """Decide every group: Holm over the flagged ones."""
+    ratios: dict[typing.Hashable, float] = {
+        index: trial.ratio if trial.ratio is not None else math.inf
+        for index, trial in enumerate(trials)
+        if trial.flagged
+    }
+    stepped = holm(ratios)
+    return [
+        _verdict(trial, *stepped[index]) if trial.flagged else _unflagged(trial)
+        for index, trial in enumerate(trials)
+    ]
+
+
+def _unflagged(trial: Trial) -> Trial:
+    if trial.by_images:
+        told = "too few images flipped with the same weights to decide"
+        return dataclasses.replace(trial, verdict="PASS", reason=told)
+    last = {look.metric: look for look in trial.screen}
+    open_ = [look for look in last.values() if not look.clear]
+    if trial.kind != "runtime" or not open_:
+        return dataclasses.replace(trial, verdict="PASS", reason="the screen found nothing")
+    worst = max(open_, key=lambda look: look.p)
+    count = len(worst.head)
+    told = f"{worst.metric}: after {count} pairs neither slower nor cleared of being 10% slower"
+    return dataclasses.replace(trial, verdict="INCONCLUSIVE", reason=f"{told}; {_would_decide(worst)}")
+
+
+def _verdict(trial: Trial, divisor: int, confirmed: bool) -> Trial:
+    trial = dataclasses.replace(trial, divisor=divisor)
+    if trial.by_images:
+        return _by_images(trial, confirmed)
+    looks = len(trial.confirm)
+    runs = len(trial.confirm[-1].head) if looks else 0
+    unit = "pairs" if trial.kind == "runtime" else "fresh runs"
+    if confirmed:
+        share = f" / {divisor} flagged groups left" if divisor > 1 else ""
+        best = min((look for look in trial.confirm if beyond(look)), key=lambda look: look.p / look.level)
+        told = f"{trial.direction} in the screen, confirmed on {len(best.head)} {unit} (p = {best.p:.2g}, level {best.level:g}{share})"
+        return dataclasses.replace(
+            trial, verdict="REGRESSED" if trial.direction == "worse" else "IMPROVED", reason=told
+        )
+    if looks and trial.confirm[-1].clear:
+        return dataclasses.replace(
+            trial, verdict="PASS", reason=f"flagged by the screen, not confirmed on {runs} {unit}"
+        )
+    told = f"flagged by the screen as {trial.direction}, undecided after {runs} {unit}"
+    last = trial.confirm[-1] if looks else None
+    return dataclasses.replace(trial, verdict="INCONCLUSIVE", reason=f"{told}; {_would_decide(last)}")
+
+
+def _by_images(trial: Trial, confirmed: bool) -> Trial:
+    """Decide a group by its one exact test: all images there are have been seen, so nothing stays open."""
+    (look,) = trial.screen
+    share = f" / {trial.divisor} groups left" if trial.divisor > 1 else ""
+    told = f"with the same weights (p = {look.p:.2g}, level {look.level:g}{share})"
+    if confirmed:
+        verdict: Verdict = "REGRESSED" if trial.direction == "worse" else "IMPROVED"
+        return dataclasses.replace(
+            trial, verdict=verdict, reason=f"the flipped images say {trial.direction}, {told}"
+        )
+    return dataclasses.replace(
+        trial, verdict="PASS", reason=f"the flipped images do not say {trial.direction}, {told}"
+    )
+
+
+def _would_decide(look: Look | None) -> str:
+    """Estimate how many runs would decide what a look left open."""
+    if look is None:
+        return f"{min(rules.CONFIRM_LEVELS)} would begin to decide"
+    levels = rules.CONFIRM_LEVELS
+    if look.round == "screen" or look.floor == rules.SLOWDOWN_FLOOR:
+        levels = rules.RUNTIME_SCREEN if look.round == "screen" else rules.RUNTIME_CONFIRM
+    count = len(look.head)
+    following = rules.next_look(levels, count)
+    if following:
+        return f"the next look is at {following}"
+    # the interval's half width shrinks with the root of the runs; it must come down to the distance that matters
+    half = (look.upper - look.lower) / 2
+    timed = look.floor == rules.SLOWDOWN_FLOOR
+    away = rules.SLOWDOWN_EXCLUDED - look.estimate if timed else look.estimate
+    distance = max(abs(away), 0.01 if timed else look.floor)
+    return f"about {max(2 * count, math.ceil(count * (half / distance) ** 2))} would decide"
+
+
+# -- judgements ------------------------------------------------------------------------------
+
+
+def judged(comparison: Comparison, trials: Sequence[Trial], tested: set[str]) -> Comparison:
+    """Put the trials' verdicts into the judgements of the metrics that they tested."""
+    judgements = tuple(
+        _one(judgement, [trial for trial in trials if _holds(trial, judgement.metric)])
+        if judgement.against == "baseline" and judgement.metric in tested
+        else judgement
+        for judgement in comparison.judgements
+    )
+    return dataclasses.replace(comparison, judgements=judgements)
+
+
+def _holds(trial: Trial, metric: str) -> bool:
+    return metric in trial.followers or any(look.metric == metric for look in trial.screen)
+
+
+def _one(judgement: Judgement, trials: Sequence[Trial]) -> Judgement:
+    """Judge one metric by its groups: the leading metric carries the verdict, others that alarmed follow it."""
+    if not trials:
+        told = "no quiet pair to compare" if judgement.kind == "runtime" else "too few reference runs"
+        return dataclasses.replace(judgement, verdict="INCONCLUSIVE", reason=told)
+    ranked = sorted(trials, key=lambda trial: _weight(trial, judgement.metric))
+    trial = ranked[0]
+    verdict, reason = trial.verdict, trial.reason
+    if trial.by_images:
+        return _told_by_images(judgement, trial)
+    if not _touched(trial, judgement.metric):
+        verdict, reason = "PASS", "the screen found nothing"
+    elif trial.metric != judgement.metric and trial.flagged:
+        reason = f"follows {trial.metric} of the same group: {trial.reason}"
+    looks = [look for look in (*trial.screen, *trial.confirm) if look.metric == judgement.metric]
+    return _told(judgement, looks[-1], verdict, reason)
+
+
+def _told(judgement: Judgement, look: Look, verdict: Verdict, reason: str) -> Judgement:
+    head, base = np.asarray(look.head), np.asarray(look.base)
+    measure = np.median if judgement.kind in {"memory", "runtime"} else np.mean
+    bounds: dict[str, float | None] = {}
+    if judgement.kind == "runtime":
+        bounds = {"lower": None, "upper": float(np.median(base)) * rules.SLOWDOWN_FLOOR}
+        reason = f"{look.estimate:.3f} times the base ({look.lower:.3f} to {look.upper:.3f}); {reason}"
+    return dataclasses.replace(
+        judgement,
+        verdict=verdict,
+        n=len(head),
+        value=float(measure(head)),
+        reference=float(measure(base)),
+        test=f"{look.round}: {look.tests}, level {look.level:.2g}",
+        reason=reason,
+        next_step=f"harness judge RUN --explain {judgement.metric}"
+        if verdict != "PASS"
+        else judgement.next_step,
+        **typing.cast("typing.Any", bounds),
+    )
+
+
+def _told_by_images(judgement: Judgement, trial: Trial) -> Judgement:
+    """Give every metric of the group the verdict of its images; a bound from the spread over seeds says nothing here."""
+    (look,) = trial.screen
+    follows = f"follows {trial.metric}: " if judgement.metric != trial.metric else ""
+    return dataclasses.replace(
+        judgement,
+        verdict=trial.verdict,
+        lower=None,
+        upper=None,
+        resolution=None,
+        test=f"{look.tests}, level {look.level:.2g}",
+        reason=f"{follows}{trial.reason}",
+        next_step=f"harness judge RUN --explain {trial.metric}"
+        if trial.verdict != "PASS"
+        else judgement.next_step,
+    )
+
+
+def _touched(trial: Trial, metric: str) -> bool:
+    """Whether the group's verdict is this metric's too."""
+    if trial.by_images:
+        return True
+    if trial.verdict == "PASS":
+        return trial.metric == metric
+    if trial.flagged:
+        return trial.metric == metric or any(look.alarm for look in trial.screen if look.metric == metric)
+    last = [look for look in trial.screen if look.metric == metric][-1]
+    return not last.clear
+
+
+def _weight(trial: Trial, metric: str) -> tuple[bool, int]:
+    order = {"REGRESSED": 0, "IMPROVED": 1, "INCONCLUSIVE": 2}
+    return not _touched(trial, metric), order.get(trial.verdict, 3)

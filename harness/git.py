@@ -1,0 +1,96 @@
+"""Calls of git that leave the user's repository as it is: no hook, pager, prompt or refreshed index; what it refuses is one error."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import typing
+
+from harness.errors import RevisionError
+
+if typing.TYPE_CHECKING:
+    from pathlib import Path
+
+_QUIET = (
+    "--no-pager",
+    *("-c", f"core.hooksPath={os.devnull}"),
+    *("-c", "core.fsmonitor=false"),
+    *("-c", "submodule.recurse=false"),
+)
+_SETTINGS = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+_OF_A_HOOK = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_PREFIX")
+"""What git sets for its hooks: with these a call from a hook would work on another folder, or on the index of a commit in the making."""
+
+
+def text(folder: str | os.PathLike[str], *words: str, seconds: float = 60.0) -> str:
+    """Return what a git command prints, without the white space around it.
+
+    Parameters
+    ----------
+    folder : path
+        Where it runs.
+    words : str
+        Command and arguments.
+    seconds : float
+        Time it may take.
+
+    Raises
+    ------
+    RevisionError
+        If git is not installed, refuses, or takes too long; it says what git said.
+    """
+    environment = {name: value for name, value in os.environ.items() if name not in _OF_A_HOOK} | _SETTINGS
+    told = f"git {words[0]} failed in '{folder}'"
+    try:
+        # in a session of its own, where Ctrl-C cannot end it halfway through a clean-up
+        done = subprocess.run(
+            ["git", "-C", os.fspath(folder), *_QUIET, *words], capture_output=True, timeout=seconds, check=False,
+            env=environment, stdin=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+    except OSError as error:
+        why = f"the program git cannot be started: {error.strerror}"
+        raise RevisionError(why, "Install it, e.g. apt install git") from error
+    except subprocess.TimeoutExpired as error:
+        raise RevisionError(f"{told}: it took more than {seconds:g} s", "Try it by hand") from error
+    if done.returncode != 0:
+        raise RevisionError(f"{told}: {_reason(os.fsdecode(done.stderr))}", "Try it by hand")
+    return os.fsdecode(done.stdout).strip()
+
+
+def paths(folder: str | os.PathLike[str], *words: str) -> list[str]:
+    """Return the paths that a git command prints with ``-z``."""
+    return [path for path in text(folder, *words).split("\0") if path]
+
+
+def commit(folder: str | os.PathLike[str]) -> str:
+    """Return the commit of the checkout around a folder, with ``+dirty`` if tracked files differ or git cannot say.
+
+    Raises
+    ------
+    RevisionError
+        If there is no checkout, or no commit yet.
+    """
+    head = text(folder, "rev-parse", "--verify", "HEAD")
+    try:
+        return f"{head}+dirty" if changes(folder) else head
+    except RevisionError:
+        return f"{head}+dirty"
+
+
+def changes(folder: str | os.PathLike[str]) -> list[str]:
+    """List the tracked files of a checkout that differ from its commit, relative to its top."""
+    found = paths(folder, "status", "--porcelain", "-z", "--untracked-files=no", "--no-renames")
+    return [entry.split(maxsplit=1)[1] for entry in found]
+
+
+def worktrees(top: Path) -> list[str]:
+    """List the folders of a repository's worktrees, the main one first."""
+    lines = text(top, "worktree", "list", "--porcelain").splitlines()
+    return [line.removeprefix("worktree ") for line in lines if line.startswith("worktree ")]
+
+
+def _reason(told: str) -> str:
+    """Return the line in which git says what is wrong."""
+    lines = [line.strip() for line in told.splitlines() if line.strip()]
+    fatal = [line for line in lines if line.startswith(("fatal: ", "error: "))]
+    return (fatal or lines or ["it does not say why"])[0].removeprefix("fatal: ").removeprefix("error: ")

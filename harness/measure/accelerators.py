@@ -1,0 +1,154 @@
+"""The accelerator of a run: what stages wait for and how much of its memory they took, which one it is, and what to say when it is full.
+
+Only the run's own framework may be looked at, and none is imported here that the run did not import.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import typing
+
+from harness.errors import HarnessError
+
+if typing.TYPE_CHECKING:
+    from harness.records import RunRequest
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+"""Chooses among several GPUs; CUDA numbers those that it names from 0."""
+_GIB = 2**30
+
+
+class NoAccelerator:
+    """Stands in for a device that needs no waiting, or whose memory is not measured."""
+
+    def synchronise(self) -> None:
+        """Do nothing."""
+
+    def reset_peak(self) -> None:
+        """Do nothing."""
+
+    def peak_bytes(self) -> tuple[None, None]:
+        """Return nothing measured."""
+        return None, None
+
+
+class TorchCuda:
+    """The current CUDA device through torch."""
+
+    def __init__(self) -> None:
+        import torch
+
+        if not torch.cuda.is_available():
+            raise HarnessError(
+                "device 'cuda' was asked for, but torch sees no CUDA device", _hidden() or "Use --device cpu"
+            )
+        self._cuda = torch.cuda
+
+    def synchronise(self) -> None:
+        """Wait until queued kernels are done."""
+        self._cuda.synchronize()
+
+    def reset_peak(self) -> None:
+        """Free cached blocks and make the memory in use the peak."""
+        self._cuda.empty_cache()
+        self._cuda.reset_peak_memory_stats()
+
+    def peak_bytes(self) -> tuple[int, int]:
+        """Highest (allocated, reserved) bytes since the reset."""
+        return self._cuda.max_memory_allocated(), self._cuda.max_memory_reserved()
+
+
+def of(request: RunRequest) -> NoAccelerator | TorchCuda:
+    """Pick what stages wait for; TensorFlow and JAX hand every result back as an array, so there is nothing to wait for.
+
+    Raises
+    ------
+    HarnessError
+        If a GPU was asked for and the run's framework sees none.
+    """
+    if request.device != "cuda":
+        return NoAccelerator()
+    if request.backend not in _GPU_NAMES:
+        return TorchCuda()
+    if not _GPU_NAMES[request.backend]():
+        raise HarnessError(
+            f"device 'cuda' was asked for, but {request.backend} sees no GPU", _hidden() or "Use --device cpu"
+        )
+    return NoAccelerator()
+
+
+def _hidden() -> str:
+    """Say that the variable hides every GPU, if it does; an empty one, or -1, is a common leftover."""
+    value = os.environ.get(VISIBLE)
+    if value is None or value.strip() not in {"", "-1"}:
+        return ""
+    return f"{VISIBLE} is '{value}', which hides every GPU: unset it, or use --device cpu"
+
+
+# -- which one ------------------------------------------------------------------------------------
+
+
+def _tensorflow_gpus() -> list[str]:
+    tf = sys.modules["tensorflow"]
+    details = tf.config.experimental.get_device_details
+    return [str(details(gpu).get("device_name", gpu.name)) for gpu in tf.config.list_physical_devices("GPU")]
+
+
+def _jax_gpus() -> list[str]:
+    return [device.device_kind for device in sys.modules["jax"].devices() if device.platform == "gpu"]
+
+
+_GPU_NAMES = {"tensorflow": _tensorflow_gpus, "jax": _jax_gpus}
+"""By backend other than torch: names of the GPUs that it sees."""
+
+
+def environment(request: RunRequest) -> dict[str, str]:
+    """Return what the environment says of the GPU: its name, which of how many it is, and the variable that chose it; empty off one."""
+    if request.device != "cuda":
+        return {}
+    chosen = os.environ.get(VISIBLE, "not set")
+    if request.backend in _GPU_NAMES:
+        names = _GPU_NAMES[request.backend]()
+        # Keras is placed on gpu:0, the first that it sees
+        return {"gpu": names[0], "gpu_used": f"0 of {len(names)} visible", "cuda_visible_devices": chosen}
+    torch = sys.modules["torch"]
+    used = f"{torch.cuda.current_device()} of {torch.cuda.device_count()} visible"
+    return {
+        "gpu": torch.cuda.get_device_name(), "cuda": str(torch.version.cuda), "gpu_used": used, "cuda_visible_devices": chosen,
+    }  # fmt: skip
+
+
+# -- out of memory --------------------------------------------------------------------------------
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether a framework says that the device's memory is used up: torch, TensorFlow, and JAX in this order."""
+    kind = type(error).__name__
+    if kind in {"OutOfMemoryError", "ResourceExhaustedError"}:
+        return True
+    return kind in {"XlaRuntimeError", "JaxRuntimeError"} and "RESOURCE_EXHAUSTED" in str(error)
+
+
+def told_out_of_memory(error: Exception, where: str, request: RunRequest | None) -> str:
+    """Say what did not fit, what there is, what the run held of it, and what to do."""
+    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    told = f"out of device memory: {first} {where}.{_held()}"
+    step = "Use a smaller tier or smaller batches"
+    if request is not None and request.tier != "smoke":
+        smaller = f"harness run {request.scenario}:{request.variant} --tier smoke --device {request.device}"
+        step = f"Type: {smaller}, to see that it runs at all; or use smaller batches"
+    return f"{told} {step}, end what else uses the device, or name another with {VISIBLE}"
+
+
+def _held() -> str:
+    """Say how much of torch's device this process held, at most, and how much others leave; empty for other frameworks."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_available():
+        return ""
+    free, total = torch.cuda.mem_get_info()
+    held, reserved = torch.cuda.max_memory_allocated(), torch.cuda.memory_reserved()
+    return (
+        f" The stage held up to {held / _GIB:.2f} GiB of the device's {total / _GIB:.2f} GiB; with what it holds"
+        f" ({reserved / _GIB:.2f} GiB) and what is free ({free / _GIB:.2f} GiB), at most {(reserved + free) / _GIB:.2f} GiB fit."
+    )

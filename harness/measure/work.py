@@ -1,0 +1,172 @@
+"""Counts of work, by stage and in total: pipeline calls and loop rounds, optimiser steps, samples, FLOPs, stored bytes; no clock, no noise.
+
+No worker that measures imports this module. What cannot be counted is said in `Run.uncounted`, and no zero stands for it.
+docs/work.md says by which means each count is taken.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import sys
+import typing
+
+import numpy as np
+
+from harness.measure.predicted import SHOWN
+from harness.measure.work_keras import KerasWork
+from harness.measure.work_python import PythonWork
+from harness.measure.work_torch import TorchWork
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from harness.measure.run import Run
+    from harness.records import Direction, Measured
+
+    Counts = dict[str, int]
+
+PREFIX = "work."
+"""What the name of every count begins with: ``work.<stage>.<count>``, ``work.<name>`` of what a scenario records itself."""
+COUNTS: dict[str, tuple[str, Direction]] = {
+    "optimiser_steps": ("", "none"),
+    "samples": ("", "none"),
+    "calls": ("", "lower"),
+    "rounds": ("", "lower"),
+    "flops": ("FLOP", "lower"),
+}
+"""Unit and direction by count; fewer steps or samples are another protocol, no improvement."""
+NO_COUNTER = {
+    "tensorflow": "TensorFlow: FLOPs are not counted",
+    "jax": "JAX: FLOPs are not counted",
+}
+ALWAYS = (
+    "NumPy and SciPy: no FLOPs, steps or samples; their work shows in calls and loops of the scenario's own code",
+    "code outside stages, and child processes: not counted",
+)
+
+
+class FrameworkCounter(typing.Protocol):
+    """Counts one framework's work from its creation until it is closed."""
+
+    def read(self) -> Counts:
+        """Return the counts so far."""
+        ...
+
+    def uncounted(self) -> list[str]:
+        """Say what this counter could not see."""
+        ...
+
+    def close(self) -> None:
+        """Take every hook out again."""
+        ...
+
+
+class Work:
+    """Counts the work of a run's stages, between entering and leaving it.
+
+    Parameters
+    ----------
+    code : iterable of Path
+        Files and folders whose Python functions are the scenario's own.
+    """
+
+    def __init__(self, code: Iterable[Path]) -> None:
+        self._python = PythonWork(code)
+        self._frameworks: dict[str, FrameworkCounter] = {}
+        self._late: list[str] = []
+        self._stages: dict[str, Counts] = {}
+
+    def __enter__(self) -> typing.Self:
+        self._attach()
+        self._python.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._python.stop()
+        for counter in self._frameworks.values():
+            counter.close()
+
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Count the body as a stage of its own."""
+        self._attach()
+        before = self._read()
+        yield
+        after = self._read()
+        self._stages[name] = {count: after[count] - before[count] for count in before}
+        self._late += [f"{found}: not counted in stage '{name}', which imported it" for found in self._new()]
+
+    def _new(self) -> list[str]:
+        # a module can be None there: Keras's backends hide TensorFlow so
+        loaded = (name for name in ("keras", "torch") if sys.modules.get(name) is not None)
+        return [name for name in loaded if name not in self._frameworks]
+
+    def _attach(self) -> None:
+        """Begin to count in frameworks that were imported since; Keras first, as torch asks whether it is at work."""
+        for name in self._new():
+            if name == "keras":
+                self._frameworks[name] = KerasWork()
+            else:
+                self._frameworks[name] = TorchWork(self._in_keras)
+
+    def _in_keras(self) -> bool:
+        keras = self._frameworks.get("keras")
+        return isinstance(keras, KerasWork) and keras.active
+
+    def _read(self) -> Counts:
+        """Sum the counts over the counters that there are; what none of them counts is absent, not 0."""
+        found: Counts = self._python.read()
+        for counter in self._frameworks.values():
+            for name, count in counter.read().items():
+                found[name] = found.get(name, 0) + count
+        return found
+
+    def record(self, run: Run) -> None:
+        """Record ``work.<stage>.<count>``, ``work.total.<count>`` and ``work.stored_bytes`` in a run that has ended.
+
+        The total is the sum of the stages, as that of the times is: what a scenario does outside them (a cache that the
+        first run fills) may differ from run to run. What the scenario itself recorded of kind work (steps and epochs of a
+        pipeline in NumPy) becomes a count too: no direction is better, it is the protocol.
+        """
+        size = stored_bytes(run.prediction_sets, run.metrics)
+        declared = {name: found.value for name, found in run.metrics.items() if found.kind == "work"}
+        for stage, counts in {**self._stages, "total": self._total()}.items():
+            for name in (count for count in COUNTS if count in counts):
+                unit, better = COUNTS[name]
+                run.record(f"{PREFIX}{stage}.{name}", counts[name], unit=unit, kind="work", better=better)
+        run.record(f"{PREFIX}stored_bytes", size, unit="B", kind="work", better="lower")
+        for name, value in declared.items():
+            if f"{PREFIX}{name}" not in run.metrics and not isinstance(value, list):
+                run.record(f"{PREFIX}{name}", value, kind="work")
+        run.uncounted = self._uncounted(run.backend)
+
+    def _total(self) -> Counts:
+        total = collections.Counter[str]()
+        for counts in self._stages.values():
+            total.update(counts)
+        return dict(total)
+
+    def _uncounted(self, backend: str) -> tuple[str, ...]:
+        """Say, one sentence each, what this run may have done without being counted."""
+        told = [line for counter in self._frameworks.values() for line in counter.uncounted()]
+        # Keras imports frameworks that it does not compute with
+        loaded = {backend} if "keras" in self._frameworks else {backend, *sys.modules}
+        told += [line for name, line in NO_COUNTER.items() if name in loaded]
+        return (*told, *self._late, *ALWAYS)
+
+
+def stored_bytes(
+    predictions: Mapping[str, Mapping[str, NDArray[typing.Any]]], metrics: Mapping[str, Measured]
+) -> float:
+    """Bytes of what a run stores: its prediction arrays, and every size in bytes that it recorded, each once.
+
+    Pictures of wrong predictions are left out: a worse run is no more work.
+    """
+    every = (part for stored in predictions.values() for part in stored.items())
+    arrays = sum(array.nbytes for name, array in every if name not in SHOWN)
+    sizes = [found.value for found in metrics.values() if found.kind == "size" and found.unit == "B"]
+    return float(arrays + sum(float(np.sum(size)) for size in sizes))

@@ -1,0 +1,97 @@
+"""Work that torch does: optimiser steps and samples by global hooks, FLOPs by its own counter."""
+
+from __future__ import annotations
+
+import threading
+import typing
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import torch
+
+FLOPS = "torch FLOPs: of convolutions and matrix products in the main thread; not counted for svd, eigh, exp and the rest"
+SAMPLES = "torch samples: rows of the first tensor that a module in training is called with; other ways to train are not counted"
+
+
+class TorchWork:
+    """Counts from its creation until it is closed.
+
+    Optimiser steps are those of any `torch.optim.Optimizer`. Samples are the rows of the first tensor that an outermost module
+    gets, while gradients are on and it has parameters to train; a Keras layer is no such module, though it is a
+    `torch.nn.Module` on that backend.
+
+    Parameters
+    ----------
+    paused : callable
+        Says whether Keras, which counts for itself, is training.
+    """
+
+    def __init__(self, paused: Callable[[], bool]) -> None:
+        from torch.nn.modules import module
+        from torch.optim import optimizer
+        from torch.utils.flop_counter import FlopCounterMode
+
+        self._paused = paused
+        self._steps = self._samples = self._unseen = 0
+        self._threads = threading.local()
+        self._handles = [
+            optimizer.register_optimizer_step_post_hook(self._stepped),
+            module.register_module_forward_pre_hook(self._enters),
+            module.register_module_forward_hook(self._leaves, always_call=True),
+        ]
+        self._flops = FlopCounterMode(display=False)
+        self._flops.__enter__()
+
+    def read(self) -> dict[str, int]:
+        """Return optimiser steps, samples and FLOPs so far."""
+        flops = int(self._flops.get_total_flops())
+        return {"optimiser_steps": self._steps, "samples": self._samples, "flops": flops}
+
+    def uncounted(self) -> list[str]:
+        """Say what these hooks do not see."""
+        unseen = f"torch samples: {self._unseen} calls of modules in training had no tensor by position, and are not counted"
+        return [FLOPS, SAMPLES, *([unseen] if self._unseen else [])]
+
+    def close(self) -> None:
+        """Take the hooks out."""
+        self._flops.__exit__(None, None, None)
+        for handle in self._handles:
+            handle.remove()
+
+    def _stepped(self, optimiser: torch.optim.Optimizer, *arguments: object) -> None:
+        del optimiser, arguments
+        self._steps += not self._paused()
+
+    def _enters(self, module: torch.nn.Module, arguments: tuple[object, ...]) -> None:
+        if _is_keras(module):
+            return
+        depth = getattr(self._threads, "depth", 0)
+        self._threads.depth = depth + 1
+        if depth == 0 and not self._paused() and _trains(module):
+            self._count(arguments)
+
+    def _leaves(self, module: torch.nn.Module, *arguments: object) -> None:
+        del arguments
+        if not _is_keras(module):
+            self._threads.depth -= 1
+
+    def _count(self, arguments: tuple[object, ...]) -> None:
+        rows = next((int(value.shape[0]) for value in arguments if getattr(value, "shape", ())), None)  # type: ignore[attr-defined]
+        if rows is None:
+            self._unseen += 1
+        else:
+            self._samples += rows
+
+
+def _trains(module: torch.nn.Module) -> bool:
+    """Whether a call of a module is one of training: gradients are on, and it has parameters that want one."""
+    import torch
+
+    if not (torch.is_grad_enabled() and module.training):
+        return False
+    return any(parameter.requires_grad for parameter in module.parameters())
+
+
+def _is_keras(module: torch.nn.Module) -> bool:
+    return any(base.__module__.partition(".")[0] == "keras" for base in type(module).__mro__)

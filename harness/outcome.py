@@ -1,0 +1,142 @@
+"""What a job came to: which verdicts need a person, in counts and in one exit code with its meaning. Pure; every face says the same."""
+
+from __future__ import annotations
+
+import collections
+import itertools
+import typing
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from harness.records import GateSettings, Job, Judgement, RunResult, Verdict
+
+ATTENTION: tuple[Verdict, ...] = (
+    "VIOLATED", "ERROR", "REGRESSED", "BELOW", "ABOVE", "INCONCLUSIVE", "IMPROVED", "NO_BASELINE", "INCOMPARABLE", "WAIVED",
+)  # fmt: skip
+"""Verdicts that a person should see, worst first."""
+GOOD: tuple[Verdict, ...] = ("REPRODUCED", "PASS", "HOLDS")
+"""Verdicts that leave nothing to do."""
+
+PHRASES: Mapping[str, tuple[str, str]] = {
+    "VIOLATED": ("identity is violated", "identities are violated"),
+    "runs": ("run failed", "runs failed"),
+    "ERROR": ("check could not be made", "checks could not be made"),
+    "REGRESSED": ("metric regressed", "metrics regressed"),
+    "BELOW": ("published value is not reached", "published values are not reached"),
+    "ABOVE": ("published value is exceeded", "published values are exceeded"),
+    "INCONCLUSIVE": ("check is inconclusive", "checks are inconclusive"),
+    "IMPROVED": ("metric improved", "metrics improved"),
+    "NO_BASELINE": ("metric has no baseline", "metrics have no baseline"),
+    "INCOMPARABLE": ("metric is not comparable", "metrics are not comparable"),
+    "WAIVED": ("metric is waived", "metrics are waived"),
+    "REPRODUCED": ("published value is reproduced", "published values are reproduced"),
+    "PASS": ("metric is no worse", "metrics are no worse"),
+    "HOLDS": ("identity holds", "identities hold"),
+}
+"""Verdict, or failed runs, to how one and how several of it are said, worst first."""
+
+
+def runs(job: Job) -> Iterator[RunResult]:
+    """Yield every run of a job: measured, of a gate's base, and counted; those that stay on disk are decoded one at a time."""
+    base = job.gate.base_results if job.gate else ()
+    return itertools.chain(job.results, base, job.counted)
+
+
+def needs_attention(judgement: Judgement) -> bool:
+    """Whether a person should look; what no gate acts on need not have a baseline that compares."""
+    only_shown = judgement.against == "baseline" and not judgement.gated
+    return judgement.verdict in ATTENTION and not (
+        only_shown and judgement.verdict in {"INCOMPARABLE", "NO_BASELINE"}
+    )
+
+
+def counts(job: Job) -> collections.Counter[str]:
+    """Count verdicts, and failed runs as ``runs``; what is only shown and has nothing to be compared with is left out."""
+    judged = [judgement for comparison in job.comparisons for judgement in comparison.judgements]
+    found = collections.Counter[str](
+        judgement.verdict
+        for judgement in judged
+        if needs_attention(judgement) or judgement.verdict not in ATTENTION
+    )
+    found["runs"] = sum(result.status != "ok" for result in runs(job))
+    return found
+
+
+def sentence(counted: Mapping[str, int]) -> str:
+    """Say counts in one sentence: what needs a look, then what is well."""
+    told = [word for word in PHRASES if counted.get(word) and word not in GOOD]
+    good = [word for word in PHRASES if counted.get(word) and word in GOOD]
+    parts = [_joined(words, counted) for words in (told, good) if words]
+    return "; ".join(parts) + "." if parts else "There is nothing to judge."
+
+
+def _joined(words: Iterable[str], counted: Mapping[str, int]) -> str:
+    told = [f"{counted[word]} {PHRASES[word][counted[word] != 1]}" for word in words]
+    return told[0] if len(told) == 1 else ", ".join(told[:-1]) + " and " + told[-1]
+
+
+def exit_code(job: Job) -> int:
+    """Return what the job ended with: a gate's own exit code, or that of `harness run`.
+
+    The latter is 1 if an identity is violated, 2 if something could not be measured, else 0.
+    """
+    if job.gate is not None:
+        return job.gate.exit_code
+    counted = counts(job)
+    if counted["VIOLATED"]:
+        return 1
+    return 2 if counted["runs"] or counted["ERROR"] else 0
+
+
+def meaning(job: Job) -> str:
+    """Say the exit code in a few words: worse, slower, could not measure, a person must approve, interrupted, passed."""
+    code = exit_code(job)
+    if code != 1:
+        return {0: "passed", 2: "could not measure", 3: "a person must approve", 130: "interrupted"}.get(
+            code, "unknown"
+        )
+    worse = {_damage(judgement) for comparison in job.comparisons for judgement in comparison.judgements}
+    return " and ".join(word for word in ("broken", "worse", "slower") if word in worse) or "worse"
+
+
+def _damage(judgement: Judgement) -> str:
+    """Say what a failure means: a violated identity is broken code, a regressed time is slower, anything else worse."""
+    if judgement.verdict == "VIOLATED":
+        return "broken"
+    if judgement.verdict != "REGRESSED":
+        return ""
+    return "slower" if judgement.kind == "runtime" else "worse"
+
+
+def element(judgement: Judgement, settings: GateSettings | None = None) -> str:
+    """Name the part of a CI report that tells a verdict, in JUnit's words.
+
+    Parameters
+    ----------
+    judgement : Judgement
+        The verdict.
+    settings : GateSettings, optional
+        What a gate was asked to be strict about.
+
+    Returns
+    -------
+    str
+        ``failure`` (worse, slower, broken), ``error`` (it could not be measured or decided), ``skipped`` (a person decides, or
+        nothing was judged), or empty for a pass.
+    """
+    strict, published = (settings.strict, settings.expectations) if settings else (False, False)
+    if judgement.verdict in GOOD:
+        return ""
+    if judgement.verdict in {"REGRESSED", "VIOLATED"} or (
+        published and judgement.verdict in {"BELOW", "ABOVE"}
+    ):
+        return "failure"
+    # a time that cannot be decided or compared is a warning, unless the gate is strict
+    open_verdicts = {"INCONCLUSIVE", "INCOMPARABLE"} if judgement.kind == "runtime" else {"INCONCLUSIVE"}
+    acts = judgement.gated and (judgement.kind != "runtime" or strict)
+    return (
+        "error"
+        if judgement.verdict == "ERROR" or (acts and judgement.verdict in open_verdicts)
+        else "skipped"
+    )

@@ -1,0 +1,391 @@
+"""Counted runs: which to make, whether two of them agree bit by bit, and the verdict on their counts.
+
+Work is judged by equality, in one run: the same code counts the same on any machine, however loud. Only where two equal runs
+count differently is a count not judged.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+
+from harness import environment, files
+from harness.errors import StorageError
+from harness.measure.work import PREFIX
+from harness.records import (
+    TIERS,
+    TIME_LIMITS,
+    Baseline,
+    BaselineMetric,
+    Judgement,
+    Measured,
+    Probe,
+    RunRequest,
+)
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from harness.records import RunResult, Scenario, Tier, Verdict
+
+    Counts = Mapping[str, Measured]
+    Reference = Mapping[str, BaselineMetric]
+
+REARRANGED = (".calls", ".rounds")
+"""Counts that stand in for work where a framework counts none; a new helper function changes them too."""
+FEW_CALLS = 20
+REPEATABLE = "work.repeatable"
+"""Whether two equal runs predicted and counted the same, bit by bit: 1 or 0. A baseline keeps it among its counts."""
+COUNTED_SEED = 0
+"""Seed of every counting run: where training stops early, another seed does other work."""
+NOT_COUNTED = "no work was counted: the run failed, or its worker is older than the counters"
+
+
+def lowest_tier(scenario: Scenario, variant: str) -> Tier:
+    """Return the lowest tier that a variant has: there its work is counted.
+
+    Raises
+    ------
+    ValueError
+        If it has none.
+    """
+    having = set(scenario.tiers) & set(scenario.variant(variant).tiers)
+    lowest = next((tier for tier in TIERS if tier in having), None)
+    if lowest is None:
+        raise ValueError(f"{scenario.name}:{variant} has no tier, so nothing of it can be counted")
+    return lowest
+
+
+def requests(measured: Iterable[RunRequest], scenarios: Mapping[str, Scenario]) -> list[RunRequest]:
+    """List the counting runs that belong to measured ones: two of each variant, backend, device and side, always at one seed.
+
+    Parameters
+    ----------
+    measured : iterable of RunRequest
+        Runs of a job or gate.
+    scenarios : mapping
+        Scenarios by name.
+
+    Returns
+    -------
+    list of RunRequest
+        Equal but for `repeat`, 0 and 1; in the variant's lowest tier, without a limit of memory.
+    """
+    first: dict[tuple[str, ...], RunRequest] = {}
+    for request in measured:
+        key = (request.scenario, request.variant, request.backend, request.device, request.side)
+        first.setdefault(key, request)
+    return [_counting(request, scenarios, repeat) for request in first.values() for repeat in (0, 1)]
+
+
+def _counting(request: RunRequest, scenarios: Mapping[str, Scenario], repeat: int) -> RunRequest:
+    tier = lowest_tier(scenarios[request.scenario], request.variant)
+    limit = request.time_limit if request.tier == tier else TIME_LIMITS[tier]
+    return dataclasses.replace(
+        request,
+        tier=tier,
+        seed=COUNTED_SEED,
+        purpose="count",
+        repeat=repeat,
+        round="screen",
+        time_limit=limit,
+        memory_limit=None,
+    )
+
+
+# -- the probe ---------------------------------------------------------------------------------------------------------
+
+
+def counts(result: RunResult) -> dict[str, Measured]:
+    """Return what a counting run counted, by metric name; empty if it counted nothing."""
+    return {
+        name: measured
+        for name, measured in result.metrics.items()
+        if measured.kind == "work" and name.startswith(PREFIX)
+    }
+
+
+def pairs(counted: Sequence[RunResult]) -> list[tuple[RunResult, RunResult]]:
+    """Pair the counting runs that differ in nothing but `repeat`, in their order."""
+    second = {result.request: result for result in counted if result.request.repeat == 1}
+    found = []
+    for result in counted:
+        again = dataclasses.replace(result.request, repeat=1)
+        if result.request.repeat == 0 and again in second:
+            found.append((result, second[again]))
+    return found
+
+
+def compare(first: RunResult, second: RunResult, folder: Path) -> Probe:
+    """Hold two counting runs with all else equal against each other, bit by bit.
+
+    Parameters
+    ----------
+    first, second : RunResult
+        The runs; a failed one gives a probe that could not be made, with the reason.
+    folder : Path
+        Folder of the job, in which both have stored their predictions.
+    """
+    why = _unprobed(first, second)
+    if why:
+        return _probe(first, predictions=False, work=False, differing=(why,))
+    try:
+        ours, theirs = (files.read_npz(folder / run.folder / "predictions.npz") for run in (first, second))
+    except StorageError as error:
+        return _probe(first, predictions=False, work=False, differing=(str(error),))
+    sets = [name for name in {**ours, **theirs} if not _same(ours.get(name), theirs.get(name))]
+    a, b = counts(first), counts(second)
+    work = [name for name in {**a, **b} if a.get(name) != b.get(name)]
+    return _probe(first, predictions=not sets, work=not work, differing=(*sets, *work))
+
+
+def _unprobed(first: RunResult, second: RunResult) -> str:
+    failed = next((run for run in (first, second) if run.status != "ok"), None)
+    if failed is not None:
+        return f"a counting run failed: {failed.error}"
+    return "" if counts(first) and counts(second) else NOT_COUNTED
+
+
+def _probe(first: RunResult, *, predictions: bool, work: bool, differing: tuple[str, ...]) -> Probe:
+    request = first.request
+    return Probe(
+        scenario=request.scenario, variant=request.variant, tier=request.tier, seed=request.seed,
+        predictions_equal=predictions, work_equal=work, differing=differing,
+    )  # fmt: skip
+
+
+def _same(a: NDArray[np.generic] | None, b: NDArray[np.generic] | None) -> bool:
+    """Whether two arrays have the same dtype, shape and bits."""
+    if a is None or b is None:
+        return False
+    return (a.dtype, a.shape) == (b.dtype, b.shape) and a.tobytes() == b.tobytes()
+
+
+def repeatable(probe: Probe) -> bool:
+    """Whether two equal runs predicted and counted the same."""
+    return probe.predictions_equal and probe.work_equal
+
+
+def made(probe: Probe) -> bool:
+    """Whether a probe could be made: one that could not names a reason, and no count that differs."""
+    return probe.work_equal or any(name.startswith(PREFIX) for name in probe.differing)
+
+
+# -- the verdict -------------------------------------------------------------------------------------------------------
+
+
+def reference_of(result: RunResult) -> dict[str, BaselineMetric]:
+    """Turn what a run counted into a reference: for a gate's base side, or a baseline."""
+    return {
+        name: BaselineMetric(
+            values=[float(typing.cast("float", measured.value))], unit=measured.unit, kind=measured.kind,
+            better=measured.better,
+        )
+        for name, measured in counts(result).items()
+    }  # fmt: skip
+
+
+def obstacles(counted: RunResult, stored: Baseline) -> list[str]:
+    """Say what forbids holding a run's counts against a baseline's.
+
+    The data count only if they are the same tier's: a baseline of a higher tier notes data that its counting run never read.
+    """
+    measurement = counted.measurement
+    if measurement is None:
+        return []
+    found = environment.differences("work", measurement.environment, stored.environment)
+    if measurement.scenario_version != stored.scenario_version:
+        found.append(f"scenario version: {measurement.scenario_version}, not {stored.scenario_version}")
+    if counted.request.tier == stored.tier:
+        ours, theirs = (
+            {use.name: use.sha256 for use in uses} for uses in (measurement.datasets, stored.datasets)
+        )
+        changed = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
+        found += [f"data set {name}: other content" for name in changed]
+    return found
+
+
+def against_stored(
+    counted: RunResult | None, probe: Probe | None, nearest: tuple[Baseline, str] | None, tier: Tier
+) -> list[Judgement]:
+    """Judge what was counted against a stored baseline; a job that counted nothing has nothing to judge."""
+    if counted is None:
+        return []
+    stored, place = nearest or (None, "")
+    hindered = obstacles(counted, stored) if stored and stored.counted else ()
+    reference = stored.counted if stored else None
+    return judge_work(counted, probe, reference, place, tier=tier, hindered=hindered)
+
+
+def against_base(
+    counted: RunResult | None, probe: Probe | None, base: RunResult | None, place: str, tier: Tier
+) -> list[Judgement]:
+    """Judge what was counted against what a gate's base side counted."""
+    if counted is None:
+        return []
+    ours, theirs = counted.measurement, base.measurement if base is not None else None
+    hindered = []
+    if ours and theirs and ours.scenario_version != theirs.scenario_version:
+        hindered.append(f"scenario version: {ours.scenario_version}, not {theirs.scenario_version}")
+    reference = reference_of(base) if base is not None else None
+    return judge_work(counted, probe, reference, place, tier=tier, hindered=hindered)
+
+
+def judge_work(
+    counted: RunResult | None,
+    probe: Probe | None,
+    reference: Reference | None,
+    place: str,
+    *,
+    tier: Tier | None = None,
+    hindered: Sequence[str] = (),
+) -> list[Judgement]:
+    """Judge every count of a counting run, and every count that it lacks, by equality.
+
+    Parameters
+    ----------
+    counted : RunResult or None
+        The first counting run; None if none was made.
+    probe : Probe or None
+        What comparing it with its repeat told.
+    reference : mapping or None
+        One value a count, from a baseline's `counted` or `reference_of` a base run; None if there is none. With `REPEATABLE`
+        in it the probe itself is judged too.
+    place : str
+        Where the reference comes from: the baseline file, or REF.
+    tier : str, optional
+        Tier of the baseline, for the next command; the counting run's own if None.
+    hindered : sequence of str
+        What forbids the comparison (`obstacles`): every count is then INCOMPARABLE.
+
+    Returns
+    -------
+    list of Judgement
+        One a count: PASS, REGRESSED (more; or any difference where no direction is better), IMPROVED, NO_BASELINE,
+        INCOMPARABLE, ERROR (it is missing), or NOT_JUDGED (two equal runs count differently here). `REPEATABLE` is REGRESSED
+        where equal runs came to differ. A failed run or probe adds an ERROR called ``work``. Empty if nothing was counted and
+        nothing is known.
+    """
+    if counted is None and not reference:
+        return []
+    found, known = counts(counted) if counted is not None else {}, dict(reference or {})
+    repeated = known.pop(REPEATABLE, None)
+    blank = Judgement(
+        against="baseline", metric="work", verdict="ERROR", kind="work", n=1 if found else 0, test="equality in one run",
+        place=place, next_step=_next_step(counted, tier), gated=True,
+    )  # fmt: skip
+    trouble = [dataclasses.replace(blank, reason=why) for why in _trouble(counted, probe)]
+    if hindered:
+        judged = [
+            _with(blank, name, count, "INCOMPARABLE", "; ".join(hindered)) for name, count in found.items()
+        ]
+        return [*trouble, *judged]
+    loose = set(probe.differing) if probe is not None else set()
+    if found and not known:
+        told = f"none is stored for any of {len(found)} counts"
+        unknown = [] if trouble else [dataclasses.replace(blank, verdict="NO_BASELINE", reason=told)]
+        restless = [
+            _judge(blank, name, count, None, loose=True) for name, count in found.items() if name in loose
+        ]
+        return [*trouble, *unknown, *restless]
+    judged = [
+        _judge(blank, name, count, known.get(name), loose=name in loose) for name, count in found.items()
+    ]
+    missing = [_missing(blank, name, old) for name, old in known.items() if name not in found]
+    return [*trouble, *judged, *missing, *_repeated(blank, probe, repeated)]
+
+
+def _next_step(counted: RunResult | None, tier: Tier | None) -> str:
+    if counted is None:
+        return "Type: harness run --count"
+    request = counted.request
+    run = (
+        f"harness run {request.scenario}:{request.variant} --tier {tier or request.tier} --seeds 10 --out DIR"
+    )
+    return f"{run}, then: harness baseline propose DIR --reason '...'"
+
+
+def _trouble(counted: RunResult | None, probe: Probe | None) -> list[str]:
+    """Say why work could not be counted or probed at all; empty if it could."""
+    if counted is None:
+        return []
+    if counted.status != "ok":
+        return [f"the counting run failed: {counted.error}"]
+    if not counts(counted):
+        return [NOT_COUNTED]
+    return (
+        []
+        if probe is None or made(probe)
+        else [f"determinism could not be probed: {'; '.join(probe.differing)}"]
+    )
+
+
+def _with(blank: Judgement, name: str, count: Measured, verdict: Verdict, reason: str) -> Judgement:
+    return dataclasses.replace(
+        blank, metric=name, verdict=verdict, unit=count.unit, value=count.value, reason=reason
+    )
+
+
+def _judge(
+    blank: Judgement, name: str, count: Measured, old: BaselineMetric | None, *, loose: bool
+) -> Judgement:
+    """Hold one count against its reference."""
+    if loose:
+        told = "two equal runs count it differently here: give every generator its seed, and order what threads do"
+        return _with(blank, name, count, "NOT_JUDGED", told)
+    if old is None:
+        return _with(blank, name, count, "NO_BASELINE", "none is stored for this count")
+    now, before = float(typing.cast("float", count.value)), old.values[0]
+    verdict, reason = _verdict(name, now, before, count)
+    judged = _with(blank, name, count, verdict, reason)
+    return dataclasses.replace(judged, reference=before, lower=before, upper=before)
+
+
+def _repeated(blank: Judgement, probe: Probe | None, old: BaselineMetric | None) -> list[Judgement]:
+    """Judge whether equal runs are still equal: a generator without a seed changes no mean, and no other metric would show it."""
+    if probe is None or old is None or not made(probe):
+        return []
+    now = float(repeatable(probe))
+    if not old.values[0]:
+        verdict, told = "NOT_JUDGED", "two equal runs differed when the baseline was made"
+    elif now:
+        verdict, told = "PASS", "two equal runs are equal, bit by bit"
+    else:
+        verdict = "REGRESSED"
+        told = (
+            f"two equal runs differ now in {', '.join(probe.differing)}; none did when the baseline was made: "
+            "give every generator its seed, and order what threads do"
+        )
+    judged = dataclasses.replace(
+        blank, metric=REPEATABLE, reason=told, verdict=typing.cast("Verdict", verdict)
+    )
+    return [dataclasses.replace(judged, n=2, value=now, reference=old.values[0])]
+
+
+def _verdict(name: str, now: float, before: float, count: Measured) -> tuple[Verdict, str]:
+    if now == before:
+        return "PASS", "equal to the baseline"
+    share = f", {now / before - 1:+.2%}" if before else ""
+    told = f"{now:,.0f} instead of {before:,.0f}{share}"
+    if name.endswith(REARRANGED) and _rearranged(now, before):
+        return "PASS", f"{told}: no more than code that was rearranged"
+    if count.better == "none":
+        return "REGRESSED", f"{told}: another protocol"
+    better = now < before if count.better == "lower" else now > before
+    return ("IMPROVED", f"{told}: less work") if better else ("REGRESSED", f"{told}: more work")
+
+
+def _rearranged(now: float, before: float) -> bool:
+    """Whether so many calls may only mean that code moved between functions: under 5%, or a few where there are few."""
+    larger, smaller = max(now, before), min(now, before)
+    return larger <= 1.05 * smaller or (larger - smaller < FEW_CALLS and larger < 1.5 * smaller)
+
+
+def _missing(blank: Judgement, name: str, old: BaselineMetric) -> Judgement:
+    """Make an ERROR of a count that is known but was not taken: nothing is never taken for zero."""
+    told = "it is in the baseline, and was not counted in this run; the report says what could not be counted"
+    return dataclasses.replace(blank, metric=name, unit=old.unit, reference=old.values[0], n=0, reason=told)

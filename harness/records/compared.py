@@ -1,0 +1,172 @@
+"""What is compared: baselines, judgements, and the whole job."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Literal
+
+from harness.records.flipped import Flips
+from harness.records.gated import Gate, Probe
+from harness.records.measured import DatasetUse, RunResult
+from harness.records.words import Direction, Kind, Tier, Value, Verdict
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class BaselineMetric:
+    """Raw values of one metric, one a seed."""
+
+    values: list[float]
+    """In seed order, in `unit`."""
+    unit: str
+    """Unit."""
+    kind: Kind
+    """Kind of metric."""
+    better: Direction
+    """Direction of improvement."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """Approved raw values of several runs of one variant and tier in one environment."""
+
+    schema: int
+    """Schema version of the file."""
+    scenario: str
+    """Scenario name."""
+    scenario_version: int
+    """Scenario version."""
+    variant: str
+    """Variant name."""
+    tier: Tier
+    """Tier."""
+    who: str
+    """Who accepted it."""
+    reason: str
+    """Why it was accepted."""
+    date: str
+    """When the runs were accepted, UTC, ISO 8601."""
+    commit: str
+    """Commit of the code that ran; ends with ``+dirty`` if the tree was not clean."""
+    seeds: tuple[int, ...]
+    """Seeds of the runs."""
+    environment: dict[str, str]
+    """Environment of the runs."""
+    datasets: tuple[DatasetUse, ...]
+    """Data the runs read."""
+    metrics: dict[str, BaselineMetric]
+    """Raw values by metric name."""
+    counted: dict[str, BaselineMetric] = dataclasses.field(default_factory=dict)
+    """Counts of work by metric name, of one counted run at the variant's lowest tier."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Waiver:
+    """One metric of one variant and tier that a person lets pass for a while."""
+
+    scenario: str
+    """Scenario name."""
+    variant: str
+    """Variant name."""
+    tier: Tier
+    """Tier."""
+    metric: str
+    """Metric name."""
+    until: str
+    """Last day it is in force, ISO 8601."""
+    reason: str
+    """Why it may pass."""
+    who: str
+    """Who says so."""
+    created: str
+    """Day it was written, UTC, ISO 8601."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """One verdict, with everything that a failure line must say."""
+
+    against: Literal["expectation", "baseline", "identity"]
+    """What the values were held against."""
+    metric: str
+    """Metric, identity or ordering."""
+    verdict: Verdict
+    """The verdict."""
+    kind: Kind = "accuracy"
+    """Kind of metric."""
+    unit: str = ""
+    """Unit of the numbers."""
+    n: int = 0
+    """How many runs were judged."""
+    value: Value | None = None
+    """Mean over the runs."""
+    spread: float | None = None
+    """Standard deviation over the runs; None below two runs."""
+    reference: Value | None = None
+    """Published value, baseline mean, or tolerance."""
+    lower: float | None = None
+    """Lower bound that the value was held against."""
+    upper: float | None = None
+    """Upper bound that the value was held against."""
+    resolution: float | None = None
+    """Smallest difference that this many runs and images can show, in `unit`."""
+    test: str = ""
+    """Test used, with its level."""
+    reason: str = ""
+    """Why this verdict, in one sentence."""
+    place: str = ""
+    """Place in the source, or the baseline file."""
+    row: str = ""
+    """Row in the place."""
+    next_step: str = ""
+    """Next command to type."""
+    gated: bool = False
+    """Whether a gate acts on it."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """All judgements of one variant in one tier."""
+
+    scenario: str
+    """Scenario name."""
+    variant: str
+    """Variant name."""
+    tier: Tier
+    """Tier."""
+    seeds: tuple[int, ...]
+    """Seeds that finished."""
+    failed: tuple[str, ...]
+    """Errors of the runs that did not."""
+    judgements: tuple[Judgement, ...]
+    """Identities, baseline, expectations."""
+    flips: tuple[Flips, ...] = ()
+    """Flipped images of each run beside its reference's run of the same seed; they decide nothing but for the same weights."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A whole invocation as stored in ``run.json``."""
+
+    schema: int
+    """Schema version of the file."""
+    created: str
+    """Start, UTC, ISO 8601."""
+    command: str
+    """Command line that repeats it."""
+    version: str
+    """Version of the harness."""
+    commit: str
+    """Commit of the working folder, or empty."""
+    environment: dict[str, str]
+    """Environment of the runner."""
+    results: Sequence[RunResult]
+    """Every measured run of the code in question, failed ones too; of a large stored job they stay on disk (`harness.stored`)."""
+    comparisons: tuple[Comparison, ...]
+    """Every judgement."""
+    counted: tuple[RunResult, ...] = ()
+    """Runs whose work was counted, of both sides of a gate."""
+    probes: tuple[Probe, ...] = ()
+    """Determinism of each variant whose work was counted."""
+    gate: Gate | None = None
+    """What a gate did besides; None for a plain run."""

@@ -1,0 +1,118 @@
+"""What is declared in code: sources, variants, expectations, scenarios."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from harness.records.measured import Measured
+from harness.records.words import TIERS, Direction, Rule, Tier, Value
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A publication, or a user's own document, whose numbers a scenario declares."""
+
+    slug: str
+    """Names the pipeline and the scenario."""
+    title: str
+    """Title as printed."""
+    authors: str = ""
+    """Authors as printed."""
+    note: str = ""
+    """What a reader should know, e.g. which figures the text does not print."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """One declared configuration of a scenario."""
+
+    name: str
+    """Unique within its scenario."""
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Options laid over those of the tier."""
+    tiers: tuple[Tier, ...] = TIERS
+    """Tiers in which this variant makes sense."""
+    doc: str = ""
+    """One sentence."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Expectation:
+    """A declared expected value with its place in the source and the rule that judges it.
+
+    Rules: `spread` (one published run on the same test set), `draw` (one published run, test images drawn per seed), `mean` (a
+    published mean of `runs` runs), `split` (one published run on another test set), `exact` (equality to the printed digits),
+    `at_most` and `at_least` (a bound that every run keeps), `ordering` (the metrics in `order`: the first is at least as good as
+    each of the others).
+    """
+
+    metric: str
+    """Name of the metric that is judged; for an ordering, what is ordered."""
+    variant: str
+    """Variant whose runs are judged."""
+    value: Value | None
+    """Published number or array, in `unit`; None for an ordering or an unreadable print."""
+    unit: str
+    """Unit of `value`."""
+    place: str
+    """Table, figure or section of the source."""
+    row: str = ""
+    """Row and column, or the sentence, within `place`."""
+    rule: Rule = "spread"
+    """How it is judged."""
+    half_width: float = 0.0
+    """Half the last printed digit, in `unit`."""
+    runs: int = 1
+    """How many runs the published value is a mean of."""
+    test_images: int = 0
+    """Size of the published test set, images; 0 where the metric is no share of test images."""
+    order: tuple[str, ...] = ()
+    """Metrics of an ordering, the one said to be best first."""
+    better: Direction = "higher"
+    """Direction in which an ordering ranks."""
+    tiers: tuple[Tier, ...] = ("paper",)
+    """Tiers whose runs may be judged against it."""
+    needs_complete: bool = True
+    """Whether an incomplete data set rules the judgement out."""
+    unreadable: str = ""
+    """Why the print cannot be read, if it cannot."""
+    gap: str = ""
+    """A known, explained gap; judged KNOWN_GAP while it lasts."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """The adapter round one source's protocol; it declares variants, gated metrics and expectations."""
+
+    name: str
+    """Slug."""
+    version: int
+    """Raised whenever measured values may change by design; results of different versions are never compared."""
+    source: Source
+    """What it reproduces."""
+    measure: Callable[..., None]
+    """`measure(run: harness.measure.run.Run)`: the stages, executed in the worker process."""
+    variants: tuple[Variant, ...]
+    """Declared configurations; the first is the default."""
+    tiers: Mapping[Tier, Mapping[str, Any]]
+    """Options of each tier, below those of the variant."""
+    gated: tuple[str, ...]
+    """Metrics that a gate judges: at most 3 of each of accuracy, memory and runtime."""
+    expectations: tuple[Expectation, ...] = ()
+    """What the source claims."""
+    derive: Callable[[Mapping[str, Value]], Mapping[str, Measured]] | None = None
+    """Metrics computed from scored metrics after the run, in the runner."""
+    needs: tuple[str, ...] = ()
+    """Extras whose packages it imports, e.g. ``("torch",)``."""
+    backends: tuple[str, ...] = ("numpy",)
+    """Backends it runs on; the first is the default."""
+    devices: tuple[str, ...] = ("cpu",)
+    """Devices it runs on."""
+    deterministic: bool = False
+    """Whether seeds are declared to change nothing (no random draw)."""
+
+    def variant(self, name: str) -> Variant:
+        """Return the variant called `name`; KeyError if there is none."""
+        return {variant.name: variant for variant in self.variants}[name]

@@ -1,0 +1,118 @@
+"""What a gate found out, look by look: enough to print its arithmetic again and to judge it anew."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+from harness.records.asked import GateSettings
+from harness.records.measured import RunResult
+from harness.records.words import Kind, Round, Tier, Verdict
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """One look at one metric: the numbers that were compared and what the tests said."""
+
+    metric: str
+    """Metric."""
+    round: Round
+    """Round of the gate."""
+    base: list[float]
+    """Reference values, in the metric's unit: a stored baseline's, or those of base runs."""
+    head: list[float]
+    """Values in question; where `base` holds base runs, value i of both is one pair."""
+    worse: Literal["higher", "lower"]
+    """Direction that is tested: which values would be worse (or, in a test for improvement, better)."""
+    estimate: float
+    """Difference of means (accuracy), median difference (memory), median ratio head to base (runtime); of the same weights, the net
+    share of images that flipped."""
+    lower: float
+    """Lower end of the 99% interval of `estimate`."""
+    upper: float
+    """Upper end of the 99% interval of `estimate`."""
+    p: float
+    """Largest p of the tests that must agree."""
+    level: float
+    """Level that `p` must not exceed, before Holm's share."""
+    floor: float
+    """Smallest `estimate` that counts, in its unit."""
+    alarm: bool
+    """Whether `p` is within the level and `estimate` beyond the floor."""
+    clear: bool
+    """Whether a difference that matters is excluded."""
+    tests: str
+    """The tests, with their p values."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """All looks at one group of metrics that rise and fall together: one variant, one kind, one direction."""
+
+    scenario: str
+    """Scenario name."""
+    variant: str
+    """Variant name."""
+    tier: Tier
+    """Tier."""
+    kind: Kind
+    """Kind of metric."""
+    direction: Literal["worse", "better"]
+    """What is tested: worse than the reference, or better."""
+    metric: str
+    """Metric that leads: the smallest screen p."""
+    screen: tuple[Look, ...]
+    """Looks of the screen at every metric of the group, in order."""
+    flagged: bool
+    """Whether the screen asks for a confirm round."""
+    confirm: tuple[Look, ...] = ()
+    """Looks of the confirm round at the leading metric, on runs that the screen never saw."""
+    ratio: float | None = None
+    """Smallest p of the confirm round as a share of its level; at most 1 / `divisor` confirms."""
+    divisor: int = 1
+    """Holm's divisor of the levels for this group."""
+    verdict: Verdict = "PASS"
+    """PASS, REGRESSED, IMPROVED or INCONCLUSIVE."""
+    reason: str = ""
+    """Why, in one sentence."""
+    by_images: bool = False
+    """Whether flipped images decide, because both sides predicted with the same weights: at once, without a confirm round. Such a group
+    is flagged when enough images flipped for the exact test to reach its level at all."""
+    followers: tuple[str, ...] = ()
+    """Metrics of the group without looks of their own: they get the leading metric's verdict."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """The same seed run twice: whether this scenario gives equal bits here."""
+
+    scenario: str
+    """Scenario name."""
+    variant: str
+    """Variant name."""
+    tier: Tier
+    """Tier of the two runs: the lowest that the variant has."""
+    seed: int
+    """Their seed."""
+    predictions_equal: bool
+    """Whether all stored predictions and probabilities are equal, bit by bit."""
+    work_equal: bool
+    """Whether all counts are equal."""
+    differing: tuple[str, ...] = ()
+    """Prediction sets and counts that differ; why, if the probe could not be made."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """A gate's settings, base runs and decisions, stored within a job."""
+
+    settings: GateSettings
+    """How it decides."""
+    trials: tuple[Trial, ...]
+    """Every group of metrics that was tested."""
+    base_results: tuple[RunResult, ...]
+    """Measured runs of the base side."""
+    minutes: float
+    """From the first run's start until the last one's end, minutes."""
+    exit_code: int
+    """What the gate ended with."""

@@ -1,0 +1,216 @@
+"""What is measured: metrics, stages, identities, data, figures, runs."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Literal
+
+from harness.records.asked import RunRequest
+from harness.records.words import Direction, Kind, Value
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """One metric of one run."""
+
+    value: Value
+    """Number or nested list, in `unit`."""
+    unit: str = ""
+    """Unit; empty for a share between 0 and 1 or a count."""
+    kind: Kind = "accuracy"
+    """Kind of metric."""
+    better: Direction = "none"
+    """Direction in which the metric improves."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class IdentityCheck:
+    """A numerical identity and how well it holds."""
+
+    name: str
+    """Which identity on which matrix."""
+    error: float
+    """Largest absolute violation, in the unit of the compared quantity."""
+    tolerance: float
+    """Allowed violation, derived from dtype, shape and norm."""
+    formula: str
+    """The identity as a formula."""
+    detail: str
+    """How the tolerance came about, or what was compared."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the error is within the tolerance; a NaN error never is."""
+        return self.error <= self.tolerance
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class StageResult:
+    """One named, separately measured part of a run."""
+
+    name: str
+    """Stage name."""
+    seconds: float
+    """Wall time, seconds."""
+    cpu_seconds: float
+    """CPU time of the process and its threads, seconds."""
+    start_bytes: int | None = None
+    """Resident memory at the start after collecting and trimming; None where it cannot be read."""
+    peak_bytes: int | None = None
+    """Highest resident memory within the stage; None where it cannot be reset and read (NOT_MEASURED)."""
+    images: int | None = None
+    """Images processed, for the rate."""
+    device_allocated_bytes: int | None = None
+    """Highest device memory held by tensors; None off an accelerator."""
+    device_reserved_bytes: int | None = None
+    """Highest device memory reserved by the allocator; None off an accelerator."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetUse:
+    """A data set as one run found it."""
+
+    name: str
+    """Data set name."""
+    sha256: str
+    """Hash over the decoded content."""
+    complete: bool
+    """Whether it is all there and verified."""
+    found: str
+    """One sentence: counts, origin, and what is missing if anything."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """A figure of one run; its arrays lie in the run's ``arrays.npz``."""
+
+    name: str
+    """Unique within the run; prefix of its array keys."""
+    kind: Literal["lines", "images", "heatmap", "scatter", "bars"]
+    """lines: series of (n,) or (2, n), x above y; images: (rows, columns, h, w); heatmap: (rows, columns);
+    scatter: (n, 2) a series; bars: (n,)."""
+    title: str
+    """Title."""
+    caption: str
+    """What is shown and what the source says of it."""
+    x: str = ""
+    """Label of the horizontal axis with unit."""
+    y: str = ""
+    """Label of the vertical axis with unit."""
+    series: tuple[str, ...] = ()
+    """Labels of the series, in order; array ``<name>/<index>`` holds each."""
+    rows: tuple[str, ...] = ()
+    """Row labels of images and heatmaps."""
+    columns: tuple[str, ...] = ()
+    """Column labels of images and heatmaps."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """What a worker writes: everything measured, nothing judged."""
+
+    request: RunRequest
+    """What was asked for."""
+    scenario_version: int
+    """Version of the scenario that ran."""
+    options: dict[str, Any]
+    """Options in force: tier, then variant."""
+    metrics: dict[str, Measured]
+    """Metrics that the scenario recorded (sizes, losses, times it derived)."""
+    stages: tuple[StageResult, ...]
+    """Stages in order; the first is ``imports``."""
+    identities: tuple[IdentityCheck, ...]
+    """Identities checked."""
+    predictions: tuple[str, ...]
+    """Names of the stored prediction sets in ``predictions.npz``."""
+    figures: tuple[Figure, ...]
+    """Figures whose arrays are stored."""
+    datasets: tuple[DatasetUse, ...]
+    """Data sets read."""
+    environment: dict[str, str]
+    """Environment as the worker saw it."""
+    problems: tuple[str, ...] = ()
+    """Non-finite metrics and other things that were measured but cannot be used."""
+    uncounted: tuple[str, ...] = ()
+    """What a counted run may have done without its being counted, one sentence each."""
+    foreign_cpu: float = 0.0
+    """CPU use of other processes while stages ran, in cores."""
+    calibration_seconds: float = 0.0
+    """Fastest of several passes of the fixed calibration kernel, seconds."""
+    weights: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Hash of the weights that made each prediction set, where the scenario gave them."""
+    imported: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Name and file of the modules that no installation brought; recorded where the request names a folder of code."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Failure:
+    """What a worker writes when it could not measure."""
+
+    error: str
+    """What went wrong and the next step."""
+    lasting: bool
+    """Whether a repeat would only fail again."""
+    missing: str = ""
+    """Name of the data set that this machine has not; empty if it was something else."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One try at a run, as the machine that made it tells; what was measured lies in files beside it."""
+
+    started: str
+    """Start of the worker, UTC, ISO 8601."""
+    wall_seconds: float
+    """From starting the worker until it ended, seconds."""
+    error: str = ""
+    """What went wrong and the next step; empty if the worker ended well."""
+    lasting: bool = False
+    """Whether a repeat would only fail again."""
+    missing: str = ""
+    """Name of the data set that the machine has not; empty if it was something else."""
+    place: dict[str, str] = dataclasses.field(default_factory=dict)
+    """What the environment says besides: which commit and folder the code came from, and where it ran, unless both are the runner's own."""
+    concurrent: bool = False
+    """Whether other runs may have shared the machine."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """A finished run: scored by the runner, or failed with a reason."""
+
+    request: RunRequest
+    """What was asked for."""
+    status: Literal["ok", "error"]
+    """Whether every stage was measured."""
+    started: str
+    """Start of the worker, UTC, ISO 8601."""
+    wall_seconds: float
+    """From starting the worker until it ended, seconds."""
+    metrics: dict[str, Measured] = dataclasses.field(default_factory=dict)
+    """All metrics: scored, recorded, and those of the stages."""
+    measurement: Measurement | None = None
+    """What the worker wrote; None if it wrote nothing readable."""
+    error: str = ""
+    """What went wrong and the next step."""
+    log_tail: str = ""
+    """Last lines the worker printed, kept for failures."""
+    folder: str = ""
+    """Folder with predictions, arrays and log, relative to the job's folder."""
+    attempts: int = 1
+    """How often it was tried: a failure that a repeat may mend is repeated once."""
+    earlier_error: str = ""
+    """Why the first of two attempts failed."""
+    concurrent: bool = False
+    """Whether other runs may have shared the machine."""
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether other processes used more than a tenth of a core, or other runs shared the machine: runtime is then never judged."""
+        foreign = self.measurement is not None and self.measurement.foreign_cpu > 0.1
+        return foreign or self.concurrent
+
+    @property
+    def flaky(self) -> bool:
+        """Whether it failed once and then succeeded."""
+        return self.status == "ok" and self.attempts > 1

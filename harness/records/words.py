@@ -1,0 +1,35 @@
+"""The closed sets of words that records use, and what a value may be."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+Tier = Literal["smoke", "short", "paper"]
+Kind = Literal["accuracy", "memory", "runtime", "work", "identity", "size"]
+Direction = Literal["higher", "lower", "none"]
+Value = float | list[Any]
+"""A number, or a nested list of numbers (a table column, a spectrum, a confusion matrix)."""
+Rule = Literal["spread", "draw", "mean", "split", "exact", "at_most", "at_least", "ordering"]
+Purpose = Literal["measure", "count"]
+Side = Literal["head", "base"]
+Round = Literal["screen", "confirm"]
+Verdict = Literal[
+    "REPRODUCED", "BELOW", "ABOVE", "KNOWN_GAP", "UNREADABLE", "NOT_JUDGED",
+    "PASS", "REGRESSED", "IMPROVED", "NO_BASELINE", "INCOMPARABLE", "INCONCLUSIVE", "WAIVED", "ERROR",
+    "HOLDS", "VIOLATED",
+]  # fmt: skip
+
+TIERS: tuple[Tier, ...] = ("smoke", "short", "paper")
+DEVICES = ("cpu", "cuda")
+EXECUTORS = ("local", "dask")
+BACKENDS = ("numpy", "torch", "tensorflow", "jax")
+TIME_LIMITS: dict[str, float] = {"smoke": 300.0, "short": 1800.0, "paper": 6 * 3600.0}
+"""Seconds after which a run of a tier is ended."""
+
+
+def finite(value: Value) -> bool:
+    """Return whether a number, or every number of a nested list, is finite."""
+    if isinstance(value, list):
+        return all(finite(item) for item in value)
+    return math.isfinite(value)

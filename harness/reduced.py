@@ -1,0 +1,116 @@
+"""Results reduced to what a judgement, or a line of a report, looks at: thousands of runs fit where a few whole ones do. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+
+from harness import environment
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from harness.records import DatasetUse, IdentityCheck, Measurement, RunResult
+
+
+@dataclasses.dataclass(slots=True)
+class Checks:
+    """All checks of one identity, summed up as they come."""
+
+    worst: IdentityCheck
+    """The check that fails worst, or comes nearest to it."""
+    count: int = 0
+    """How many there were."""
+    broken: int = 0
+    """How many failed."""
+
+    def add(self, check: IdentityCheck) -> None:
+        """Count one more."""
+        self.worst = max(self.worst, check, key=violation)
+        self.count += 1
+        self.broken += not check.holds
+
+
+def violation(check: IdentityCheck) -> tuple[bool, float]:
+    """Order checks by how badly they fail; one that fails comes after any that holds."""
+    return not check.holds, check.error / check.tolerance if check.tolerance else check.error
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Reduced:
+    """All that is judged of the runs of one variant."""
+
+    done: list[RunResult]
+    """Finished runs, with the metrics asked for, compared fields of the environment, data and problems."""
+    failed: list[str]
+    """Errors of the others."""
+    checks: dict[str, Checks]
+    """Identities by name."""
+
+
+def reduce(results: Iterable[RunResult], metrics: Collection[str]) -> Reduced:
+    """Pass once over results, of which none is kept whole.
+
+    Parameters
+    ----------
+    results : iterable of RunResult
+        Runs of one variant; may be decoded one at a time.
+    metrics : collection of str
+        Metrics to keep.
+    """
+    reduced, shared = Reduced([], [], {}), _Shared()
+    for result in results:
+        if result.status != "ok":
+            reduced.failed.append(result.error)
+            continue
+        for check in result.measurement.identities if result.measurement else ():
+            reduced.checks.setdefault(check.name, Checks(check)).add(check)
+        reduced.done.append(_light(result, metrics, shared))
+    return reduced
+
+
+class _Shared:
+    """Equal environments and data uses of many runs, held once."""
+
+    def __init__(self) -> None:
+        self._environments: list[dict[str, str]] = []
+        self._datasets: dict[tuple[DatasetUse, ...], tuple[DatasetUse, ...]] = {}
+
+    def environment(self, found: dict[str, str]) -> dict[str, str]:
+        """Return what is compared of an environment."""
+        compared = {name: found[name] for name in environment.COMPARED if name in found}
+        if compared not in self._environments:
+            self._environments.append(compared)
+        return self._environments[self._environments.index(compared)]
+
+    def datasets(self, found: tuple[DatasetUse, ...]) -> tuple[DatasetUse, ...]:
+        """Return the uses, the same object for equal ones."""
+        return self._datasets.setdefault(found, found)
+
+
+def _light(result: RunResult, metrics: Collection[str], shared: _Shared) -> RunResult:
+    kept = {name: result.metrics[name] for name in metrics if name in result.metrics}
+    found = result.measurement
+    return dataclasses.replace(
+        result, metrics=kept, measurement=None if found is None else _light_measurement(found, shared)
+    )
+
+
+def _light_measurement(found: Measurement, shared: _Shared) -> Measurement:
+    # a peak that could not be measured is told; those that could are metrics
+    blind = tuple(stage for stage in found.stages if stage.peak_bytes is None)
+    return dataclasses.replace(
+        found, options={}, metrics={}, stages=blind, identities=(), predictions=(), figures=(),
+        datasets=shared.datasets(found.datasets), environment=shared.environment(found.environment),
+    )  # fmt: skip
+
+
+def shell(result: RunResult) -> RunResult:
+    """Return a result without its numbers: what a report tells of the run itself."""
+    found = result.measurement
+    bare = None
+    if found is not None:
+        bare = dataclasses.replace(
+            found, options={}, metrics={}, stages=(), identities=(), predictions=(), figures=(), datasets=(), environment={},
+        )  # fmt: skip
+    return dataclasses.replace(result, metrics={}, measurement=bare)

@@ -1,0 +1,113 @@
+"""From what a user types after ``--against`` to two commits of a clean checkout, or to one sentence that says why not."""
+
+from __future__ import annotations
+
+import difflib
+import typing
+from pathlib import Path
+
+from harness import git
+from harness.errors import RevisionError
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Iterable
+
+CHANGES_SHOWN = 5
+_PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
+
+
+def top_of(folder: Path) -> Path:
+    """Return the top folder of the git checkout around a folder.
+
+    Raises
+    ------
+    RevisionError
+        If there is none, or git refuses to work in it.
+    """
+    try:
+        return Path(git.text(folder, "rev-parse", "--show-toplevel"))
+    except RevisionError as error:
+        raise _refused(folder, error) from error
+
+
+def _refused(folder: Path, error: RevisionError) -> RevisionError:
+    """Say why a folder is no checkout, with what to do about it."""
+    if "dubious ownership" in error.what:
+        step = f"If you trust it, type: git config --global --add safe.directory '{folder}'"
+        return RevisionError(error.what, step)
+    if "not a git repository" in error.what or "must be run in a work tree" in error.what:
+        step = "Go to your checkout, or leave --against out: stored baselines need no git"
+        return RevisionError(f"'{folder}' is not in a git checkout", step)
+    return error
+
+
+def project_of(folder: Path, top: Path) -> Path:
+    """Return where the project around a folder begins, relative to the checkout: the nearest folder with a project file."""
+    inside = folder.resolve()
+    between = [inside, *inside.parents][: len(inside.relative_to(top).parts) + 1]
+    having = (place for place in between if any((place / name).is_file() for name in _PROJECT_FILES))
+    return next(having, top).relative_to(top)
+
+
+def head_of(top: Path) -> str:
+    """Return the commit that is checked out.
+
+    Raises
+    ------
+    RevisionError
+        If nothing was ever committed.
+    """
+    try:
+        return git.text(top, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+    except RevisionError as error:
+        told = f"the repository in '{top}' has no commit"
+        raise RevisionError(told, "Commit first: the sides of a comparison are commits") from error
+
+
+def commit_of(top: Path, ref: str) -> str:
+    """Return the commit that a branch, tag, hash or expression such as ``HEAD~1`` names.
+
+    Raises
+    ------
+    RevisionError
+        If it names none, with the nearest name, or with how to fetch what a shallow clone lacks.
+    """
+    try:
+        return git.text(top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
+    except RevisionError as error:
+        if git.text(top, "rev-parse", "--is-shallow-repository") == "true":
+            step = "Type: git fetch --unshallow, or in GitHub Actions give actions/checkout 'fetch-depth: 0'"
+            told = f"'{ref}' names no commit that this shallow clone holds"
+            raise RevisionError(told, step) from error
+        step = "Type: git fetch, then git branch --all or git tag to see what there is"
+        near = _nearest(ref, _names(top))
+        hint = f"Did you mean '{near}'? " if near else ""
+        raise RevisionError(f"'{ref}' names no commit here", hint + step) from error
+
+
+def _names(top: Path) -> list[str]:
+    kinds = ("refs/heads", "refs/tags", "refs/remotes")
+    return git.text(top, "for-each-ref", "--format=%(refname:short)", *kinds).splitlines()
+
+
+def _nearest(ref: str, names: Iterable[str]) -> str:
+    """Return the same name on a remote, else the one spelled most alike, else nothing."""
+    known = sorted(names)
+    remote = [name for name in known if name.endswith(f"/{ref}")]
+    return next(iter(remote or difflib.get_close_matches(ref, known, n=1, cutoff=0.5)), "")
+
+
+def refuse_changes(top: Path) -> None:
+    """See that what is checked out is what HEAD says: a commit is compared, so what is in no commit would be left out.
+
+    Raises
+    ------
+    RevisionError
+        If tracked files differ, naming the first of them.
+    """
+    changed = git.changes(top)
+    if changed:
+        shown = ", ".join(changed[:CHANGES_SHOWN])
+        more = f" and {len(changed) - CHANGES_SHOWN} more" if len(changed) > CHANGES_SHOWN else ""
+        told = f"tracked files differ from HEAD: {shown}{more}"
+        raise RevisionError(told, "Commit them, or type: git stash; commits are what is compared")

@@ -1,0 +1,140 @@
+"""What the loop over past commits refuses, each by one sentence with the next step; and the proof of whose harness is measured."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import typing
+
+import pytest
+
+from benchmarks import history, proof
+from harness.errors import HarnessError, MissingExtraError, RevisionError, StorageError
+
+if typing.TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.benchmarks.conftest import Suite
+
+
+def interpreter(folder: Path, says: str) -> str:
+    """Write something that stands for an interpreter: it answers what its asv's version is."""
+    path = folder / "python"
+    path.write_text(f"#!/bin/sh\n{says}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_asv_must_be_there_and_known(tmp_path: Path) -> None:
+    """An interpreter that is none, one without asv, and one whose asv is unknown are told apart; the installed one is fine."""
+    assert history.refuse_unknown_asv(sys.executable).startswith("0.6.")
+    with pytest.raises(HarnessError, match="is no interpreter"):
+        history.refuse_unknown_asv(str(tmp_path / "nothing"))
+    with pytest.raises(MissingExtraError, match=r"asv is not installed .*pip install 'asv>=0\.6\.4,<0\.7'"):
+        history.refuse_unknown_asv(interpreter(tmp_path, "exit 1"))
+    with pytest.raises(HarnessError, match=r"asv 0\.5\.1 is not known here"):
+        history.refuse_unknown_asv(interpreter(tmp_path, "echo 0.5.1"))
+
+
+def test_commits_of_a_range(suite: Suite) -> None:
+    """A range is its first-parent commits, oldest first, and an open end is what is checked out; one name is that commit."""
+    first, second, third = suite.commits
+    assert history.commits(suite.folder, f"{first}..") == [second, third]
+    assert history.commits(suite.folder, f"{second}..main") == [third]
+    assert history.commits(suite.folder, "main~1") == [second]
+    with pytest.raises(RevisionError, match="holds no commit"):
+        history.commits(suite.folder, f"{third}..{first}")
+    with pytest.raises(RevisionError, match="'v9' names no commit here"):
+        history.commits(suite.folder, "v9..HEAD")
+
+
+def test_without_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy of the suite outside of any checkout has no past commits, and says so."""
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    with pytest.raises(RevisionError, match="is not in a git checkout, so it has no past commits"):
+        history.checkout(tmp_path)
+
+
+def test_a_shallow_clone_says_how_to_fetch(suite: Suite, tmp_path: Path) -> None:
+    """In a shallow clone an older commit is missing: the message is the command that fetches it."""
+    shallow = tmp_path / "shallow"
+    suite.git("clone", "-q", "--depth", "1", suite.folder.as_uri(), str(shallow))
+    with pytest.raises(RevisionError, match="git fetch --unshallow"):
+        history.commits(shallow, f"{suite.commits[1]}..HEAD")
+
+
+def test_results_of_another_project(suite: Suite, tmp_path: Path) -> None:
+    """A results folder whose commits are all foreign, or whose files are no results, is not written into."""
+    top = tmp_path / "clone"
+    suite.git("clone", "-q", suite.folder.as_uri(), str(top))
+    history.refuse_other_results(top)
+    place = top / history.RESULTS / "machine"
+    place.mkdir(parents=True)
+    (place / "machine.json").write_text("{}")
+    (place / "0000-env.json").write_text('{"commit_hash": "' + "0" * 40 + '"}')
+    with pytest.raises(StorageError, match="holds results of 1 commits, none of which is in this checkout"):
+        history.refuse_other_results(top)
+    (place / "ours-env.json").write_text('{"commit_hash": "' + suite.commits[1] + '"}')
+    history.refuse_other_results(top)
+    (place / "broken-env.json").write_text("[]")
+    with pytest.raises(StorageError, match=r"broken-env\.json is no result of asv"):
+        history.refuse_other_results(top)
+
+
+def test_a_commit_without_harness_is_refused(suite: Suite, tmp_path: Path) -> None:
+    """A commit that has no harness is not measured with whatever else can be imported; no result and no worktree is left."""
+    top = tmp_path / "clone"
+    suite.git("clone", "-q", suite.folder.as_uri(), str(top))
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.history", "--commits", suite.commits[0], "--quick"], cwd=top,
+        env={**suite.environment, "PYTHONPATH": str(top)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"benchmarks.history: commit {suite.commits[0][:10]} ")
+    assert "Name later commits" in done.stderr
+    assert not (top / ".asv").exists()
+
+
+def test_no_process_measures_another_harness(suite: Suite) -> None:
+    """Told which folder is measured, a process that imports harness from elsewhere cannot import the suite at all."""
+    code = "import benchmarks; print('imported')"
+
+    def imported(wanted: Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", code], cwd=suite.folder, env={**suite.environment, proof.VARIABLE: str(wanted)},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    assert imported(suite.folder).stdout == "imported\n"
+    refused = imported(suite.folder.parent)
+    assert refused.returncode == 1
+    assert "ImportError: harness was imported from" in refused.stderr
+
+
+def test_asv_fails_when_another_harness_comes_first(suite: Suite) -> None:
+    """The real asv ends with an error rather than a result if its processes import another harness than the one to measure."""
+    done = suite.run(
+        "asv", "--config", "benchmarks/asv.conf.json", "run", "-E", f"existing:{sys.executable}", "--quick", "--dry-run",
+        "-b", "mark", ASV_PYTHONPATH=str(suite.folder), **{proof.VARIABLE: os.sep},
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "harness was imported from" in done.stdout + done.stderr
+
+
+def test_a_scenario_runs_the_harness_that_asv_imports(suite: Suite) -> None:
+    """The worker's harness is the measuring process's own, wherever it is: a changed copy is what runs."""
+    copy = suite.folder.parent / "changed"
+    shutil.copytree(suite.folder, copy, ignore=shutil.ignore_patterns(".git", ".asv", "__pycache__"))
+    init = copy / "harness" / "__init__.py"
+    init.write_text(init.read_text() + "\nraise SystemExit('changed')\n")
+    code = (
+        "import sys, benchmarks.asv_scenarios as s, benchmarks.proof as p, pathlib;"
+        f"p.folder = lambda: pathlib.Path({str(copy)!r}); s.measure('kmnist_svd_logreg', 'o-ma')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=suite.folder, env=suite.environment, capture_output=True, text=True, check=False
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "exited with code 1: changed" in done.stderr

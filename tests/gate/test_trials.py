@@ -1,0 +1,388 @@
+"""What a gate asks for and decides, on made-up runs: screen, confirm, Holm, budget, both directions."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+
+import numpy as np
+import pytest
+
+from harness.gate import trials
+from harness.gate.trials import CONFIRM_SEED, Evidence, Want
+from harness.records import (
+    Baseline,
+    BaselineMetric,
+    GateSettings,
+    IdentityCheck,
+    Measured,
+    Measurement,
+    RunRequest,
+    RunResult,
+    Scenario,
+    Source,
+    Variant,
+)
+
+if typing.TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from harness.records import Judgement, Round, Side
+
+    Floats = NDArray[np.float64]
+
+MIB = 2.0**20
+LIKE = {
+    "accuracy": Measured(value=0.0, better="higher"),
+    "loss": Measured(value=0.0, unit="nat", better="lower"),
+    "peak_bytes": Measured(value=0.0, unit="B", kind="memory", better="lower"),
+    "total.seconds": Measured(value=0.0, unit="s", kind="runtime", better="lower"),
+}
+PROBE = Scenario(
+    name="probe", version=1, source=Source(slug="probe", title="A probe"), measure=print,
+    variants=(Variant(name="default"),), tiers={"smoke": {}}, gated=("accuracy", "loss"),
+)  # fmt: skip
+STORED, AGAINST = GateSettings(), GateSettings(against="main", seeds=7)
+
+
+def result(
+    seed: int,
+    metrics: dict[str, float],
+    *,
+    side: Side = "head",
+    round_: Round = "screen",
+    **changes: typing.Any,
+) -> RunResult:
+    """Build one finished run; `changes` are laid over it."""
+    request = RunRequest(
+        scenario="probe", variant="default", tier="smoke", seed=seed, side=side, round=round_
+    )
+    measurement = Measurement(
+        request=request, scenario_version=1, options={}, metrics={}, stages=(), identities=changes.pop("identities", ()),
+        predictions=(), figures=(), datasets=(), environment=changes.pop("environment", {}),
+        foreign_cpu=changes.pop("foreign_cpu", 0.0),
+    )  # fmt: skip
+    values = {name: dataclasses.replace(LIKE[name], value=float(value)) for name, value in metrics.items()}
+    images = {"test_images": Measured(value=1000.0, unit="images")}
+    fields: dict[str, typing.Any] = {
+        "request": request, "status": "ok", "started": "", "wall_seconds": 1.0, "metrics": values | images, "measurement": measurement,
+    }  # fmt: skip
+    return RunResult(**{**fields, **changes})
+
+
+def column(start: int, values: dict[str, Floats], **changes: typing.Any) -> list[RunResult]:
+    """Build a run for each row of values."""
+    count = len(next(iter(values.values())))
+    return [
+        result(start + row, {name: found[row] for name, found in values.items()}, **changes)
+        for row in range(count)
+    ]
+
+
+def baseline(values: dict[str, Floats]) -> tuple[Baseline, str]:
+    """Build a stored baseline."""
+    metrics = {
+        name: BaselineMetric(values=found.tolist(), unit=LIKE[name].unit, kind=LIKE[name].kind, better=LIKE[name].better)
+        for name, found in values.items()
+    }  # fmt: skip
+    count = len(next(iter(values.values())))
+    stored = Baseline(
+        schema=1, scenario="probe", scenario_version=1, variant="default", tier="smoke", who="", reason="", date="", commit="",
+        seeds=tuple(range(count)), environment={}, datasets=(), metrics=metrics,
+    )  # fmt: skip
+    return stored, "baselines/probe.json"
+
+
+def noise(seed: int, runs: int, mean: float, sd: float) -> Floats:
+    """Return bell-shaped values."""
+    return mean + sd * np.random.default_rng(seed).standard_normal(runs)
+
+
+BASE = {"accuracy": noise(0, 10, 0.95, 0.005), "loss": noise(1, 10, 0.2, 0.01)}
+
+
+def scores(seed: int, runs: int, accuracy: float = 0.95, loss: float = 0.2) -> dict[str, Floats]:
+    """Return scores of a program with these means."""
+    return {"accuracy": noise(seed, runs, accuracy, 0.005), "loss": noise(seed + 1, runs, loss, 0.01)}
+
+
+def evidence(
+    screen: dict[str, Floats], confirm: dict[str, Floats] | None = None, *, gated: tuple[str, ...] = ("accuracy", "loss")
+) -> Evidence:  # fmt: skip
+    """Put head runs against the stored baseline."""
+    head: dict[Round, list[RunResult]] = {"screen": column(100, screen)}
+    if confirm:
+        head["confirm"] = column(CONFIRM_SEED, confirm, round_="confirm")
+    scenario = dataclasses.replace(PROBE, gated=gated)
+    return Evidence(
+        scenario=scenario, variant="default", tier="smoke", head=head, base=None, stored=baseline(BASE)
+    )
+
+
+def verdicts(state: trials.State) -> dict[str, str]:
+    """Return the verdict of every gated metric."""
+    return {judgement.metric: judgement.verdict for judgement in judgements(state)}
+
+
+def judgements(state: trials.State) -> list[Judgement]:
+    """Return the judgements against a reference."""
+    return [
+        judgement
+        for comparison in state.comparisons
+        for judgement in comparison.judgements
+        if judgement.against == "baseline"
+    ]
+
+
+def test_an_unchanged_program_passes_at_once() -> None:
+    """Nothing flagged, nothing wanted."""
+    state = trials.decide([evidence(scores(5, 5))], STORED)
+    assert state.wanted == ()
+    assert verdicts(state) == {"accuracy": "PASS", "loss": "PASS"}
+
+
+def test_a_flagged_group_asks_for_fresh_runs() -> None:
+    """The screen alone fails nobody: it wants ten runs that it has not seen."""
+    state = trials.decide([evidence(scores(5, 5, accuracy=0.9))], STORED)
+    assert state.wanted == (Want("probe", "default", "confirm", 10),)
+
+
+def test_a_confirmed_loss_is_regressed() -> None:
+    """Fresh runs that are worse too confirm the leading metric."""
+    state = trials.decide([evidence(scores(5, 5, accuracy=0.9), scores(7, 10, accuracy=0.9))], STORED)
+    assert state.wanted == ()
+    assert verdicts(state) == {"accuracy": "REGRESSED", "loss": "PASS"}
+    (judgement,) = [found for found in judgements(state) if found.metric == "accuracy"]
+    assert "confirmed on 10 fresh runs" in judgement.reason
+
+
+def test_a_flag_that_fresh_runs_do_not_bear_out_passes() -> None:
+    """What only the screen saw is said, and passes."""
+    state = trials.decide([evidence(scores(5, 5, accuracy=0.9), scores(7, 10))], STORED)
+    assert verdicts(state)["accuracy"] == "PASS"
+    assert "not confirmed" in next(found.reason for found in judgements(state) if found.metric == "accuracy")
+
+
+def test_confirm_never_uses_runs_of_the_screen() -> None:
+    """A bad screen with good fresh runs cannot be confirmed by the screen's own values."""
+    state = trials.decide([evidence(scores(5, 5, accuracy=0.5), scores(7, 10))], STORED)
+    (trial,) = [trial for trial in state.trials if trial.flagged and trial.direction == "worse"]
+    assert all(min(look.head) > 0.9 for look in trial.confirm)
+
+
+def test_without_further_runs_a_flag_is_inconclusive() -> None:
+    """When no more may be asked for, what is undecided says so, with the runs that would decide."""
+    state = trials.decide([evidence(scores(5, 5, accuracy=0.9))], STORED, more=False)
+    assert verdicts(state)["accuracy"] == "INCONCLUSIVE"
+    assert "10 would begin to decide" in judgements(state)[0].reason
+
+
+def test_an_improvement_is_confirmed_like_a_loss() -> None:
+    """A better loss asks for fresh runs, then for approval."""
+    better = evidence(scores(5, 5, loss=0.1), scores(7, 10, loss=0.1))
+    assert verdicts(trials.decide([better], STORED))["loss"] == "IMPROVED"
+
+
+def test_a_loss_that_worsens_first_leads() -> None:
+    """The smallest screen p leads, whichever metric of the group has it; the others follow as description."""
+    worse = {"accuracy": 0.938, "loss": 0.4}
+    state = trials.decide([evidence(scores(5, 5, **worse), scores(7, 10, **worse))], STORED)
+    (trial,) = [trial for trial in state.trials if trial.flagged]
+    assert trial.metric == "loss"
+    assert verdicts(state)["loss"] == "REGRESSED"
+
+
+def test_equal_values_seed_by_seed_need_no_statistics() -> None:
+    """The baseline's own seeds with its own values pass by equality."""
+    same = evidence(scores(5, 5))
+    head: dict[Round, list[RunResult]] = {
+        "screen": column(0, {name: values[:5] for name, values in BASE.items()})
+    }
+    state = trials.decide([dataclasses.replace(same, head=head)], STORED)
+    assert state.trials == ()
+    assert {judgement.test for judgement in judgements(state)} == {"equality, seed by seed"}
+
+
+def test_a_run_that_failed_is_told() -> None:
+    """A failed run is in the comparison's failures, whatever the others say."""
+    good = evidence(scores(5, 5))
+    lost = dataclasses.replace(result(200, {}), status="error", error="it died")
+    state = trials.decide([dataclasses.replace(good, head={"screen": [*good.head["screen"], lost]})], STORED)
+    assert state.comparisons[0].failed == ("it died",)
+
+
+def test_a_damaged_baseline_is_an_error() -> None:
+    """No gated metric passes when its baseline cannot be read."""
+    state = trials.decide(
+        [dataclasses.replace(evidence(scores(5, 5)), stored=None, damaged="it is torn")], STORED
+    )
+    assert set(verdicts(state).values()) == {"ERROR"}
+    assert judgements(state)[0].reason == "it is torn"
+
+
+def test_identities_are_judged_over_both_rounds() -> None:
+    """An identity that only a confirm run violates is violated."""
+    each = evidence(scores(5, 5, accuracy=0.9), scores(7, 10, accuracy=0.9))
+    broken = IdentityCheck("orthogonal", 1.0, 0.1, "U'U = 1", "")
+    late = result(CONFIRM_SEED + 50, {"accuracy": 0.9, "loss": 0.2}, round_="confirm", identities=(broken,))
+    head = {**each.head, "confirm": [*each.head["confirm"], late]}
+    state = trials.decide([dataclasses.replace(each, head=head)], STORED)
+    assert state.comparisons[0].judgements[0].verdict == "VIOLATED"
+
+
+# -- beside a base --------------------------------------------------------------------------------
+
+
+def sided(
+    base: dict[str, Floats], head: dict[str, Floats], *, round_: Round = "screen", **changes: typing.Any
+) -> Evidence:
+    """Put base and head runs of one round side by side."""
+    start = CONFIRM_SEED if round_ == "confirm" else 0
+    scenario = dataclasses.replace(PROBE, gated=tuple(base))
+    return Evidence(
+        scenario=scenario, variant="default", tier="smoke", stored=None,
+        head={round_: column(start, head, round_=round_, **changes)},
+        base={round_: column(start, base, side="base", round_=round_)},
+    )  # fmt: skip
+
+
+def joined(first: Evidence, second: Evidence) -> Evidence:
+    """Put two rounds together."""
+    base = {**(first.base or {}), **(second.base or {})}
+    return dataclasses.replace(first, head={**first.head, **second.head}, base=base)
+
+
+def seconds(seed: int, runs: int, mean: float = 1.0, sd: float = 0.01) -> dict[str, Floats]:
+    """Return times."""
+    return {"total.seconds": noise(seed, runs, mean, sd)}
+
+
+def test_equal_times_are_cleared_at_seven_pairs() -> None:
+    """A pass is a finding: a 10% slowdown is excluded."""
+    state = trials.decide([sided(seconds(0, 7), seconds(1, 7))], AGAINST)
+    assert state.wanted == ()
+    assert verdicts(state) == {"total.seconds": "PASS"}
+    assert "10% slower is excluded" in judgements(state)[0].test
+
+
+def test_slower_times_are_confirmed_on_fresh_pairs() -> None:
+    """A slowdown is flagged at seven pairs and confirmed at ten others."""
+    screen = sided(seconds(0, 7), seconds(1, 7, mean=1.2))
+    assert trials.decide([screen], AGAINST).wanted == (Want("probe", "default", "confirm", 10),)
+    both = joined(screen, sided(seconds(2, 10), seconds(3, 10, mean=1.2), round_="confirm"))
+    state = trials.decide([both], AGAINST)
+    assert verdicts(state) == {"total.seconds": "REGRESSED"}
+    (judgement,) = judgements(state)
+    assert judgement.gated
+    assert judgement.reason.startswith("1.198 times the base")
+
+
+def test_loud_times_ask_for_the_next_look() -> None:
+    """Neither slower nor cleared: three more pairs."""
+    loud = sided(seconds(0, 7, sd=0.2), seconds(1, 7, sd=0.2))
+    assert trials.decide([loud], AGAINST).wanted == (Want("probe", "default", "screen", 10),)
+    state = trials.decide([loud], AGAINST, more=False)
+    assert verdicts(state) == {"total.seconds": "INCONCLUSIVE"}
+    assert "the next look is at 10" in judgements(state)[0].reason
+
+
+def test_what_forty_pairs_leave_open_says_what_would_decide() -> None:
+    """After the last look the number of pairs that would decide is estimated."""
+    state = trials.decide([sided(seconds(0, 40, sd=0.4), seconds(9, 40, mean=1.08, sd=0.4))], AGAINST)
+    assert state.wanted == ()
+    assert verdicts(state) == {"total.seconds": "INCONCLUSIVE"}
+    assert "would decide" in judgements(state)[0].reason
+
+
+def test_disturbed_pairs_are_left_out_and_made_up_for() -> None:
+    """Two disturbed pairs of seven want two more."""
+    quiet = sided(seconds(0, 7), seconds(1, 7))
+    head = [dataclasses.replace(run, concurrent=run.request.seed < 2) for run in quiet.head["screen"]]
+    state = trials.decide([dataclasses.replace(quiet, head={"screen": head})], AGAINST)
+    assert state.wanted == (Want("probe", "default", "screen", 9),)
+
+
+def test_a_machine_that_is_never_quiet_is_inconclusive() -> None:
+    """Beyond the allowance of disturbed pairs no more are asked for, and nothing passes."""
+    every = sided(seconds(0, 40), seconds(1, 40), concurrent=True)
+    state = trials.decide([every], AGAINST)
+    assert state.wanted == ()
+    assert verdicts(state) == {"total.seconds": "INCONCLUSIVE"}
+    assert "no quiet pair" in judgements(state)[0].reason
+
+
+def test_times_are_not_compared_when_what_measures_changed() -> None:
+    """A change of the measuring code gives INCOMPARABLE, never a ratio."""
+    changed = dataclasses.replace(AGAINST, code_changed=("harness/worker.py",))
+    state = trials.decide([sided(seconds(0, 7), seconds(1, 7, mean=2.0))], changed)
+    assert verdicts(state) == {"total.seconds": "INCOMPARABLE"}
+    assert "harness/worker.py" in judgements(state)[0].reason
+
+
+def test_memory_is_held_against_fresh_base_runs() -> None:
+    """Growth beyond the floor is flagged and confirmed against base runs of the same round."""
+
+    def peaks(seed: int, runs: int, mean: float) -> dict[str, Floats]:
+        return {"peak_bytes": noise(seed, runs, mean, 0.3) * MIB}
+
+    screen = sided(peaks(0, 7, 100), peaks(1, 7, 110))
+    confirm = sided(peaks(2, 10, 100), peaks(3, 10, 110), round_="confirm")
+    assert verdicts(trials.decide([joined(screen, confirm)], AGAINST)) == {"peak_bytes": "REGRESSED"}
+
+
+def test_a_base_that_never_finishes_is_an_error() -> None:
+    """Without base runs nothing can be held against them, and that is no pass."""
+    both = sided(scores(0, 7), scores(2, 7))
+    lost = [
+        dataclasses.replace(run, status="error", error="no such module")
+        for run in (both.base or {})["screen"]
+    ]
+    state = trials.decide([dataclasses.replace(both, base={"screen": lost})], AGAINST)
+    assert set(verdicts(state).values()) == {"ERROR"}
+    assert "no such module" in judgements(state)[0].reason
+    assert state.comparisons[0].failed[0] == "base: no such module"
+
+
+def test_a_metric_that_the_base_lacks_has_no_baseline() -> None:
+    """A metric that is new on head needs a person."""
+    new = sided({"accuracy": noise(0, 7, 0.95, 0.005)}, scores(2, 7))
+    scenario = dataclasses.replace(PROBE, gated=("accuracy", "loss"))
+    state = trials.decide([dataclasses.replace(new, scenario=scenario)], AGAINST)
+    assert verdicts(state)["loss"] == "NO_BASELINE"
+
+
+def test_another_scenario_version_is_incomparable() -> None:
+    """A scenario whose version was raised is not compared with its older self."""
+    both = sided(scores(0, 7), scores(2, 7))
+    older = [
+        dataclasses.replace(run, measurement=dataclasses.replace(run.measurement, scenario_version=0))
+        for run in (both.base or {})["screen"]
+        if run.measurement
+    ]
+    state = trials.decide([dataclasses.replace(both, base={"screen": older})], AGAINST)
+    assert set(verdicts(state).values()) == {"INCOMPARABLE"}
+
+
+# -- many at once --------------------------------------------------------------------------------
+
+
+def test_levels_are_shared_among_flagged_groups() -> None:
+    """Under Holm a group that alone would be confirmed may not be beside many others."""
+    flagged = [
+        dataclasses.replace(evidence(scores(50 * i, 5, accuracy=0.9), scores(50 * i + 7, 10, accuracy=0.9)), variant=f"v{i}")
+        for i in range(12)
+    ]  # fmt: skip
+    state = trials.decide(flagged, STORED)
+    worse = [trial for trial in state.trials if trial.flagged and trial.direction == "worse"]
+    assert sorted(trial.divisor for trial in worse) == list(range(1, 13))
+    assert all(
+        (trial.verdict == "REGRESSED") == (trial.ratio is not None and trial.ratio * trial.divisor <= 1)
+        for trial in worse
+    )
+
+
+@pytest.mark.parametrize("more", [True, False])
+def test_the_same_runs_give_the_same_answer(*, more: bool) -> None:
+    """Deciding twice gives equal records."""
+    found = [evidence(scores(5, 5, accuracy=0.93), scores(7, 10, accuracy=0.94))]
+    assert trials.decide(found, STORED, more=more) == trials.decide(found, STORED, more=more)

@@ -1,0 +1,163 @@
+"""Which GPU is used, what is said where there is none or its memory is full; frameworks are faked where they would need one."""
+
+from __future__ import annotations
+
+import sys
+import types
+import typing
+
+import pytest
+
+from harness import environment, runner, worker
+from harness.errors import HarnessError
+from harness.measure import accelerators
+from harness.records import RunRequest
+
+GIB = 2**30
+
+
+def asked(**changes: typing.Any) -> RunRequest:
+    """Ask for a run on a GPU."""
+    fields = {
+        "scenario": "probe",
+        "variant": "default",
+        "tier": "paper",
+        "seed": 0,
+        "device": "cuda",
+        "backend": "torch",
+    }
+    return RunRequest(**{**fields, **changes})
+
+
+def fake_torch(*, available: bool = True, devices: int = 2) -> types.ModuleType:
+    """Make a torch that has GPUs."""
+    torch = types.ModuleType("torch")
+    cuda = types.SimpleNamespace(
+        is_available=lambda: available, device_count=lambda: devices, current_device=lambda: 0, get_device_name=lambda: "GPU X",
+        mem_get_info=lambda: (1 * GIB, 40 * GIB), max_memory_allocated=lambda: 38 * GIB, memory_reserved=lambda: 39 * GIB,
+    )  # fmt: skip
+    torch.__dict__.update(cuda=cuda, version=types.SimpleNamespace(cuda="13.2"))
+    return torch
+
+
+def test_the_gpu_in_use_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Name, which of how many visible ones, and the variable that chose; nothing on the CPU."""
+    monkeypatch.setitem(sys.modules, "torch", fake_torch())
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,3")
+    found = accelerators.environment(asked())
+    assert (found["gpu"], found["gpu_used"], found["cuda_visible_devices"]) == (
+        "GPU X",
+        "0 of 2 visible",
+        "1,3",
+    )
+    monkeypatch.setitem(accelerators._GPU_NAMES, "jax", lambda: ["GPU Y", "GPU Z"])
+    assert accelerators.environment(asked(backend="jax"))["gpu_used"] == "0 of 2 visible"
+    assert accelerators.environment(asked(device="cpu")) == {}
+
+
+def test_workers_keep_the_choice_among_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variable is inherited on cuda; on the CPU every GPU is hidden."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    assert runner.worker_environment(asked())["CUDA_VISIBLE_DEVICES"] == "1"
+    assert runner.worker_environment(asked(device="cpu"))["CUDA_VISIBLE_DEVICES"] == ""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    assert "CUDA_VISIBLE_DEVICES" not in runner.worker_environment(asked())
+
+
+@pytest.mark.parametrize(
+    ("variable", "step"), [(None, "Use --device cpu"), ("", "hides every GPU"), ("-1", "hides every GPU")]
+)
+@pytest.mark.parametrize("backend", ["torch", "tensorflow", "jax"])
+def test_no_gpu_is_one_clear_error(
+    monkeypatch: pytest.MonkeyPatch, backend: str, variable: str | None, step: str
+) -> None:
+    """Asked for and absent: the error names the device, and the variable where that hides it."""
+    monkeypatch.setitem(sys.modules, "torch", fake_torch(available=False))
+    for name in ("tensorflow", "jax"):
+        monkeypatch.setitem(accelerators._GPU_NAMES, name, list)
+    if variable is None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    else:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", variable)
+    with pytest.raises(HarnessError, match="'cuda' was asked for") as caught:
+        accelerators.of(asked(backend=backend))
+    assert step in str(caught.value)
+
+
+def raised(name: str, text: str) -> Exception:
+    """Raise and catch an error of that name, as a framework would."""
+    try:
+        raise type(name, (RuntimeError,), {})(text)
+    except RuntimeError as error:
+        return error
+
+
+def test_out_of_device_memory_says_what_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What did not fit, what the device has, what was held, what fits, and the next command."""
+    monkeypatch.setitem(sys.modules, "torch", fake_torch())
+    error = raised(
+        "OutOfMemoryError", "CUDA out of memory. Tried to allocate 20.00 GiB.\nSee the documentation"
+    )
+    told = worker._explain(error, asked())
+    assert told.startswith(
+        "out of device memory: CUDA out of memory. Tried to allocate 20.00 GiB. (test_accelerators.py"
+    )
+    assert "held up to 38.00 GiB of the device's 40.00 GiB" in told
+    assert "at most 40.00 GiB fit" in told
+    assert "harness run probe:default --tier smoke --device cuda" in told
+    assert "CUDA_VISIBLE_DEVICES" in told
+    assert "--tier smoke" not in worker._explain(error, asked(tier="smoke"))
+    assert "documentation" not in told
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "is_one"),
+    [
+        ("ResourceExhaustedError", "OOM when allocating tensor with shape[9]", True),
+        ("XlaRuntimeError", "RESOURCE_EXHAUSTED: Out of memory", True),
+        ("JaxRuntimeError", "RESOURCE_EXHAUSTED: Out of memory", True),
+        ("XlaRuntimeError", "INVALID_ARGUMENT: shapes", False),
+        ("ValueError", "OOM", False),
+    ],
+)
+def test_every_framework_has_its_own_name_for_it(
+    monkeypatch: pytest.MonkeyPatch, name: str, text: str, is_one: bool
+) -> None:
+    """TensorFlow's and JAX's errors are told as well; others are not mistaken for one."""
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    told = worker._explain(raised(name, text), asked(backend="tensorflow"))
+    assert told.startswith("out of device memory") == is_one
+    assert text in told
+
+
+def test_numerical_settings_are_recorded_and_leave_fingerprints_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of the loaded frameworks only; what torch refuses to tell is 'mixed'; no kind of metric compares them."""
+
+    class Refusing:
+        @property
+        def allow_tf32(self) -> bool:
+            raise RuntimeError("mixed use of old and new names")
+
+    torch = types.ModuleType("torch")
+    torch.__dict__.update(
+        backends=types.SimpleNamespace(
+            cuda=types.SimpleNamespace(matmul=Refusing()),
+            cudnn=types.SimpleNamespace(allow_tf32=True, benchmark=False, deterministic=False),
+        ),
+        are_deterministic_algorithms_enabled=lambda: True, get_float32_matmul_precision=lambda: "highest",
+    )  # fmt: skip
+    for name in ("torch", "keras", "tensorflow", "jax"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    assert environment.numerics() == {}
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    found = environment.numerics()
+    assert (found["torch_tf32_matmul"], found["torch_tf32_cudnn"], found["torch_deterministic"]) == (
+        "mixed",
+        "True",
+        "True",
+    )
+    home = {"backend": "torch", "cpu": "A"}
+    assert environment.fingerprint(home | found) == environment.fingerprint(home)
+    assert all(environment.differences(kind, home | found, home) == [] for kind in environment.MUST_MATCH)

@@ -1,0 +1,381 @@
+"""The regressions: what is changed in the pipelines, and by which metric, verdict and exit code the gate must catch it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from tests.planted.program import Change
+
+KMNIST = "kmnist_svd_logreg:o-ma"
+TINY = "tinyconvnet_svd:one-epoch"
+DROPOUT = "digits1000_cnn:dropout"
+BASELINE_SEEDS = {KMNIST: 10, TINY: 5, DROPOUT: 5}
+"""Scenarios that faults are planted in, the cheapest that show them, and how many seeds their baselines have."""
+
+COMPRESSION = "pipelines/kmnist_svd_logreg/compression.py"
+FOLDS = "pipelines/kmnist_svd_logreg/folds.py"
+TRAINING = "pipelines/kmnist_svd_logreg/training.py"
+START = "    host = to_numpy(targets)\n    check_request("
+"""Where `train` begins."""
+PREPARATION = "pipelines/kmnist_svd_logreg/preparation.py"
+
+EXACT = ("--seeds", "1", "--max-runs", "3")
+"""One measured and two counting runs: enough for what needs no statistics; no confirm round is begun."""
+STATISTICAL = ("--seeds", "5")
+"""A screen of five runs, and a confirm round of ten fresh ones for what it flags."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """A planted regression."""
+
+    name: str
+    """What it is."""
+    told: str
+    """What was changed, for the table."""
+    changes: tuple[Change, ...]
+    """The change."""
+    metric: str
+    """Which metric or identity must catch it; ``run`` if runs must fail."""
+    verdict: str
+    """Its verdict."""
+    code: int
+    """Exit code of the gate."""
+    scenario: str = KMNIST
+    """Where."""
+    options: tuple[str, ...] = EXACT
+    """Options of the gate."""
+    error: str = ""
+    """What the failed runs' errors must say, where `metric` is ``run``."""
+    fresh_data: bool = False
+    """Whether data are decoded anew, by the changed code."""
+
+
+def _slower(share: int, every: int) -> Fault:
+    """Walk some epochs of the training loop twice; the first walk's result is thrown away, so no number changes."""
+    return Fault(
+        name=f"a loop slower by {share}%",
+        told=f"training walks one epoch of {every} twice",
+        changes=(
+            Change(
+                TRAINING,
+                "        before = columns.half\n",
+                f"        before = columns.half\n        if epoch % {every} == 0:\n            _descend(task, columns, epoch)\n",
+            ),
+        ),
+        metric="work.svd_train.rounds",
+        verdict="REGRESSED",
+        code=1,
+    )
+
+
+FAULTS = (
+    Fault(
+        name="labels shifted against predictions",
+        told="predicted labels are rolled by one image",
+        changes=(
+            Change(
+                "pipelines/kmnist_svd_logreg/prediction.py",
+                "Prediction(to_numpy(logits >= 0).astype(np.uint8),",
+                "Prediction(np.roll(to_numpy(logits >= 0).astype(np.uint8), 1),",
+            ),
+        ),
+        metric="accuracy",
+        verdict="REGRESSED",
+        code=1,
+        options=STATISTICAL,
+    ),
+    Fault(
+        name="labels shifted against predictions, one run",
+        told="the same, seen without statistics: a label that is right has a loss below ln 2",
+        changes=(
+            Change(
+                "pipelines/kmnist_svd_logreg/prediction.py",
+                "Prediction(to_numpy(logits >= 0).astype(np.uint8),",
+                "Prediction(np.roll(to_numpy(logits >= 0).astype(np.uint8), 1),",
+            ),
+        ),
+        metric="test.pairs",
+        verdict="VIOLATED",
+        code=1,
+    ),
+    Fault(
+        name="test set normalised by itself",
+        told="test images lose their own mean and spread, not the training images'",
+        scenario=TINY,
+        changes=(
+            Change(
+                "pipelines/tinyconvnet_svd/training.py",
+                "        return torch.cat([network(normalised(batch)) for batch in images.split(EVALUATION_BATCH)])",
+                "        own = (images.float() - images.float().mean()) / images.float().std()\n"
+                "        return torch.cat([network(batch) for batch in own.split(EVALUATION_BATCH)])",
+            ),
+        ),
+        metric="logits.recomputed",
+        verdict="VIOLATED",
+        code=1,
+    ),
+    Fault(
+        name="one rank fewer",
+        told="truncation keeps k - 1 triplets of k",
+        changes=(
+            Change(
+                COMPRESSION,
+                "parts = (self.u[:, :, :k], self.s[:, :k], self.vt[:, :k, :])",
+                "parts = (self.u[:, :, : k - 1], self.s[:, : k - 1], self.vt[:, : k - 1, :])",
+            ),
+        ),
+        metric="images k=8.eckart_young[8]",
+        verdict="VIOLATED",
+        code=1,
+    ),
+    Fault(
+        name="one rank fewer, of what is trained on",
+        told="the images are compressed to k - 1 triplets, fewer bytes than were asked for",
+        changes=(
+            Change(
+                "scenarios/kmnist_stages.py",
+                "[pipeline.compress(part.images, k) for part in (training, test)]",
+                "[pipeline.compress(part.images, k - 1) for part in (training, test)]",
+            ),
+        ),
+        metric="stored training k=8.storage",
+        verdict="VIOLATED",
+        code=1,
+    ),
+    Fault(
+        name="dropout left on",
+        told="prediction runs the network in training mode",
+        scenario=DROPOUT,
+        changes=(
+            Change(
+                "pipelines/keras_steps.py",
+                "np.asarray(model.predict_on_batch(chunk), dtype=np.float32)",
+                "np.asarray(model(chunk, training=True), dtype=np.float32)",
+            ),
+        ),
+        metric="model_file",
+        verdict="VIOLATED",
+        code=1,
+    ),
+    Fault(
+        name="learning rate off by ten",
+        told="0.0001 instead of 0.001",
+        scenario=TINY,
+        changes=(
+            Change(
+                "pipelines/tinyconvnet_svd/training.py",
+                "torch.optim.Adam(network.parameters(), lr=learning_rate)",
+                "torch.optim.Adam(network.parameters(), lr=learning_rate / 10)",
+            ),
+        ),
+        metric="loss",
+        verdict="REGRESSED",
+        code=1,
+        options=STATISTICAL,
+    ),
+    Fault(
+        name="learning rate off by ten, where training stops early",
+        told="0.01 instead of 0.1: it trains longer, and ends as well",
+        changes=(
+            Change(
+                TRAINING,
+                "task = _task(design, host, schedule, tuple(learning_rates))",
+                "task = _task(design, host, schedule, tuple(rate / 10 for rate in learning_rates))",
+            ),
+        ),
+        metric="work.epochs_run",
+        verdict="REGRESSED",
+        code=1,
+    ),
+    Fault(
+        name="last batch dropped",
+        told="an epoch ends before its smaller last batch",
+        scenario=TINY,
+        changes=(
+            Change(
+                "pipelines/tinyconvnet_svd/training.py",
+                "order.to(where).split(batch_size):",
+                "order.to(where).split(batch_size)[:-1]:",
+            ),
+        ),
+        metric="work.train.samples",
+        verdict="REGRESSED",
+        code=1,
+    ),
+    Fault(
+        name="last batch dropped, in the schedule",
+        told="the number of steps is rounded down",
+        changes=(
+            Change(
+                FOLDS, "return -(-self.split.training_size // self.batch)", "return self.split.training_size // self.batch"
+            ),
+        ),
+        metric="svd.epoch",
+        verdict="VIOLATED",
+        code=1,
+    ),
+    Fault(
+        name="last batch dropped, in a NumPy loop",
+        told="the loop over an epoch's windows leaves out the last one",
+        changes=(
+            Change(
+                TRAINING,
+                "zip(positions, sign, factor, strict=True)",
+                "zip(positions[:-1], sign[:-1], factor[:-1], strict=True)",
+            ),
+            Change(TRAINING, "xp.stack(logits), sign) * factor ", "xp.stack(logits), sign[:-1]) * factor[:-1] "),
+        ),
+        metric="work.optimiser_steps",
+        verdict="REGRESSED",
+        code=1,
+    ),
+    Fault(
+        name="float64 instead of float32",
+        told="factors are stored in float64",
+        changes=(Change(COMPRESSION, 'method: str = "svd", dtype: str = "float32"', 'method: str = "svd", dtype: str = "float64"'),),
+        metric="stored.bytes",
+        verdict="REGRESSED",
+        code=1,
+    ),
+    Fault(
+        name="features kept twice",
+        told="a second copy of every design matrix is kept",
+        changes=(
+            Change(PREPARATION, "    return design\n", "    _KEPT.append(design + 0)\n    return design\n"),
+            Change(PREPARATION, "ROWS = 2048\n", "ROWS = 2048\n_KEPT: list[Array] = []\n"),
+        ),
+        metric="total.left_bytes",
+        verdict="REGRESSED",
+        code=1,
+        options=STATISTICAL,
+    ),
+    Fault(
+        name="a list that grows",
+        told="every step's weights are appended to a list that nothing empties",
+        changes=(
+            Change(TRAINING, "        logits.append(product)\n", "        logits.append(product)\n        _HISTORY.append(half + 0)\n"),
+            Change(TRAINING, "LANES = 8\n", "LANES = 8\n_HISTORY: list[Array] = []\n"),
+        ),
+        metric="total.above_imports_bytes",
+        verdict="REGRESSED",
+        code=1,
+        options=STATISTICAL,
+    ),
+    _slower(10, 10),
+    _slower(20, 5),
+    _slower(50, 2),
+    Fault(
+        name="a changed split",
+        told="the data set's test images are drawn with another seed",
+        changes=(Change("datasets/digits.py", "stratify=labels, random_state=0\n", "stratify=labels, random_state=1\n"),),
+        metric="accuracy",
+        verdict="INCOMPARABLE",
+        code=3,
+        fresh_data=True,
+    ),
+    Fault(
+        name="a changed split, of folds",
+        told="cross-validation has half as many folds",
+        changes=(Change(FOLDS, "    width = n // folds\n", "    folds //= 2\n    width = n // folds\n"),),
+        metric="work.optimiser_steps",
+        verdict="REGRESSED",
+        code=1,
+    ),
+    Fault(
+        name="a split with repeats",
+        told="folds are drawn with replacement",
+        changes=(Change(FOLDS, "default_rng((seed, 0)).permutation(n)", "default_rng((seed, 0)).integers(0, n, n)"),),
+        metric="svd.epoch",
+        verdict="VIOLATED",
+        code=1,
+    ),
+    Fault(
+        name="a leak of test images into training",
+        told="ten training images are replaced by test images",
+        changes=(
+            Change(
+                "scenarios/kmnist_svd_logreg.py",
+                '        test = stages.pair_of(run, data.test, PAIRS[options["pair"]], None)\n',
+                '        test = stages.pair_of(run, data.test, PAIRS[options["pair"]], None)\n'
+                "        training.images[:10], training.targets[:10] = test.images[:10], test.targets[:10]\n",
+            ),
+        ),
+        metric="split.disjoint",
+        verdict="VIOLATED",
+        code=1,
+    ),
+    Fault(
+        name="a wrong identity",
+        told="reconstruction is off by one part in a million",
+        changes=(
+            Change(COMPRESSION, "xp.matmul(self.u * self.s[:, None, :], self.vt)", "xp.matmul(self.u * self.s[:, None, :], self.vt * (1 + 1e-6))"),
+        ),
+        metric="images k=8.eckart_young[8]",
+        verdict="VIOLATED",
+        code=1,
+    ),
+    Fault(
+        name="an unseeded generator",
+        told="each epoch's order comes from the system's entropy",
+        changes=(Change(FOLDS, "np.random.default_rng((self.seed, 1, epoch))", "np.random.default_rng()"),),
+        metric="work.repeatable",
+        verdict="REGRESSED",
+        code=1,
+    ),
+    Fault(
+        name="a missing metric",
+        told="predictions are stored without their probabilities",
+        changes=(
+            Change("scenarios/kmnist_stages.py", "probabilities=_probabilities(targets, prediction), name=name", "name=name"),
+        ),
+        metric="loss",
+        verdict="ERROR",
+        code=2,
+    ),
+    Fault(
+        name="a scenario that exits early",
+        told="training ends the process with code 0",
+        changes=(Change(TRAINING, START, f"    raise SystemExit(0)\n{START}"),),
+        metric="run",
+        verdict="ERROR",
+        code=2,
+        error="the worker ended without a readable result",
+    ),
+    Fault(
+        name="a scenario that returns early",
+        told="the uncompressed twin is not trained",
+        changes=(
+            Change(
+                "scenarios/kmnist_svd_logreg.py",
+                '        twin = stages.model(run, training, test, k=None, name="uncompressed", stage="uncompressed")\n',
+                "        return\n"
+                '        twin = stages.model(run, training, test, k=None, name="uncompressed", stage="uncompressed")\n',
+            ),
+        ),
+        metric="work.uncompressed_train.calls",
+        verdict="ERROR",
+        code=2,
+    ),
+    Fault(
+        name="a stage that prints and leaks a process",
+        told="training prints a megabyte and leaves a detached process, with one seed",
+        changes=(
+            Change(
+                TRAINING,
+                START,
+                "    if schedule.seed == 1:\n"
+                "        import subprocess\n\n"
+                '        print("noise " * 200_000)\n'
+                '        subprocess.Popen(["sleep", "86399"], start_new_session=True)\n'
+                + START,
+            ),
+        ),
+        metric="run",
+        verdict="ERROR",
+        code=2,
+        options=("--seeds", "3", "--max-runs", "5"),
+        error="left 2 processes running, ended now: 'sleep 86399', 'sleep 86399'",
+    ),
+)  # fmt: skip
+"""Every regression, in the order of the table."""

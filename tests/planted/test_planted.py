@@ -1,0 +1,67 @@
+"""Planted regressions: each is caught by the metric that should catch it, and the unchanged program passes beside it.
+
+No process of a framework: each gate is one of its own, from a changed copy of the project.
+"""
+
+from __future__ import annotations
+
+import typing
+
+import pytest
+
+from tests.planted.faults import BASELINE_SEEDS, FAULTS, KMNIST, Fault
+from tests.planted.program import Program
+from tests.planted.table import Row
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.planted.program import Gated
+
+pytestmark = [pytest.mark.planted, pytest.mark.slow, pytest.mark.timeout(1800)]
+
+
+@pytest.mark.parametrize("scenario", BASELINE_SEEDS)
+def test_the_unchanged_program_passes(
+    program: Program, baselines: Callable[[str], Path], rows: list[Row], tmp_path: Path, scenario: str
+) -> None:
+    """Exit 0, no alarm, nothing that could not be judged."""
+    same = Program(tmp_path / "same", program.cache, program.folder)
+    seeds = "5" if scenario == KMNIST else "1"
+    gated = same.gate(scenario, "--seeds", seeds, "--baselines", str(baselines(scenario)))
+    assert gated.code == 0, gated.told
+    # a baseline from a busy machine has no times, and none are judged against a stored one
+    judged = {
+        metric: verdict for metric, verdict in gated.verdicts().items() if not metric.endswith("seconds")
+    }
+    assert set(judged.values()) == {"PASS", "HOLDS"}, judged
+    assert gated.verdicts()["work.repeatable"] == "PASS"
+    told = f"nothing, in `{scenario}`"
+    rows.append(Row("the unchanged program", told, "", "PASS", gated.code, len(gated.runs), gated.seconds))
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name.replace(" ", "-"))
+def test_it_is_caught(
+    program: Program, baselines: Callable[[str], Path], rows: list[Row], tmp_path: Path, fault: Fault
+) -> None:
+    """The metric that should catch it does, with its verdict, and the exit code follows."""
+    folder = baselines(fault.scenario)
+    cache = tmp_path / "cache" if fault.fresh_data else program.cache
+    changed = Program(tmp_path / "changed", cache, program.folder).plant(*fault.changes)
+    gated = changed.gate(fault.scenario, *fault.options, "--baselines", str(folder))
+    verdict = failed(gated, fault.error) if fault.metric == "run" else gated.verdicts().get(fault.metric)
+    assert verdict == fault.verdict, gated.told
+    assert gated.code == fault.code, gated.told
+    rows.append(
+        Row(fault.name, fault.told, fault.metric, verdict, gated.code, len(gated.runs), gated.seconds)
+    )
+
+
+def failed(gated: Gated, told: str) -> str:
+    """Return ERROR if a run failed as told, and the gate says so; what it said instead if not."""
+    errors = [run["error"] for run in gated.runs if run["status"] == "error"]
+    assert errors, gated.told
+    assert not [error for error in errors if told not in error], errors
+    assert all(run["status"] == "ok" or run["error"] for run in gated.runs)
+    return "ERROR" if any(comparison["failed"] for comparison in gated.job["comparisons"]) else "nothing"

@@ -1,0 +1,271 @@
+"""What many runs cost: ``python -m tests.scale [--results N] [--runs N]``; exit code 1 if a bound is broken.
+
+1. `harness judge` and `harness report` on a tenth of N stored results, and on N: seconds, and peak memory.
+2. The share of Dask in a run: the slope of whole commands over their runs, beside that of local ones, alternating.
+3. Tiny runs through a scheduler with four workers: resident memory of runner and scheduler, early and late.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import typing
+from pathlib import Path
+
+import psutil
+
+from harness import jobs, stored
+from tests.conftest import HEAD
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.records import Job, RunResult
+
+ROOT = Path(__file__).resolve().parent.parent
+TINY = "SCENARIO = declare(guess)"
+MIB = 2**20
+VARIANTS = ("o-ma", "o-ma-k3", "su-ma", "su-ma-k3")
+SECONDS, GROWTH, SHARE, DASK_SECONDS = 120.0, 32.0, 24.0, 0.5
+"""Bounds: seconds for N results; MiB that ten times the results, and MiB that 80% of the runs, may add; seconds a run through Dask."""
+PEAK = """
+import sys
+from harness.cli import main
+code = main(sys.argv[1:])
+line = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(line.split()[1], file=sys.stderr)
+sys.exit(code)
+"""
+
+
+def main(arguments: list[str]) -> int:
+    """Measure and print everything; return 1 if a bound is broken."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--results", type=int, default=10_000)
+    parser.add_argument("--runs", type=int, default=500)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory(prefix="harness-scale-") as name:
+        folder = Path(name)
+        (folder / "probe.py").write_text(HEAD + TINY)
+        broken = [
+            *many_results(folder, options.results),
+            *through_dask(folder, options.rounds),
+            *many_runs(folder, options.runs),
+        ]
+    for told in broken:
+        print(f"BROKEN: {told}")
+    return 1 if broken else 0
+
+
+def variables(folder: Path) -> dict[str, str]:
+    """Return the environment of every command: a cache and temporary files of its own, one thread."""
+    temporary = folder / "tmp"
+    temporary.mkdir(exist_ok=True)
+    return {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "HARNESS_CACHE": str(folder / "cache"),
+        "TMPDIR": str(temporary),
+    }
+
+
+def harness(folder: Path, *words: str) -> None:
+    """Run the command to its end."""
+    command = [sys.executable, "-m", "harness", *words]
+    subprocess.run(command, cwd=folder, env=variables(folder), stdout=subprocess.DEVNULL, check=True)
+
+
+# -- stored results -------------------------------------------------------------------
+
+
+def many_results(folder: Path, count: int) -> Iterator[str]:
+    """Judge and report a few and many copies of one real run."""
+    subprocess.run(
+        [sys.executable, "-m", "harness", "run", "kmnist_svd_logreg", "--seeds", "1", "--out", "real"],
+        cwd=folder, env=variables(folder), stdout=subprocess.DEVNULL, check=False,
+    )  # fmt: skip
+    real = jobs.read(folder / "real")
+    peaks: dict[str, list[float]] = {"judge": [], "report": []}
+    for several in (count // 10, count):
+        path = folder / "real" / "run.json"
+        stored.write(path, copies(real, several))
+        size = path.stat().st_size
+        for command, found in peaks.items():
+            seconds, peak = measured(folder, command, "real")
+            found.append(peak)
+            print(
+                f"{command}: {several:,} results, {size / MIB:.0f} MiB: {seconds:.1f} s, peak {peak:.0f} MiB",
+                flush=True,
+            )
+            if seconds > SECONDS:
+                yield f"{command} of {several:,} results took {seconds:.0f} s"
+    for command, (few, many) in peaks.items():
+        if many - few > GROWTH:
+            yield f"{command} of ten times the results took {many - few:.0f} MiB more"
+
+
+def copies(job: Job, count: int) -> Job:
+    """Return the job with as many results: the first one under other seeds, with other scores, in four variants."""
+    first = job.results[0]
+    results = tuple(copy(first, number) for number in range(count))
+    return dataclasses.replace(job, results=results, comparisons=())
+
+
+def copy(result: RunResult, number: int) -> RunResult:
+    """Return a result under another seed, with another accuracy."""
+    seed, variant = number // len(VARIANTS), VARIANTS[number % len(VARIANTS)]
+    request = dataclasses.replace(result.request, seed=seed, variant=variant)
+    accuracy = dataclasses.replace(result.metrics["accuracy"], value=0.9 + (seed * 7919 % 1000) / 20_000)
+    return dataclasses.replace(result, request=request, metrics={**result.metrics, "accuracy": accuracy})
+
+
+def measured(folder: Path, *words: str) -> tuple[float, float]:
+    """Run a command; return its seconds and its peak resident memory, MiB."""
+    start = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", PEAK, *words], cwd=folder, env=variables(folder), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        text=True, check=False,
+    )  # fmt: skip
+    return time.perf_counter() - start, int(done.stderr.split()[-1]) / 1024
+
+
+# -- Dask's share ---------------------------------------------------------------------
+
+
+def through_dask(folder: Path, rounds: int) -> Iterator[str]:
+    """Compare how much a further run costs here and through a cluster of one worker."""
+    slopes: dict[str, list[float]] = {"local": [], "dask": []}
+    for number in range(rounds):
+        for executor, found in slopes.items():
+            few, many = (timed(folder, f"{executor}{number}-{runs}", runs, executor) for runs in (2, 12))
+            found.append((many - few) / 10)
+    local, dask = (statistics.median(found) for found in slopes.values())
+    print(f"a run: {local:.2f} s here, {dask:.2f} s through Dask, medians of {rounds}: {slopes}", flush=True)
+    if dask - local > DASK_SECONDS:
+        yield f"Dask's share of a run is {dask - local:.2f} s"
+
+
+def timed(folder: Path, out: str, runs: int, executor: str) -> float:
+    """Return the seconds of a whole job of tiny runs."""
+    start = time.perf_counter()
+    harness(
+        folder,
+        "run",
+        "probe",
+        "--scenarios",
+        "probe.py",
+        "--seeds",
+        str(runs),
+        "--out",
+        out,
+        "--executor",
+        executor,
+    )
+    return time.perf_counter() - start
+
+
+# -- many runs ------------------------------------------------------------------------
+
+
+def many_runs(folder: Path, runs: int) -> Iterator[str]:
+    """Watch runner and scheduler while tiny runs go through four workers."""
+    with cluster(folder, 4) as (scheduler, address):
+        words = [
+            "run",
+            "probe",
+            "--scenarios",
+            "probe.py",
+            "--seeds",
+            str(runs),
+            "--out",
+            "many",
+            "--executor",
+            "dask",
+        ]
+        start = time.perf_counter()
+        runner = subprocess.Popen(
+            [sys.executable, "-m", "harness", *words, "--scheduler", address], cwd=folder, env=variables(folder),
+            stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        samples: list[tuple[int, float, float]] = []
+        watching = threading.Thread(target=watch, args=(runner, scheduler, folder / "many" / "runs", samples))
+        watching.start()
+        code = runner.wait()
+        watching.join()
+    results = json.loads((folder / "many" / "run.json").read_text())["results"]
+    print(f"{runs} runs through 4 workers: exit code {code}, {time.perf_counter() - start:.0f} s", flush=True)
+    if code or len(results) != runs or any(result["status"] != "ok" for result in results):
+        yield f"{runs} runs through 4 workers: exit code {code}, {len(results)} results"
+    for place, name in ((1, "runner"), (2, "scheduler")):
+        early, late = (
+            statistics.median(sample[place] for sample in samples if low * runs <= sample[0] <= high * runs)
+            for low, high in ((0.1, 0.25), (0.85, 1.0))
+        )
+        print(
+            f"{name}: {early:.1f} MiB after 10 to 25% of the runs, {late:.1f} MiB after 85 to 100%",
+            flush=True,
+        )
+        if late - early > SHARE:
+            yield f"the {name} grew by {late - early:.1f} MiB"
+
+
+def watch(
+    runner: subprocess.Popen[bytes],
+    scheduler: psutil.Process,
+    folder: Path,
+    samples: list[tuple[int, float, float]],
+) -> None:
+    """Note finished runs and resident memory, MiB, of both every half second while runs are still to come."""
+    seen = psutil.Process(runner.pid)
+    while runner.poll() is None:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            done = sum(1 for _ in folder.glob("*/result.json"))
+            samples.append((done, seen.memory_info().rss / MIB, scheduler.memory_info().rss / MIB))
+        time.sleep(0.5)
+
+
+@contextlib.contextmanager
+def cluster(folder: Path, workers: int) -> Iterator[tuple[psutil.Process, str]]:
+    """Start a scheduler and workers with one slot each; give the scheduler's process and address."""
+    file, quiet = folder / "cluster.json", subprocess.DEVNULL
+    shared = ["--scheduler-file", str(file), "--no-dashboard"]
+    commands = [["scheduler", "--host", "127.0.0.1", "--port", "0", *shared]]
+    commands += [["worker", "--nthreads", "1", "--resources", "run=1", *shared]] * workers
+    started: list[subprocess.Popen[bytes]] = []
+    try:
+        for words in commands:
+            away = folder / f"away{len(started)}"
+            away.mkdir(exist_ok=True)
+            started.append(
+                subprocess.Popen(
+                    [sys.executable, "-m", "dask", *words], cwd=away, env=variables(folder), stdout=quiet, stderr=quiet,
+                    start_new_session=True,
+                )
+            )  # fmt: skip
+            while not file.exists() or not file.read_bytes().endswith(b"}"):
+                time.sleep(0.1)
+        time.sleep(8)
+        yield psutil.Process(started[0].pid), json.loads(file.read_text())["address"]
+    finally:
+        for process in started:
+            for child in psutil.Process(process.pid).children(recursive=True):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    child.kill()
+            process.kill()
+            process.wait()
+        shutil.rmtree(file, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,42 @@
+"""What a training's first step took is recorded apart from the later ones; no framework is needed for that."""
+
+from __future__ import annotations
+
+import typing
+
+import numpy as np
+
+from harness.measure.accelerators import NoAccelerator
+from harness.measure.run import Run
+from harness.pipelines.keras_steps import Steps
+from harness.records import RunRequest
+from harness.scenarios import keras_stages
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def steps(seconds: Sequence[float]) -> Steps:
+    """Make a history of steps that took so long."""
+    values = np.zeros((len(seconds), 1))
+    return Steps(("loss",), values, np.ones(len(seconds), np.int64), np.asarray(seconds), sum(seconds))
+
+
+def recorded(*histories: Steps) -> dict[str, float]:
+    """Record the first step of some epochs."""
+    request = RunRequest(scenario="probe", variant="default", tier="smoke", seed=0)
+    run = Run(request, {}, lambda name: name, NoAccelerator())
+    keras_stages.first_step(run, histories, "head")
+    assert all(measured.kind == "runtime" and measured.unit == "s" for measured in run.metrics.values())
+    return {name: typing.cast("float", measured.value) for name, measured in run.metrics.items()}
+
+
+def test_the_first_step_of_all_epochs_stands_apart() -> None:
+    """First of the first epoch; the median of all others, whichever epoch they belong to."""
+    found = recorded(steps([2.0, 0.1, 0.3]), steps([0.2, 0.2]))
+    assert found == {"head.first_step_seconds": 2.0, "head.step_seconds": 0.2}
+
+
+def test_a_single_step_has_no_later_one() -> None:
+    """One step in all: only the first is recorded."""
+    assert recorded(steps([2.0])) == {"head.first_step_seconds": 2.0}

@@ -1,0 +1,413 @@
+"""Two jobs side by side: equivalence against SciPy and by simulation, ratios, labels, identities, what makes no sense, and the command."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import re
+import typing
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness import comparison, equivalence, files, predictions, statistics
+from harness.records import (
+    DatasetUse,
+    IdentityCheck,
+    Job,
+    Measured,
+    Measurement,
+    RunRequest,
+    RunResult,
+    SideBySide,
+    StageResult,
+)
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from harness.records import VariantBeside
+    from tests.conftest import Harness
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "compare.md"
+LABELS = (np.arange(400) % 10).astype(np.uint8)
+DIGITS = DatasetUse(name="digits", sha256="aa" * 32, complete=True, found="all of them")
+SCORES = st.lists(st.integers(0, 1000), min_size=2, max_size=8).map(lambda counts: np.asarray(counts) / 1000)
+
+
+# -- equivalence ------------------------------------------------------------------------------------
+
+
+@given(SCORES, SCORES, st.floats(0, 0.5))
+def test_tost_is_two_welch_tests(a: NDArray[np.float64], b: NDArray[np.float64], margin: float) -> None:
+    """Both p are SciPy's one-sided Welch tests, and both lie below 5% exactly where the 90% interval lies within the margin."""
+    from scipy.stats import ttest_ind
+
+    found = statistics.welch_tost(a, b, margin)
+    if np.ptp(a) == np.ptp(b) == 0:
+        assert found.lower == found.upper == found.difference
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # SciPy's, for a group of equal values
+        above = ttest_ind(b + margin, a, equal_var=False, alternative="greater")
+        below = ttest_ind(b - margin, a, equal_var=False, alternative="less")
+        interval = ttest_ind(b, a, equal_var=False).confidence_interval(0.90)
+    assert found.p_low == pytest.approx(above.pvalue, abs=1e-9)
+    assert found.p_high == pytest.approx(below.pvalue, abs=1e-9)
+    assert (found.lower, found.upper) == pytest.approx((interval.low, interval.high), abs=1e-9)
+    if min(abs(found.lower + margin), abs(found.upper - margin)) > 1e-9:
+        within = -margin < found.lower and found.upper < margin
+        assert (max(found.p_low, found.p_high) < 0.05) == within
+
+
+def judged(a: Sequence[float], b: Sequence[float], **changes: typing.Any) -> typing.Any:
+    """Judge accuracies."""
+    return equivalence.judge("accuracy", "", np.asarray(a, float), np.asarray(b, float), **changes)
+
+
+@pytest.mark.parametrize("runs", [5, 10])
+def test_false_verdicts_stay_near_5_percent_at_the_printed_margin(runs: int) -> None:
+    """A true difference of the margin is called EQUIVALENT, or DIFFERENT, in at most about 5% each, also where A's spread gave the margin."""
+    generator, trials = np.random.default_rng(20261), 3000
+    found = []
+    for _ in range(trials):
+        a = generator.normal(50, 1, runs)
+        margin = equivalence.margin_for("nat", a, a, None)
+        assert margin is not None
+        b = generator.normal(50 + margin, 1, runs)
+        found.append(equivalence.judge("loss", "nat", a, b).verdict)
+    # 5% and three standard errors of so many trials
+    assert found.count("EQUIVALENT") / trials < 0.062
+    assert found.count("DIFFERENT") / trials < 0.062
+
+
+@pytest.mark.parametrize(
+    ("spreads", "runs", "power"), [(3, 4, 0.95), (2, 7, 0.93), (2, 10, 0.99), (1, 30, 0.97)]
+)
+def test_power_is_that_of_the_recipe(spreads: float, runs: int, power: float) -> None:
+    """The formula gives the power that simulation gave for a fixed margin and no difference."""
+    assert statistics.tost_power(runs, 0.0, spreads, 1.0) == pytest.approx(power, abs=0.015)
+
+
+def test_the_runs_that_would_decide() -> None:
+    """Fewest runs with 90% power; a difference at the margin is never decided, one far off with two, and no spread needs two."""
+    needed = statistics.runs_for_tost(0.0, 2.0, 1.0)
+    assert needed == 7
+    assert statistics.tost_power(needed, 0, 2, 1) >= 0.9 > statistics.tost_power(needed - 1, 0, 2, 1)
+    assert statistics.runs_for_tost(1.0, 1.0, 1.0) is None
+    assert statistics.runs_for_tost(0.0, 1e9, 1e-9) == 2
+    assert statistics.runs_for_tost(0.0, 1.0, 0.0) == 2
+
+
+@settings(max_examples=50)
+@given(st.floats(0, 3), st.floats(0.1, 3), st.floats(0.05, 2))
+def test_more_runs_have_more_power(difference: float, margin: float, sd: float) -> None:
+    """Power is a share and grows with the runs."""
+    powers = [statistics.tost_power(runs, difference, margin, sd) for runs in (2, 4, 8, 30, 200)]
+    assert all(0 <= power <= 1 for power in powers)
+    assert all(a <= b + 1e-6 for a, b in itertools.pairwise(powers))
+
+
+def test_the_margin_is_never_above_half_a_point_unless_asked() -> None:
+    """2 sd of A where that is small, half a point at most for shares, as asked otherwise; a loss has no points."""
+    calm, loud = np.asarray([0.9, 0.901, 0.902]), np.asarray([0.9, 0.95, 0.99])
+    assert equivalence.margin_for("", calm, calm, None) == pytest.approx(0.002)
+    assert equivalence.margin_for("", loud, loud, None) == 0.005
+    assert equivalence.margin_for("", loud, loud, 2.0) == 0.02
+    assert equivalence.margin_for("nat", loud, loud, 2.0) == pytest.approx(2 * loud.std(ddof=1))
+    assert equivalence.margin_for("", loud[:1], loud, None) is None
+
+
+def test_verdicts() -> None:
+    """Alike, apart, undecided with the runs that would decide, one run, no spread, and identical predictions."""
+    a = [0.950, 0.951, 0.952, 0.953, 0.954, 0.955, 0.956]
+    assert judged(a, a).verdict == "EQUIVALENT"
+    assert judged(a, [value - 0.02 for value in a]).verdict == "DIFFERENT"
+    undecided = judged(a[:3], [value + 0.0005 for value in a[:3]])
+    assert undecided.verdict == "INCONCLUSIVE"
+    assert undecided.runs_to_decide > 3
+    single = judged(a, [0.95])
+    assert (single.verdict, single.lower, single.p) == ("INCONCLUSIVE", None, None)
+    assert "single run" in single.reason
+    assert judged([0.95], [0.95]).runs_to_decide == 7
+    assert judged([0.95], [0.95], identical=1).verdict == "EQUIVALENT"
+    assert judged([0.9, 0.9], [0.9, 0.9]).reason == "every value is the same on both sides"
+    fixed = judged([0.9, 0.9, 0.9], [0.91, 0.91, 0.91])
+    assert fixed.verdict == "DIFFERENT"
+    assert "--margin" in fixed.reason
+    assert judged([0.9, 0.9, 0.9], [0.91, 0.91, 0.91], points=2).verdict == "EQUIVALENT"
+    near = judged([0.90, 0.91, 0.92], [0.905, 0.915, 0.925], points=0.5)
+    assert near.runs_to_decide is None
+    assert "no thousand runs" in near.reason
+
+
+def test_the_sign_test_is_two_sided() -> None:
+    """McNemar's exact p for 8 against 2 is twice the binomial tail; nothing changed is certain."""
+    from scipy.stats import binomtest
+
+    net = np.asarray([1] * 8 + [-1] * 2 + [0] * 90)
+    assert statistics.sign_test(net) == pytest.approx(binomtest(8, 10).pvalue)
+    assert statistics.sign_test(-net) == statistics.sign_test(net)
+    assert statistics.sign_test(np.zeros(5, np.int64)) == 1.0
+
+
+# -- two jobs -----------------------------------------------------------------------------------------
+
+
+def result(
+    seed: int, *, scenario: str = "probe", variant: str = "default", tier: typing.Any = "smoke", backend: str = "numpy",
+    device: str = "cpu", accuracy: float = 0.95, seconds: float = 1.0, memory: float = 2.0**20, weights: str = "", version: int = 1,
+    options: dict[str, typing.Any] | None = None, sha256: str = "aa" * 32, environment: dict[str, str] | None = None,
+    foreign_cpu: float = 0.0, checks: tuple[IdentityCheck, ...] = (), status: typing.Any = "ok", sets: tuple[str, ...] = (),
+    extra: dict[str, Measured] | None = None,
+) -> RunResult:  # fmt: skip
+    """Make one run."""
+    asked = RunRequest(
+        scenario=scenario, variant=variant, tier=tier, seed=seed, backend=backend, device=device
+    )
+    metrics = {
+        "accuracy": Measured(value=accuracy, better="higher"),
+        "train.seconds": Measured(value=seconds, unit="s", kind="runtime", better="lower"),
+        "train.above_imports_bytes": Measured(value=memory, unit="B", kind="memory", better="lower"),
+        **(extra or {}),
+    }
+    stages = tuple(
+        StageResult(name=name, seconds=1.0, cpu_seconds=1.0, peak_bytes=2**25)
+        for name in ("imports", "train")
+    )
+    measurement = Measurement(
+        request=asked, scenario_version=version, options=options or {}, metrics={}, stages=stages, identities=checks,
+        predictions=sets, figures=(), datasets=(dataclasses.replace(DIGITS, sha256=sha256),),
+        environment=environment or {"cpu": "A", "cores": "2"}, foreign_cpu=foreign_cpu,
+        weights=dict.fromkeys(sets, weights) if weights else {},
+    )  # fmt: skip
+    return RunResult(
+        request=asked, status=status, started="", wall_seconds=1.0, metrics=metrics, measurement=measurement,
+        folder=f"runs/{asked.key}",
+    )  # fmt: skip
+
+
+def job(*results: RunResult) -> Job:
+    """Put runs into a job."""
+    return Job(
+        schema=1, created="2026-01-01T00:00:00+00:00", command="", version="", commit="", environment={}, results=results,
+        comparisons=(),
+    )  # fmt: skip
+
+
+def compare(a: Job, b: Job, **asked: typing.Any) -> tuple[tuple[VariantBeside, ...], tuple[str, ...]]:
+    """Compare jobs that stored no predictions."""
+    nowhere = predictions.reader(Path("nowhere"))
+    return comparison.compare(a, b, comparison.Asked(readers=(nowhere, nowhere), **asked))
+
+
+def test_ratios_are_medians_of_all_ratios_with_an_interval() -> None:
+    """Three runs that take twice as long on B have a ratio near 2 between the extremes, and say what that covers."""
+    a = job(*(result(seed, seconds=value) for seed, value in enumerate([1.0, 1.1, 0.9])))
+    b = job(*(result(seed, seconds=2 * value, memory=2.0**21) for seed, value in enumerate([1.0, 1.1, 0.9])))
+    ((variant,), left_out) = compare(a, b)
+    assert left_out == ()
+    found = {(contrast.stage, contrast.metric): contrast for contrast in variant.contrasts}
+    time = found["train", "seconds"]
+    assert time.ratio == pytest.approx(2)
+    assert time.lower == pytest.approx(1.8 / 1.1)
+    assert time.upper == pytest.approx(2.2 / 0.9)
+    assert time.coverage == pytest.approx(0.9)
+    assert found["train", "above_imports_bytes"].ratio == 2
+    assert found["imports", "peak_bytes"].ratio == 1
+    ((one,), _) = compare(job(result(0)), job(result(0)))
+    assert all(contrast.lower is None for contrast in one.contrasts)
+    ((none,), _) = compare(job(result(0, seconds=0.0)), job(result(0)))
+    assert next(c.ratio for c in none.contrasts if (c.stage, c.metric) == ("train", "seconds")) is None
+
+
+def test_disturbed_times_are_left_out_or_marked() -> None:
+    """A disturbed run's time is left out while others remain; with no other it is used and marked; memory stays."""
+    a = job(result(0, seconds=1.0), result(1, seconds=9.0, foreign_cpu=0.5))
+    ((variant,), _) = compare(a, job(result(0, foreign_cpu=0.5), result(1, foreign_cpu=0.5)))
+    by_metric = {contrast.metric: contrast for contrast in variant.contrasts if contrast.stage == "train"}
+    assert by_metric["seconds"].disturbed
+    assert not by_metric["above_imports_bytes"].disturbed
+    assert any("2 of 2 runs of B are DISTURBED" in note for note in variant.notes)
+    ((calm,), _) = compare(a, job(result(0)))
+    time = next(c for c in calm.contrasts if c.metric == "seconds" and c.stage == "train")
+    assert (time.a, time.runs, time.disturbed) == (1.0, (1, 1), False)
+
+
+def test_two_machines_are_said() -> None:
+    """Another processor makes ratios those of machines; fields that differ are listed, load is not."""
+    there = {"cpu": "B", "cores": "2", "load": "3", "torch_tf32_matmul": "True"}
+    ((variant,), _) = compare(job(result(0)), job(result(0, environment=there)))
+    assert any(note.startswith("two machines (cpu A on A, B on B)") for note in variant.notes)
+    assert variant.environment == (("cpu", "A", "B"), ("torch_tf32_matmul", "none", "True"))
+
+
+@pytest.mark.parametrize(
+    ("theirs", "told"),
+    [
+        ({"tier": "short"}, "A ran tier smoke, B ran tier short"),
+        ({"version": 2}, "version 1 of the scenario, B version 2"),
+        ({"sha256": "bb" * 32}, "the data differ: A read digits (aaaaaaaa), B read digits (bbbbbbbb)"),
+        ({"options": {"epochs": 3}}, "the options differ: epochs none on A, 3 on B"),
+        ({"variant": "other"}, "no common variant; A has default, B has other"),
+        ({"scenario": "another"}, "probe: only A ran it"),
+        ({"status": "error"}, "no run of B finished"),
+    ],
+)
+def test_what_makes_no_sense_is_said(theirs: dict[str, typing.Any], told: str) -> None:
+    """Other tier, version, data, options, variant or scenario: one sentence, and nothing is set in relation."""
+    found, left_out = compare(job(result(0)), job(result(0, **theirs)))
+    assert found == ()
+    assert any(told in reason for reason in left_out), left_out
+
+
+def test_several_backends_in_one_folder_are_refused() -> None:
+    """Runs of one variant on two backends cannot stand for one side."""
+    mixed = job(result(0), result(0, backend="torch"))
+    assert "several backends or devices" in compare(mixed, job(result(0)))[1][0]
+    assert compare(job(), job()) == ((), ("neither job holds a run",))
+
+
+def test_two_variants_can_be_named() -> None:
+    """Variants of different names are set side by side when asked for, and what their options differ in is said."""
+    a, b = job(result(0)), job(result(0, variant="other", options={"rank": 3}))
+    ((variant,), left_out) = compare(a, b, variants=("default", "other"))
+    assert (variant.title, left_out) == ("probe:default and other", ())
+    assert any("rank none on A, 3 on B" in note for note in variant.notes)
+    assert compare(a, b, variants=("default", "third"))[0] == ()
+
+
+def test_identities_are_set_beside_each_other_by_dtype() -> None:
+    """The worst check of each side, its dtype and its share of the tolerance; a violated one makes the exit code 1."""
+
+    def check(error: float, dtype: str) -> IdentityCheck:
+        return IdentityCheck("w", error, 1e-4, "a = b", f"{dtype}, u = 6e-08, shape (2, 2)")
+
+    a = job(*(result(seed, checks=(check(error, "float32"),)) for seed, error in enumerate([1e-6, 1e-5])))
+    b = job(result(0, checks=(check(1e-3, "float64"), IdentityCheck("only B", 0.0, 0.0, "c", ""))))
+    ((variant,), left_out) = compare(a, b)
+    pairs = {pair.name: pair for pair in variant.identities}
+    ours, theirs = pairs["w"].a, pairs["w"].b
+    assert ours is not None
+    assert theirs is not None
+    assert ours.share == pytest.approx(0.1)
+    assert (ours.dtype, ours.holds) == ("float32", True)
+    assert (theirs.dtype, theirs.holds) == ("float64", False)
+    assert pairs["only B"].a is None
+    assert variant.violated
+    assert whole(variant, left_out).exit_code == 1
+
+
+def whole(variant: VariantBeside, left_out: tuple[str, ...]) -> SideBySide:
+    """Put one variant into a comparison."""
+    from harness.records import SideJob
+
+    side = SideJob(folder="<a>", created="2026-01-01T00:00:00+00:00", commit="", command="")
+    return SideBySide(
+        schema=1,
+        created=side.created,
+        command="",
+        version="0",
+        a=side,
+        b=side,
+        variants=(variant,),
+        left_out=left_out,
+    )
+
+
+def stored(folder: Path, seed: int, wrong: Sequence[int], **changes: typing.Any) -> RunResult:
+    """Leave a run with predictions that are wrong at some images."""
+    predicted = LABELS.copy()
+    predicted[list(wrong)] = (predicted[list(wrong)] + 1) % 10
+    made = result(seed, sets=("test",), accuracy=1 - len(wrong) / len(LABELS), **changes)
+    files.write_npz(
+        folder / made.folder / "predictions.npz", {"test/labels": LABELS, "test/predicted": predicted}
+    )
+    return made
+
+
+def test_the_same_weights_are_compared_label_by_label(tmp_path: Path) -> None:
+    """Changed labels and exact McNemar where the weights are the same; with other weights flips are shown and test nothing."""
+    readers = (predictions.reader(tmp_path / "a"), predictions.reader(tmp_path / "b"))
+    same = "cd" * 32
+    a = job(stored(tmp_path / "a", 0, [1], weights=same))
+    b = job(stored(tmp_path / "b", 0, [2, 3, 4], weights=same, backend="torch"))
+    asked = comparison.Asked(readers=readers)
+    ((variant,), _) = comparison.compare(a, b, asked)
+    (found,) = variant.weights
+    assert (found.changed, found.worse, found.better, found.images) == (4, 3, 1, 400)
+    assert found.p == pytest.approx(2 * 5 / 16)
+    other = job(stored(tmp_path / "b", 0, [2, 3, 4], weights="ee" * 32, backend="torch"))
+    ((variant,), _) = comparison.compare(a, other, asked)
+    assert variant.weights == ()
+    assert [(flip.worse_count, flip.better_count) for flip in variant.flips] == [(3, 1)]
+
+
+def test_identical_predictions_are_equivalent_whatever_the_number_of_runs(tmp_path: Path) -> None:
+    """One run on each side decides where every prediction is the same."""
+    readers = (predictions.reader(tmp_path / "a"), predictions.reader(tmp_path / "b"))
+    a, b = job(stored(tmp_path / "a", 0, [1])), job(stored(tmp_path / "b", 0, [1], backend="torch"))
+    ((variant,), _) = comparison.compare(a, b, comparison.Asked(readers=readers))
+    assert variant.equivalences[0].verdict == "EQUIVALENT"
+    assert "every prediction of 1 run is the same" in variant.equivalences[0].reason
+
+
+# -- the command ----------------------------------------------------------------------------------------
+
+SCENARIO = """
+def measure(run):
+    rng = np.random.default_rng(run.seed)
+    with run.stage("train", images=100):
+        rng.normal(size=(50, 50)) @ rng.normal(size=(50, 50))
+    guess(run, 90 + int(rng.integers(0, 3)))
+    run.identity(IdentityCheck("w", 1e-7 * (1 if run.request.threads == 1 else 20), 1e-5, "a = b", "float32, u = 6e-08"))
+    run.record("train.first_step_seconds", 0.5, unit="s", kind="runtime")
+    run.record("train.step_seconds", 0.01, unit="s", kind="runtime")
+
+SCENARIO = declare(measure)
+"""
+
+
+def test_the_page_of_the_command_works_as_written(harness: Harness) -> None:
+    """Every command of docs/compare.md's example does what the page says."""
+    (block,) = re.findall(r"<!-- executed -->\n```console\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
+    scenario = harness.scenario(SCENARIO, "mine.py")
+    commands = [
+        line.removeprefix("$ harness ").split() for line in block.splitlines() if line.startswith("$ ")
+    ]
+    assert [words[0] for words in commands] == ["run", "run", "compare"]
+    for words in commands:
+        done = harness(*(scenario if word == "mine.py" else word for word in words))
+        assert done.code == 0, done.err + done.out
+    assert "EQUIVALENT accuracy" in done.out
+    assert "first step" in done.out
+    assert (
+        "identities: 1 on A, errors at most 0.01 of the tolerance and 1 on B, errors at most 0.2" in done.out
+    )
+    found = files.decode(
+        (harness.folder / "reports/beside/compare.json").read_bytes(), SideBySide, "compare.json"
+    )
+    assert ("threads", "1", "2") in found.variants[0].environment
+    assert "<script" not in (harness.folder / "reports/beside/compare.html").read_text()
+
+
+def test_nothing_comparable_ends_with_2_and_missing_folders_too(harness: Harness) -> None:
+    """The reasons are printed; a folder without a run names the next step; a page is written in any case."""
+    scenario = harness.scenario("SCENARIO = declare(guess)")
+    for variant in ("default", "other"):
+        assert harness("run", f"probe:{variant}", "--scenarios", scenario, "--out", variant).code == 0
+    done = harness("compare", "default", "other", "--out", "page")
+    assert done.code == 2
+    assert "no common variant" in done.out
+    assert json.loads((harness.folder / "page/compare.json").read_text())["variants"] == []
+    assert harness("compare", "default", "other", "--variants", "default", "other").code == 0
+    missing = harness("compare", "default", "nowhere")
+    assert missing.code == 2
+    assert "Type: harness run" in missing.err

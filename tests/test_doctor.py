@@ -1,0 +1,202 @@
+"""The doctor: what it finds here, what it calls broken, and limits of control groups as kernels write them."""
+
+from __future__ import annotations
+
+import json
+import os
+import typing
+
+import msgspec
+import pytest
+
+from harness import baselines, doctor, environment, noise
+from harness.cli import main
+from harness.records import Baseline, BaselineMetric
+
+if typing.TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import Harness
+
+REAL = environment.machine() | {
+    "backend": "numpy",
+    "device": "cpu",
+    "threads": "2",
+    "numpy": doctor.installed("numpy"),
+    "blas": "x",
+}
+
+
+def baseline(**changed: str) -> Baseline:
+    """Return a baseline of this machine, some fields of its environment changed."""
+    metric = BaselineMetric(values=[0.9] * 5, unit="", kind="accuracy", better="higher")
+    return Baseline(
+        schema=1, scenario="probe", scenario_version=1, variant="default", tier="smoke", who="Z", reason="r", date="2030-01-01",
+        commit="c", seeds=(0, 1, 2, 3, 4), environment=REAL | changed, datasets=(), metrics={"accuracy": metric},
+    )  # fmt: skip
+
+
+def test_everything_is_looked_at(harness: Harness) -> None:
+    """Each topic has its lines, versions are those installed, and nothing here is broken."""
+    done = harness("doctor")
+    assert done.code == 0
+    for told in (
+        "machine\n",
+        "packages\n",
+        "data\n",
+        "folders\n",
+        "git\n",
+        "baselines\n",
+        "/proc/self/clear_refs",
+        "memory limit",
+    ):
+        assert told in done.out
+    for name in ("numpy", "scipy"):
+        assert any(line.split() == [name, doctor.installed(name)] for line in done.out.splitlines())
+    assert "this folder is no checkout" in done.out
+    assert "ships with scikit-learn: complete" in done.out
+
+
+def test_no_framework_is_imported(harness: Harness) -> None:
+    """Versions are read from metadata: the doctor is quick, and beside torch TensorFlow would abort."""
+    done = harness("doctor", PYTHONPROFILEIMPORTTIME="1")
+    assert done.code == 0
+    imported = {line.rsplit("|", 1)[-1].strip() for line in done.err.splitlines()}
+    assert "harness.doctor" in imported
+    assert not imported & {"torch", "tensorflow", "keras", "jax"}
+
+
+def test_a_missing_extra_is_only_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It names the packages that are not there and the command that installs them."""
+    monkeypatch.setitem(doctor.EXTRAS, "jax", ("numpy", "no-such-package"))
+    (found,) = (finding for finding in doctor.examine() if finding.name == "extra jax")
+    assert not found.wrong
+    assert found.told.startswith(f"numpy {doctor.installed('numpy')}; no-such-package not installed")
+    assert found.told.endswith("python -m pip install 'report-harness[jax]'")
+
+
+def test_a_cache_that_cannot_be_written_is_broken(harness: Harness) -> None:
+    """A file where the cache's folder should be is named, and the exit code is 2."""
+    (harness.folder / "file").write_text("")
+    done = harness("doctor", HARNESS_CACHE=str(harness.folder / "file" / "cache"))
+    assert done.code == 2
+    (line,) = (line for line in done.out.splitlines() if "BROKEN" in line)
+    assert line.split()[0] == "cache"
+    assert "cannot be written" in line
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_permission_is_broken(tmp_path: Path) -> None:
+    """Permission is tried, not guessed."""
+    tmp_path.chmod(0o500)
+    assert doctor._unwritable(tmp_path / "new") == "Permission denied"
+
+
+def test_a_folder_yet_to_be_made_is_fine(tmp_path: Path) -> None:
+    """Results are written below folders that do not exist yet; looking leaves nothing behind."""
+    assert doctor._unwritable(tmp_path / "a" / "b") == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+# -- baselines -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({}, ("accuracy: yes", "memory: yes", "runtime: yes")),
+        ({"cpu": "B"}, ("accuracy: yes", "memory: yes", f"runtime: no (cpu: {REAL['cpu']}, not B)")),
+        ({"numpy": "1.0"}, ("accuracy: yes", "memory: no (numpy: ", "runtime: no (numpy: ")),
+        ({"torch": "0.1"}, ("accuracy: yes", "memory: no (torch: ", "runtime: no (torch: ")),
+        ({"blas": "y", "gpu": "z", "device": "cuda"}, ("accuracy: yes", "memory: yes", "runtime: yes")),
+    ],
+)  # fmt: skip
+def test_what_a_baseline_can_judge_here(changed: dict[str, str], told: tuple[str, ...]) -> None:
+    """Each kind of metric says yes, or the fields that differ; what only a run knows is no obstacle yet."""
+    found = doctor.comparable(baseline(**changed))
+    assert len(found) == len(told)
+    assert all(line.startswith(start) for line, start in zip(found, told, strict=True))
+
+
+def test_baselines_are_counted_and_damage_is_named(harness: Harness) -> None:
+    """Files are grouped by what they can judge here; a damaged one and damaged waivers are broken, with their paths."""
+    root = harness.folder / "baselines"
+    path = baselines.write(baseline(), root)
+    done = harness("doctor")
+    assert done.code == 0
+    assert f"in {root.resolve()}" in done.out
+    assert "accuracy: yes; memory: yes; runtime: yes; probe smoke (1)" in done.out
+    plain = msgspec.json.decode(path.read_bytes())
+    path.with_name("00000000.json").write_text(json.dumps({**plain, "seeds": [0, 0, 1, 2, 3]}))
+    done = harness("doctor")
+    assert (done.code, "names a seed twice" in done.out) == (2, True)
+    path.with_name("00000000.json").unlink()
+    (root / "waivers.json").write_text("[]")
+    done = harness("doctor")
+    assert (done.code, "BROKEN: waivers baselines/waivers.json is damaged" in done.out) == (2, True)
+    missing = harness("doctor", "--baselines", "nowhere")
+    assert (missing.code, "there is no baselines folder 'nowhere'" in missing.out) == (2, True)
+
+
+# -- control groups --------------------------------------------------------------------
+
+
+def write(root: Path, files: dict[str, str]) -> None:
+    """Write files below a folder."""
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("own", "files", "found"),
+    [
+        ("0::/\n", {}, (None, None)),
+        ("0::/a/b\n", {"a/b/memory.max": "max\n", "a/b/cpu.max": "max 100000\n"}, (None, None)),
+        ("0::/a/b\n", {"a/b/memory.max": "2000\n", "a/memory.max": "1000\n", "memory.max": "max\n"}, (1000, None)),
+        ("0::/a\n", {"a/cpu.max": "150000 100000\n"}, (None, 1.5)),
+        ("0::/\n", {"memory.max": "4096\n", "cpu.max": "200000 100000\n"}, (4096, 2.0)),
+        (
+            "5:cpu,cpuacct:/d\n4:memory:/d\n",
+            {
+                "memory/d/memory.limit_in_bytes": "3000\n", "memory/memory.limit_in_bytes": "9223372036854771712\n",
+                "cpu,cpuacct/d/cpu.cfs_quota_us": "50000\n", "cpu,cpuacct/d/cpu.cfs_period_us": "100000\n",
+            },
+            (3000, 0.5),
+        ),
+        (
+            "5:cpu:/\n4:memory:/\n",
+            {
+                "memory/memory.limit_in_bytes": "9223372036854771712\n", "cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n",
+            },
+            (None, None),
+        ),
+    ],
+)  # fmt: skip
+def test_limits_of_control_groups(
+    tmp_path: Path, own: str, files: dict[str, str], found: tuple[typing.Any, ...]
+) -> None:
+    """Versions 1 and 2: the tightest limit of the group and those above it; what limits nothing is none."""
+    write(tmp_path, {**{f"root/{name}": text for name, text in files.items()}, "own": own})
+    assert doctor.cgroup_limits(tmp_path / "root", tmp_path / "own") == found
+
+
+def test_no_control_groups_at_all(tmp_path: Path) -> None:
+    """Where the kernel tells none there is no limit."""
+    assert doctor.cgroup_limits(tmp_path, tmp_path / "none") == (None, None)
+
+
+def test_noise_is_measured_on_request(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command times as many pairs as asked and says what a 10% slowdown needs; fewer than 7 decide nothing and are refused."""
+
+    def still(pairs: int, waiting: typing.Any) -> noise.Samples:
+        return noise.Samples("kernel", (1.0,) * pairs, (1.0,) * pairs, 0.0)
+
+    monkeypatch.setattr(noise, "of_calibration", still)
+    assert main(["doctor", "--noise", "--pairs", "9"]) == 0
+    told = capsys.readouterr().out
+    assert "kernel: 9 pairs of fresh processes" in told
+    assert "here a 10% slowdown needs 7 pairs" in told
+    assert main(["doctor", "--noise", "--pairs", "6"]) == 2

@@ -1,0 +1,105 @@
+"""Noise of the machine: what the gate's rule makes of samples whose noise is known, and one real measurement of each workload."""
+
+from __future__ import annotations
+
+import typing
+
+import numpy as np
+import pytest
+
+from harness import noise, scenarios
+from harness.errors import WorkerError
+from harness.gate import rules
+
+if typing.TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tests.conftest import Harness
+
+
+def samples(sd: float, runs: int = 80) -> NDArray[np.float64]:
+    """Draw times about 1 s with lognormal noise, (runs,)."""
+    return np.random.default_rng(1).lognormal(0, sd, runs)
+
+
+def test_a_silent_machine_needs_the_first_look() -> None:
+    """Without noise a 10% slowdown alarms at 7 pairs and is confirmed in every gate; the same program is cleared in every one."""
+    still = np.full(20, 0.5)
+    found = noise.power(still, 1.10, trials=20)
+    assert (found.pairs, found.failed, found.cleared) == (7, 1.0, 0.0)
+    same = noise.power(still, 1.0, trials=20)
+    assert (same.pairs, same.failed, same.cleared) == (None, 0.0, 1.0)
+
+
+def test_more_noise_needs_more_pairs() -> None:
+    """2.4% of noise needs 7 pairs, as the docs' tables say; 6% more; at 40% the last look is not enough."""
+    quiet, middling, loud = (noise.power(samples(sd), 1.10, trials=100) for sd in (0.024, 0.06, 0.4))
+    assert quiet.pairs == 7
+    assert middling.pairs is not None
+    assert 7 < middling.pairs <= 30
+    assert loud.pairs is None
+    assert quiet.failed > 0.95
+    assert loud.failed < 0.5
+
+
+def test_shares_grow_with_pairs_and_slowdown() -> None:
+    """More looks and larger slowdowns are seen more often; the same seed gives the same answer."""
+    small, large = (noise.power(samples(0.15), slowdown, trials=60) for slowdown in (1.10, 1.5))
+    for found in (small, large):
+        shares = [found.alarmed[look] for look in sorted(rules.RUNTIME_SCREEN)]
+        assert shares == sorted(shares)
+        assert found.failed + found.cleared <= 1
+        assert found.failed <= shares[-1]
+    assert large.alarmed[40] > small.alarmed[40]
+    assert noise.power(samples(0.15), 1.10, trials=60) == small
+
+
+def test_the_description_says_what_is_needed() -> None:
+    """A quiet sample names pairs for 10%; a loud one says that 40 are not enough, and goes on to what they are enough for."""
+    quiet = noise.Samples("kernel", tuple(samples(0.02, 20)), tuple(samples(0.02, 20)), 0.0)
+    told = noise.described(quiet, trials=40)
+    assert "here a 10% slowdown needs 7 pairs" in told
+    assert "20 pairs of fresh processes" in told
+    assert "the same program against itself: 1.000 times" in told
+    assert "DISTURBED" not in told
+    loud = noise.Samples("kernel", tuple(samples(0.4, 20)), tuple(samples(0.4, 20)), 0.7)
+    told = noise.described(loud, trials=40)
+    assert "here a 10% slowdown is seen within 40 pairs in" in told
+    assert "DISTURBED: other processes used 0.7 cores" in told
+    assert "here a 20% slowdown" in told
+
+
+def test_the_kernel_is_timed_in_fresh_processes() -> None:
+    """Every value is a positive time of its own, in pairs."""
+    found = noise.of_calibration(2)
+    assert (len(found.base), len(found.head)) == (2, 2)
+    assert all(value > 0 for value in (*found.base, *found.head))
+    assert len(set(found.values)) > 1
+
+
+def test_a_kernel_that_fails_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the process said is in the message."""
+    monkeypatch.setattr(noise, "_ONCE", "raise SystemExit('no kernel')")
+    with pytest.raises(WorkerError, match="no kernel"):
+        noise.of_calibration(1)
+
+
+def test_a_scenario_is_timed_as_a_gate_runs_it(harness: Harness) -> None:
+    """The total of each run of one seed; a run that dies is an error with its reason."""
+    body = """
+    def measure(run):
+        with run.stage("train"):
+            guess(run)
+        if run.options.get("die"):
+            raise ValueError("as asked")
+
+    SCENARIO = declare(measure, variants=(Variant(name="default"), Variant(name="dead", options={"die": True})))
+    """
+    file = str(harness.folder / harness.scenario(body))
+    probe = scenarios.load_all((file,))["probe"]
+    found = noise.of_scenario(probe, "default", (file,), 1)
+    assert found.workload == "probe:default, smoke tier"
+    assert (len(found.base), len(found.head)) == (1, 1)
+    assert found.base[0] > 0
+    with pytest.raises(WorkerError, match="as asked"):
+        noise.of_scenario(probe, "dead", (file,), 1)

@@ -1,0 +1,222 @@
+"""CI files: valid by their schemas, what they refer to exists, and the gate's step does what its outputs say."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import typing
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from harness import starter
+
+if typing.TYPE_CHECKING:
+    from tests.conftest import Harness
+
+ROOT = Path(__file__).resolve().parent.parent
+WORKFLOWS = ROOT / ".github" / "workflows"
+GITHUB, GITLAB = "vendor.github-workflows", "vendor.gitlab-ci"
+
+
+def snippets() -> dict[str, str]:
+    """Return the YAML blocks of the CI page by the file name in their first line."""
+    blocks = re.findall(r"```yaml\n# (\S+)\n(.*?)```", (ROOT / "docs" / "ci.md").read_text(), flags=re.DOTALL)
+    assert len(blocks) == 2
+    return dict(blocks)
+
+
+def problems(schema: str, text: str, folder: Path) -> str:
+    """Return what the linter says of a file; empty if it is valid."""
+    path = folder / "checked.yml"
+    path.write_text(text)
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, str(path)]
+    if schema == GITLAB:
+        command += ["--data-transform", "gitlab-ci"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode == 0) == done.stdout.startswith("ok --")
+    return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
+def parsed(text: str) -> dict[str, typing.Any]:
+    """Read YAML into plain mappings and lists."""
+    return typing.cast("dict[str, typing.Any]", json.loads(json.dumps(YAML(typ="safe").load(text))))
+
+
+def files(folder: Path) -> dict[str, str]:
+    """Return every GitHub workflow there is: the project's, the page's and that of `harness init`."""
+    found = {path.name: path.read_text() for path in sorted(WORKFLOWS.glob("*.yml"))}
+    starter.write(folder, "my_scenario")
+    found["starter"] = (folder / ".github" / "workflows" / "my_scenario.yml").read_text()
+    return {**found, "docs": snippets()[".github/workflows/gate.yml"]}
+
+
+@pytest.mark.parametrize("name", ["ci.yml", "gate.yml", "starter", "docs"])
+def test_workflows_are_valid(tmp_path: Path, name: str) -> None:
+    """Each workflow is what GitHub's schema describes."""
+    found = files(tmp_path / "starter")
+    assert sorted(found) == ["ci.yml", "docs", "gate.yml", "starter"]
+    assert problems(GITHUB, found[name], tmp_path) == ""
+
+
+def test_the_gitlab_snippet_is_valid(tmp_path: Path) -> None:
+    """The page's job is what GitLab's schema describes."""
+    assert problems(GITLAB, snippets()[".gitlab-ci.yml"], tmp_path) == ""
+
+
+@pytest.mark.parametrize(
+    ("schema", "text"),
+    [
+        (GITHUB, "on: push\njobs:\n  gate:\n    runs_on: ubuntu-latest\n    steps: []\n"),
+        (GITLAB, "gate:\n  script: true\n  artifacts:\n    reports:\n      junits: x.xml\n"),
+    ],
+)
+def test_the_linter_finds_what_is_wrong(tmp_path: Path, schema: str, text: str) -> None:
+    """A misspelt key is refused, so the tests above mean something."""
+    assert problems(schema, text, tmp_path) != ""
+
+
+# -- what the schema does not see ------------------------------------------------------
+
+
+def scripts(workflow: dict[str, typing.Any]) -> list[str]:
+    """Return every script of a workflow's steps."""
+    return [
+        step["run"] for job in workflow["jobs"].values() for step in job.get("steps", ()) if "run" in step
+    ]
+
+
+@pytest.mark.parametrize("name", ["ci.yml", "gate.yml", "starter", "docs"])
+def test_scripts_are_shell_and_take_no_text_from_outside(tmp_path: Path, name: str) -> None:
+    """Each script parses, and no expression is pasted into it: a branch may be called anything."""
+    for script in scripts(parsed(files(tmp_path)[name])):
+        assert "${{" not in script
+        done = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_inputs_and_outputs_exist(tmp_path: Path) -> None:
+    """Every input is used, every one used is declared, and outputs lead from the script to the caller; the page names them all."""
+    text = files(tmp_path)["gate.yml"]
+    workflow = parsed(text)
+    call = workflow["on"]["workflow_call"]
+    assert set(re.findall(r"inputs\.([\w-]+)", text)) == set(call["inputs"])
+    assert all("default" in declared and declared["description"] for declared in call["inputs"].values())
+    job = workflow["jobs"]["gate"]
+    (step,) = (step for step in job["steps"] if step.get("id") == "gate")
+    written = set(re.findall(r'echo "([\w-]+)=.*>> "\$GITHUB_OUTPUT"', step["run"]))
+    assert written == set(job["outputs"]) == set(call["outputs"]) == {"exit-code", "outcome"}
+    page = (ROOT / "docs" / "ci.md").read_text()
+    assert [name for name in call["inputs"] if f"`{name}`" not in page] == []
+    caller = parsed(snippets()[".github/workflows/gate.yml"])["jobs"]["gate"]
+    assert set(caller["with"]) <= set(call["inputs"])
+
+
+def test_the_whole_history_is_there() -> None:
+    """--against needs the other commit: the checkout is not shallow."""
+    checkout = parsed((WORKFLOWS / "gate.yml").read_text())["jobs"]["gate"]["steps"][0]
+    assert checkout["with"]["fetch-depth"] == 0
+    assert parsed(snippets()[".gitlab-ci.yml"])["gate"]["variables"]["GIT_DEPTH"] == "0"
+
+
+def test_the_report_is_kept_whatever_happens() -> None:
+    """The artifact is uploaded after a failure too, before the job is failed."""
+    steps = parsed((WORKFLOWS / "gate.yml").read_text())["jobs"]["gate"]["steps"]
+    names = [step.get("name") for step in steps]
+    assert steps[names.index("Keep the report")]["if"] == "always()"
+    assert names.index("Gate") < names.index("Keep the report") < names.index("Outcome")
+
+
+FAKE = """#!/usr/bin/env bash
+printf '%s\\n' "$@" > words.txt
+mkdir -p reports/gate
+echo "the summary" > reports/gate/summary.md
+printf '%s' "$JUNIT" > reports/gate/junit.xml
+exit "$EXIT"
+"""
+SLOW = '<failure type="REGRESSED runtime" message="x">'
+WORSE = '<failure type="REGRESSED memory" message="x">'
+
+
+def run_step(name: str, folder: Path, **variables: str) -> tuple[int, dict[str, str]]:
+    """Run a step of gate.yml as the runner does, with a stand-in for `harness`; return exit code and outputs."""
+    steps = parsed((WORKFLOWS / "gate.yml").read_text())["jobs"]["gate"]["steps"]
+    (step,) = (step for step in steps if step.get("name") == name)
+    (folder / "bin").mkdir(exist_ok=True)
+    (folder / "bin" / "harness").write_text(FAKE)
+    (folder / "bin" / "harness").chmod(0o755)
+    usual = dict.fromkeys(step["env"], "") | {
+        "TIER": "smoke",
+        "SEEDS": "5",
+        "MAX_RUNS": "400",
+        "MAX_MINUTES": "60",
+    }
+    environment = {
+        **os.environ, **usual, **variables, "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "GITHUB_OUTPUT": str(folder / "output"), "GITHUB_STEP_SUMMARY": str(folder / "step.md"),
+    }  # fmt: skip
+    command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
+    done = subprocess.run(command, cwd=folder, env=environment, check=False)
+    output = folder / "output"
+    lines = output.read_text().splitlines() if output.exists() else []
+    return done.returncode, dict(line.split("=", 1) for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("code", "junit", "outcome"),
+    [
+        ("0", "", "passed"), ("1", SLOW, "slower"), ("1", WORSE, "worse"), ("1", SLOW + WORSE, "worse"), ("1", "", "worse"),
+        ("2", "", "could-not-measure"), ("3", "", "approve"), ("130", "", "interrupted"), ("137", "", "could-not-measure"),
+    ],
+)  # fmt: skip
+def test_the_gate_step_tells_how_it_ended(tmp_path: Path, code: str, junit: str, outcome: str) -> None:
+    """Whatever the exit code, the step itself succeeds, its outputs say the code and what it means, and the summary is shown."""
+    done, outputs = run_step("Gate", tmp_path, EXIT=code, JUNIT=junit)
+    assert (done, outputs) == (0, {"exit-code": code, "outcome": outcome})
+    assert (tmp_path / "step.md").read_text() == "the summary\n"
+    assert "--against" not in (tmp_path / "words.txt").read_text().splitlines()
+
+
+def test_inputs_become_words_of_the_command(tmp_path: Path) -> None:
+    """Each input is one word or several, never shell: a hostile name stays a name."""
+    run_step(
+        "Gate", tmp_path, EXIT="0", JUNIT="", NAMES="a:b $(touch${IFS}evil)", SCENARIO_FILES="x.py y.py", AGAINST="v1; touch evil",
+        STRICT="true", EXPECTATIONS="true",
+    )  # fmt: skip
+    assert (tmp_path / "words.txt").read_text().splitlines() == [
+        "gate", "--tier", "smoke", "--seeds", "5", "--max-runs", "400", "--max-minutes", "60", "--out", "reports/gate",
+        "--junit", "reports/gate/junit.xml", "--summary", "reports/gate/summary.md", "--scenarios", "x.py", "--scenarios", "y.py",
+        "--against", "v1; touch evil", "--strict", "--expectations", "--", "a:b", "$(touch${IFS}evil)",
+    ]  # fmt: skip
+    assert not (tmp_path / "evil").exists()
+
+
+@pytest.mark.parametrize(
+    ("code", "fails", "ends"), [("0", "true", 0), ("1", "true", 1), ("2", "false", 2), ("3", "true", 3), ("3", "false", 0)]
+)  # fmt: skip
+def test_the_job_fails_as_asked(tmp_path: Path, code: str, fails: str, ends: int) -> None:
+    """The job ends with the gate's code; an approval may be left to the outcome."""
+    done, _ = run_step("Outcome", tmp_path, CODE=code, OUTCOME="x", FAIL_ON_APPROVAL=fails)
+    assert done == ends
+
+
+def test_the_starter_workflow_gates_for_real(harness: Harness) -> None:
+    """Its command, run as written in a new checkout, ends with 3 (nothing is approved yet) and leaves JUnit file, summary and report."""
+    assert harness("init", "--name", "my_scenario").code == 0
+    harness.repository()
+    workflow = parsed((harness.folder / ".github" / "workflows" / "my_scenario.yml").read_text())
+    (script,) = (text for text in scripts(workflow) if text.startswith("harness gate"))
+    words = shlex.split(script.replace("$GITHUB_STEP_SUMMARY", "step.md"))
+    done = harness(*words[1:], GITHUB_ACTIONS="true")
+    assert done.code == 3, done.out + done.err
+    assert "::warning title=NO_BASELINE my_scenario%3Adefault accuracy::" in done.out
+    assert (harness.folder / "step.md").read_text().startswith("### ? A person must approve: ")
+    junit = (harness.folder / "reports" / "gate" / "junit.xml").read_text()
+    assert 'type="NO_BASELINE accuracy"' in junit
+    assert "<failure" not in junit
+    assert (harness.folder / "reports" / "gate" / "index.html").exists()
