@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.shared import MOST_SEEDS, Seconds, interrupted, job_options, refuse_changes, terminable
+from harness.cli.shared import MOST_SEEDS, Seconds, executing, interrupted, job_options, refuse_changes
 from harness.errors import HarnessError
 
 if typing.TYPE_CHECKING:
@@ -118,6 +118,7 @@ def _begin(
         raise HarnessError("--against runs on this machine only", "Leave --executor out")
     asked = GateSettings(
         against=against, seeds=seeds, max_runs=max_runs, max_minutes=max_minutes, strict=strict, expectations=expectations,
+        scenario_paths=tuple(str(Path(path).resolve()) for path in scenario_paths),
     )  # fmt: skip
     settings = jobs.Settings(tier=tier, seeds=seeds, scenario_paths=scenario_paths, **options)
     declared = scenarios.load_all(scenario_paths)
@@ -141,12 +142,10 @@ def _resume(folder: Path, where: dict[str, typing.Any], told: Told) -> int:
         raise HarnessError(f"the job in '{folder}' is no gate", f"Type: harness run --resume {folder}")
     with opening.one_gate(), plans.claimed(folder):
         plan = plans.resume(folder)
-        paths = tuple(
-            sorted({path for request in plan.requests for path in request.scenario_paths if not request.code})
-        )
-        with _sides(gate.base_commit if gate.against else "", paths) as sides:
+        with _sides(gate.base_commit if gate.against else "", gate.scenario_paths) as sides:
             roots = baselines.search_path(Path(plan.baselines) if plan.baselines else None)
-            return _conduct(plan, scenarios.load_all(paths), roots, folder, where, told, sides)
+            plan = opening.reopened(plan, sides)
+            return _conduct(plan, scenarios.load_all(gate.scenario_paths), roots, folder, where, told, sides)
 
 
 @contextlib.contextmanager
@@ -172,12 +171,8 @@ def _conduct(
     from harness.gate import procedure
 
     console, stopped, begun, unproved = Console(), False, time.monotonic(), set[str]()
-
-    def waiting() -> None:
-        console.print("Waiting: another job measures on this machine.")
-
     try:
-        with terminable(), executors.opened(waiting=waiting, **where) as executor:
+        with executing(console, where) as executor:
 
             def do(requests: Sequence[RunRequest]) -> None:
                 results = executors.run_all(executor, requests, declared, out)

@@ -15,7 +15,7 @@ from harness.gate.trials import first_runs
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from harness.records import GateSettings, RunRequest, Scenario
+    from harness.records import GateSettings, Plan, RunRequest, Scenario
     from harness.sides import Sides
 
 
@@ -97,3 +97,21 @@ def first_look(
     ]
     both = [*sides.requests_of("base", once, opened), *sides.requests_of("head", wanted, opened)]
     return gate, list(sides.interleave(both, drawn))
+
+
+def reopened(plan: Plan, opened: Sides | None) -> Plan:
+    """Let the runs of a gate that goes on import from where the two sides lie now.
+
+    Parameters
+    ----------
+    plan : Plan
+        What the gate has to do.
+    opened : Sides or None
+        Both sides' code; None if stored baselines are the reference.
+    """
+    if opened is None:
+        return plan
+    requests = [
+        moved for request in plan.requests for moved in sides.requests_of(request.side, [request], opened)
+    ]
+    return dataclasses.replace(plan, requests=tuple(requests))

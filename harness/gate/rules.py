@@ -16,6 +16,7 @@ from harness.statistics import (
     paired_rank_p,
     pooled_t_p,
     rank_p,
+    rank_p_floor,
     signflip_p,
     t_quantile,
     worse_p,
@@ -85,8 +86,8 @@ def score_look(metric: str, base: Floats, head: Floats, *, worse: Worse, round_:
     gap = sign * float(base.mean() - head.mean())
     bound, ranks = worse_p(sign * base, sign * head)
     level, share = (SCREEN_LEVEL, T_SHARE) if round_ == "screen" else (confirm_level(len(head)), 1.0)
-    few = min(len(base), len(head)) < 3
-    # ranks of one or two runs cannot decide: in the screen the bound alone may ask for the confirm round
+    few = rank_p_floor(len(base), len(head)) > level + _CLOSE
+    # where no ranks of so few runs could alarm, the bound alone may ask for the confirm round
     p = share * bound if few and round_ == "screen" else max(share * bound, ranks)
     deviation = float(base.std(ddof=1))
     error = deviation * float(np.sqrt(1 / len(base) + 1 / len(head)))
@@ -133,7 +134,7 @@ def memory_look(metric: str, base: Floats, head: Floats, *, worse: Worse, round_
     p = rank_p(sign * base, sign * head) if min(len(base), len(head)) >= 3 else 1.0
     level = MEMORY_SCREEN_LEVEL if round_ == "screen" else confirm_level(len(head))
     floor = max(MEMORY_FLOOR_SHARE * float(np.median(base)), MEMORY_FLOOR_BYTES)
-    few = min(len(base), len(head)) < 3 and round_ == "screen"
+    few = round_ == "screen" and rank_p_floor(len(base), len(head)) > level + _CLOSE
     return Look(
         metric=metric,
         round=round_,

@@ -79,6 +79,8 @@ class GateSettings:
     """Changed dependencies between base and head, one sentence each."""
     notes: tuple[str, ...] = ()
     """What else a reader must know of the two sides, one sentence each."""
+    scenario_paths: tuple[str, ...] = ()
+    """The user's scenario files in the checkout, absolute; with a base, each side's runs name their own copies."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

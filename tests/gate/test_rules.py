@@ -107,6 +107,16 @@ def test_two_runs_may_ask_for_a_confirm_round_but_not_confirm() -> None:
     assert not rules.score_look("m", base, head, worse="lower", round_="confirm", floor=0).alarm
 
 
+@pytest.mark.parametrize("runs", [2, 3, 4, 5, 7])
+def test_no_number_of_runs_makes_the_screen_blind(runs: int) -> None:
+    """A loss far beyond the spread, or twice the memory, flags in any screen: a look that cannot alarm is no pass."""
+    base = 0.9 + 0.001 * np.linspace(-1, 1, runs)
+    look = rules.score_look("accuracy", base, base - 0.05, worse="lower", round_="screen", floor=0.001)
+    assert look.alarm
+    held = 100 * MIB + MIB * np.linspace(-1, 1, runs)
+    assert rules.memory_look("peak_bytes", held, 2 * held, worse="higher", round_="screen").alarm
+
+
 @pytest.mark.parametrize(("growth", "alarm"), [(1.0, False), (2.9, False), (4.0, True)])
 def test_memory_must_grow_by_its_floor(growth: float, *, alarm: bool) -> None:
     """At 100 MiB with little noise only what exceeds 3% alarms."""
