@@ -89,8 +89,9 @@ def run(
     plan = plans.make(wanted, _command(names, settings, baselines), _path(baselines))
     with plans.claimed(folder), executors.opened("local") as executor:
         plans.begin(plan, folder)
-        results = list(executors.run_all(executor, wanted, declared, folder))
-        job = jobs.assemble(results, declared, roots, plan.command, folder)
+        for _ in executors.run_all(executor, wanted, declared, folder):
+            pass  # each is stored as it comes
+        job = jobs.assemble(plans.results(plan, folder), declared, roots, plan.command, folder)
         jobs.store(job, declared, folder)
     return job
 
@@ -143,7 +144,11 @@ def frame(job: Job) -> pd.DataFrame:
     """
     import pandas as pd
 
-    found = pd.DataFrame(list(table.rows(job)), columns=list(table.COLUMNS))
+    columns: dict[str, list[typing.Any]] = {name: [] for name in table.COLUMNS}
+    for row in table.rows(job):
+        for name, cells in columns.items():
+            cells.append(row[name])
+    found = pd.DataFrame(columns)
     return found.astype({"seed": "int64", "value": "float64", "disturbed": "bool"})
 
 

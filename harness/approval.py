@@ -10,7 +10,18 @@ import subprocess
 import typing
 from pathlib import Path
 
-from harness import baselines, environment, files, flips, jobs, predictions, sidecar, waivers
+from harness import (
+    baselines,
+    environment,
+    files,
+    flips,
+    jobs,
+    predictions,
+    proposals,
+    sidecar,
+    stored,
+    waivers,
+)
 from harness.datasets.cache import machine_lock
 from harness.errors import BaselineError, StorageError, unknown
 from harness.records import Waiver
@@ -40,9 +51,9 @@ def propose(run: Path, scenarios: Mapping[str, Scenario], *, reason: str, who: s
         If the run is too small, failed, mixed, or nobody says so.
     """
     job = jobs.read(run)
-    for result in job.results:
-        find(scenarios, result.request.scenario)
-    proposed = baselines.propose(job, scenarios, reason=reason, who=who or _git_user())
+    for name, _, _ in stored.groups(job.results):
+        find(scenarios, name)
+    proposed = proposals.propose(job, scenarios, reason=reason, who=who or _git_user())
     final, staging = run / PROPOSALS, run / f".{PROPOSALS}.staging"
     with _alone(final):
         shutil.rmtree(staging, ignore_errors=True)  # left by a process that was killed
@@ -65,17 +76,17 @@ def _predicted(job: Job, baseline: Baseline, scenarios: Mapping[str, Scenario], 
         environment.fingerprint(baseline.environment),
         (baseline.scenario, baseline.variant, baseline.tier),
     )
-    runs = [
-        result
-        for result in job.results
-        if (result.request.scenario, result.request.variant, result.request.tier) == key
-        and result.measurement is not None
-        and environment.fingerprint(result.measurement.environment) == fingerprint
-    ]
-    if not all((run / result.folder / "predictions.npz").exists() for result in runs):
-        return {}
     read, names = predictions.reader(run), flips.main_sets(scenarios[baseline.scenario].gated)
-    return {result.request.seed: read(result, names) for result in runs}
+    kept: dict[int, Sets] = {}
+    for result in stored.groups(job.results)[key]:
+        if (
+            result.measurement is not None
+            and environment.fingerprint(result.measurement.environment) == fingerprint
+        ):
+            if not (run / result.folder / "predictions.npz").exists():
+                return {}
+            kept[result.request.seed] = read(result, names)
+    return kept
 
 
 def _write(baseline: Baseline, kept: Mapping[int, Sets], root: Path) -> list[Path]:

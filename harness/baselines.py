@@ -1,9 +1,8 @@
-"""Baselines: find, read, propose, write. A person accepts them; nothing here overwrites unasked."""
+"""Baselines: find, read, write, differ. A person accepts them; nothing here overwrites unasked."""
 
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 import json
 import math
 import typing
@@ -11,19 +10,18 @@ from pathlib import Path
 
 import msgspec
 
-from harness import environment, files, probes
-from harness.errors import BaselineError, unknown
-from harness.records import Baseline, BaselineMetric, Job
+from harness import environment, files
+from harness.errors import BaselineError
+from harness.records import Baseline, BaselineMetric
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from harness.records import Measured, Measurement, RunRequest, RunResult, Scenario, Tier
+    from harness.records import RunResult, Tier
 
 SCHEMA = 1
 SEEDS_AT_LEAST = 5
 """Fewer runs give a bound of several standard deviations: refused."""
-SEEDS_ADVISED = 10
 _NEVER_NEGATIVE = ("memory", "runtime", "size", "work")
 _INSTALLED = {"site-packages", "dist-packages"}
 
@@ -157,7 +155,7 @@ def of_base(runs: Sequence[RunResult]) -> Baseline | None:
     request = done[0].request
     metrics = {
         name: BaselineMetric(
-            values=_numbers(name, done), unit=measured.unit, kind=measured.kind, better=measured.better
+            values=numbers(name, done), unit=measured.unit, kind=measured.kind, better=measured.better
         )
         for name, measured in done[0].metrics.items()
         if not isinstance(measured.value, list)
@@ -179,6 +177,12 @@ def of_base(runs: Sequence[RunResult]) -> Baseline | None:
     )
 
 
+def numbers(name: str, runs: Sequence[RunResult]) -> list[float]:
+    """Return a metric's values, those of the runs that have it as a finite number."""
+    values = [run.metrics[name].value for run in runs if name in run.metrics]
+    return [float(value) for value in values if not isinstance(value, list) and math.isfinite(value)]
+
+
 def _wrong_count(baseline: Baseline) -> str:
     """Say which count of work cannot be, and why; empty if none."""
     for name, metric in baseline.counted.items():
@@ -189,161 +193,6 @@ def _wrong_count(baseline: Baseline) -> str:
         if not (math.isfinite(metric.values[0]) and metric.values[0] >= 0):
             return f"has a value of count '{name}' that is negative or not finite"
     return ""
-
-
-def propose(job: Job, scenarios: Mapping[str, Scenario], *, reason: str, who: str) -> list[Baseline]:
-    """Build a baseline from every variant and tier of a job.
-
-    Parameters
-    ----------
-    job : Job
-        At least 5 finished runs of each variant; 10 are advised.
-    scenarios : mapping
-        Scenarios by name.
-    reason, who : str
-        Why, and who says so.
-
-    Raises
-    ------
-    UnknownNameError
-        If a run is of a scenario that is not declared.
-    BaselineError
-        If there are too few runs, failed runs, a seed twice, runs of more than one environment, data set or
-        scenario version, no commit, or seeds that change nothing although the scenario draws at random.
-    """
-    groups: dict[tuple[str, str, Tier, str, str], list[RunResult]] = {}
-    for result in job.results:
-        request = result.request
-        key = (request.scenario, request.variant, request.tier, request.backend, request.device)
-        groups.setdefault(key, []).append(result)
-    for key in groups:
-        if key[0] not in scenarios:
-            raise unknown("scenario", key[0], scenarios)
-    return [_propose(job, scenarios[key[0]], runs, reason, who) for key, runs in groups.items()]
-
-
-def _propose(job: Job, scenario: Scenario, runs: Sequence[RunResult], reason: str, who: str) -> Baseline:
-    request = runs[0].request
-    name = f"{request.scenario}:{request.variant} ({request.tier})"
-    measurements = _all_measured(name, runs)
-    _refuse_mixed(name, measurements)
-    if not job.commit:
-        raise BaselineError("the runs have no commit", "Run inside a git checkout")
-    metrics = _metrics(scenario, runs)
-    if not scenario.deterministic and _nothing_varies(metrics):
-        step = "Give run.seed to its generators, or declare it deterministic"
-        raise BaselineError(f"no accuracy metric of {name} differs between its {len(runs)} seeds", step)
-    return Baseline(
-        schema=SCHEMA,
-        scenario=request.scenario,
-        scenario_version=measurements[0].scenario_version,
-        variant=request.variant,
-        tier=request.tier,
-        who=who,
-        reason=reason,
-        date=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        commit=job.commit,
-        seeds=tuple(run.request.seed for run in runs),
-        environment=_of_machine(measurements[0].environment),
-        datasets=measurements[0].datasets,
-        metrics=metrics,
-        counted=_counted(job, request),
-    )
-
-
-def _counted(job: Job, request: RunRequest) -> dict[str, BaselineMetric]:
-    """Return what a variant's counting run counted, but for what its repeat counted otherwise, and whether all was equal.
-
-    Nothing without a probe.
-    """
-    key = (request.scenario, request.variant, request.backend, request.device)
-    for first, second in probes.pairs(job.counted):
-        asked = first.request
-        if asked.side == "head" and (asked.scenario, asked.variant, asked.backend, asked.device) == key:
-            ours, theirs = probes.reference_of(first), probes.reference_of(second)
-            equal = {name: metric for name, metric in ours.items() if theirs.get(name) == metric}
-            return equal | _repeatable(job, request)
-    return {}
-
-
-def _repeatable(job: Job, request: RunRequest) -> dict[str, BaselineMetric]:
-    """Return what the determinism probe of a variant told, as a count; nothing if it could not be made."""
-    for probe in job.probes:
-        if (probe.scenario, probe.variant) == (request.scenario, request.variant) and probes.made(probe):
-            told = float(probes.repeatable(probe))
-            return {probes.REPEATABLE: BaselineMetric(values=[told], unit="", kind="work", better="higher")}
-    return {}
-
-
-def _of_machine(environment_: Mapping[str, str]) -> dict[str, str]:
-    """Leave out where the code lay: a gate's worktree, the harness's own folder."""
-    return {
-        name: value for name, value in environment_.items() if name not in {"code", "commit", "imported_from"}
-    }
-
-
-def _all_measured(name: str, runs: Sequence[RunResult]) -> list[Measurement]:
-    """Return what every run measured; refuse failed runs, too few, and one seed twice."""
-    failed = [run.error for run in runs if run.status != "ok" or run.measurement is None]
-    if failed:
-        raise BaselineError(f"{len(failed)} runs of {name} failed", f"First: {failed[0]}")
-    if len(runs) < SEEDS_AT_LEAST:
-        step = f"Run it with --seeds {SEEDS_ADVISED}"
-        raise BaselineError(f"{name} has {len(runs)} runs, a baseline needs at least {SEEDS_AT_LEAST}", step)
-    if len({run.request.seed for run in runs}) < len(runs):
-        raise BaselineError(f"the runs of {name} have one seed twice", "Run each seed once")
-    return [run.measurement for run in runs if run.measurement is not None]
-
-
-def _refuse_mixed(name: str, measurements: Sequence[Measurement]) -> None:
-    kinds: dict[str, set[typing.Any]] = {
-        "environments": {environment.fingerprint(found.environment) for found in measurements},
-        "scenario versions": {found.scenario_version for found in measurements},
-        "states of the data": {tuple(use.sha256 for use in found.datasets) for found in measurements},
-    }
-    for what, found in kinds.items():
-        if len(found) > 1:
-            raise BaselineError(
-                f"the runs of {name} come from {len(found)} {what}", "Run them all on one machine"
-            )
-
-
-def _nothing_varies(metrics: Mapping[str, BaselineMetric]) -> bool:
-    """Whether seeds seem not to be used: accuracy metrics have a direction, and none of them varies."""
-    scored = [metric for metric in metrics.values() if metric.kind == "accuracy" and metric.better != "none"]
-    return bool(scored) and all(len(set(metric.values)) == 1 for metric in scored)
-
-
-def _metrics(scenario: Scenario, runs: Sequence[RunResult]) -> dict[str, BaselineMetric]:
-    """Collect what a baseline keeps: runtime from undisturbed runs only, and numbers that every run has."""
-    disturbed = any(run.disturbed for run in runs)
-    kept, left_out = {}, set()
-    for name, measured in runs[0].metrics.items():
-        if disturbed and measured.kind == "runtime":
-            left_out.add(name)
-        elif _belongs(name, measured, scenario):
-            values = _numbers(name, runs)
-            if len(values) == len(runs):
-                kept[name] = BaselineMetric(
-                    values=values, unit=measured.unit, kind=measured.kind, better=measured.better
-                )
-    missing = [name for name in scenario.gated if name not in kept.keys() | left_out]
-    if missing:
-        told = f"{', '.join(missing)} (gated by {scenario.name}) was not measured as a number in every run"
-        raise BaselineError(told, "Look at the runs' problems in the report")
-    return kept
-
-
-def _numbers(name: str, runs: Sequence[RunResult]) -> list[float]:
-    values = [run.metrics[name].value for run in runs if name in run.metrics]
-    return [float(value) for value in values if not isinstance(value, list) and math.isfinite(value)]
-
-
-def _belongs(name: str, measured: Measured, scenario: Scenario) -> bool:
-    """Keep gated numbers, those of stages and of the main prediction set, not a grid's side scores."""
-    if isinstance(measured.value, list):
-        return False
-    return name in scenario.gated or measured.kind in {"memory", "runtime", "work"} or "." not in name
 
 
 def path_of(baseline: Baseline, root: Path) -> Path:

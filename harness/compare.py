@@ -76,7 +76,7 @@ def compare(
     Comparison
         Identities first, then baseline, then expectations.
     """
-    found = reduced.reduce(results, _judged_metrics(scenario))
+    found = reduced.reduce(results, judged_metrics(scenario))
     done = found.done
     key = f"{scenario.name}:{variant}"
     declared = [expected for expected in scenario.expectations if expected.variant == variant]
@@ -100,7 +100,7 @@ def compare(
 # -- identities --------------------------------------------------------------------
 
 
-def _judged_metrics(scenario: Scenario) -> list[str]:
+def judged_metrics(scenario: Scenario) -> list[str]:
     """Name every metric that a judgement of the scenario may look at."""
     expected = (name for each in scenario.expectations for name in (each.metric, *each.order))
     return list(dict.fromkeys(("test_images", *scenario.gated, *expected)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import typing
 
+from harness import stored
 from harness.beside import Asked, beside, finished, listed, measured, options_differing
 
 if typing.TYPE_CHECKING:
@@ -48,7 +49,9 @@ def compare(a: Job, b: Job, asked: Asked) -> tuple[tuple[VariantBeside, ...], tu
     for scenario in dict.fromkeys((*ours, *theirs)):
         pairs, reasons = _pairs(scenario, ours.get(scenario, {}), theirs.get(scenario, {}), asked.variants)
         left_out += reasons
-        for tier, variants, runs in pairs:
+        for tier, variants, groups in pairs:
+            # what lies on disk is decoded once, and only the runs of one variant are in memory
+            runs = tuple(groups[0]), tuple(groups[1])
             hindered = _hindered(runs, same_variant=len(set(variants)) == 1)
             if hindered:
                 left_out.append(f"{_title(scenario, variants)}, tier {tier}: {hindered}")
@@ -63,11 +66,9 @@ def compare(a: Job, b: Job, asked: Asked) -> tuple[tuple[VariantBeside, ...], tu
 
 
 def _groups(job: Job) -> dict[str, Groups]:
-    found: dict[str, dict[Tier, dict[str, list[RunResult]]]] = {}
-    for result in job.results:
-        asked = result.request
-        by_variant = found.setdefault(asked.scenario, {}).setdefault(asked.tier, {})
-        by_variant.setdefault(asked.variant, []).append(result)
+    found: dict[str, dict[Tier, dict[str, Runs]]] = {}
+    for (scenario, variant, tier), runs in stored.groups(job.results).items():
+        found.setdefault(scenario, {}).setdefault(tier, {})[variant] = runs
     return typing.cast("dict[str, Groups]", found)
 
 
@@ -75,8 +76,8 @@ def _gated_scores(a: Job, b: Job) -> dict[str, dict[str, None]]:
     """Return the scores to judge by scenario: the accuracy, and what was declared as gated; other scores follow from these."""
     found: dict[str, dict[str, None]] = {}
     for job in (a, b):
-        for result in job.results:
-            found.setdefault(result.request.scenario, {"accuracy": None})
+        for scenario, _, _ in stored.groups(job.results):
+            found.setdefault(scenario, {"accuracy": None})
         for comparison in job.comparisons:
             for judged in comparison.judgements:
                 if judged.against == "baseline" and judged.kind == "accuracy":

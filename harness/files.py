@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 from harness.errors import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -139,6 +139,12 @@ def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
 def write_text(path: str | os.PathLike[str], content: str) -> None:
     """Write a whole UTF-8 file in one step; see `write_bytes`."""
     write_bytes(path, content.encode())
+
+
+def write_parts(path: str | os.PathLike[str], parts: Iterable[str]) -> None:
+    """Write a whole UTF-8 file in one step from parts that are never all in memory; see `write_bytes`."""
+    with replacing(Path(path)) as file:
+        file.writelines(part.encode() for part in parts)
 
 
 def write_json(path: str | os.PathLike[str], obj: object) -> None:

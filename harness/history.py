@@ -20,8 +20,10 @@ if typing.TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from harness.exporters.table import Series
     from harness.records import Direction, Job
+
+    _Name = tuple[str, int, str]
+    _Declared = tuple[str, Direction]
 
 PENALTY = 3.0
 """Times ln(points), in units of the noise's variance; docs/history.md has the error rates."""
@@ -93,26 +95,50 @@ def lines(jobs: Iterable[Job]) -> list[Line]:
     jobs : iterable of Job
         In any order; each is one point of every metric that it measured. Times of DISTURBED runs are left out.
     """
-    found: dict[tuple[str, int, str], list[tuple[Series, Point]]] = {}
-    for job in sorted(jobs, key=lambda job: job.created):
-        for series in headlines(job):
-            point = Point(job.created, job.commit, series.mean, len(series.values))
-            found.setdefault((series.system, series.version, series.metric), []).append((series, point))
-    return [_line(pairs) for pairs in found.values()]
+    found: dict[_Name, list[tuple[_Declared, Point]]] = {}
+    # one job after the other: of each only its points stay
+    for pairs in sorted(map(_points, jobs), key=lambda pairs: pairs.created):
+        for name, pair in pairs.found:
+            found.setdefault(name, []).append(pair)
+    return [_line(name, pairs) for name, pairs in found.items()]
 
 
-def _line(pairs: Sequence[tuple[Series, Point]]) -> Line:
-    newest = pairs[-1][0]
+class _Points(typing.NamedTuple):
+    """The points of one job."""
+
+    created: str
+    found: list[tuple[_Name, tuple[_Declared, Point]]]
+
+
+def _points(job: Job) -> _Points:
+    return _Points(
+        job.created,
+        [
+            (
+                (series.system, series.version, series.metric),
+                (
+                    (series.unit, series.better),
+                    Point(job.created, job.commit, series.mean, len(series.values)),
+                ),
+            )
+            for series in headlines(job)
+        ],
+    )
+
+
+def _line(name: _Name, pairs: Sequence[tuple[_Declared, Point]]) -> Line:
+    system, version, metric = name
+    unit, better = pairs[-1][0]
     points = tuple(point for _, point in pairs)
     values = np.asarray([point.value for point in points], np.float64)  # (points,)
     return Line(
-        system=newest.system,
-        version=newest.version,
-        metric=newest.metric,
-        unit=newest.unit,
-        better=newest.better,
+        system=system,
+        version=version,
+        metric=metric,
+        unit=unit,
+        better=better,
         points=points,
-        changes=tuple(changes(values, newest.better)),
+        changes=tuple(changes(values, better)),
     )
 
 

@@ -250,7 +250,7 @@ def assemble(
 def unjudged(results: Iterable[RunResult], command: str, out: Path) -> Job:
     """Put results into a job that is not judged yet: counted ones apart, and each two of them probed."""
     done = results if isinstance(results, stored.Results) else tuple(results)
-    counted = tuple(stored.of_purpose(done, "count"))
+    counted = tuple(stored.of(done, "count"))
     return Job(
         schema=SCHEMA,
         created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
@@ -258,7 +258,7 @@ def unjudged(results: Iterable[RunResult], command: str, out: Path) -> Job:
         version=harness.__version__,
         commit=environment.git_commit(),
         environment=environment.machine(),
-        results=stored.of_purpose(done, "measure"),
+        results=stored.of(done, "measure"),
         comparisons=(),
         counted=counted,
         probes=tuple(probes.compare(*pair, out) for pair in probes.pairs(counted)),
@@ -306,7 +306,8 @@ def read(folder: Path) -> Job:
     if large:
         return large
     job = files.decode(content, Job, str(path), step)
-    return dataclasses.replace(job, results=tuple(job.results))
+    gate = job.gate and dataclasses.replace(job.gate, base_results=tuple(job.gate.base_results))
+    return dataclasses.replace(job, results=tuple(job.results), gate=gate)
 
 
 class _Versioned(msgspec.Struct):

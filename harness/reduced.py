@@ -69,11 +69,29 @@ def reduce(results: Iterable[RunResult], metrics: Collection[str]) -> Reduced:
     return reduced
 
 
+class Lighter:
+    """Takes from results what no judgement looks at; equal parts of those that passed here are held once."""
+
+    def __init__(self) -> None:
+        self._shared = _Shared()
+
+    def __call__(self, result: RunResult, metrics: Collection[str]) -> RunResult:
+        """Return a result with the metrics asked for, its identities, and what leads to its predictions."""
+        lighter = _light(result, metrics, self._shared)
+        found = result.measurement
+        if lighter.measurement is None or found is None:
+            return lighter
+        checks = tuple(map(self._shared.check, found.identities))
+        measured = dataclasses.replace(lighter.measurement, identities=checks, predictions=found.predictions)
+        return dataclasses.replace(lighter, measurement=measured)
+
+
 class _Shared:
-    """Equal environments and data uses of many runs, held once."""
+    """Equal environments, data uses and sentences of many runs, held once."""
 
     def __init__(self) -> None:
         self._environments: list[dict[str, str]] = []
+        self._texts: dict[str, str] = {}
         self._datasets: dict[tuple[DatasetUse, ...], tuple[DatasetUse, ...]] = {}
 
     def environment(self, found: dict[str, str]) -> dict[str, str]:
@@ -86,6 +104,13 @@ class _Shared:
     def datasets(self, found: tuple[DatasetUse, ...]) -> tuple[DatasetUse, ...]:
         """Return the uses, the same object for equal ones."""
         return self._datasets.setdefault(found, found)
+
+    def check(self, found: IdentityCheck) -> IdentityCheck:
+        """Return a check whose sentences are those of others that say the same."""
+        name, formula, detail = (
+            self._texts.setdefault(text, text) for text in (found.name, found.formula, found.detail)
+        )
+        return dataclasses.replace(found, name=name, formula=formula, detail=detail)
 
 
 def _light(result: RunResult, metrics: Collection[str], shared: _Shared) -> RunResult:
@@ -100,7 +125,7 @@ def _light_measurement(found: Measurement, shared: _Shared) -> Measurement:
     # a peak that could not be measured is told; those that could are metrics
     blind = tuple(stage for stage in found.stages if stage.peak_bytes is None)
     return dataclasses.replace(
-        found, options={}, metrics={}, stages=blind, identities=(), predictions=(), figures=(),
+        found, options={}, metrics={}, stages=blind, identities=(), predictions=(), figures=(), imported={},
         datasets=shared.datasets(found.datasets), environment=shared.environment(found.environment),
     )  # fmt: skip
 
@@ -111,6 +136,6 @@ def shell(result: RunResult) -> RunResult:
     bare = None
     if found is not None:
         bare = dataclasses.replace(
-            found, options={}, metrics={}, stages=(), identities=(), predictions=(), figures=(), datasets=(), environment={},
+            found, options={}, metrics={}, stages=(), identities=(), predictions=(), figures=(), datasets=(), environment={}, imported={},
         )  # fmt: skip
     return dataclasses.replace(result, metrics={}, measurement=bare)

@@ -1,7 +1,7 @@
 """Results of a job that stay on disk: a job of any number of runs is read, judged, shown and stored anew a few runs at a time.
 
-A large ``run.json`` is never in memory as a whole. Its results are found by the layout in which it was written (each opens and closes
-at the start of a line, two spaces in), and each is decoded when it is asked for. A file of another layout is read whole.
+A large ``run.json`` is never in memory as a whole. Its results, and those of a gate's base, are found by the layout in which it was
+written (each opens and closes at the start of a line), and each is decoded when it is asked for. A file of another layout is read whole.
 """
 
 from __future__ import annotations
@@ -23,15 +23,56 @@ if typing.TYPE_CHECKING:
     from pathlib import Path
     from typing import IO
 
-    from harness.records import Purpose, RunRequest, Tier
+    from harness.records import Purpose, RunRequest, Side, Tier
 
     Group = tuple[str, str, Tier]
-    Key = tuple[str, str, Tier, Purpose]
+    Key = tuple[str, str, Tier, Purpose, Side]
 
 LARGE_BYTES = 8 << 20
 """A job whose results take less on disk is held in memory."""
 _BLOCK_BYTES = 1 << 20
-_OPENING, _ENDING, _CLOSING, _EMPTY = b'\n "results": [\n', b"\n  }", b"\n ]", b'\n "results": []'
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Section:
+    """A field of ``run.json`` that holds results, as it is laid out."""
+
+    name: str
+    """Name of the field."""
+    depth: int
+    """Spaces before it."""
+
+    @property
+    def _start(self) -> bytes:
+        return f'\n{" " * self.depth}"{self.name}": ['.encode()
+
+    @property
+    def opening(self) -> bytes:
+        """What stands before the first result."""
+        return self._start + b"\n"
+
+    @property
+    def empty(self) -> bytes:
+        """The field without a result."""
+        return self._start + b"]"
+
+    @property
+    def ending(self) -> bytes:
+        """What a result ends with."""
+        return self.indent + b"}"
+
+    @property
+    def closing(self) -> bytes:
+        """What stands after the last result."""
+        return b"\n" + b" " * self.depth + b"]"
+
+    @property
+    def indent(self) -> bytes:
+        """What every line of a result begins with, and the end of the line before."""
+        return b"\n" + b" " * (self.depth + 1)
+
+
+_RESULTS, _BASE = _Section("results", 1), _Section("base_results", 2)
 
 
 class Results(Sequence[RunResult]):
@@ -81,9 +122,11 @@ class Results(Sequence[RunResult]):
             found.setdefault(self._keys[index][:3], array.array("L")).append(index)
         return {key: self._only(chosen) for key, chosen in found.items()}
 
-    def of_purpose(self, purpose: Purpose) -> Results:
-        """Return those of runs with that purpose."""
-        return self._only([index for index in self._chosen if self._keys[index][3] == purpose])
+    def of(self, purpose: Purpose, side: Side | None = None) -> Results:
+        """Return those of runs with that purpose, of one side if it is given."""
+        wanted = (index for index in self._chosen if self._keys[index][3] == purpose)
+        chosen = (index for index in wanted if side is None or self._keys[index][4] == side)
+        return self._only(array.array("L", chosen))
 
     def _only(self, chosen: Sequence[int]) -> Results:
         part = object.__new__(Results)
@@ -96,14 +139,18 @@ class Results(Sequence[RunResult]):
 
 
 def _key(request: RunRequest) -> Key:
-    return request.scenario, request.variant, request.tier, request.purpose
+    return request.scenario, request.variant, request.tier, request.purpose, request.side
 
 
-def of_purpose(results: Sequence[RunResult], purpose: Purpose) -> Sequence[RunResult]:
-    """Return the results of runs with that purpose; what lies on disk stays there."""
+def of(results: Sequence[RunResult], purpose: Purpose, side: Side | None = None) -> Sequence[RunResult]:
+    """Return the results of runs with that purpose, of one side if it is given; what lies on disk stays there."""
     if isinstance(results, Results):
-        return results.of_purpose(purpose)
-    return tuple(result for result in results if result.request.purpose == purpose)
+        return results.of(purpose, side)
+    return tuple(
+        result
+        for result in results
+        if result.request.purpose == purpose and side in {None, result.request.side}
+    )
 
 
 def groups(results: Sequence[RunResult]) -> dict[Group, Sequence[RunResult]]:
@@ -161,17 +208,23 @@ def read_large(path: Path, step: str) -> Job | None:
         return None
     kept = _Kept(path)
     with path.open("rb") as file:
-        found = _parts(file)
-    if found is None:
-        return None
-    rest, spans = found
-    job = files.decode(rest, Job, str(path), step)
-    results = Results(
-        lambda index: kept.read(spans[2 * index], spans[2 * index + 1]),
-        len(spans) // 2,
-        lambda index: f"result {index + 1} in {path}",
+        cut = _Cut(file)
+        found, base = cut.out(_RESULTS), cut.out(_BASE)
+        if not found or base is None:
+            return None
+        job = files.decode(cut.rest(), Job, str(path), step)
+    job = dataclasses.replace(
+        job, results=_spanned(kept, found, lambda index: f"result {index + 1} in {path}")
     )
-    return dataclasses.replace(job, results=results)
+    if job.gate is None or not base:
+        return job
+    runs = _spanned(kept, base, lambda index: f"base result {index + 1} in {path}")
+    return dataclasses.replace(job, gate=dataclasses.replace(job.gate, base_results=runs))
+
+
+def _spanned(kept: _Kept, spans: array.array[int], told: Callable[[int], str]) -> Results:
+    """Return the results that lie in stretches of a file."""
+    return Results(lambda index: kept.read(spans[2 * index], spans[2 * index + 1]), len(spans) // 2, told)
 
 
 class _Kept:
@@ -185,33 +238,60 @@ class _Kept:
         return os.pread(self._descriptor, end - start, start)
 
 
-def _parts(file: IO[bytes]) -> tuple[bytes, array.array[int]] | None:
-    """Return the file without its results, and where each of them starts and ends; None for another layout."""
-    head = b""
-    while _OPENING not in head:
-        block = file.read(_BLOCK_BYTES)
-        if not block:
-            return None
-        head += block
-    cut = head.index(_OPENING)
-    spans, held, start = array.array("Q"), head[cut + len(_OPENING) :], cut + len(_OPENING)
-    place = 0
-    while True:
-        end = held.find(_ENDING, place)
-        if end < 0 or end + len(_ENDING) + 4 > len(held):
-            block = file.read(_BLOCK_BYTES)
-            if not block:
+class _Cut:
+    """A file passed through once, block by block: what is not cut out of it is kept."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self._kept = file, b""
+        self._held, self._start = b"", 0
+
+    def out(self, section: _Section) -> array.array[int] | None:
+        """Return where each result of a section starts and ends: nothing if it is not there, None if it is laid out otherwise."""
+        while section.opening not in self._held:
+            if not self._more(keep=len(section.opening)):
+                return array.array("Q")
+        self._skip(self._held.index(section.opening), keep=True)
+        self._kept += section.empty
+        self._skip(len(section.opening))
+        return self._spans(section)
+
+    def _spans(self, section: _Section) -> array.array[int] | None:
+        spans, place = array.array("Q"), 0
+        while True:
+            end = self._held.find(section.ending, place)
+            if end < 0 or end + len(section.ending) + len(section.closing) + 1 > len(self._held):
+                self._skip(place)
+                place = 0
+                if not self._block():
+                    return None
+                continue
+            end += len(section.ending)
+            spans.extend((self._start + place, self._start + end))
+            if self._held.startswith(section.closing, end):
+                self._skip(end + len(section.closing))
+                return spans
+            if not self._held.startswith(b",\n", end):
                 return None
-            held, start, place = held[place:] + block, start + place, 0
-            continue
-        end += len(_ENDING)
-        spans.extend((start + place, start + end))
-        if held.startswith(_CLOSING, end):
-            tail = held[end + len(_CLOSING) :] + file.read()
-            return head[:cut] + _EMPTY + tail, spans
-        if not held.startswith(b",\n", end):
-            return None
-        place = end + 2
+            place = end + 2
+
+    def rest(self) -> bytes:
+        """Return the file without what was cut out."""
+        return self._kept + self._held + self._file.read()
+
+    def _more(self, keep: int) -> bool:
+        """Read on; all but the last bytes held, within which an opening may begin, is kept."""
+        self._skip(max(0, len(self._held) - keep), keep=True)
+        return self._block()
+
+    def _skip(self, count: int, *, keep: bool = False) -> None:
+        if keep:
+            self._kept += self._held[:count]
+        self._held, self._start = self._held[count:], self._start + count
+
+    def _block(self) -> bool:
+        block = self._file.read(_BLOCK_BYTES)
+        self._held += block
+        return bool(block)
 
 
 # -- writing -------------------------------------------------------------------------
@@ -225,23 +305,29 @@ def write(path: Path, job: Job) -> None:
     StorageError
         If it cannot be written; the old file, if any, is untouched.
     """
-    rest = _formatted(dataclasses.replace(job, results=()))
-    before, _, after = rest.partition(_EMPTY)
+    gate = job.gate and dataclasses.replace(job.gate, base_results=())
+    rest = _formatted(dataclasses.replace(job, results=(), gate=gate))
     with files.replacing(path) as file:
-        file.write(before)
-        if job.results:
-            file.write(_OPENING)
-            file.writelines(_separated(job.results))
-            file.write(_CLOSING)
-        else:
-            file.write(_EMPTY)
-        file.write(after + b"\n")
+        for section, results in _sections(job):
+            before, empty, rest = rest.partition(section.empty)
+            file.write(before)
+            file.writelines(_laid_out(section, results) if results else (empty,))
+        file.write(rest + b"\n")
 
 
-def _separated(results: Sequence[RunResult]) -> Iterator[bytes]:
+def _sections(job: Job) -> Iterator[tuple[_Section, Sequence[RunResult]]]:
+    yield _RESULTS, job.results
+    if job.gate is not None:
+        yield _BASE, job.gate.base_results
+
+
+def _laid_out(section: _Section, results: Sequence[RunResult]) -> Iterator[bytes]:
+    yield section.opening
     for index, content in enumerate(_written(results)):
         # no string of JSON holds a line break, so every line is indented and no content changes
-        yield (b",\n  " if index else b"  ") + content.replace(b"\n", b"\n  ")
+        yield (b"," if index else b"") + (section.indent if index else section.indent[1:])
+        yield content.replace(b"\n", section.indent)
+    yield section.closing
 
 
 def _written(results: Sequence[RunResult]) -> Iterable[bytes]:

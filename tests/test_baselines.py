@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from harness import approval, baselines, environment, files, sidecar
+from harness import approval, baselines, environment, files, proposals, sidecar
 from harness.errors import BaselineError, UnknownNameError
 from harness.records import (
     Baseline,
@@ -341,7 +341,7 @@ def propose(
     results: Sequence[RunResult], scenario: Scenario = SCENARIO, commit: str = "c0ffee"
 ) -> list[Baseline]:
     """Propose baselines of a job."""
-    return baselines.propose(job(results, commit), {"probe": scenario}, reason="because", who="me")
+    return proposals.propose(job(results, commit), {"probe": scenario}, reason="because", who="me")
 
 
 def with_metric(result: RunResult, name: str, value: typing.Any) -> RunResult:
@@ -434,7 +434,7 @@ def test_runs_without_a_commit_are_refused() -> None:
 def test_a_scenario_that_is_not_declared_is_named() -> None:
     """A job of a user's scenario needs its file: the error is no KeyError."""
     with pytest.raises(UnknownNameError, match="unknown scenario 'probe'"):
-        baselines.propose(job([run(0)]), {}, reason="because", who="me")
+        proposals.propose(job([run(0)]), {}, reason="because", who="me")
 
 
 def test_backends_of_one_job_become_baselines_of_their_own(tmp_path: Path) -> None:

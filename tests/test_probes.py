@@ -11,7 +11,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 
-from harness import baselines, executors, files, jobs, probes, scenarios
+from harness import executors, files, jobs, probes, proposals, scenarios
 from harness.records import (
     Baseline,
     BaselineMetric,
@@ -486,7 +486,7 @@ def test_a_loose_count_never_becomes_a_baseline(harness: Harness) -> None:
     )
     five = dataclasses.replace(job, results=tuple(seeds), commit="abc")
     scenario = dataclasses.replace(SCENARIO, deterministic=True)
-    (proposed,) = baselines.propose(five, {"probe": scenario}, reason="r", who="T")
+    (proposed,) = proposals.propose(five, {"probe": scenario}, reason="r", who="T")
     assert {"work.calls.calls", "work.inline.calls", "work.stored_bytes"} <= set(proposed.counted)
     assert {"work.inline.rounds", "work.total.rounds"}.isdisjoint(proposed.counted)
 

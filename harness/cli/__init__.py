@@ -385,10 +385,12 @@ def ledger_command(runs: tuple[Path, ...], markdown: Path | None, scenario_paths
     """Show every published number with the best judgement of stored runs; by default those under reports/reference/."""
     from harness import audit, files, jobs, ledger, scenarios
 
-    stored = [jobs.read(folder) for folder in runs or ledger.reference_folders()]
-    rows, findings = ledger.collect(stored, scenarios.load_all(scenario_paths)), audit.audit()
+    # read anew for each pass, so that no two jobs are in memory at once
+    folders = runs or ledger.reference_folders()
+    rows = ledger.collect(map(jobs.read, folders), scenarios.load_all(scenario_paths))
+    findings = audit.audit()
     if markdown:
-        files.write_text(markdown, ledger.as_markdown(rows, findings, stored))
+        files.write_text(markdown, ledger.as_markdown(rows, findings, map(jobs.read, folders)))
         click.echo(f"Ledger: {markdown}")
     else:
         click.echo(visible(ledger.as_text(rows, findings, shutil.get_terminal_size((120, 24)).columns)))

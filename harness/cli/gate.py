@@ -202,7 +202,7 @@ def _tell(console: Console, job: Job, told: Told, out: Path) -> int:
     from harness.gate import explain
 
     if told.junit:
-        files.write_text(told.junit, junit.xml_text(job))
+        files.write_parts(told.junit, junit.xml_parts(job))
     if told.summary:
         # GitHub's own file of a step is appended to by every step
         before = told.summary.read_text() if told.summary.exists() else ""

@@ -8,14 +8,14 @@ from harness import files
 from harness.exporters import benchmarks, junit, summary, table
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from harness.records import Job
 
-FORMATS: Mapping[str, Mapping[str, Callable[[Job], str]]] = {
-    "csv": {"metrics.csv": table.csv_text},
-    "junit": {"junit.xml": junit.xml_text},
+FORMATS: Mapping[str, Mapping[str, Callable[[Job], Iterable[str]]]] = {
+    "csv": {"metrics.csv": table.csv_lines},
+    "junit": {"junit.xml": junit.xml_parts},
     "github-action-benchmark": {
         "bigger-is-better.json": benchmarks.bigger_is_better,
         "smaller-is-better.json": benchmarks.smaller_is_better,
@@ -23,7 +23,7 @@ FORMATS: Mapping[str, Mapping[str, Callable[[Job], str]]] = {
     "bencher": {"bencher.json": benchmarks.bencher},
     "summary": {"summary.md": summary.markdown},
 }
-"""Format -> file name -> what writes its content."""
+"""Format -> file name -> what writes its content: whole, or in parts where it grows with the runs."""
 
 
 def write(job: Job, form: str, out: Path) -> list[Path]:
@@ -43,9 +43,9 @@ def write(job: Job, form: str, out: Path) -> list[Path]:
     StorageError
         If it cannot be written, or the job was never judged and the format tells verdicts.
     """
-    contents = {name: text(job) for name, text in FORMATS[form].items()}
+    contents = {name: parts(job) for name, parts in FORMATS[form].items()}
     as_file = len(contents) == 1 and out.suffix and not out.is_dir()
     paths = [out if as_file else out / name for name in contents]
     for path, content in zip(paths, contents.values(), strict=True):
-        files.write_text(path, content)
+        files.write_parts(path, [content] if isinstance(content, str) else content)
     return paths

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import collections
+import dataclasses
+import itertools
 import re
 import typing
 from xml.etree import ElementTree as ET
+from xml.sax.saxutils import quoteattr
 
-from harness import outcome, wording
+from harness import outcome, stored, wording
 from harness.errors import StorageError
 
 if typing.TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from harness.records import Comparison, GateSettings, Job, Judgement, RunResult
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def xml_text(job: Job) -> str:
-    """Write a job as JUnit XML.
+    """Write a job as JUnit XML; see `xml_parts`."""
+    return "".join(xml_parts(job))
+
+
+def xml_parts(job: Job) -> Iterator[str]:
+    """Return a job as JUnit XML, case by case.
 
     REGRESSED and VIOLATED are failures; their type says the kind of metric, so that ``REGRESSED runtime`` (slower) and ``REGRESSED
     accuracy`` (worse) differ. A failed run, ERROR and a gated INCONCLUSIVE are errors: it could not be measured. A time that is
@@ -30,62 +41,95 @@ def xml_text(job: Job) -> str:
     """
     if not job.comparisons:
         raise StorageError("the run has no judgements", "Type: harness judge RUN, then export it again")
-    root = ET.Element("testsuites", name="harness")
-    for comparison in job.comparisons:
-        settings = job.gate.settings if job.gate else None
-        _suite(root, comparison, [run for run in outcome.runs(job) if _belongs(run, comparison)], settings)
-    ET.indent(root)
-    return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
-
-
-def _belongs(result: RunResult, comparison: Comparison) -> bool:
-    request = result.request
-    key = (comparison.scenario, comparison.variant, comparison.tier)
-    return (request.scenario, request.variant, request.tier) == key
-
-
-def _suite(
-    root: ET.Element, comparison: Comparison, runs: list[RunResult], settings: GateSettings | None
-) -> None:
-    name = f"{comparison.scenario}:{comparison.variant} ({comparison.tier})"
-    suite = ET.SubElement(root, "testsuite", name=_clean(name))
-    for result in runs:
-        _run_case(suite, comparison, result)
-    for judgement in comparison.judgements:
-        _judgement_case(suite, comparison, judgement, settings)
-    for count, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
-        suite.set(count, str(len(suite.findall(f"testcase/{tag}"))))
-    suite.set("tests", str(len(suite)))
-    suite.set("time", f"{sum(result.wall_seconds for result in runs):.3f}")
-    if runs:
-        # JUnit's own schema wants local time without an offset; this is UTC
-        suite.set("timestamp", runs[0].started[:19])
-
-
-def _case(suite: ET.Element, comparison: Comparison, name: str, seconds: float) -> ET.Element:
-    classname = f"harness.{comparison.scenario}.{comparison.variant}.{comparison.tier}"
-    return ET.SubElement(
-        suite, "testcase", classname=_clean(classname), name=_clean(name), time=f"{seconds:.3f}"
+    return itertools.chain(
+        ['<?xml version="1.0" encoding="utf-8"?>\n<testsuites name="harness">\n'],
+        itertools.chain.from_iterable(_suites(job)),
+        ["</testsuites>\n"],
     )
 
 
-def _run_case(suite: ET.Element, comparison: Comparison, result: RunResult) -> None:
-    case = _case(suite, comparison, wording.run_name(result.request), result.wall_seconds)
+def _suites(job: Job) -> Iterator[Iterator[str]]:
+    settings = job.gate.settings if job.gate else None
+    base = job.gate.base_results if job.gate else ()
+    parts = [stored.groups(runs) for runs in (job.results, base, job.counted)]
+    for comparison in job.comparisons:
+        key = (comparison.scenario, comparison.variant, comparison.tier)
+        runs = [part.get(key, ()) for part in parts]
+        judged = [_judgement_case(comparison, judgement, settings) for judgement in comparison.judgements]
+        yield _suite(comparison, runs, judged)
+
+
+@dataclasses.dataclass(slots=True)
+class _Totals:
+    """What a suite says of all its runs."""
+
+    runs: int = 0
+    """How many there are."""
+    errors: int = 0
+    """How many of them failed."""
+    seconds: float = 0.0
+    """Their wall time together."""
+    started: str = ""
+    """Start of the first one."""
+
+    def add(self, run: RunResult) -> None:
+        """Count one more."""
+        self.runs += 1
+        self.errors += run.status != "ok"
+        self.seconds += run.wall_seconds
+        self.started = self.started or run.started
+
+
+def _suite(
+    comparison: Comparison, runs: Sequence[Sequence[RunResult]], judged: Sequence[ET.Element]
+) -> Iterator[str]:
+    """Yield a suite: its totals stand before its cases, so the runs are passed through twice rather than held."""
+    totals = _Totals()
+    for run in itertools.chain(*runs):
+        totals.add(run)
+    tags = collections.Counter(child.tag for case in judged for child in case)
+    attributes = {
+        "name": _clean(f"{comparison.scenario}:{comparison.variant} ({comparison.tier})"),
+        "failures": str(tags["failure"]),
+        "errors": str(tags["error"] + totals.errors),
+        "skipped": str(tags["skipped"]),
+        "tests": str(totals.runs + len(judged)),
+        "time": f"{totals.seconds:.3f}",
+    }
+    if totals.runs:
+        # JUnit's own schema wants local time without an offset; this is UTC
+        attributes["timestamp"] = totals.started[:19]
+    yield "  <testsuite " + " ".join(f"{name}={quoteattr(told)}" for name, told in attributes.items()) + ">\n"
+    for case in itertools.chain((_run_case(comparison, run) for run in itertools.chain(*runs)), judged):
+        ET.indent(case, level=2)
+        yield f"    {ET.tostring(case, encoding='unicode')}\n"
+    yield "  </testsuite>\n"
+
+
+def _case(comparison: Comparison, name: str, seconds: float) -> ET.Element:
+    classname = f"harness.{comparison.scenario}.{comparison.variant}.{comparison.tier}"
+    return ET.Element("testcase", classname=_clean(classname), name=_clean(name), time=f"{seconds:.3f}")
+
+
+def _run_case(comparison: Comparison, result: RunResult) -> ET.Element:
+    case = _case(comparison, wording.run_name(result.request), result.wall_seconds)
     if result.status != "ok":
         error = ET.SubElement(case, "error", type="ERROR", message=_clean(result.error))
         error.text = _clean(result.log_tail)
+    return case
 
 
 def _judgement_case(
-    suite: ET.Element, comparison: Comparison, judgement: Judgement, settings: GateSettings | None
-) -> None:
+    comparison: Comparison, judgement: Judgement, settings: GateSettings | None
+) -> ET.Element:
     where = ", ".join(part for part in (judgement.place, judgement.row) if part)
     place = f" [{where}]" if judgement.against == "expectation" and where else ""
-    case = _case(suite, comparison, f"{judgement.against}: {judgement.metric}{place}", 0.0)
+    case = _case(comparison, f"{judgement.against}: {judgement.metric}{place}", 0.0)
     tag = outcome.element(judgement, settings)
     if tag:
         told = _clean(wording.sentence(f"{comparison.scenario}:{comparison.variant}", judgement))
         ET.SubElement(case, tag, type=f"{judgement.verdict} {judgement.kind}", message=told).text = told
+    return case
 
 
 def _clean(text: str) -> str:

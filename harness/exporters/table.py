@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import array
 import csv
 import dataclasses
-import io
 import statistics
 import typing
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from harness.records import Direction, Job, Kind, Measured, RunRequest, RunResult, Tier, Value
 
@@ -82,15 +82,32 @@ def _numbers(value: Value, index: str = "") -> Iterator[tuple[str, float]]:
 
 
 def csv_text(job: Job) -> str:
-    """Lay the table out as CSV (RFC 4180) with a header line.
+    """Lay the table out as CSV (RFC 4180) with a header line; see `csv_lines`."""
+    return "".join(csv_lines(job))
+
+
+def csv_lines(job: Job) -> Iterator[str]:
+    """Yield the table's lines as CSV (RFC 4180), the header first.
 
     A text that a spreadsheet would take for a formula gets an apostrophe in front; numbers stay numbers.
     """
-    out = io.StringIO(newline="")
-    writer = csv.DictWriter(out, COLUMNS)
+    line = _Line()
+    writer = csv.DictWriter(line, COLUMNS)
     writer.writeheader()
-    writer.writerows({name: _harmless(cell) for name, cell in row.items()} for row in rows(job))
-    return out.getvalue()
+    yield line.text
+    for row in rows(job):
+        writer.writerow({name: _harmless(cell) for name, cell in row.items()})
+        yield line.text
+
+
+class _Line:
+    """What `csv` writes into: the line it wrote last."""
+
+    text = ""
+
+    def write(self, text: str) -> None:
+        """Keep a line."""
+        self.text = text
 
 
 def _harmless(cell: object) -> object:
@@ -121,7 +138,7 @@ class Series:
     """Kind of metric."""
     better: Direction
     """Direction in which the metric improves."""
-    values: tuple[float, ...]
+    values: Sequence[float]
     """One a run, in the order of the runs."""
 
     @property
@@ -141,13 +158,13 @@ def headlines(job: Job) -> list[Series]:
     These are numbers with a direction: times, memory, work and sizes, and the scores of the main predictions, but not a grid's side
     scores. Times of a DISTURBED run are left out.
     """
-    found: dict[tuple[typing.Any, ...], list[tuple[Measured, float]]] = {}
+    found: dict[tuple[typing.Any, ...], tuple[Measured, array.array[float]]] = {}
     for result in job.results:
         for name, measured in result.metrics.items():
             if not isinstance(measured.value, list) and _is_headline(name, measured, result):
                 key = (*_place(result.request), _version(result), name)
-                found.setdefault(key, []).append((measured, float(measured.value)))
-    return [_series(key, pairs) for key, pairs in found.items()]
+                found.setdefault(key, (measured, array.array("d")))[1].append(measured.value)
+    return [_series(key, *declared) for key, declared in found.items()]
 
 
 def _is_headline(name: str, measured: Measured, result: RunResult) -> bool:
@@ -166,9 +183,8 @@ def _version(result: RunResult) -> int:
     return result.measurement.scenario_version if result.measurement else 0
 
 
-def _series(key: tuple[typing.Any, ...], pairs: list[tuple[Measured, float]]) -> Series:
+def _series(key: tuple[typing.Any, ...], measured: Measured, values: Sequence[float]) -> Series:
     scenario, variant, tier, backend, device, version, metric = key
-    measured = pairs[0][0]
     return Series(
         scenario=scenario,
         variant=variant,
@@ -180,5 +196,5 @@ def _series(key: tuple[typing.Any, ...], pairs: list[tuple[Measured, float]]) ->
         unit=measured.unit,
         kind=measured.kind,
         better=measured.better,
-        values=tuple(value for _, value in pairs),
+        values=values,
     )

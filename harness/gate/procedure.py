@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import time
 import typing
 
-from harness import baselines, files, flips, jobs, plans, predictions
+from harness import baselines, files, flips, jobs, plans, predictions, reduced, stored
+from harness.compare import judged_metrics
 from harness.errors import BaselineError, HarnessError
 from harness.gate import outcome, trials
 from harness.gate.trials import CONFIRM_SEED, Evidence, Want
 from harness.records import Gate, Plan
+from harness.scenarios import find
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from harness.flips import Found
@@ -100,7 +103,7 @@ def _affordable(requests: list[RunRequest], left: int) -> list[RunRequest]:
 
 
 def assemble(
-    plan: Plan, results: Iterable[RunResult], declared: Mapping[str, Scenario], roots: Sequence[Path], out: Path, *,
+    plan: Plan, results: Sequence[RunResult], declared: Mapping[str, Scenario], roots: Sequence[Path], out: Path, *,
     minutes: float,
 ) -> Job:  # fmt: skip
     """Judge everything that a gate measured and put it into one job.
@@ -109,8 +112,8 @@ def assemble(
     ----------
     plan : Plan
         The gate's.
-    results : iterable of RunResult
-        Every run that ended, of both sides and rounds.
+    results : sequence of RunResult
+        Every run that ended, of both sides and rounds; what lies on disk stays there.
     declared, roots
         Scenarios by name, and folders of baselines.
     out : Path
@@ -118,16 +121,12 @@ def assemble(
     minutes : float
         How long it took.
     """
-    base: list[RunResult] = []
-    others: list[RunResult] = []
-    for run in results:
-        measured = run.request.purpose == "measure"
-        (base if measured and run.request.side == "base" else others).append(run)
-    job = jobs.unjudged(others, plan.command, out)
+    job = jobs.unjudged(results, plan.command, out)
+    head, base = (stored.of(job.results, "measure", side) for side in ("head", "base"))
     gate = Gate(
-        settings=_settings(plan), trials=(), base_results=tuple(base), minutes=round(minutes, 2), exit_code=0
+        settings=_settings(plan), trials=(), base_results=base, minutes=round(minutes, 2), exit_code=0
     )
-    return rejudge(dataclasses.replace(job, gate=gate), declared, roots, out)
+    return rejudge(dataclasses.replace(job, results=head, gate=gate), declared, roots, out)
 
 
 def read(folder: Path, declared: Mapping[str, Scenario], roots: Sequence[Path]) -> Job:
@@ -151,11 +150,11 @@ def rejudge(job: Job, declared: Mapping[str, Scenario], roots: Sequence[Path], o
     Raises
     ------
     HarnessError
-        If the job is no gate.
+        If the job is no gate, or a stored run is of a scenario that is not declared here.
     """
     if job.gate is None:
         raise HarnessError("the job is no gate", "Type: harness judge RUN")
-    every = (*job.results, *job.counted, *job.gate.base_results)
+    every = itertools.chain(job.results, job.counted, job.gate.base_results)
     found = _evidence(every, job.probes, declared, roots, job.gate.settings, predictions.reader(out))
     state = trials.decide(found, job.gate.settings, more=False)
     gate = dataclasses.replace(job.gate, trials=state.trials)
@@ -174,7 +173,8 @@ def _evidence(
     """Sort results by variant, side and round; one evidence a variant that was measured."""
     groups: dict[tuple[str, str, Tier], dict[str, Rounds]] = {}
     counted: dict[tuple[str, str, str], RunResult] = {}
-    for result in sorted(results, key=lambda result: (result.request.seed, result.request.repeat)):
+    lightened = _light(results, declared)
+    for result in sorted(lightened, key=lambda result: (result.request.seed, result.request.repeat)):
         request = result.request
         if request.purpose == "count":
             counted.setdefault((request.scenario, request.variant, request.side), result)
@@ -191,6 +191,14 @@ def _evidence(
         )
         for (name, variant, tier), sides in groups.items()
     ]
+
+
+def _light(results: Iterable[RunResult], declared: Mapping[str, Scenario]) -> Iterator[RunResult]:
+    """Pass on what a decision looks at: of measured runs what is judged; counted ones are few, and stay whole."""
+    lighter, metrics = reduced.Lighter(), {name: judged_metrics(found) for name, found in declared.items()}
+    for run in results:
+        name = find(declared, run.request.scenario).name
+        yield run if run.request.purpose == "count" else lighter(run, metrics[name])
 
 
 def _one(

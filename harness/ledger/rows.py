@@ -10,6 +10,7 @@ import collections
 import dataclasses
 import typing
 
+from harness import reduced, stored
 from harness.compare import compare
 from harness.records import Judgement, RunResult
 from harness.scenarios import find
@@ -103,13 +104,13 @@ _Groups = dict[_Group, list[RunResult]]
 _Key = tuple[str, str, str, str, str]
 
 
-def collect(jobs: Sequence[Job], scenarios: Mapping[str, Scenario]) -> list[Row]:
+def collect(jobs: Iterable[Job], scenarios: Mapping[str, Scenario]) -> list[Row]:
     """Return one row for every expectation of every scenario, in the order declared.
 
     Parameters
     ----------
-    jobs : sequence of Job
-        Stored jobs; their own comparisons are not used.
+    jobs : iterable of Job
+        Stored jobs, looked at one after the other; their own comparisons are not used.
     scenarios : mapping
         Scenarios by name.
 
@@ -119,10 +120,14 @@ def collect(jobs: Sequence[Job], scenarios: Mapping[str, Scenario]) -> list[Row]
         If a stored run is of a scenario that is not declared.
     """
     candidates: dict[_Key, list[_Candidate]] = {}
+    pooled: _Groups = {}
+    across = {scenario.name: _compared_across(scenario) for scenario in scenarios.values()}
     for job in jobs:
-        for name, judgement, tier in _judged(_grouped(job.results, scenarios), scenarios):
-            candidates.setdefault(name, []).append(_Candidate(judgement, tier, job.created))
-    pooled = _grouped((result for job in jobs for result in job.results), scenarios)
+        for group, results in _grouped(job.results, scenarios):
+            for name, judgement in _judged(group, results, scenarios[group.scenario]):
+                candidates.setdefault(name, []).append(_Candidate(judgement, group.tier, job.created))
+            if group.variant in across[group.scenario]:
+                pooled.setdefault(group, []).extend(results)
     for scenario in scenarios.values():
         for name, judgement, tier in _judged_across(pooled, scenario):
             candidates.setdefault(name, []).append(_Candidate(judgement, tier, ""))
@@ -151,26 +156,43 @@ def _key(scenario: str, expected: Expectation) -> _Key:
     return scenario, expected.variant, expected.metric, expected.place, expected.row
 
 
-def _grouped(results: Iterable[RunResult], scenarios: Mapping[str, Scenario]) -> _Groups:
-    """Group runs that succeeded with the scenario's present version."""
-    groups: _Groups = {}
-    for result in results:
-        request = result.request
-        scenario = find(scenarios, request.scenario)
-        measured = result.measurement
-        if result.status == "ok" and measured is not None and measured.scenario_version == scenario.version:
-            group = _Group(request.scenario, request.variant, request.tier, request.backend, request.device)
-            groups.setdefault(group, []).append(result)
-    return groups
+def _grouped(
+    results: Sequence[RunResult], scenarios: Mapping[str, Scenario]
+) -> Iterator[tuple[_Group, list[RunResult]]]:
+    """Yield the runs that succeeded with the scenario's present version, group by group, as far as expectations look at them."""
+    for (name, _, _), runs in stored.groups(results).items():
+        scenario, lighter = find(scenarios, name), reduced.Lighter()
+        looked_at = _looked_at(scenario)
+        groups: _Groups = {}
+        for run in runs:
+            request, measured = run.request, run.measurement
+            if run.status == "ok" and measured is not None and measured.scenario_version == scenario.version:
+                group = _Group(
+                    request.scenario, request.variant, request.tier, request.backend, request.device
+                )
+                groups.setdefault(group, []).append(lighter(run, looked_at))
+        yield from groups.items()
 
 
-def _judged(groups: _Groups, scenarios: Mapping[str, Scenario]) -> Iterator[tuple[_Key, Judgement, Tier]]:
-    for group, results in groups.items():
-        scenario = scenarios[group.scenario]
-        declared = [expected for expected in scenario.expectations if expected.variant == group.variant]
-        judged = _judge(scenario, group.variant, declared, group.tier, results)
-        for expected, judgement in zip(declared, judged, strict=True):
-            yield _key(scenario.name, expected), judgement, group.tier
+def _looked_at(scenario: Scenario) -> list[str]:
+    """Name the metrics of single runs that expectations look at: an ordering over variants names them after the variants."""
+    named = [name for expected in scenario.expectations for name in (expected.metric, *expected.order)]
+    own = (
+        name.removeprefix(f"{v.name}.")
+        for v in scenario.variants
+        for name in named
+        if name.startswith(f"{v.name}.")
+    )
+    return list(dict.fromkeys(("test_images", *named, *own)))
+
+
+def _judged(
+    group: _Group, results: Sequence[RunResult], scenario: Scenario
+) -> Iterator[tuple[_Key, Judgement]]:
+    declared = [expected for expected in scenario.expectations if expected.variant == group.variant]
+    judged = _judge(scenario, group.variant, declared, group.tier, results)
+    for expected, judgement in zip(declared, judged, strict=True):
+        yield _key(scenario.name, expected), judgement
 
 
 def _judge(
@@ -200,6 +222,12 @@ def _judged_across(groups: _Groups, scenario: Scenario) -> Iterator[tuple[_Key, 
             if merged:
                 (judgement,) = _judge(scenario, ACROSS, [expected], tier, merged)
                 yield _key(scenario.name, expected), judgement, tier
+
+
+def _compared_across(scenario: Scenario) -> set[str]:
+    """Return the variants that orderings over several of them compare."""
+    across = [expected for expected in scenario.expectations if expected.variant == ACROSS]
+    return {name for expected in across for name in _named(expected, scenario)}
 
 
 def _named(expected: Expectation, scenario: Scenario) -> list[str]:

@@ -34,7 +34,7 @@ _INLINE = 4
 """Numbers of an array that are written out; longer ones show their ends."""
 
 
-def as_markdown(rows: Sequence[Row], findings: Sequence[AuditFinding], jobs: Sequence[Job] = ()) -> str:
+def as_markdown(rows: Sequence[Row], findings: Sequence[AuditFinding], jobs: Iterable[Job] = ()) -> str:
     """Write the whole ledger with summary, rows by source, explanations, audit and the runs it rests on.
 
     Parameters
@@ -43,8 +43,8 @@ def as_markdown(rows: Sequence[Row], findings: Sequence[AuditFinding], jobs: Seq
         From `harness.ledger.collect`.
     findings : sequence of AuditFinding
         From `harness.audit.audit`.
-    jobs : sequence of Job
-        The jobs that `rows` come from, to name them.
+    jobs : iterable of Job
+        The jobs that `rows` come from, to name them; looked at one after the other.
 
     Returns
     -------

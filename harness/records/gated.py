@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Literal
 
 from harness.records.asked import GateSettings
@@ -110,8 +111,8 @@ class Gate:
     """How it decides."""
     trials: tuple[Trial, ...]
     """Every group of metrics that was tested."""
-    base_results: tuple[RunResult, ...]
-    """Measured runs of the base side."""
+    base_results: Sequence[RunResult]
+    """Measured runs of the base side; of a large stored job they stay on disk (`harness.stored`)."""
     minutes: float
     """From the first run's start until the last one's end, minutes."""
     exit_code: int
