@@ -51,7 +51,16 @@ def search_path(named: Path | None) -> list[Path]:
 
 
 def folder_of(scenario: str, variant: str, tier: str) -> Path:
-    """Return the relative folder of a variant's baselines in one tier."""
+    """Return the relative folder of a variant's baselines in one tier.
+
+    Raises
+    ------
+    BaselineError
+        If one of the names, which may come from a file, would lead out of it.
+    """
+    for name in (scenario, variant, tier):
+        if not files.is_plain_name(name):
+            raise BaselineError(f"'{name}' names no scenario, variant or tier", "Look at the run's run.json")
     return Path(scenario, variant, tier)
 
 
@@ -115,7 +124,7 @@ def load(path: Path) -> Baseline:
 
 
 def _check(baseline: Baseline, path: Path) -> None:
-    place = folder_of(baseline.scenario, baseline.variant, baseline.tier)
+    place = Path(baseline.scenario, baseline.variant, baseline.tier)  # only told: what is read is `path`
     if path.parts[-4:-1] != place.parts:
         raise BaselineError(f"baseline {path} is one of {place}", "Move it to its own folder or remove it")
     wrong = _wrong_head(baseline) or _wrong_metric(baseline) or _wrong_count(baseline)

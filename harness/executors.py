@@ -9,7 +9,7 @@ import logging
 import typing
 import uuid
 
-from harness import environment, files, remote, runner
+from harness import environment, files, masking, remote, runner
 from harness.errors import DataError, WorkerError
 
 if typing.TYPE_CHECKING:
@@ -155,7 +155,7 @@ class Dask:
             told = "the Dask scheduler is gone, or dropped the runs"
             raise WorkerError(told, f"{GO_ON} {out}") from error
         except Exception as error:  # noqa: BLE001 - Dask passes on whatever happened on the other machine
-            return runner.untried(f"the Dask worker failed: {error!r}")
+            return runner.untried(masking.masked(f"the Dask worker failed: {error!r}"))
         late = self._slots() > 1
         return dataclasses.replace(attempted, concurrent=attempted.concurrent or late)
 

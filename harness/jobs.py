@@ -306,6 +306,8 @@ def read(folder: Path) -> Job:
     if large:
         return large
     job = files.decode(content, Job, str(path), step)
+    for result in (*job.results, *(job.gate.base_results if job.gate else ()), *job.counted):
+        stored.check(result, f"run {result.request.key} in {path}")
     gate = job.gate and dataclasses.replace(job.gate, base_results=tuple(job.gate.base_results))
     return dataclasses.replace(job, results=tuple(job.results), gate=gate)
 

@@ -10,7 +10,7 @@ import typing
 from harness import files
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
 MASK = "***"
@@ -35,7 +35,11 @@ def secrets(variables: Mapping[str, str]) -> list[str]:
 
 def masked(text: str) -> str:
     """Return text without the secrets of this process's environment, and without user and password in addresses."""
-    for secret in secrets(os.environ):
+    return _without(secrets(os.environ), text)
+
+
+def _without(hidden: Iterable[str], text: str) -> str:
+    for secret in hidden:
         text = text.replace(secret, MASK)
     return _IN_ADDRESS.sub(MASK, text)
 
@@ -48,11 +52,38 @@ def mask_files(paths: Iterable[Path]) -> None:
     StorageError
         If one cannot be written.
     """
-    found = [secret.encode() for value in secrets(os.environ) for secret in {value, json.dumps(value)[1:-1]}]
     for path in paths:
         content = path.read_bytes() if path.is_file() else b""
-        clean = _IN_ADDRESS_BYTES.sub(MASK.encode(), content)
-        for secret in found:
-            clean = clean.replace(secret, MASK.encode())
+        clean = _masked_json(content) if path.suffix == ".json" else _masked_bytes(content)
         if clean != content:
             files.write_bytes(path, clean)
+
+
+def _masked_json(content: bytes) -> bytes:
+    """Mask the strings of a JSON document however they are written there; its numbers stay numbers."""
+    import msgspec
+
+    try:
+        plain = msgspec.json.decode(content)
+        clean = _masked_strings(plain, secrets(os.environ))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):  # whoever reads it will say so
+        return _masked_bytes(content)
+    return content if clean == plain else msgspec.json.format(msgspec.json.encode(clean), indent=1) + b"\n"
+
+
+def _masked_strings(value: typing.Any, hidden: Sequence[str]) -> typing.Any:  # noqa: ANN401 - any JSON
+    if isinstance(value, str):
+        return _without(hidden, value)
+    if isinstance(value, list):
+        return [_masked_strings(item, hidden) for item in value]
+    if isinstance(value, dict):
+        return {_without(hidden, name): _masked_strings(item, hidden) for name, item in value.items()}
+    return value
+
+
+def _masked_bytes(content: bytes) -> bytes:
+    clean = _IN_ADDRESS_BYTES.sub(MASK.encode(), content)
+    for value in secrets(os.environ):
+        for secret in {value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}:
+            clean = clean.replace(os.fsencode(secret), MASK.encode())
+    return clean

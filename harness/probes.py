@@ -134,7 +134,9 @@ def compare(first: RunResult, second: RunResult, folder: Path) -> Probe:
     if why:
         return _probe(first, predictions=False, work=False, differing=(why,))
     try:
-        ours, theirs = (files.read_npz(folder / run.folder / "predictions.npz") for run in (first, second))
+        ours, theirs = (
+            files.read_npz_below(folder, f"{run.folder}/predictions.npz") for run in (first, second)
+        )
     except StorageError as error:
         return _probe(first, predictions=False, work=False, differing=(str(error),))
     sets = [name for name in {**ours, **theirs} if not _same(ours.get(name), theirs.get(name))]

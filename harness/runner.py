@@ -25,6 +25,10 @@ if typing.TYPE_CHECKING:
     from harness.records import Measured, RunRequest, Scenario
 
 LOG_LINES, LOG_COLUMNS = 20, 500
+LOG_BYTES = 16 << 20
+"""A longer log is cut in its middle when the run has ended."""
+ERROR_CHARACTERS = 10_000
+"""A longer message is cut: it stands in every record of the run, on the terminal and on the page."""
 DATA_VARIABLES = (loading.VARIABLE, cache.VARIABLE)
 _PACKAGE_ROOT = Path(__file__).resolve().parent.parent
 
@@ -54,7 +58,7 @@ def attempt(request: RunRequest, folder: Path, called_off: Callable[[], bool] | 
     try:
         _work(request, folder, called_off)
     except WorkerError as failure:
-        error, lasting = masking.masked(str(failure)), isinstance(failure, LastingError)
+        error, lasting = _cut(masking.masked(str(failure))), isinstance(failure, LastingError)
         missing = failure.dataset if isinstance(failure, WithoutDataError) else ""
     return Attempt(
         started=started.isoformat(timespec="seconds"),
@@ -142,11 +146,38 @@ def _work(request: RunRequest, folder: Path, called_off: Callable[[], bool] | No
         try:
             code = processes.supervise(command, variables, folder / "log.txt", limits, request.code or None)
         finally:
+            _shorten(folder / "log.txt")
             masking.mask_files(folder / name for name in ("log.txt", "failure.json", "measurement.json"))
     if code == 0:
         return
     told = f"the worker of run {request.key} {processes.how_it_died(code)}"
     raise _reported(request, folder) or WorkerError(told, f"Read runs/{request.key}/log.txt")
+
+
+def _cut(text: str) -> str:
+    return (
+        text if len(text) <= ERROR_CHARACTERS else f"{text[:ERROR_CHARACTERS]} ... ({len(text):,} characters)"
+    )
+
+
+def _shorten(path: Path) -> None:
+    """Cut a log of more than `LOG_BYTES` in its middle, at line ends if it has any.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written.
+    """
+    size = path.stat().st_size if path.is_file() else 0
+    if size <= LOG_BYTES:
+        return
+    with path.open("rb") as log:
+        head = log.read(LOG_BYTES // 2)
+        log.seek(-(LOG_BYTES // 2), os.SEEK_END)
+        tail = log.read()
+    head, tail = head[: head.rfind(b"\n") + 1] or head, tail[tail.find(b"\n") + 1 :]
+    left_out = f"[... {size - len(head) - len(tail):,} bytes of the log are cut here ...]\n"
+    files.write_bytes(path, head + left_out.encode() + tail)
 
 
 def _reported(request: RunRequest, folder: Path) -> WorkerError | None:

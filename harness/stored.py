@@ -16,7 +16,8 @@ from collections.abc import Sequence
 import msgspec
 
 from harness import files
-from harness.records import Job, RunResult
+from harness.errors import StorageError
+from harness.records import MOST, Job, RunResult, finite
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -96,8 +97,11 @@ class Results(Sequence[RunResult]):
     def __init__(self, read: Callable[[int], bytes], count: int, told: Callable[[int], str]) -> None:
         self._read, self._told = read, told
         known: dict[Key, Key] = {}
-        keys = (_key(self._decoded(index).request) for index in range(count))
-        self._keys = [known.setdefault(key, key) for key in keys]
+        self._keys: list[Key] = []
+        for index in range(count):
+            result = self._decoded(index)
+            check(result, told(index))
+            self._keys.append(known.setdefault(_key(result.request), _key(result.request)))
         self._chosen: Sequence[int] = range(count)
 
     def _decoded(self, index: int) -> RunResult:
@@ -136,6 +140,19 @@ class Results(Sequence[RunResult]):
     def raw(self, index: int) -> bytes:
         """Return one as it is stored."""
         return self._read(self._chosen[index])
+
+
+def check(result: RunResult, told: str) -> None:
+    """Refuse a stored result with a number that no run can record, and no mean or spread could be taken of.
+
+    Raises
+    ------
+    StorageError
+        Naming the metric.
+    """
+    for name, measured in result.metrics.items():
+        if not finite(measured.value):
+            raise StorageError(f"{told} is damaged: metric '{name}' is beyond {MOST:g}", "Run it again")
 
 
 def _key(request: RunRequest) -> Key:

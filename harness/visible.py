@@ -5,6 +5,19 @@ from __future__ import annotations
 import re
 
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_FORMULA = (
+    "=",
+    "+",
+    "-",
+    "@",
+    "\t",
+    "\r",
+    "\n",
+    "＝",
+    "＋",
+    "－",
+    "＠",
+)  # full width too: some spreadsheets read them alike
 
 
 def visible(text: str) -> str:
@@ -15,6 +28,11 @@ def visible(text: str) -> str:
 def _spelled(found: re.Match[str]) -> str:
     code = ord(found[0])
     return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+
+
+def no_formula(text: str) -> str:
+    """Return text for a cell of a CSV file: what a spreadsheet would take for a formula gets an apostrophe in front."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def marked(text: str) -> str:

@@ -80,7 +80,16 @@ def _explain(error: Exception, request: RunRequest | None) -> str:
         return f"out of memory: {error} {where}. Use a smaller tier or another machine"
     if accelerators.out_of_memory(error):
         return accelerators.told_out_of_memory(error, where, request)
-    return f"{type(error).__name__}: {error} {where}"
+    return f"{type(error).__name__}: {_told(error)} {where}"
+
+
+def _told(error: Exception) -> str:
+    """Return an error's text as UTF-8 can hold it; some cannot say what they are."""
+    try:
+        text = str(error)
+    except Exception as another:  # noqa: BLE001 - whatever its own code raises
+        text = f"its text cannot be had ({type(another).__name__})"
+    return text.encode(errors="backslashreplace").decode()
 
 
 def measure(request: RunRequest, folder: Path) -> None:

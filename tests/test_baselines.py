@@ -530,3 +530,14 @@ def test_a_damaged_proposal_accepts_nothing(tmp_path: Path) -> None:
     with pytest.raises(BaselineError, match="is damaged"):
         approval.accept(tmp_path / "out", tmp_path / "mine")
     assert not (tmp_path / "mine").exists()
+
+
+@pytest.mark.parametrize("variant", ["../../../out", "..", "a/b", ""])
+def test_a_variant_that_leads_out_of_the_folder_is_refused(tmp_path: Path, variant: str) -> None:
+    """A foreign run.json may call a variant anything: nothing is written or read outside the folder of baselines."""
+    root = tmp_path / "deep" / "down" / "baselines"
+    with pytest.raises(BaselineError, match="names no scenario, variant or tier"):
+        baselines.write(baseline(variant=variant), root)
+    with pytest.raises(BaselineError, match="names no scenario, variant or tier"):
+        baselines.find([root], "probe", variant, "smoke", HOME)
+    assert list(tmp_path.rglob("*.json")) == []

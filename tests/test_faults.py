@@ -13,6 +13,8 @@ import typing
 import psutil
 import pytest
 
+from harness import runner
+
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -73,6 +75,71 @@ def test_a_worker_that_fails(
     assert [result["status"] for result in job["results"]] == ["error"]
     assert told in job["results"][0]["error"]
     assert (harness.folder / "out" / "index.html").is_file()
+
+
+def test_a_log_of_any_size(run_probe: Callable[..., Finished], harness: Harness) -> None:
+    """Of a run that prints without end the log keeps both ends, says what is cut, and its last lines tell why it failed."""
+    body = """
+    import os
+    def measure(run):
+        os.write(1, b"the first line\\n")
+        for _ in range(40):
+            os.write(1, b"x" * 999_999 + b"\\n")
+        raise ValueError("the reason " + "y" * 1_000_000)
+    SCENARIO = declare(measure)
+    """
+    done = run_probe(body)
+    assert done.code == 2
+    log = (next(harness.folder.rglob("log.txt"))).read_bytes()
+    assert log.startswith(b"the first line\n")
+    assert b"bytes of the log are cut here" in log
+    assert b"ValueError: the reason" in log
+    assert len(log) < runner.LOG_BYTES + 100
+    (result,) = harness.job("out")["results"]
+    assert "ValueError: the reason" in result["error"]
+    assert "characters)" in result["error"]
+    assert len(result["error"]) < runner.ERROR_CHARACTERS + 100
+    assert len(result["log_tail"]) < runner.LOG_LINES * (runner.LOG_COLUMNS + 10)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("raise RuntimeError('never told')", "its text cannot be had (RuntimeError)"),
+        ("return '< \\udcff >'", r"< \udcff >"),
+    ],
+)
+def test_an_error_that_cannot_say_what_it_is(
+    run_probe: Callable[..., Finished], harness: Harness, text: str, told: str
+) -> None:
+    """An exception whose text raises, or is no text, is an ERROR with its kind and place like any other."""
+    body = f"""
+    class OddError(Exception):
+        def __str__(self):
+            {text}
+    def measure(run):
+        raise OddError
+    SCENARIO = declare(measure)
+    """
+    assert run_probe(body).code == 2
+    assert f"OddError: {told} (probe.py, line" in harness.job("out")["results"][0]["error"]
+
+
+def test_a_number_beyond_all_statistics_never_passes(
+    run_probe: Callable[..., Finished], harness: Harness
+) -> None:
+    """A training that diverged to a number whose square is infinite is named; judging and reporting go on."""
+    body = """
+    def measure(run):
+        guess(run)
+        run.record("last_loss", 1e200 * (run.seed + 1), better="lower")
+    SCENARIO = declare(measure, gated=("accuracy", "last_loss"))
+    """
+    done = run_probe(body, "--seeds", "2")
+    assert done.code == 2, done.err
+    (comparison,) = harness.job("out")["comparisons"]
+    verdicts = {judged["metric"]: judged["verdict"] for judged in comparison["judgements"]}
+    assert verdicts == {"accuracy": "NO_BASELINE", "last_loss": "ERROR"}
 
 
 def test_rubbish_instead_of_a_result(run_probe: Callable[..., Finished]) -> None:

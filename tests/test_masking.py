@@ -12,6 +12,7 @@ from harness.visible import marked, visible
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.conftest import Finished, Harness
 
@@ -44,6 +45,59 @@ def test_no_file_holds_a_secret(run_probe: Callable[..., Finished], harness: Har
         assert b"hunter3" not in content, path
     logs = [path.read_text() for path in harness.folder.rglob("log.txt")]
     assert all("log: ***" in log for log in logs)
+
+
+def test_a_secret_that_is_a_number(run_probe: Callable[..., Finished], harness: Harness) -> None:
+    """A count that is called a token is masked where it is text, and leaves the numbers of a measurement alone."""
+    body = """
+    def measure(run):
+        print("at most 125000 tokens")
+        guess(run)
+        run.record("x", 125000.125)
+        run.record("of 125000", 1.0)
+    SCENARIO = declare(measure)
+    """
+    done = run_probe(body, MAX_TOKENS="125000")
+    assert done.code == 0, done.out
+    metrics = harness.job("out")["results"][0]["metrics"]
+    assert metrics["x"]["value"] == 125000.125
+    assert "of ***" in metrics
+    assert "at most *** tokens" in next(harness.folder.rglob("log.txt")).read_text()
+
+
+def test_however_a_secret_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Quotes and letters beyond ASCII, spelled in JSON in any way: a secret is masked."""
+    secret = 'hünter"2\\x'  # noqa: S105 - looked for
+    monkeypatch.setenv("MY_API_TOKEN", secret)
+    raw, escaped, broken = (tmp_path / f"{name}.json" for name in ("raw", "escaped", "broken"))
+    raw.write_text(json.dumps([f"< {secret} >"], ensure_ascii=False))
+    escaped.write_text(json.dumps({"a": [f"< {secret} >", 1.5]}))
+    broken.write_text(json.dumps([secret], ensure_ascii=False)[:-1])
+    masking.mask_files([raw, escaped, broken])
+    assert json.loads(raw.read_text()) == ["< *** >"]
+    assert json.loads(escaped.read_text()) == {"a": ["< *** >", 1.5]}
+    assert broken.read_text() == '["***"'
+
+
+def test_a_secret_that_is_no_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable may hold bytes that are no UTF-8: they are masked as they are, and stop nothing."""
+    monkeypatch.setenv("MY_API_TOKEN", "h\udcffnter2")
+    log, record = tmp_path / "log.txt", tmp_path / "measurement.json"
+    log.write_bytes(b"< h\xffnter2 >")
+    record.write_text('["plain"]')
+    masking.mask_files([log, record])
+    assert log.read_bytes() == b"< *** >"
+    assert json.loads(record.read_text()) == ["plain"]
+
+
+def test_a_comparison_masks_its_command_line(run_probe: Callable[..., Finished], harness: Harness) -> None:
+    """What is typed to compare two jobs is recorded without a token of the environment."""
+    assert run_probe("SCENARIO = declare(guess)").code == 0
+    done = harness("compare", "out", "out", "--out", "beside-hunter2", MY_API_TOKEN="hunter2")  # noqa: S106 - looked for
+    assert done.code == 0, done.err
+    for path in (harness.folder / "beside-hunter2").iterdir():
+        assert "beside-***" in path.read_text()
+        assert "hunter2" not in path.read_text()
 
 
 def test_the_command_line(harness: Harness) -> None:

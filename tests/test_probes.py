@@ -563,3 +563,13 @@ def test_the_built_in_numpy_scenario_counts_alike_twice(
         ]
     )
     assert "work.total.samples" not in found
+
+
+def test_a_probe_reads_nothing_outside_its_job(tmp_path: Path) -> None:
+    """A foreign result whose folder leads elsewhere gives a probe that could not be made."""
+    first = stored(tmp_path / "job", result(work(calls=5)), test__labels=np.arange(3))
+    outside = dataclasses.replace(result(work(calls=5), repeat=1), folder="../elsewhere")
+    stored(tmp_path / "job", outside, test__labels=np.arange(3))
+    found = probes.compare(first, outside, tmp_path / "job")
+    assert not found.predictions_equal
+    assert "lies outside the job's folder" in found.differing[0]

@@ -11,9 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import files, jobs, stored
+from harness import comparison, files, history, jobs, ledger, predictions, proposals, stored
 from harness.errors import StorageError
-from harness.records import Job, Measured, RunRequest, RunResult
+from harness.exporters import FORMATS
+from harness.gate import procedure
+from harness.records import Gate, GateSettings, Job, Measured, RunRequest, RunResult
+from harness.scenarios import load_all
 from tests.fuzz.inputs import scratch
 
 if typing.TYPE_CHECKING:
@@ -118,7 +121,6 @@ def test_a_large_job_is_judged_and_shown_as_a_small_one(
     """
     assert run_probe(body, "--seeds", "3").code == 0
     from harness.report import render
-    from harness.scenarios import load_all
 
     declared = load_all([str(harness.folder / "probe.py")])
     small = jobs.rejudge(jobs.read(harness.folder / "out"), declared, [])
@@ -138,3 +140,131 @@ def test_a_killed_large_job_is_put_together_from_disk(tmp_path: Path) -> None:
     (tmp_path / "runs" / job(["x"]).results[0].request.key / "result.json").write_bytes(b"{")
     with pytest.raises(StorageError, match=r"seed0/result\.json is damaged"):
         jobs.read(tmp_path)
+
+
+def with_gate(errors: list[str]) -> Job:
+    """Return a gate's job: its base runs failed with the same texts."""
+    plain = job(errors)
+    gate = Gate(
+        settings=GateSettings(against="main"), trials=(), base_results=plain.results, minutes=1.0, exit_code=2
+    )
+    return dataclasses.replace(plain, gate=gate)
+
+
+@pytest.mark.usefixtures("large")
+@given(errors=st.lists(TEXT, min_size=1, max_size=4))
+def test_the_runs_of_a_gates_base_stay_on_disk_too(errors: list[str]) -> None:
+    """Any gate comes back equal from disk, and the file is what one write gives."""
+    with scratch() as folder:
+        path, wanted = Path(folder, "run.json"), with_gate(errors)
+        stored.write(path, wanted)
+        assert path.read_bytes() == msgspec.json.format(msgspec.json.encode(wanted), indent=1) + b"\n"
+        read = jobs.read(Path(folder))
+        assert read.gate is not None
+        assert isinstance(read.gate.base_results, stored.Results)
+        gate = dataclasses.replace(read.gate, base_results=tuple(read.gate.base_results))
+        assert dataclasses.replace(read, results=tuple(read.results), gate=gate) == wanted
+
+
+@pytest.mark.usefixtures("large")
+def test_a_gate_of_another_layout_is_read_whole(tmp_path: Path) -> None:
+    """Base runs that somebody laid out otherwise are read too, and none is lost."""
+    path, wanted = tmp_path / "run.json", with_gate(["x", "y"])
+    stored.write(path, wanted)
+    text = path.read_text()
+    cut = text.index('"base_results"')
+    path.write_text(text[:cut] + text[cut:].replace("\n   },\n   {", "\n   }, {", 1))
+    assert jobs.read(tmp_path) == wanted
+
+
+@pytest.mark.parametrize("least", [0, stored.LARGE_BYTES])
+def test_a_number_that_no_run_can_give_is_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, least: int
+) -> None:
+    """A stored number whose square is infinite is named when the job is read, not met in the middle of its statistics."""
+    monkeypatch.setattr(stored, "LARGE_BYTES", least)
+    (result,) = job(["x"]).results
+    beyond = dataclasses.replace(result, metrics={"loss": Measured(value=-1e200)})
+    stored.write(tmp_path / "run.json", dataclasses.replace(job(["x"]), results=(beyond,), counted=()))
+    with pytest.raises(StorageError, match=r"run\.json is damaged: metric 'loss' is beyond 1e\+150"):
+        jobs.read(tmp_path)
+
+
+VARIED = """
+def measure(run):
+    with run.stage("hold"):
+        held = np.ones(2**17)
+    guess(run, right=80 + run.seed)
+    run.record("spectrum", [1.0, run.seed])
+    if run.options.get("die"):
+        raise ValueError("as asked")
+
+SCENARIO = declare(
+    measure, gated=("accuracy", "hold.above_imports_bytes"),
+    variants=(Variant(name="default"), Variant(name="other"), Variant(name="dead", options={"die": True})),
+    expectations=(
+        Expectation(metric="accuracy", value=0.9, half_width=0.05, place="Table 1", row="a", variant="default", tiers=("smoke",), unit=""),
+    ),
+)
+"""
+
+
+def test_a_large_job_is_told_as_a_small_one(
+    run_probe: Callable[..., Finished], harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every export, the ledger, the history, proposals and a comparison say the same of a job on disk as of one in memory."""
+    harness.scenario(VARIED)
+    harness.repository()
+    done = run_probe(VARIED, "probe:default", "probe:other", "--seeds", "5", "--no-count")
+    assert done.code == 0, done.out + done.err
+    dead = harness("run", "probe:all", "--scenarios", "probe.py", "--no-count", "--out", "dead")
+    assert dead.code == 2
+    declared = load_all([str(harness.folder / "probe.py")])
+
+    def told() -> list[object]:
+        read = [jobs.read(harness.folder / name) for name in ("out", "dead")]
+        assert all(isinstance(each.results, stored.Results) == (stored.LARGE_BYTES == 0) for each in read)
+        exports = [
+            "".join(text(each)) for each in read for parts in FORMATS.values() for text in parts.values()
+        ]
+        proposed = proposals.propose(read[0], declared, reason="r", who="w")
+        readers = (predictions.reader(harness.folder / "out"), predictions.reader(harness.folder / "dead"))
+        compared = comparison.compare(read[0], read[1], comparison.Asked(readers=readers))
+        bare = [dataclasses.replace(baseline, date="") for baseline in proposed]
+        return [exports, ledger.collect(read, declared), history.lines(read), bare, compared]
+
+    small = told()
+    monkeypatch.setattr(stored, "LARGE_BYTES", 0)
+    assert told() == small
+
+
+def test_a_large_gate_is_judged_as_a_small_one(
+    run_probe: Callable[..., Finished], harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trials, verdicts and exit code of a gate left on disk are those of the same gate in memory."""
+    assert run_probe(VARIED, "--seeds", "5", "--no-count").code == 0
+    declared = load_all([str(harness.folder / "probe.py")])
+    folder = harness.folder / "out"
+    plain = jobs.read(folder)
+    settings = GateSettings(against="HEAD~1", seeds=5)
+    base = tuple(
+        dataclasses.replace(
+            run,
+            request=dataclasses.replace(run.request, side="base"),
+            metrics={
+                **run.metrics,
+                "accuracy": Measured(value=0.5 + run.request.seed / 100, better="higher"),
+            },
+        )
+        for run in plain.results
+    )
+    gate = Gate(settings=settings, trials=(), base_results=base, minutes=1.0, exit_code=0)
+    stored.write(folder / "run.json", dataclasses.replace(plain, gate=gate))
+    small = procedure.rejudge(jobs.read(folder), declared, [], folder)
+    monkeypatch.setattr(stored, "LARGE_BYTES", 0)
+    left = procedure.rejudge(jobs.read(folder), declared, [], folder)
+    assert left.gate is not None
+    assert small.gate is not None
+    assert isinstance(left.gate.base_results, stored.Results)
+    assert left.gate.trials == small.gate.trials != ()
+    assert (left.comparisons, left.gate.exit_code) == (small.comparisons, small.gate.exit_code)

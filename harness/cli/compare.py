@@ -46,7 +46,7 @@ def compare_command(
 
 def _found(a: Path, b: Path, margin: float | None, variants: tuple[str, str] | None) -> SideBySide:
     import harness
-    from harness import comparison, jobs, predictions
+    from harness import comparison, jobs, masking, predictions
     from harness.records import SideBySide, SideJob
 
     ours, theirs = jobs.read(a), jobs.read(b)
@@ -61,7 +61,7 @@ def _found(a: Path, b: Path, margin: float | None, variants: tuple[str, str] | N
     return SideBySide(
         schema=comparison.SCHEMA,
         created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        command=shlex.join(["harness", *sys.argv[1:]]),
+        command=masking.masked(shlex.join(["harness", *sys.argv[1:]])),
         version=harness.__version__,
         a=sides[0],
         b=sides[1],

@@ -30,6 +30,7 @@ COLUMNS = (
     "result", "params", "version", "started_at", "duration", "stats_ci_99_a", "stats_ci_99_b",
     "stats_q_25", "stats_q_75", "stats_number", "stats_repeat", "samples",
 )  # fmt: skip
+_COMMIT = re.compile("[0-9a-f]{7,64}")
 _UNITS = {"s": "seconds", "B": "bytes", "": "share"}
 _HARDWARE = ("os", "arch", "cpu", "cores")
 
@@ -77,13 +78,22 @@ def write(job: Job, results: Path, machine: str = "", repository: Path = Path())
     for backend, device in sorted({(series.backend, series.device) for series in found}):
         chosen = [series for series in found if (series.backend, series.device) == (backend, device)]
         head = _head(job, named, backend, device, date)
-        path = results / named / f"{job.commit[:8]}-{head['env_name']}.json"
+        path = results / named / _file_name(job, head["env_name"])
         old = _load(path, RESULTS_VERSION) or {}
         head["results"] = {**old.get("results", {}), **{_name(s): _result(s, job) for s in chosen}}
         contents[path] = head
     for path, content in contents.items():
         files.write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
     return list(contents)
+
+
+def _file_name(job: Job, environment_name: str) -> str:
+    """Return the name of a results file; what a damaged or foreign job holds must not lead out of the folder."""
+    name = f"{job.commit[:8]}-{environment_name}.json"
+    if not files.is_plain_name(name):
+        told = f"the run's Python, backend or device make no file name: '{name}'"
+        raise HarnessError(told, "Look at its run.json: nothing that was run here looks so")
+    return name
 
 
 def lower_is_better(series: Series) -> bool:
@@ -223,7 +233,11 @@ def _commit_milliseconds(commit: str, repository: Path) -> int:
         raise HarnessError(
             f"the run was made with {state}; asv orders results by commit", "Commit and run again"
         )
-    command = ["git", "-C", str(repository), "show", "-s", "--format=%ct", commit]
+    if not _COMMIT.fullmatch(
+        commit
+    ):  # git would take a word with a dash for an option, some of which write files
+        raise HarnessError(f"'{commit}' of the run is no commit", "Look at its run.json")
+    command = ["git", "-C", str(repository), "show", "-s", "--format=%ct", "--end-of-options", commit, "--"]
     step = "Type it in that checkout; if it is shallow, first: git fetch --unshallow"
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)

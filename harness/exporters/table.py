@@ -8,6 +8,8 @@ import dataclasses
 import statistics
 import typing
 
+from harness.visible import no_formula
+
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -18,20 +20,6 @@ COLUMNS = (
     "metric", "index", "value", "unit", "kind", "better", "started", "commit", "error",
 )  # fmt: skip
 """Columns of the table, in order; a number's `index` is empty, an array's element has one such as ``2;0``."""
-_FORMULA = (
-    "=",
-    "+",
-    "-",
-    "@",
-    "\t",
-    "\r",
-    "\n",
-    "＝",
-    "＋",
-    "－",
-    "＠",
-)  # full width too: some spreadsheets read them alike
-
 Row = dict[str, typing.Any]
 
 
@@ -111,7 +99,7 @@ class _Line:
 
 
 def _harmless(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+    return no_formula(cell) if isinstance(cell, str) else cell
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

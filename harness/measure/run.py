@@ -12,7 +12,7 @@ import numpy as np
 from harness.measure import memory
 from harness.measure.predicted import alignment, classes, digest, distributions, wrong_images
 from harness.measure.runtime import Clock, ForeignCpu
-from harness.records import DatasetUse, Figure, IdentityCheck, Measured, RunRequest, StageResult, finite
+from harness.records import MOST, DatasetUse, Figure, IdentityCheck, Measured, RunRequest, StageResult, finite
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -261,8 +261,8 @@ class Run:
     ) -> None:
         """Record a metric that cannot be scored from predictions, e.g. stored bytes or a loss over training.
 
-        A value that is not finite is kept out and named among the run's problems: it can never pass. The same
-        value may be recorded again, another one may not.
+        A value that is not finite, or whose square would not be, is kept out and named among the run's problems: it can
+        never pass. The same value may be recorded again, another one may not.
 
         Parameters
         ----------
@@ -280,7 +280,7 @@ class Run:
         """
         plain = typing.cast("Value", np.asarray(value, np.float64).tolist())
         if not finite(plain):
-            self.problems.append(f"metric '{name}' is not finite")
+            self.problems.append(f"metric '{name}' is not finite, or beyond {MOST:g}")
             return
         measured = Measured(value=plain, unit=unit, kind=kind, better=better)
         if self.metrics.setdefault(name, measured) != measured:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, Literal
 
 Tier = Literal["smoke", "short", "paper"]
@@ -28,8 +27,12 @@ TIME_LIMITS: dict[str, float] = {"smoke": 300.0, "short": 1800.0, "paper": 6 * 3
 """Seconds after which a run of a tier is ended."""
 
 
+MOST = 1e150
+"""Largest magnitude that is taken for a number: squares of larger ones, and sums of those, are infinite."""
+
+
 def finite(value: Value) -> bool:
-    """Return whether a number, or every number of a nested list, is finite."""
+    """Return whether a number, or every number of a nested list, is finite, and stays so when it is squared and summed."""
     if isinstance(value, list):
         return all(finite(item) for item in value)
-    return math.isfinite(value)
+    return abs(value) <= MOST

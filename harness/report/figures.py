@@ -12,6 +12,7 @@ import numpy as np
 from harness import files
 from harness.errors import StorageError
 from harness.report import palette, plots
+from harness.visible import no_formula
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -276,7 +277,7 @@ def _csv(figure: Figure, series: Sequence[Numbers]) -> str:
     depth = max(values.ndim for values in series)
     lines = [",".join(["series", *(f"index{axis}" for axis in range(depth)), "value"])]
     for label, values in zip(labels, series, strict=True):
-        quoted = '"' + label.replace('"', '""') + '"'
+        quoted = '"' + no_formula(label).replace('"', '""') + '"'
         for index, value in np.ndenumerate(values):
             lines.append(",".join([quoted, *map(str, index), *[""] * (depth - len(index)), f"{value:.9g}"]))
     content = "\n".join(lines).encode()

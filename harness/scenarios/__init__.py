@@ -125,7 +125,7 @@ def check(scenario: Scenario, origin: str) -> None:
         (len(set(names)) < len(names), "has two variants of one name"),
         (not _is_slug(scenario.name), "is not named in lower-case letters, digits and underscores"),
         (
-            not all(_is_slug(name.replace("-", "_").replace(".", "_")) for name in names),
+            not all(_is_slug(name.replace("-", "_").replace(".", "_")) and name.strip(".") for name in names),
             "has a variant whose name is no slug",
         ),
         (not scenario.tiers or not set(scenario.tiers) <= set(TIERS), f"must declare tiers among {TIERS}"),

@@ -127,3 +127,21 @@ def test_the_command(
     assert "--results DIR" in capsys.readouterr().err
     assert cli.main(["export", "asv", str(folder), "--results", str(tmp_path / "results")]) == 0
     assert (tmp_path / "results" / "benchmarks.json").exists()
+
+
+def test_a_commit_that_is_an_option_of_git_is_refused(job: Job, project: Project, tmp_path: Path) -> None:
+    """A foreign run.json may say anything as its commit: git takes no option from it, and writes no file."""
+    told = refuse(job, project, tmp_path, commit=f"--output={tmp_path / 'written'}")
+    assert "of the run is no commit" in told
+
+
+@pytest.mark.parametrize("field", ["backend", "device"])
+def test_a_name_that_leads_out_of_the_folder_is_refused(
+    job: Job, project: Project, tmp_path: Path, field: str
+) -> None:
+    """What becomes part of a file name stays one: no backend of a foreign run.json writes elsewhere."""
+    results = tuple(
+        dataclasses.replace(run, request=dataclasses.replace(run.request, **{field: "x/../../../out"}))  # type: ignore[arg-type]
+        for run in job.results
+    )
+    assert "make no file name" in refuse(job, project, tmp_path, results=results)

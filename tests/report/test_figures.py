@@ -214,3 +214,12 @@ def test_a_folder_outside_the_job_is_not_read(job: Job, tmp_path: Path) -> None:
     inside.mkdir()
     drawing = figures.draw_all(with_figure(job, make("lines"), "../outside"), inside, "v", "s0")[0]
     assert "outside the job's folder" in drawing.problem
+
+
+def test_a_label_that_is_a_formula_is_text_in_the_data(job: Job, tmp_path: Path) -> None:
+    """Of the numbers behind a figure, as a page offers them, no cell begins as a formula does."""
+    figure = Figure(name="f", kind="bars", title="t", caption="c", series=("=HYPERLINK(1)", "plain"))
+    arrays = {"f/0": np.ones(2), "f/1": np.ones(2)}
+    text = base64.b64decode(draw(job, tmp_path, figure, arrays).csv.partition(",")[2]).decode()
+    assert '\n"\'=HYPERLINK(1)",0,1\n' in text
+    assert '\n"plain",0,1\n' in text
