@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing
 
-from harness import stored
+from harness import reduced, stored
 from harness.beside import Asked, beside, finished, listed, measured, options_differing
 
 if typing.TYPE_CHECKING:
@@ -50,8 +50,9 @@ def compare(a: Job, b: Job, asked: Asked) -> tuple[tuple[VariantBeside, ...], tu
         pairs, reasons = _pairs(scenario, ours.get(scenario, {}), theirs.get(scenario, {}), asked.variants)
         left_out += reasons
         for tier, variants, groups in pairs:
-            # what lies on disk is decoded once, and only the runs of one variant are in memory
-            runs = tuple(groups[0]), tuple(groups[1])
+            # what lies on disk is decoded once, and of one variant's runs only what is compared is in memory
+            lighter = reduced.Lighter()
+            runs = tuple(map(lighter.to_set_beside, groups[0])), tuple(map(lighter.to_set_beside, groups[1]))
             hindered = _hindered(runs, same_variant=len(set(variants)) == 1)
             if hindered:
                 left_out.append(f"{_title(scenario, variants)}, tier {tier}: {hindered}")

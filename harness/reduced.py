@@ -85,6 +85,23 @@ class Lighter:
         measured = dataclasses.replace(lighter.measurement, identities=checks, predictions=found.predictions)
         return dataclasses.replace(lighter, measurement=measured)
 
+    def to_set_beside(self, result: RunResult) -> RunResult:
+        """Return a result with all that is set beside another's: every number, no array, no figure."""
+        found, shared = result.measurement, self._shared
+        if found is None:
+            return result
+        measured = dataclasses.replace(
+            found, metrics={}, figures=(), imported={}, datasets=shared.datasets(found.datasets),
+            identities=tuple(map(shared.check, found.identities)),
+            environment={shared.text(name): shared.text(told) for name, told in found.environment.items()},
+        )  # fmt: skip
+        numbers = {
+            shared.text(name): metric
+            for name, metric in result.metrics.items()
+            if not isinstance(metric.value, list)
+        }
+        return dataclasses.replace(result, metrics=numbers, measurement=measured)
+
 
 class _Shared:
     """Equal environments, data uses and sentences of many runs, held once."""
@@ -107,10 +124,12 @@ class _Shared:
 
     def check(self, found: IdentityCheck) -> IdentityCheck:
         """Return a check whose sentences are those of others that say the same."""
-        name, formula, detail = (
-            self._texts.setdefault(text, text) for text in (found.name, found.formula, found.detail)
-        )
+        name, formula, detail = map(self.text, (found.name, found.formula, found.detail))
         return dataclasses.replace(found, name=name, formula=formula, detail=detail)
+
+    def text(self, found: str) -> str:
+        """Return a text, the same object for equal ones."""
+        return self._texts.setdefault(found, found)
 
 
 def _light(result: RunResult, metrics: Collection[str], shared: _Shared) -> RunResult:

@@ -27,7 +27,7 @@ if typing.TYPE_CHECKING:
 LOG_LINES, LOG_COLUMNS = 20, 500
 LOG_BYTES = 16 << 20
 """A longer log is cut in its middle when the run has ended."""
-ERROR_CHARACTERS = 10_000
+ERROR_CHARACTERS = 2_000
 """A longer message is cut: it stands in every record of the run, on the terminal and on the page."""
 DATA_VARIABLES = (loading.VARIABLE, cache.VARIABLE)
 _PACKAGE_ROOT = Path(__file__).resolve().parent.parent

@@ -1,6 +1,7 @@
 """What many runs cost: ``python -m tests.scale [--results N] [--runs N]``; exit code 1 if a bound is broken.
 
-1. `harness judge` and `harness report` on a tenth of N stored results, and on N: seconds, and peak memory.
+1. Every command that reads stored results (judge, report, exports, history, ledger, compare, propose), on a tenth of N and on N:
+   seconds, and peak memory.
 2. The share of Dask in a run: the slope of whole commands over their runs, beside that of local ones, alternating.
 3. Tiny runs through a scheduler with four workers: resident memory of runner and scheduler, early and late.
 """
@@ -25,6 +26,8 @@ from pathlib import Path
 import psutil
 
 from harness import jobs, stored
+from harness.cli import EXPORTS
+from harness.records import Gate, GateSettings
 from tests.conftest import HEAD
 
 if typing.TYPE_CHECKING:
@@ -38,6 +41,18 @@ MIB = 2**20
 VARIANTS = ("o-ma", "o-ma-k3", "su-ma", "su-ma-k3")
 SECONDS, GROWTH, SHARE, DASK_SECONDS = 120.0, 32.0, 24.0, 0.5
 """Bounds: seconds for N results; MiB that ten times the results, and MiB that 80% of the runs, may add; seconds a run through Dask."""
+READERS = {
+    "judge real": GROWTH,
+    "report real": GROWTH,
+    **{f"export {form} real": GROWTH for form in EXPORTS if form != "asv"},
+    "history real": GROWTH,
+    "baseline propose real --reason r --who w": GROWTH,
+    # these hold what they look at of every run
+    "ledger real": 3 * GROWTH,
+    "compare real real": 3 * GROWTH,
+    "judge gate": 6 * GROWTH,
+}
+"""Command -> MiB that ten times the results may add. An asv export needs runs that asv is told of; it reads as the other exports do."""
 PEAK = """
 import sys
 from harness.cli import main
@@ -95,14 +110,16 @@ def many_results(folder: Path, count: int) -> Iterator[str]:
         [sys.executable, "-m", "harness", "run", "kmnist_svd_logreg", "--seeds", "1", "--out", "real"],
         cwd=folder, env=variables(folder), stdout=subprocess.DEVNULL, check=False,
     )  # fmt: skip
-    real = jobs.read(folder / "real")
-    peaks: dict[str, list[float]] = {"judge": [], "report": []}
+    real = copies(jobs.read(folder / "real"), count)
+    gate = Gate(settings=GateSettings(), trials=(), base_results=(), minutes=1.0, exit_code=0)
+    peaks: dict[str, list[float]] = {command: [] for command in READERS}
     for several in (count // 10, count):
-        path = folder / "real" / "run.json"
-        stored.write(path, copies(real, several))
-        size = path.stat().st_size
+        job = dataclasses.replace(real, results=real.results[:several])
+        stored.write(folder / "real" / "run.json", job)
+        stored.write(folder / "gate" / "run.json", dataclasses.replace(job, gate=gate))
+        size = (folder / "real" / "run.json").stat().st_size
         for command, found in peaks.items():
-            seconds, peak = measured(folder, command, "real")
+            seconds, peak = measured(folder, *command.split())
             found.append(peak)
             print(
                 f"{command}: {several:,} results, {size / MIB:.0f} MiB: {seconds:.1f} s, peak {peak:.0f} MiB",
@@ -111,7 +128,7 @@ def many_results(folder: Path, count: int) -> Iterator[str]:
             if seconds > SECONDS:
                 yield f"{command} of {several:,} results took {seconds:.0f} s"
     for command, (few, many) in peaks.items():
-        if many - few > GROWTH:
+        if many - few > READERS[command]:
             yield f"{command} of ten times the results took {many - few:.0f} MiB more"
 
 
@@ -119,7 +136,7 @@ def copies(job: Job, count: int) -> Job:
     """Return the job with as many results: the first one under other seeds, with other scores, in four variants."""
     first = job.results[0]
     results = tuple(copy(first, number) for number in range(count))
-    return dataclasses.replace(job, results=results, comparisons=())
+    return dataclasses.replace(job, results=results, comparisons=(), commit="c0ffee")
 
 
 def copy(result: RunResult, number: int) -> RunResult:
@@ -137,6 +154,8 @@ def measured(folder: Path, *words: str) -> tuple[float, float]:
         [sys.executable, "-c", PEAK, *words], cwd=folder, env=variables(folder), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         text=True, check=False,
     )  # fmt: skip
+    if "error" in done.stderr or "Traceback" in done.stderr:
+        raise RuntimeError(f"{' '.join(words)}: {done.stderr}")
     return time.perf_counter() - start, int(done.stderr.split()[-1]) / 1024
 
 
