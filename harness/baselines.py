@@ -102,7 +102,7 @@ def load(path: Path) -> Baseline:
         cannot be.
     """
     try:
-        raw = msgspec.json.decode(path.read_bytes())
+        raw = msgspec.json.decode(files.read_bytes(path))
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BaselineError(
             f"baseline {path} cannot be read: {error}", "Restore it from version control"

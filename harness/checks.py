@@ -125,7 +125,7 @@ def load(path: Path) -> Stored | None:
         If it is damaged, of a newer schema, or holds values that cannot be.
     """
     try:
-        stored = msgspec.json.decode(path.read_bytes(), type=Stored)
+        stored = msgspec.json.decode(files.read_bytes(path), type=Stored)
     except FileNotFoundError:
         return None
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:

@@ -11,6 +11,7 @@ import uuid
 
 from harness import environment, files, masking, remote, runner
 from harness.errors import DataError, WorkerError
+from harness.scenarios import find
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -286,7 +287,12 @@ def run_all(
     ------
     StorageError
         If results cannot be written.
+    UnknownNameError
+        If a run is of a scenario that is not declared: a plan may come from elsewhere.
     """
+    requests = tuple(requests)
+    for request in requests:
+        find(scenarios, request.scenario)
     # scoring needs it; an interrupt within the import of a compiled module, between two runs, would come out as another error
     import scipy.stats  # noqa: F401
 

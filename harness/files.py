@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
@@ -134,6 +135,31 @@ def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
     """
     with replacing(Path(path)) as file:
         file.write(content)
+
+
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """Read a whole file of a folder that may come from anywhere: a pipe would be waited for, a device read, without end.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read, or is no regular file.
+    """
+    with open_regular(path) as file:
+        return file.read()
+
+
+def open_regular(path: str | os.PathLike[str]) -> IO[bytes]:
+    """Open a regular file for reading; see `read_bytes`."""
+    # without O_NONBLOCK the opening of a pipe waits for a writer; for a regular file it means nothing
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+    raise OSError(errno.EINVAL, "it is no regular file", os.fspath(path))
 
 
 def write_text(path: str | os.PathLike[str], content: str) -> None:
@@ -271,7 +297,7 @@ def _read_checked(path: Path) -> dict[str, NDArray[Any]]:
     import numpy as np
 
     # opened here: NumPy forgets to close a file whose archive is torn
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         with zipfile.ZipFile(file) as archive:
             size = sum(member.file_size for member in archive.infolist())
             if size > MOST_BYTES:

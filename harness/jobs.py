@@ -293,7 +293,7 @@ def read(folder: Path) -> Job:
     step = f"Remove it and type: harness judge {folder}"
     try:
         large = stored.read_large(path, step)
-        content = b"" if large else path.read_bytes()
+        content = b"" if large else files.read_bytes(path)
     except OSError as error:
         raise StorageError(
             f"there is no readable run in '{folder}': {error.strerror}", "Type: harness run"

@@ -55,7 +55,7 @@ def read(out: Path) -> Plan:
     """
     path = out / "plan.json"
     try:
-        content = path.read_bytes()
+        content = files.read_bytes(path)
     except OSError as error:
         told = f"there is no job to resume in '{out}': {path.name}: {error.strerror}"
         raise StorageError(told, "Type: harness run") from error
@@ -178,7 +178,7 @@ def _result(request: RunRequest, out: Path) -> RunResult | None:
     """Return a run's stored result; None if there is none, it is damaged, or it answers another request."""
     try:
         path = _path(request, out)
-        result = files.decode(path.read_bytes(), RunResult, str(path))
+        result = files.decode(files.read_bytes(path), RunResult, str(path))
     except (OSError, StorageError):
         return None
     return result if result.request == request else None

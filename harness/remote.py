@@ -33,7 +33,7 @@ class Task:
     """Version of the harness that asks."""
     request: RunRequest
     """What to run."""
-    scenario_files: dict[str, str]
+    scenario_files: dict[str, bytes]
     """Absolute path on the runner's machine -> content, of files that declare further scenarios."""
     alone: bool
     """Whether to hold the machine's measuring lock."""
@@ -51,7 +51,7 @@ class Reply:
 
 def pack(request: RunRequest, *, alone: bool) -> bytes:
     """Pack a run with the scenario files that it needs."""
-    sources = {path: Path(path).read_text() for path in request.scenario_paths}
+    sources = {path: Path(path).read_bytes() for path in request.scenario_paths}
     task = Task(version=__version__, request=request, scenario_files=sources, alone=alone)
     return msgspec.msgpack.encode(task)
 
@@ -138,7 +138,7 @@ def _attempt(task: Task, scratch: Path) -> Attempt:
     if task.version != __version__:
         told = f"the worker has version {__version__} of report-harness, the runner {task.version}"
         raise LastingError(told, "Install the same version on both")
-    paths = tuple(_placed(path, text, scratch) for path, text in task.scenario_files.items())
+    paths = tuple(_placed(path, content, scratch) for path, content in task.scenario_files.items())
     request = dataclasses.replace(task.request, scenario_paths=paths)
     with runner.one_at_a_time() if task.alone else contextlib.nullcontext():
         attempted = runner.attempt(request, scratch / "run", _called_off())
@@ -146,13 +146,13 @@ def _attempt(task: Task, scratch: Path) -> Attempt:
     return dataclasses.replace(attempted, place=attempted.place | place, concurrent=not task.alone)
 
 
-def _placed(path: str, text: str, scratch: Path) -> str:
+def _placed(path: str, content: bytes, scratch: Path) -> str:
     """Return where a scenario file lies here: at the same path if it is the same file, else a copy."""
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        if Path(path).read_text() == text:
+    with contextlib.suppress(OSError):
+        if Path(path).read_bytes() == content:
             return path
     copy = scratch / "scenarios" / Path(path).name
-    files.write_text(copy, text)
+    files.write_bytes(copy, content)
     return str(copy)
 
 

@@ -183,7 +183,7 @@ def _shorten(path: Path) -> None:
 def _reported(request: RunRequest, folder: Path) -> WorkerError | None:
     """Return the failure that the worker itself wrote down, if it came to that."""
     try:
-        failure = files.decode((folder / "failure.json").read_bytes(), Failure, "failure.json")
+        failure = files.decode(files.read_bytes(folder / "failure.json"), Failure, "failure.json")
     except (OSError, StorageError):
         return None
     kind = LastingError if failure.lasting else WorkerError
@@ -250,7 +250,7 @@ def import_environment(code: str) -> dict[str, str]:
 def _read_measurement(folder: Path) -> Measurement:
     path = folder / "measurement.json"
     try:
-        return files.decode(path.read_bytes(), Measurement, path.name)
+        return files.decode(files.read_bytes(path), Measurement, path.name)
     except (OSError, StorageError) as error:
         raise WorkerError(
             f"the worker ended without a readable result ({error})", f"Read {folder / 'log.txt'}"
@@ -288,7 +288,7 @@ def _derived(scenario: Scenario, metrics: Mapping[str, Measured]) -> dict[str, M
 def _tail(path: Path) -> str:
     """Return the last lines of a log, however much was printed: a line is cut, and so is what is read."""
     try:
-        with path.open("rb") as log:
+        with files.open_regular(path) as log:
             log.seek(max(0, path.stat().st_size - LOG_LINES * 4 * LOG_COLUMNS))
             lines = log.read().decode(errors="replace").splitlines()[-LOG_LINES:]
     except OSError:

@@ -199,7 +199,7 @@ def gathered(paths: Sequence[Path]) -> Sequence[RunResult]:
 
 def _content(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return files.read_bytes(path)
     except OSError as error:
         raise files.storage_error(path, error, "read") from error
 

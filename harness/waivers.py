@@ -71,7 +71,7 @@ def load(path: Path) -> list[Waiver]:
         none or too far off, or without a reason; or names one metric twice.
     """
     try:
-        raw = msgspec.json.decode(path.read_bytes())
+        raw = msgspec.json.decode(files.read_bytes(path))
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BaselineError(f"waivers {path} cannot be read: {error}", _RESTORE) from error
     wrong = _wrong_head(raw)

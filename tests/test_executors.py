@@ -375,3 +375,12 @@ def test_data_that_nobody_has(harness: Harness, cluster: Callable[..., subproces
     (result,) = harness.job("out")["results"]
     assert result["attempts"] == 1
     assert "the data set 'mnist' is not here" in result["error"]
+
+
+def test_a_scenario_file_of_any_encoding_is_sent(tmp_path: Path) -> None:
+    """Python reads other encodings than UTF-8 where a file says so; the file arrives byte for byte."""
+    path = tmp_path / "probe.py"
+    path.write_bytes("# -*- coding: latin-1 -*-\nNAME = 'hütte'\n".encode("latin-1"))
+    request = RunRequest(scenario="probe", variant="a", tier="smoke", seed=0, scenario_paths=(str(path),))
+    task = files.decode(remote.pack(request, alone=True), remote.Task, "the task", packed=True)
+    assert task.scenario_files == {str(path): path.read_bytes()}

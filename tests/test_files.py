@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness import files
+from harness import files, jobs
 from harness.errors import StorageError
 from harness.records import DatasetUse
 
@@ -26,7 +26,7 @@ NOBODY = 65534
 WRITE = """
 import os, resource, subprocess, sys
 from pathlib import Path
-from harness import files
+from harness import files, jobs
 from harness.errors import StorageError
 path = Path(sys.argv[1])
 {before}
@@ -191,3 +191,33 @@ def test_forbidden_folder(open_folder: Path) -> None:
         f"cannot write {closed / 'run.json'}: permission denied. Give yourself write permission"
     )
     assert left == "[]"
+
+
+@pytest.mark.parametrize("name", ["run.json", "plan.json", "x.npz"])
+def test_what_is_no_file_is_not_read(tmp_path: Path, name: str) -> None:
+    """A pipe under a file's name would be waited for, a device read without end: each is one error at once."""
+    path = tmp_path / name
+    read = files.read_npz if name == "x.npz" else lambda path: jobs.read(path.parent)
+    os.mkfifo(path)
+    with pytest.raises(StorageError, match="it is no regular file"):
+        read(path)
+    path.unlink()
+    path.symlink_to("/dev/zero")
+    with pytest.raises(StorageError, match="it is no regular file"):
+        read(path)
+
+
+def test_parts_are_one_file_or_none(tmp_path: Path) -> None:
+    """Parts are written one after the other; an error on the way leaves the old file."""
+    path = tmp_path / "x.txt"
+    files.write_parts(path, (f"{number}é\n" for number in range(3)))
+    assert path.read_text() == "0é\n1é\n2é\n"
+
+    def failing() -> Iterator[str]:
+        yield "new"
+        raise StorageError("a result is damaged")
+
+    with pytest.raises(StorageError):
+        files.write_parts(path, failing())
+    assert path.read_text() == "0é\n1é\n2é\n"
+    assert list(tmp_path.iterdir()) == [path]

@@ -273,3 +273,14 @@ def test_the_plan_is_there_before_the_first_run(harness: Harness) -> None:
     assert os.path.isabs(plan["requests"][0]["scenario_paths"][0])  # noqa: PTH117 - a string of JSON
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
+
+
+def test_a_plan_of_another_scenario_is_refused(run_probe: Callable[..., Finished], harness: Harness) -> None:
+    """A plan that names what is not declared here is one error, before anything is run."""
+    assert run_probe(GOOD).code == 0
+    path = harness.folder / "out" / "plan.json"
+    path.write_text(path.read_text().replace('"scenario": "probe"', '"scenario": "prove"'))
+    done = harness("run", "--resume", "out")
+    assert done.code == 2
+    assert "unknown scenario 'prove'. Did you mean 'probe'?" in done.err
+    assert not list(harness.folder.glob("out/runs/prove*"))
