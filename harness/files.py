@@ -13,6 +13,7 @@ from harness.errors import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from io import BufferedReader
 
     from numpy.typing import NDArray
 
@@ -149,7 +150,7 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
         return file.read()
 
 
-def open_regular(path: str | os.PathLike[str]) -> IO[bytes]:
+def open_regular(path: str | os.PathLike[str]) -> BufferedReader:
     """Open a regular file for reading; see `read_bytes`."""
     # without O_NONBLOCK the opening of a pipe waits for a writer; for a regular file it means nothing
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import contextlib
 import hashlib
 import json
 import os
@@ -35,6 +36,8 @@ def measure(run):
 SCENARIO = declare(measure)
 """
 KINDS = ("runner", "worker", "all", "terminate")
+RUNNING = 0.75
+"""Share of the kills that wait for a worker first: where a start takes seconds, a moment since then says nothing of runs."""
 
 
 class BreachError(Exception):
@@ -78,6 +81,8 @@ def job(folder: Path, name: str, rng: random.Random, survived: typing.Counter[st
         command = ["--resume", name] if (out / "plan.json").exists() else new
         process = start(folder, command)
         if survived.total() < wanted:
+            if rng.random() < RUNNING:
+                until_it_runs(process)
             # workers end and begin meanwhile, so that kills fall on every moment of a run
             time.sleep(rng.uniform(0.05, 3.0))
             kind = rng.choice(KINDS)
@@ -107,6 +112,13 @@ def start(folder: Path, words: list[str]) -> subprocess.Popen[bytes]:
     )  # fmt: skip
 
 
+def until_it_runs(process: subprocess.Popen[bytes]) -> None:
+    """Wait until a job has a worker, or has ended."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        while process.poll() is None and not psutil.Process(process.pid).children():
+            time.sleep(0.02)
+
+
 def scratch(folder: Path) -> Path:
     """Return the folder for temporary files of the soak's own."""
     path = folder / "tmp"
@@ -125,7 +137,8 @@ def kill(process: subprocess.Popen[bytes], kind: str) -> int:
         process.kill()
     if kind in {"worker", "all"}:
         for worker in workers:
-            worker.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended
+                worker.kill()
     return 1 if kind != "worker" or workers else 0
 
 

@@ -14,6 +14,7 @@ import struct
 import zlib
 from typing import IO, TYPE_CHECKING
 
+from harness import files
 from harness.errors import DataError
 
 if TYPE_CHECKING:
@@ -43,12 +44,12 @@ def header(shape: tuple[int, ...]) -> bytes:
 
 def gz_md5(path: Path) -> str:
     """Return the hexadecimal MD5 of a file, as published for downloads; it tells files apart, no more."""
-    with _explained(path), path.open("rb") as file:
+    with _explained(path), files.open_regular(path) as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 @contextlib.contextmanager
-def open_idx(path: Path, item_shape: tuple[int, ...]) -> Iterator[Opened]:
+def open_idx(path: Path, item_shape: tuple[int, ...], most: int | None = None) -> Iterator[Opened]:
     """Open an IDX file, check its header, and give its content in blocks.
 
     Parameters
@@ -57,6 +58,8 @@ def open_idx(path: Path, item_shape: tuple[int, ...]) -> Iterator[Opened]:
         The file; gzip if its name ends in ``.gz``.
     item_shape : tuple of int
         Shape of one item: (28, 28) for images, () for labels.
+    most : int, optional
+        Items there can be: a small gzip file may claim, and hold, any number.
 
     Yields
     ------
@@ -66,20 +69,21 @@ def open_idx(path: Path, item_shape: tuple[int, ...]) -> Iterator[Opened]:
     Raises
     ------
     DataError
-        If the file is missing, unreadable, not gzip, not IDX, of other items, or shorter or longer than its
-        header says; it names the file, what was expected and what was found.
+        If the file is missing, unreadable, not gzip, not IDX, of other items or too many, or shorter or longer than
+        its header says; it names the file, what was expected and what was found.
     """
     with contextlib.ExitStack() as stack:
         with _explained(path):
             file = stack.enter_context(_open(path))
             shape = _read_header(path, file, item_shape)
+            _refuse_more(path, shape[0], most)
         yield Opened(shape, _blocks(path, file, math.prod(shape)))
 
 
 def _open(path: Path) -> IO[bytes]:
     if path.suffix != ".gz":
-        return path.open("rb")
-    with path.open("rb") as raw:
+        return files.open_regular(path)
+    with files.open_regular(path) as raw:
         magic = raw.read(2)
     if magic != _GZIP_MAGIC:
         raise DataError(
@@ -128,6 +132,12 @@ def _read_header(path: Path, file: IO[bytes], item_shape: tuple[int, ...]) -> tu
     if shape[0] == 0:
         raise DataError(f"{path} is empty: its header says 0 items", REPLACE)
     return shape
+
+
+def _refuse_more(path: Path, count: int, most: int | None) -> None:
+    if most is not None and count > most:
+        told = f"{path} is foreign: expected at most {most:,} items, its header says {count:,}"
+        raise DataError(told, REPLACE)
 
 
 def _blocks(path: Path, file: IO[bytes], total: int) -> Iterator[bytes]:

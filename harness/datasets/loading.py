@@ -205,7 +205,7 @@ def _original(wanted: Declared, part: Part, path: Path) -> Original:
     return Original(
         key=f"{wanted.name}-{part.file}-{place}",
         identity={"size": status.st_size, "mtime_ns": status.st_mtime_ns},
-        open=lambda: idx.open_idx(path, part.shape[1:]),
+        open=lambda: idx.open_idx(path, part.shape[1:], part.shape[0]),
         gz_md5=lambda: idx.gz_md5(path) if path.suffix == ".gz" else "",
     )
 

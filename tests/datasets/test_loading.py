@@ -92,19 +92,37 @@ def test_an_incomplete_set_is_usable_and_says_so(small: Any) -> None:
     assert np.array_equal(found.train.images, small.arrays[IMAGES][:9])
 
 
-@pytest.mark.parametrize("count", [40, 41])
-def test_a_foreign_file_is_an_error(small: Any, count: int) -> None:
-    """A valid file with other content, of the right size or more, is named with both hashes."""
-    other = encode(np.zeros((count, 28, 28), np.uint8))
+def test_a_foreign_file_is_an_error(small: Any) -> None:
+    """A valid file with other content, of the right size, is named with both hashes."""
+    other = encode(np.zeros((40, 28, 28), np.uint8))
     path = small.write(f"{IMAGES}.gz", other)
     expected = small.declared.parts[0].sha256
     with pytest.raises(DataError) as caught:
         datasets.load("mnist")
     assert caught.value.what == (
         f"{path} is foreign: expected 40 items with SHA-256 {expected}, "
-        f"found {count} with {hashlib.sha256(other).hexdigest()}"
+        f"found 40 with {hashlib.sha256(other).hexdigest()}"
     )
     assert "harness data fetch" in caught.value.next_step
+
+
+@pytest.mark.parametrize("count", [41, 2**32 - 1])
+def test_more_than_there_can_be_is_refused_before_it_is_decoded(small: Any, count: int) -> None:
+    """A header that claims more items than the set has is named, whatever the file unpacks to; nothing is cached."""
+    path = small.raw / f"{IMAGES}.gz"
+    path.write_bytes(gzip.compress(header((count, 28, 28)) + bytes(1 << 20)))
+    with pytest.raises(DataError, match=f"expected at most 40 items, its header says {count:,}"):
+        datasets.load("mnist")
+    assert not list(small.cache.rglob("*images-idx3*.npy"))
+
+
+def test_a_pipe_under_the_name_of_a_file(small: Any) -> None:
+    """A pipe would be waited for without end: it is an error."""
+    path = small.raw / f"{IMAGES}.gz"
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(DataError, match="cannot be read: it is no regular file"):
+        datasets.load("mnist")
 
 
 def test_unknown_hash_means_unverified_unless_the_gzip_file_is_the_original(
