@@ -49,7 +49,8 @@ READERS = {
     "baseline propose real --reason r --who w": GROWTH,
     # these hold what they look at of every run
     "ledger real": 3 * GROWTH,
-    "compare real real": 3 * GROWTH,
+    # and this sets every run of one side beside every run of the other: 2,500 times 2,500 ratios a metric
+    "compare real real": 12 * GROWTH,
     "judge gate": 6 * GROWTH,
 }
 """Command -> MiB that ten times the results may add. An asv export needs runs that asv is told of; it reads as the other exports do."""
