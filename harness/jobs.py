@@ -303,13 +303,20 @@ def read(folder: Path) -> Job:
         raise StorageError(
             f"{path} has schema {schema}, this version reads up to {SCHEMA}", "Upgrade report-harness"
         )
+    job = large or files.decode(content, Job, str(path), step)
+    _check_numbers(job, path)
     if large:
         return large
-    job = files.decode(content, Job, str(path), step)
-    for result in (*job.results, *(job.gate.base_results if job.gate else ()), *job.counted):
-        stored.check(result, f"run {result.request.key} in {path}")
     gate = job.gate and dataclasses.replace(job.gate, base_results=tuple(job.gate.base_results))
     return dataclasses.replace(job, results=tuple(job.results), gate=gate)
+
+
+def _check_numbers(job: Job, path: Path) -> None:
+    """Refuse numbers that no run can record; what stays on disk was looked at when it was found there."""
+    base = job.gate.base_results if job.gate else ()
+    held = [runs for runs in (job.results, base, job.counted) if not isinstance(runs, stored.Results)]
+    for result in itertools.chain.from_iterable(held):
+        stored.check(result, f"run {result.request.key} in {path}")
 
 
 class _Versioned(msgspec.Struct):

@@ -278,7 +278,7 @@ def test_what_is_not_finite_is_kept_out_and_named(value: typing.Any) -> None:
     run = make()
     run.record("loss", value)
     assert run.metrics == {}
-    assert run.problems == ["metric 'loss' is not finite"]
+    assert run.problems == ["metric 'loss' is not finite, or beyond 1e+150"]
 
 
 def test_a_metric_has_one_value() -> None:
