@@ -26,6 +26,8 @@ if typing.TYPE_CHECKING:
     Counted = tuple[RunResult | None, Probe | None]
 
 SCHEMA = 1
+CPU_ONLY = ("numpy",)
+"""Backends that no accelerator runs."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,11 +115,9 @@ def requests(selection: Sequence[tuple[Scenario, str]], settings: Settings) -> l
 
 
 def _request(scenario: Scenario, variant: str, seed: int, settings: Settings) -> RunRequest:
-    backend = settings.backend or scenario.backends[0]
-    if backend not in scenario.backends:
-        raise unknown(f"backend for {scenario.name}", backend, scenario.backends)
     if settings.device not in scenario.devices:
         raise unknown(f"device for {scenario.name}", settings.device, scenario.devices)
+    backend = _backend(scenario, settings)
     return RunRequest(
         scenario=scenario.name,
         variant=variant,
@@ -130,6 +130,20 @@ def _request(scenario: Scenario, variant: str, seed: int, settings: Settings) ->
         time_limit=settings.time_limit or TIME_LIMITS[settings.tier],
         memory_limit=settings.memory_limit and settings.memory_limit * 2**20,
     )
+
+
+def _backend(scenario: Scenario, settings: Settings) -> str:
+    """Return the backend asked for, or the scenario's first that computes on the device."""
+    able = [name for name in scenario.backends if settings.device == "cpu" or name not in CPU_ONLY]
+    backend = settings.backend or (able or scenario.backends)[0]
+    if backend not in scenario.backends:
+        raise unknown(f"backend for {scenario.name}", backend, scenario.backends)
+    if backend not in able:
+        step = f"Use --backend {' or '.join(able)}" if able else "Use --device cpu"
+        raise UnknownNameError(
+            f"{scenario.name} on backend '{backend}' has no device '{settings.device}'", step
+        )
+    return backend
 
 
 def judge(
