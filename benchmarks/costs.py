@@ -170,7 +170,7 @@ def training() -> list[Cost]:
 
 
 def _loop(result: dict[str, typing.Any], metric: str) -> str:
-    return f"outside the training step: {result['request']['scenario']}, {metric.split('.')[0]}"
+    return f"outside the training step: {result['request']['scenario']}, {metric.split('.', maxsplit=1)[0]}"
 
 
 def features() -> list[Cost]:
