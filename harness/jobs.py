@@ -292,12 +292,18 @@ def store(job: Job, scenarios: Mapping[str, Scenario], out: Path) -> Path:
 def read(folder: Path) -> Job:
     """Read a stored job; one that ended before it could write ``run.json`` is put together from its finished runs.
 
+    Where there is ``run.json.gz`` instead, that is read: it is how a job is committed.
+
     Raises
     ------
     StorageError
         If there is none, or it is damaged or of a newer schema.
     """
     path = folder / "run.json"
+    if not path.exists() and (folder / stored.PACKED).exists():
+        return _decoded(
+            stored.unpacked(folder / stored.PACKED), folder / stored.PACKED, "Take it anew from where it came"
+        )
     if not path.exists() and (folder / "plan.json").exists():
         plan = plans.read(folder)
         return unjudged(plans.results(plan, folder), plan.command, folder)
@@ -312,15 +318,23 @@ def read(folder: Path) -> Job:
         raise StorageError(
             f"there is no readable run in '{folder}': {error.strerror}", "Type: harness run"
         ) from error
-    schema = large.schema if large else files.decode(content, _Versioned, str(path), step).schema
+    if large:
+        _refuse_newer(large.schema, path)
+        return large
+    return _decoded(content, path, step)
+
+
+def _decoded(content: bytes, path: Path, step: str) -> Job:
+    _refuse_newer(files.decode(content, _Versioned, str(path), step).schema, path)
+    job = files.decode(content, Job, str(path), step)
+    return dataclasses.replace(job, results=tuple(job.results))
+
+
+def _refuse_newer(schema: int, path: Path) -> None:
     if schema > SCHEMA:
         raise StorageError(
             f"{path} has schema {schema}, this version reads up to {SCHEMA}", "Upgrade report-harness"
         )
-    if large:
-        return large
-    job = files.decode(content, Job, str(path), step)
-    return dataclasses.replace(job, results=tuple(job.results))
 
 
 class _Versioned(msgspec.Struct):

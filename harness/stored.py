@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import array
 import dataclasses
+import gzip
 import os
 import typing
 import weakref
+import zlib
 from collections.abc import Sequence
 
 import msgspec
 
 from harness import files
+from harness.errors import StorageError
 from harness.records import Job, RunResult
 
 if typing.TYPE_CHECKING:
@@ -28,6 +31,8 @@ if typing.TYPE_CHECKING:
     Group = tuple[str, str, Tier]
     Key = tuple[str, str, Tier, Purpose]
 
+PACKED = "run.json.gz"
+"""A job's ``run.json`` as it is committed."""
 LARGE_BYTES = 8 << 20
 """A job whose results take less on disk is held in memory."""
 _BLOCK_BYTES = 1 << 20
@@ -138,6 +143,20 @@ def _content(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise files.storage_error(path, error, "read") from error
+
+
+def unpacked(path: Path) -> bytes:
+    """Return what a gzipped file holds.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be read, or is damaged.
+    """
+    try:
+        return gzip.decompress(_content(path))
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise StorageError(f"{path} is damaged: {error}", "Take it anew from where it came") from error
 
 
 def read_large(path: Path, step: str) -> Job | None:

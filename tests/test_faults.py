@@ -256,6 +256,18 @@ def test_a_gpu_that_is_not_there(run_probe: Callable[..., Finished]) -> None:
     assert done.err == "harness: error: probe on backend 'numpy' has no device 'cuda'. Use --backend torch\n"
 
 
+def test_whoever_reads_the_output_may_leave(harness: Harness) -> None:
+    """`harness list | head`: a closed pipe is no error of the command's, and none is told."""
+    command = [sys.executable, "-m", "harness", "list"]
+    process = subprocess.Popen(
+        command, cwd=harness.folder, env=harness.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    _, told = process.communicate(timeout=60)
+    assert (process.returncode, told) == (0, b"")
+
+
 def test_a_folder_that_cannot_be_written(harness: Harness) -> None:
     """A path below a file is refused before anything is measured."""
     (harness.folder / "taken").write_text("a file")

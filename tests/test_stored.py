@@ -138,3 +138,19 @@ def test_a_killed_large_job_is_put_together_from_disk(tmp_path: Path) -> None:
     (tmp_path / "runs" / job(["x"]).results[0].request.key / "result.json").write_bytes(b"{")
     with pytest.raises(StorageError, match=r"seed0/result\.json is damaged"):
         jobs.read(tmp_path)
+
+
+def test_a_packed_job_is_read(tmp_path: Path) -> None:
+    """A gzipped run.json is read where there is no other; a damaged one is one error."""
+    import gzip
+
+    stored.write(tmp_path / "run.json", job(["x", "y"]))
+    whole = gzip.compress((tmp_path / "run.json").read_bytes())
+    (tmp_path / "run.json").unlink()
+    packed = tmp_path / "run.json.gz"
+    packed.write_bytes(whole)
+    assert jobs.read(tmp_path) == job(["x", "y"])
+    for damaged in (whole[: len(whole) // 2], b"no gzip", whole[:40] + b"\0\0\0\0" + whole[44:]):
+        packed.write_bytes(damaged)
+        with pytest.raises(StorageError, match=r"run\.json\.gz is damaged"):
+            jobs.read(tmp_path)
