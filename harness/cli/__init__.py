@@ -16,6 +16,7 @@ import click
 from harness import __version__
 from harness.cli.compare import compare_command
 from harness.cli.gate import gate_command
+from harness.cli.plan import plan_command
 from harness.cli.shared import (
     MOST_SEEDS,
     Known,
@@ -187,6 +188,7 @@ def _run(
 
 cli.add_command(gate_command)
 cli.add_command(compare_command)
+cli.add_command(plan_command)
 
 
 @cli.command("judge")
