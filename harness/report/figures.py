@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import io
 from typing import TYPE_CHECKING
@@ -11,8 +10,7 @@ import numpy as np
 
 from harness import files
 from harness.errors import StorageError
-from harness.report import palette, plots
-from harness.visible import no_formula
+from harness.report import downloads, palette, plots
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,11 +20,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.records import Figure, RunResult
+    from harness.report.downloads import Download
 
     Numbers = NDArray[np.float64]
 
-MOST_CSV_BYTES = 24_000
-"""Data up to this size travel within the page."""
 MOST_IMAGES = 20
 """Rows, and columns, of images shown."""
 _SIGNED_SHARE = 0.2
@@ -89,8 +86,8 @@ class Drawing:
     """Series by colour and dash, if there are several in one panel."""
     note: str = ""
     """What the reader must know of the drawing: scale, thinning."""
-    csv: str = ""
-    """Data address of the numbers; empty if they are too large for the page."""
+    data: Download | None = None
+    """The numbers; None if they are too large for the page."""
     stored: str = ""
     """Where the arrays lie."""
 
@@ -136,7 +133,7 @@ def _draw(
         return Drawing(figure=figure, anchor=anchor, problem=problem)
     return Drawing(
         figure=figure, anchor=anchor, panels=panels, legend=legend, note=note,
-        csv=_csv(figure, series), stored=stored,
+        data=downloads.arrays(figure.series or ("",), [found[f"{figure.name}/{i}"] for i in range(len(series))]), stored=stored,
     )  # fmt: skip
 
 
@@ -262,23 +259,4 @@ def png(shades: NDArray[np.uint8]) -> str:
 
     content = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(shades)).save(content, format="PNG", optimize=True)
-    return _address("image/png", content.getvalue())
-
-
-def _address(kind: str, content: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
-
-
-def _csv(figure: Figure, series: Sequence[Numbers]) -> str:
-    """Return all numbers as CSV in long form: series, index along each axis, value; empty if too large."""
-    if sum(values.size for values in series) * 12 > MOST_CSV_BYTES:
-        return ""
-    labels = figure.series or ("",)
-    depth = max(values.ndim for values in series)
-    lines = [",".join(["series", *(f"index{axis}" for axis in range(depth)), "value"])]
-    for label, values in zip(labels, series, strict=True):
-        quoted = '"' + no_formula(label).replace('"', '""') + '"'
-        for index, value in np.ndenumerate(values):
-            lines.append(",".join([quoted, *map(str, index), *[""] * (depth - len(index)), f"{value:.9g}"]))
-    content = "\n".join(lines).encode()
-    return _address("text/csv;charset=utf-8", content) if len(content) <= MOST_CSV_BYTES else ""
+    return downloads.address("image/png", content.getvalue())

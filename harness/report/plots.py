@@ -76,15 +76,36 @@ def draw(figure: Figure, series: Sequence[Numbers], prefix: str, alt: str) -> Ma
     ValueError
         If a shape does not fit the kind.
     """
+
+    def paint(axes: Axes) -> None:
+        _KINDS[figure.kind](axes, figure, series)
+        axes.set_xlabel(figure.x)
+        axes.set_ylabel(figure.y)
+
+    return painted(paint, _height(figure, series), prefix, alt)
+
+
+def painted(paint: Callable[[Axes], None], height: float, prefix: str, alt: str) -> Markup:
+    """Return what `paint` draws into one set of axes, as part of the page.
+
+    Parameters
+    ----------
+    paint : callable
+        Draws, in the placeholders of `harness.report.palette`, and labels both axes.
+    height : float
+        Height of the plot, CSS pixels.
+    prefix : str
+        Put before every id in the drawing; short and unique on the page.
+    alt : str
+        Text alternative.
+    """
     from matplotlib import rc_context
     from matplotlib.figure import Figure as Canvas
 
     with rc_context(_STYLE), _foreign_glyphs_allowed():
-        canvas = Canvas(figsize=(WIDTH / 72, _height(figure, series) / 72), layout="constrained")
+        canvas = Canvas(figsize=(WIDTH / 72, height / 72), layout="constrained")
         axes = canvas.add_subplot()
-        _KINDS[figure.kind](axes, figure, series)
-        axes.set_xlabel(figure.x)
-        axes.set_ylabel(figure.y)
+        paint(axes)
         axes.tick_params(length=3, width=0.8)
         text = io.StringIO()
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))

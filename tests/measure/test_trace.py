@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import typing
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +11,8 @@ from harness.measure.trace import MOST_SAMPLES, STARTED, Watch, since_start
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
+
+    import pytest
 
     from tests.conftest import Finished, Harness
 

@@ -126,16 +126,41 @@ def test_small_data_is_a_download_with_every_number(job: Job, tmp_path: Path) ->
     values = np.array([0.5, 0.25, 0.125])
     figure = dataclasses.replace(make("lines"), series=('a "quoted", b', "c"))
     drawing = draw(job, tmp_path, figure, {"f/0": values, "f/1": values + 1})
-    text = base64.b64decode(drawing.csv.partition(",")[2]).decode().splitlines()
+    assert drawing.data is not None
+    assert drawing.data.suffix == "csv"
+    text = base64.b64decode(drawing.data.address.partition(",")[2]).decode().splitlines()
     assert text[0] == "series,index0,value"
     assert text[1] == '"a ""quoted"", b",0,0.5'
     assert len(text) == 7
 
 
+def test_data_too_long_for_csv_is_an_archive(job: Job, tmp_path: Path) -> None:
+    """Images travel as NumPy's own archive: the very arrays, the same bytes each time."""
+    shades = np.arange(4 * 10 * 28 * 28, dtype=np.uint32).reshape(4, 10, 28, 28).astype(np.uint8)
+    figure = dataclasses.replace(make("images"), series=("grey level",))
+    first, again = (draw(job, tmp_path, figure, {"f/0": shades}).data for _ in range(2))
+    assert first is not None
+    assert first == again
+    assert first.suffix == "npz"
+    with np.load(io.BytesIO(base64.b64decode(first.address.partition(",")[2]))) as stored:
+        (name,) = stored.files
+        np.testing.assert_array_equal(stored[name], shades)
+        assert (name, stored[name].dtype) == ("0_grey_level", np.uint8)
+
+
+def test_no_label_becomes_a_formula(job: Job, tmp_path: Path) -> None:
+    """A series whose name begins as a formula does is text in a spreadsheet."""
+    figure = dataclasses.replace(make("lines"), series=("=cmd", "b"))
+    data = draw(job, tmp_path, figure, {"f/0": np.ones(2), "f/1": np.ones(2)}).data
+    assert data is not None
+    assert base64.b64decode(data.address.partition(",")[2]).decode().splitlines()[1] == "'=cmd,0,1"
+
+
 def test_large_data_stays_in_its_file(job: Job, tmp_path: Path) -> None:
     """Arrays too large for the page are not embedded, and the page says where they lie."""
-    drawing = draw(job, tmp_path, make("lines"), {"f/0": np.zeros((2, 5000))})
-    assert drawing.csv == ""
+    noise = np.random.default_rng(0).normal(size=(2, 50_000))
+    drawing = draw(job, tmp_path, make("lines"), {"f/0": noise})
+    assert drawing.data is None
     assert drawing.stored == "run/arrays.npz"
 
 
