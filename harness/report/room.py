@@ -18,12 +18,15 @@ if typing.TYPE_CHECKING:
     from harness.report.rows import JudgementRow
     from harness.report.sections import Section
 
+MOST_CARDS = 40
+"""Findings with a card of their own, the worst; the others are listed."""
 MOST_BYTES = 2_000_000
 """Size that no page of up to 200 results exceeds."""
 _KEPT = 0.9 * MOST_BYTES
 """What is given out; the rest covers what the weights below misjudge."""
 # bytes, from real pages
 _FRAME = 70_000  # style, script, environment
+_LINE = 550  # one finding in a list
 _HEAD = 3500  # head and foot of a section
 _ROW = 1100  # one judgement
 _CARD = 2600  # the same in what needs attention
@@ -50,7 +53,10 @@ def fitted(sections: Sequence[Section], whole: Callable[[int], Section]) -> list
         In the same order.
     """
     found = list(sections)
-    left = _KEPT - _FRAME - sum(map(brief_bytes, sections))
+    cards = sum(row.urgent for section in sections for row in section.judged)
+    left = (
+        _KEPT - _FRAME - sum(map(brief_bytes, sections)) - min(cards, 2 * MOST_CARDS) * _CARD - cards * _LINE
+    )
     for index in sorted(range(len(found)), key=lambda index: _urgency(found[index])):
         full = whole(index)
         options = (full, dataclasses.replace(full, drawings=tuple(map(_without_data, full.drawings))))
@@ -74,7 +80,7 @@ def brief_bytes(section: Section) -> int:
     """Estimate the size of a section in brief."""
     urgent = [row for row in section.judged if row.urgent]
     failed = sum(2 * len(run.log_tail) + len(run.error) for run in section.failed)
-    return _HEAD + failed + sum(_CARD + _row_bytes(row) for row in urgent)
+    return _HEAD + failed + sum(map(_row_bytes, urgent))
 
 
 def whole_bytes(section: Section) -> int:

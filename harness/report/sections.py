@@ -178,9 +178,12 @@ def _stored(groups: Mapping[Key, Iterable[RunResult]], key: Key, shell: RunResul
 
 
 def _in_brief(section: Section) -> Section:
-    """Leave out what is fine, recorded or drawn."""
+    """Leave out what is fine, recorded or drawn; the cards of what needs attention keep their drawings."""
     broken = tuple(row for row in section.identities if row.sign.tone == "bad")
-    return dataclasses.replace(section, identities=broken, recorded=(), sizes=(), work=None, flips=None)
+    judged = tuple(dataclasses.replace(row, strip=None) for row in section.judged)
+    return dataclasses.replace(
+        section, judged=judged, identities=broken, stages=(), segments=(), calibration="", recorded=(), sizes=(), work=None, flips=None
+    )  # fmt: skip
 
 
 def _key(comparison: Comparison) -> Key:
