@@ -162,10 +162,10 @@ def build(job: Job, folder: Path, scenarios: Mapping[str, Scenario]) -> list[Sec
     firsts = [next(iter(section.done), None) for section in found]
 
     def whole(index: int) -> Section:
-        drawn = _drawn(
-            _stored(groups, ordered[index], firsts[index]), folder, found[index].anchor, f"s{index}"
-        )
-        return dataclasses.replace(found[index], brief=False, **drawn)
+        section = found[index]
+        first, repeats = firsts[index], [run.folder for run in section.done[1 : figures.MOST_REPEATS]]
+        drawn = _drawn(_stored(groups, ordered[index], first), folder, section.anchor, f"s{index}", repeats)
+        return dataclasses.replace(section, brief=False, **drawn)
 
     return room.fitted(kept, whole)
 
@@ -261,14 +261,16 @@ def _metrics(done: Sequence[RunResult]) -> dict[str, Any]:
     return {"sizes": sizes, "recorded": tuple(row for row in written if row.kind != "size")}
 
 
-def _drawn(first: RunResult | None, folder: Path, anchor: str, ids: str) -> dict[str, Any]:
+def _drawn(
+    first: RunResult | None, folder: Path, anchor: str, ids: str, repeats: Sequence[str] = ()
+) -> dict[str, Any]:
     """Show tables and figures of one run: those of all seeds are too many, and their mean is no run."""
     if first is None:
         return {"classes": (), "confusions": (), "drawings": (), "timeline": None}
     return {
         "classes": tuple(rows.class_tables(first)),
         "confusions": tuple(rows.confusion_tables(first)),
-        "drawings": tuple(figures.draw_all(first, folder, anchor, ids)),
+        "drawings": tuple(figures.draw_all(first, folder, anchor, ids, repeats)),
         "timeline": timeline.timeline(first, f"{ids}t"),
     }
 

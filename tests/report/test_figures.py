@@ -164,6 +164,27 @@ def test_large_data_stays_in_its_file(job: Job, tmp_path: Path) -> None:
     assert drawing.stored == "run/arrays.npz"
 
 
+def test_lines_get_a_band_over_the_other_runs(job: Job, tmp_path: Path) -> None:
+    """Runs with the same points make a band; one of another length, one without the array and one that is gone do not count."""
+    figure = make("lines")
+    result = with_figure(job, figure, "run")
+    x = np.arange(5.0)
+    stored = {
+        "run": np.stack([x, x]),
+        "low": np.stack([x, x - 1]),
+        "high": np.stack([x, x + 3]),
+        "short": np.stack([x[:4], x[:4]]),
+    }
+    for name, values in stored.items():
+        files.write_npz(tmp_path / name / "arrays.npz", {"f/0": values})
+    files.write_npz(tmp_path / "bare" / "arrays.npz", {"g/0": x})
+    (alone,) = figures.draw_all(result, tmp_path, "variant", "s0")
+    (drawn,) = figures.draw_all(result, tmp_path, "variant", "s0", ["low", "high", "short", "bare", "gone"])
+    assert drawn.note == "Bands: lowest to highest over 3 runs."
+    assert alone.note == ""
+    assert str(drawn.panels[0].svg).count("var(--s0)") > str(alone.panels[0].svg).count("var(--s0)")
+
+
 def test_many_points_are_thinned_and_said_so(job: Job, tmp_path: Path) -> None:
     """A scatter of 60,000 points draws a part and says which."""
     points = np.random.default_rng(0).normal(size=(60_000, 2))
