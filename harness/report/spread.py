@@ -100,7 +100,7 @@ class _Axis:
 
     def __init__(self, values: Sequence[float]) -> None:
         self.low, self.high = min(values), max(values)
-        if self.high <= self.low:  # a constant stands in the middle
+        if self.high / 2 <= self.low / 2:  # a constant stands in the middle
             half = abs(self.low) / 2 or 0.5
             self.low, self.high = self.low - half, self.high + half
 

@@ -18,6 +18,8 @@ if typing.TYPE_CHECKING:
 
 _HEIGHT = 215
 _MIB = 2**20
+_MOST_SECONDS, _MOST_BYTES = 1e9, 2**60
+"""Beyond these a stored number is no time and no memory of a run."""
 _ROOM = 0.035
 """Share of the time axis that a stage's number needs above it."""
 _HEAD = 1.12
@@ -51,7 +53,7 @@ def timeline(result: RunResult, ids: str) -> Timeline | None:
         Put before the ids within the drawing; short and unique on the page.
     """
     trace, measured = result.memory, result.measurement
-    if trace is None or measured is None or not 1 < len(trace.seconds) == len(trace.resident_bytes):
+    if trace is None or measured is None or not _usable(trace):
         return None
     marked = [
         (number, stage) for number, stage in enumerate(measured.stages, 1) if stage.began_seconds is not None
@@ -61,6 +63,15 @@ def timeline(result: RunResult, ids: str) -> Timeline | None:
         seed=result.request.seed, svg=svg, stages=tuple((number, stage.name) for number, stage in marked),
         samples=len(trace.seconds), data=downloads.table(_rows(trace, marked)),
     )  # fmt: skip
+
+
+def _usable(trace: MemoryTrace) -> bool:
+    """Whether a stored trace can be drawn: samples pair up, and are numbers that a machine can have."""
+    return (
+        1 < len(trace.seconds) == len(trace.resident_bytes)
+        and all(0 <= at < _MOST_SECONDS for at in trace.seconds)
+        and all(0 < held < _MOST_BYTES for held in trace.resident_bytes)
+    )
 
 
 def _paint(axes: Axes, trace: MemoryTrace, marked: Sequence[tuple[int, StageResult]]) -> None:

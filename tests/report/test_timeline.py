@@ -39,13 +39,16 @@ def test_samples_and_stages_are_drawn_and_travel(job: Job) -> None:
 
 
 def test_without_samples_nothing_is_made_up(job: Job) -> None:
-    """A run of an earlier version, one sample, or samples that do not pair up: no drawing."""
+    """A run of an earlier version, one sample, samples that do not pair up, or numbers that no machine has: no drawing."""
     first = job.results[0]
-    for memory in (
-        None,
-        MemoryTrace(seconds=(1.0,), resident_bytes=(5,)),
-        MemoryTrace(seconds=(1.0, 2.0), resident_bytes=(5,)),
-    ):
+    unusable = [
+        ((1.0,), (5,)),
+        ((1.0, 2.0), (5,)),
+        ((1.0, 1e300), (5, 5)),
+        ((1.0, 2.0), (5, 2**80)),
+        ((1.0, 2.0), (5, -5)),
+    ]
+    for memory in (None, *(MemoryTrace(seconds=at, resident_bytes=held) for at, held in unusable)):
         assert timeline.timeline(dataclasses.replace(first, memory=memory), "s") is None
 
 
