@@ -7,12 +7,15 @@ import functools
 import hashlib
 import re
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 from markupsafe import Markup, escape
 
-from harness.report import numbers, palette, strips
+from harness.report import numbers, palette, spread, strips
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 @functools.cache
@@ -25,7 +28,7 @@ def environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"sci": numbers.scientific, "breakable": _breakable, "moment": _moment}
+    made.filters |= {"sci": numbers.scientific, "breakable": _breakable, "moment": _moment, "at": _at}
     return made
 
 
@@ -40,6 +43,7 @@ def constants(*, script: bool) -> dict[str, Any]:
         "script_hash": f"sha256-{digest}" if script else "none",
         "style": Markup(style.replace("/*dark*/", palette.variables(palette.DARK))),  # noqa: S704 - ours
         "strip_width": strips.WIDTH,
+        "spread_width": spread.WIDTH,
         "tolerance_place": strips.TOLERANCE_PLACE,
     }
 
@@ -51,6 +55,11 @@ def _text(name: str) -> str:
 def _breakable(name: str) -> Markup:
     """Let a long name break after a point, underscore or slash."""
     return Markup(re.sub(r"(?<=[._/])", "<wbr>", str(escape(name))))  # noqa: S704 - escaped before
+
+
+def _at(places: Iterable[float], height: float) -> list[tuple[float, float]]:
+    """Put places along a line at one height."""
+    return [(place, height) for place in places]
 
 
 def _moment(stamp: str) -> str:
