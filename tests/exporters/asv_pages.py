@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import TIME_LIMIT
 from tests.report.test_browser import QUIET, find_browser
 
 if typing.TYPE_CHECKING:
@@ -62,7 +63,7 @@ def libraries(folder: Path) -> Path | None:
         return None
     command = [npm, "pack", "--silent", "--pack-destination", str(folder), *NPM]
     try:
-        subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=120)
+        subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=TIME_LIMIT)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
         return None
     for package, files in NPM.items():
