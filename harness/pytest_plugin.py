@@ -17,7 +17,7 @@ from harness.records import TIERS
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from harness.records import Comparison, Judgement, Scenario, Tier
+    from harness.records import Comparison, Judgement, RunResult, Scenario, Tier
 
 PROPERTY = "harness"
 _OUT = pytest.StashKey[Path]()
@@ -25,6 +25,8 @@ _NAMES = pytest.StashKey[dict[str, str]]()
 _REPORT = pytest.StashKey[str]()
 _FAILING = ("REGRESSED", "VIOLATED", "ERROR", "INCONCLUSIVE", "IMPROVED")
 _ABSENT = ("NO_BASELINE", "INCOMPARABLE")
+_LOOKS = (5, 10)
+"""Runs in all that an item takes where fewer leave its verdict open: with five the rank test can decide against any baseline."""
 
 
 class VerdictError(Exception):
@@ -43,6 +45,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--harness-seeds", type=int, default=1, metavar="N", help="Runs of each variant (default: 1)."
     )
+    group.addoption(
+        "--harness-max-runs", type=int, default=max(_LOOKS), metavar="N",
+        help=f"Runs of a variant after which nothing further is begun to decide an open verdict (default: {max(_LOOKS)}).",
+    )  # fmt: skip
     group.addoption(
         "--harness-scenarios", action="append", default=[], metavar="FILE",
         help="Python file that declares further scenarios; may be repeated.",
@@ -67,8 +73,9 @@ def pytest_configure(config: pytest.Config) -> None:
         _roots(config)
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from error
-    if config.getoption("harness_seeds") < 1:
-        raise pytest.UsageError("--harness-seeds must be at least 1")
+    for name in ("seeds", "max-runs"):
+        if config.getoption(f"harness_{name.replace('-', '_')}") < 1:
+            raise pytest.UsageError(f"--harness-{name} must be at least 1")
     config.stash[_OUT] = _out(config)
 
 
@@ -145,8 +152,8 @@ class VariantItem(pytest.Item):
 
     def runtest(self) -> None:
         """Run, judge, and fail or skip by the verdicts; the measuring lock keeps xdist workers apart."""
-        comparison = self._compare()
-        told = f"{self.name}: {_counts(comparison)}"
+        comparison = self._decide()
+        told = f"{self.name}: {_counts(comparison)}{self._further(comparison)}"
         self.user_properties.append((PROPERTY, told))
         self.add_report_section("call", "harness", told)
         wrong = _wrong(comparison)
@@ -156,23 +163,38 @@ class VariantItem(pytest.Item):
         if unjudged:
             pytest.skip(unjudged)
 
-    def _compare(self) -> Comparison:
+    def _decide(self) -> Comparison:
+        """Run and judge; while nothing fails but what so few runs cannot decide, take those that may decide it."""
+        from harness import jobs
+
+        asked, most = self.config.getoption("harness_seeds"), self.config.getoption("harness_max_runs")
+        declared = {self.scenario.name: self.scenario}
+        results: list[RunResult] = []
+        for runs in (asked, *(look for look in _LOOKS if asked < look <= most)):
+            results += self._run(len(results), runs - len(results))
+            (comparison,) = jobs.judge(results, declared, _roots(self.config), out=self.config.stash[_OUT])
+            if not _open(comparison):
+                break
+        return comparison
+
+    def _run(self, first: int, seeds: int) -> list[RunResult]:
         from harness import executors, jobs
 
-        option = self.config.getoption
         settings = jobs.Settings(
-            tier=option("harness_tier"),
-            seeds=option("harness_seeds"),
+            tier=self.config.getoption("harness_tier"),
+            seeds=seeds,
+            first_seed=first,
             scenario_paths=_paths(self.config),
             count=False,
         )
-        declared = {self.scenario.name: self.scenario}
         wanted = jobs.requests([(self.scenario, self.variant)], settings)
+        declared = {self.scenario.name: self.scenario}
         # the folder is the session's: items, and xdist's workers, share it
-        executor = executors.Local()
-        results = list(executors.run_all(executor, wanted, declared, self.config.stash[_OUT]))
-        (comparison,) = jobs.judge(results, declared, _roots(self.config), out=self.config.stash[_OUT])
-        return comparison
+        return list(executors.run_all(executors.Local(), wanted, declared, self.config.stash[_OUT]))
+
+    def _further(self, comparison: Comparison) -> str:
+        asked, taken = self.config.getoption("harness_seeds"), len(comparison.seeds) + len(comparison.failed)
+        return f", after {taken} runs: {asked} could not decide" if taken > asked else ""
 
     def repr_failure(
         self,
@@ -202,12 +224,21 @@ def _wrong(comparison: Comparison) -> list[str]:
     if not comparison.seeds:  # then every judgement would only say so again
         return list(comparison.failed)
     key = f"{comparison.scenario}:{comparison.variant}"
-    judged = (item for item in comparison.judgements if item.verdict in _FAILING and _acts(item))
-    return [*comparison.failed, *(wording.sentence(key, item) for item in judged)]
+    return [*comparison.failed, *(wording.sentence(key, item) for item in _failing(comparison))]
 
 
-def _acts(judgement: Judgement) -> bool:
-    return judgement.gated or judgement.verdict == "ERROR"
+def _failing(comparison: Comparison) -> list[Judgement]:
+    return [
+        item
+        for item in comparison.judgements
+        if item.verdict in _FAILING and (item.gated or item.verdict == "ERROR")
+    ]
+
+
+def _open(comparison: Comparison) -> bool:
+    """Whether nothing fails the item but what further runs may decide."""
+    left = {item.verdict for item in _failing(comparison)}
+    return not comparison.failed and left == {"INCONCLUSIVE"}
 
 
 def _unjudged(comparison: Comparison) -> str:

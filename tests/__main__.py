@@ -15,6 +15,9 @@ ROOT = Path(__file__).resolve().parent.parent
 PYTEST = [sys.executable, "-m", "pytest"]
 SECOND_BACKEND = ("mnist_interpolation", "digits1000_cnn")
 """Pipelines whose tests train on torch as well."""
+TWO = ["-n", "2", "--dist", "loadfile"]
+"""Two files at a time, whose fixtures are made once; each worker has its own cache, and with it its own measuring lock."""
+TIMED = os.environ.get("HARNESS_PLANTED_TIME") == "1"
 WORKFLOWS = [str(path.relative_to(ROOT)) for path in sorted((ROOT / ".github" / "workflows").glob("*.yml"))]
 SUITES: dict[str, list[list[str]]] = {
     "lint": [
@@ -24,20 +27,28 @@ SUITES: dict[str, list[list[str]]] = {
         [str(Path(sys.executable).with_name("lint-imports"))],
         [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows", *WORKFLOWS],
     ],
-    # two at a time: most of it waits for commands of its own; each worker has its own cache, and with it its own measuring lock
-    "core": [[*PYTEST, "-n", "2", "--dist", "loadfile", "-m", "not torch and not keras and not planted"]],
-    "planted": [[*PYTEST, "-m", "planted", "tests/planted"]],
-    "torch": [[*PYTEST, "-m", "torch"]],
-    "keras": [[*PYTEST, "-m", "keras"]],
+    "core": [[*PYTEST, *TWO, "-m", "not torch and not keras and not planted"]],
+    # one gate after the other where their times are compared
+    "planted": [[*PYTEST, *([] if TIMED else ["-n", "2"]), "-m", "planted", "tests/planted"]],
+    "torch": [[*PYTEST, *TWO, "-m", "torch"]],
+    "keras": [[*PYTEST, *TWO, "-m", "keras"]],
     "keras-torch": [
-        [*PYTEST, "-m", "keras", *(f"tests/pipelines/test_{name}_experiment.py" for name in SECOND_BACKEND)]
+        [
+            *PYTEST,
+            *TWO,
+            "-m",
+            "keras",
+            *(f"tests/pipelines/test_{name}_experiment.py" for name in SECOND_BACKEND),
+        ]
     ],
 }
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "2"}
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+"""Two workers share two cores: on a busy machine a second OpenMP thread made these small networks up to thirty times slower."""
 ENVIRONMENTS = {
-    "keras": {**QUIET, "KERAS_BACKEND": "tensorflow"},
-    # on a busy machine a second OpenMP thread made these small networks up to thirty times slower
-    "keras-torch": {**QUIET, "KERAS_BACKEND": "torch", "OMP_NUM_THREADS": "1"},
+    "torch": ONE_THREAD,
+    "keras": {**QUIET, **ONE_THREAD, "KERAS_BACKEND": "tensorflow"},
+    "keras-torch": {**QUIET, **ONE_THREAD, "KERAS_BACKEND": "torch"},
 }
 """Variables that a suite needs before Python starts: Keras reads its backend when it is first imported."""
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import dataclasses
+import functools
 import json
 import os
 import signal
@@ -14,8 +16,12 @@ import typing
 import hypothesis
 import pytest
 
+from tests.forked import Forks
+
 # what a test may take is pytest-timeout's affair: a loaded machine is no failure of a property
-hypothesis.settings.register_profile("harness", deadline=None)
+hypothesis.settings.register_profile(
+    "harness", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("harness")
 
 # a shell that starts this in the background has Ctrl-C ignored, in children too: those that are interrupted here must hear it
@@ -49,6 +55,20 @@ def guess(run, right=90):
 """
 
 
+def one_thread(*words: str) -> list[str]:
+    """Return a command's words, with one thread if it begins runs and does not name a number."""
+    begins = words[:1] in {("run",), ("gate",)} and not {"--resume", "--threads"} & set(words)
+    return [*words, *(("--threads", "1") if begins else ())]
+
+
+@functools.cache
+def forks() -> Forks:
+    """Return what forks commands, started for the first of them."""
+    made = Forks()
+    atexit.register(made.close)
+    return made
+
+
 @dataclasses.dataclass(frozen=True)
 class Finished:
     """A finished command."""
@@ -58,8 +78,15 @@ class Finished:
     err: str
 
 
+TIME_LIMIT = 500
+"""Seconds that a command may take: on a loaded machine ten times what it takes alone."""
+
+
 class Harness:
-    """The `harness` command in a folder of its own, with its own cache and no data but what ships."""
+    """The `harness` command in a folder of its own, with its own cache and no data but what ships.
+
+    Runs have one thread unless a test says otherwise: probes compute nothing, and a second thread would only wait for the other tests'.
+    """
 
     def __init__(self, folder: Path, cache: Path) -> None:
         self.folder = folder
@@ -73,9 +100,12 @@ class Harness:
 
     def __call__(self, *arguments: str, **environment: str) -> Finished:
         """Run the command and wait for it."""
-        command = [sys.executable, "-m", "harness", *arguments]
+        variables, words = {**self.environment, **environment}, one_thread(*arguments)
+        if forks().suit(variables):
+            return Finished(*forks().run(words, self.folder, variables, TIME_LIMIT))
         done = subprocess.run(
-            command, cwd=self.folder, env={**self.environment, **environment}, capture_output=True, text=True, timeout=180, check=False
+            [sys.executable, "-m", "harness", *words], cwd=self.folder, env=variables, capture_output=True, text=True,
+            timeout=TIME_LIMIT, check=False,
         )  # fmt: skip
         return Finished(done.returncode, done.stdout, done.stderr)
 

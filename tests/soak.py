@@ -76,7 +76,7 @@ def main(arguments: list[str]) -> int:
 def job(folder: Path, name: str, rng: random.Random, survived: typing.Counter[str], wanted: int) -> None:
     """Start one job, kill and resume it until it is done, and check it."""
     out, known = folder / name, dict[str, str]()
-    new = ["probe", "--scenarios", "probe.py", "--seeds", str(RUNS), "--out", name]
+    new = ["probe", "--scenarios", "probe.py", "--seeds", str(RUNS), "--threads", "1", "--out", name]
     while not complete(out):
         command = ["--resume", name] if (out / "plan.json").exists() else new
         process = start(folder, command)
@@ -168,7 +168,7 @@ def check(out: Path, known: dict[str, str]) -> dict[str, str]:
 
 def nothing_left(folder: Path) -> None:
     """See that no process of the job is left."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         alive = [
             p for p in psutil.process_iter(["cmdline"]) if str(folder) in " ".join(p.info["cmdline"] or [])

@@ -66,9 +66,10 @@ class Cluster:
         self._parts += [
             self._start("worker", "--nthreads", "1", "--resources", "run=1") for _ in range(further)
         ]
+        address = str(json.loads(file.read_text())["address"])
         if further:
-            time.sleep(5)
-        return str(json.loads(file.read_text())["address"])
+            connected(address, WORKERS)
+        return address
 
     def _start(self, *words: str) -> subprocess.Popen[bytes]:
         command = [
@@ -95,6 +96,14 @@ class Cluster:
         """End, and remove the cluster's own files."""
         self.end()
         shutil.rmtree(self._folder)
+
+
+def connected(address: str, workers: int) -> None:
+    """Wait until a scheduler has so many workers, however long a loaded machine needs to start them."""
+    import distributed
+
+    with distributed.Client(address, timeout=120, set_as_default=False) as client:
+        client.wait_for_workers(workers, timeout=120)
 
 
 def kill_tree(process: subprocess.Popen[bytes]) -> None:
@@ -144,7 +153,7 @@ def job(
     out, known = folder / name, dict[str, str]()
     while not soak.complete(out):
         where = ["--executor", "dask", "--scheduler", cluster.mend()]
-        new = ["probe", "--scenarios", "probe.py", "--seeds", str(soak.RUNS), "--out", name]
+        new = ["probe", "--scenarios", "probe.py", "--seeds", str(soak.RUNS), "--threads", "1", "--out", name]
         runner = soak.start(folder, [*(["--resume", name] if (out / "plan.json").exists() else new), *where])
         while survived.total() < wanted and runner.poll() is None:
             time.sleep(rng.uniform(0.5, 5.0))

@@ -29,6 +29,7 @@ from harness.records import (
     StageResult,
     Variant,
 )
+from tests.conftest import TIME_LIMIT
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -473,7 +474,7 @@ def rates() -> dict[str, dict[str, float]]:
     """Simulate the table of docs/statistics.md with few trials."""
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.error_rates", "judging", "--trials", "500"],
-        env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True, timeout=200,
+        env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True, timeout=TIME_LIMIT,
     )  # fmt: skip
     return typing.cast("dict[str, dict[str, float]]", json.loads(done.stdout))
 

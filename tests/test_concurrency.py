@@ -10,6 +10,8 @@ import typing
 
 import psutil
 
+from tests.conftest import one_thread
+
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -27,12 +29,12 @@ def at_once(harness: Harness, *commands: list[str]) -> list[tuple[int, str]]:
     """Run commands together and return their exit codes and errors."""
     started = [
         subprocess.Popen(
-            [sys.executable, "-m", "harness", *words], cwd=harness.folder, env=harness.environment, stdout=subprocess.DEVNULL,
+            [sys.executable, "-m", "harness", *one_thread(*words)], cwd=harness.folder, env=harness.environment, stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE, text=True,
         )
         for words in commands
     ]  # fmt: skip
-    told = [process.communicate(timeout=120)[1] for process in started]
+    told = [process.communicate(timeout=240)[1] for process in started]
     return [(process.returncode, err) for process, err in zip(started, told, strict=True)]
 
 

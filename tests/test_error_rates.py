@@ -41,6 +41,7 @@ from harness.records import (
     Source,
     Variant,
 )
+from tests.conftest import TIME_LIMIT
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -467,7 +468,9 @@ def test_asv_compare_says_the_same(tmp_path: Path) -> None:
         commits.append(done.stdout.strip())
         _store_for_asv(tmp_path, machine, commits[side], [case[side] for case in cases()])
     command = [sys.executable, "-m", "asv", "compare", *commits, "--factor", "1.1"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=TIME_LIMIT
+    )
     lines = [line for line in done.stdout.splitlines() if "| bench_" in line]
     marked = [line.startswith("| + ") for line in sorted(lines, key=lambda line: line.split("| ")[-1])]
     assert marked == [peers.asv_slower(base, head) for base, head in cases()]
@@ -538,7 +541,12 @@ def test_pytest_benchmark_says_the_same(tmp_path: Path, field: str) -> None:
     ):
         (tmp_path / "sides.json").write_text(json.dumps([case[side] for case in cases()]))
         done = subprocess.run(
-            [*command, *options], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+            [*command, *options],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=TIME_LIMIT,
+            check=False,
         )
         failed = [f"[{index}] (" in done.stderr.split("regressed:")[-1] for index in range(len(cases()))]
         assert done.returncode == side, done.stdout + done.stderr
@@ -556,7 +564,9 @@ def test_pyperf_says_the_same(tmp_path: Path) -> None:
         ]  # fmt: skip
         pyperf.BenchmarkSuite(benchmarks).dump(str(tmp_path / name))
     command = [sys.executable, "-m", "pyperf", "compare_to", "-v", "base.json", "head.json"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=TIME_LIMIT
+    )
     told = done.stdout.split("\nbench_")
     assert len(told) == len(cases())
     slower = ["slower" in each and "Significant" in each for each in told]

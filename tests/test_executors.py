@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import typing
 
 import msgspec
@@ -20,6 +19,8 @@ from harness.datasets import idx, loading
 from harness.datasets.declared import MNIST
 from harness.errors import StorageError
 from harness.records import Attempt, RunRequest
+from tests.conftest import one_thread
+from tests.soak_cluster import connected
 from tests.test_resume import gone, until
 
 if typing.TYPE_CHECKING:
@@ -100,10 +101,12 @@ def scheduler(
     return process, json.loads(path.read_text())["address"]
 
 
-def worker(start: Callable[..., subprocess.Popen[bytes]], *words: str) -> subprocess.Popen[bytes]:
-    """Start a worker with one slot and wait for a moment that it connects in."""
+def worker(
+    start: Callable[..., subprocess.Popen[bytes]], address: str, *words: str
+) -> subprocess.Popen[bytes]:
+    """Start a worker with one slot and wait until the scheduler has it."""
     process = start("worker", "--nthreads", "1", "--no-dashboard", *(words or ("--resources", "run=1")))
-    time.sleep(3)
+    connected(address, 1)
     return process
 
 
@@ -135,7 +138,7 @@ def test_a_scheduler_with_workers_elsewhere(
 ) -> None:
     """Workers that share no folder get the scenario file sent; one slot on the machine leaves the runtime judged."""
     _, address = scheduler(harness, cluster)
-    worker(cluster)
+    worker(cluster, address)
     path = harness.folder / harness.scenario(GOOD)
     arguments = (
         "run",
@@ -160,7 +163,7 @@ def test_a_scheduler_with_workers_elsewhere(
 def test_no_worker_has_a_slot(harness: Harness, cluster: Callable[..., subprocess.Popen[bytes]]) -> None:
     """Workers that offer no slot would be waited for without end: one error with the command instead."""
     _, address = scheduler(harness, cluster)
-    worker(cluster, "--name", "without-slots")
+    worker(cluster, address, "--name", "without-slots")
     harness.scenario(GOOD)
     done = harness("run", "probe", "--scenarios", "probe.py", "--executor", "dask", "--scheduler", address)
     assert done.code == 2
@@ -173,12 +176,12 @@ def test_ctrl_c_ends_runs_elsewhere(
 ) -> None:
     """An interrupt of the runner ends the run on the worker, which stays up; the job resumes on this machine."""
     _, address = scheduler(harness, cluster)
-    far = worker(cluster)
+    far = worker(cluster, address)
     process, pid = begin(harness, address)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=240)
     assert process.returncode == 130, err
-    until(lambda: gone(pid), "the run outlived the interrupt", 20)
+    until(lambda: gone(pid), "the run outlived the interrupt")
     assert far.poll() is None
     (harness.folder / "go").touch()
     assert harness("run", "--resume", "out").code == 0
@@ -189,13 +192,13 @@ def test_ctrl_c_ends_runs_elsewhere(
 def test_a_scheduler_that_dies(harness: Harness, cluster: Callable[..., subprocess.Popen[bytes]]) -> None:
     """SIGKILL of the scheduler is one error with the command that goes on; finished runs are kept."""
     dying, address = scheduler(harness, cluster)
-    worker(cluster)
+    worker(cluster, address)
     process, pid = begin(harness, address)
     dying.kill()
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=240)
     assert process.returncode == 2, err
     assert b"harness run --resume out" in err
-    until(lambda: gone(pid), "the run outlived its scheduler", 60)
+    until(lambda: gone(pid), "the run outlived its scheduler")
     (harness.folder / "go").touch()
     done = harness("run", "--resume", "out")
     assert done.code == 0
@@ -205,26 +208,23 @@ def test_a_scheduler_that_dies(harness: Harness, cluster: Callable[..., subproce
 def test_a_worker_that_is_killed(harness: Harness, cluster: Callable[..., subprocess.Popen[bytes]]) -> None:
     """SIGKILL of a worker ends its run; the run is done again on the worker that takes its place."""
     _, address = scheduler(harness, cluster)
-    far = worker(cluster)
+    far = worker(cluster, address)
     process, pid = begin(harness, address)
     (harness.folder / "go").touch()
     parent = psutil.Process(pid).parent()
     assert parent is not None
     assert parent.pid != far.pid, "the nanny runs the worker as a process of its own"
     parent.kill()
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=240)
     assert process.returncode == 0, err
-    until(lambda: gone(pid), "the run outlived its worker", 20)
+    until(lambda: gone(pid), "the run outlived its worker")
     assert [result["status"] for result in harness.job("out")["results"]] == ["ok"] * 3
 
 
 def begin(harness: Harness, address: str) -> tuple[subprocess.Popen[bytes], int]:
     """Start a job of three seeds whose second hangs; return it with that run's process."""
     scenario = harness.scenario(HANGS.format(folder=harness.folder))
-    command = [
-        sys.executable,
-        "-m",
-        "harness",
+    words = (
         "run",
         "probe",
         "--scenarios",
@@ -233,9 +233,13 @@ def begin(harness: Harness, address: str) -> tuple[subprocess.Popen[bytes], int]
         "out",
         "--seeds",
         "3",
-    ]
+        "--executor",
+        "dask",
+        "--scheduler",
+        address,
+    )
     process = subprocess.Popen(
-        [*command, "--executor", "dask", "--scheduler", address], cwd=harness.folder, env=harness.environment,
+        [sys.executable, "-m", "harness", *one_thread(*words)], cwd=harness.folder, env=harness.environment,
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
     )  # fmt: skip
     started = harness.folder / "started"
@@ -322,7 +326,7 @@ def test_data_is_sent_to_a_worker_that_lacks_it(
     for cache in caches:
         with_slot = ("--nthreads", "1", "--no-dashboard", "--resources", "run=1")
         cluster("worker", *with_slot, HARNESS_CACHE=str(cache))
-    time.sleep(3)
+    connected(address, len(caches))
     scenario = harness.scenario(DATA)
     words = (
         "run",
@@ -366,7 +370,7 @@ def test_data_is_sent_to_a_worker_that_lacks_it(
 def test_data_that_nobody_has(harness: Harness, cluster: Callable[..., subprocess.Popen[bytes]]) -> None:
     """A data set that the runner lacks too is an error at once, with the command that fetches it."""
     _, address = scheduler(harness, cluster)
-    worker(cluster)
+    worker(cluster, address)
     scenario = harness.scenario(DATA)
     done = harness(
         "run", "probe", "--scenarios", scenario, "--executor", "dask", "--scheduler", address, "--out", "out"

@@ -14,6 +14,8 @@ import psutil
 import pytest
 
 from harness import runner
+from tests.conftest import one_thread
+from tests.test_resume import until
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
@@ -176,10 +178,14 @@ def test_a_worker_that_hangs_is_ended_with_its_children(
 
     SCENARIO = declare(measure)
     """
-    done = run_probe(body, "--time-limit", "3")
-    assert done.code == 2
-    assert "was ended after its time limit of 3 s" in done.out
-    (pid,) = (int(path.read_text()) for path in (harness.folder / "out").rglob("child.pid"))
+    child = harness.folder / "out" / "runs" / "probe--default--smoke--numpy-cpu--seed0" / "child.pid"
+    for limit in (3, 12, 48):
+        done = run_probe(body, "--time-limit", str(limit))
+        assert done.code == 2
+        assert f"was ended after its time limit of {limit} s" in done.out
+        if child.exists():  # on a loaded machine the worker may need longer until it starts a child
+            break
+    pid = int(child.read_text())
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
@@ -331,7 +337,7 @@ def test_whoever_reads_the_output_may_leave(harness: Harness) -> None:
     )
     assert process.stdout is not None
     process.stdout.close()
-    _, told = process.communicate(timeout=60)
+    _, told = process.communicate(timeout=240)
     assert (process.returncode, told) == (0, b"")
 
 
@@ -427,30 +433,16 @@ def test_an_interrupt_keeps_what_was_measured(harness: Harness) -> None:
 
     SCENARIO = declare(measure)
     """
-    command = [
-        sys.executable,
-        "-m",
-        "harness",
-        "run",
-        "probe",
-        "--scenarios",
-        harness.scenario(body),
-        "--out",
-        "out",
-        "--seeds",
-        "2",
-    ]
+    words = ("run", "probe", "--scenarios", harness.scenario(body), "--out", "out", "--seeds", "2")
     process = subprocess.Popen(
-        command, cwd=harness.folder, env=harness.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+        [sys.executable, "-m", "harness", *one_thread(*words)], cwd=harness.folder, env=harness.environment,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
     waiting = harness.folder / "out" / "runs" / "probe--default--smoke--numpy-cpu--seed1" / "request.json"
-    deadline = time.monotonic() + 60
-    while not waiting.exists():
-        assert time.monotonic() < deadline, "the second run never started"
-        time.sleep(0.05)
+    until(waiting.exists, "the second run never started")
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=240)
     assert process.returncode == 130
     assert b"interrupted; what was measured is kept" in err
     assert [result["request"]["seed"] for result in harness.job("out")["results"]] == [0]

@@ -16,6 +16,7 @@ import pytest
 from harness import files, jobs
 from harness.errors import StorageError
 from harness.records import DatasetUse
+from tests.conftest import TIME_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +48,7 @@ def write_elsewhere(path: Path, size: int, before: str, prefix: tuple[str, ...] 
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=TIME_LIMIT,
     )
     return done.stdout.splitlines()
 

@@ -101,6 +101,86 @@ def test_a_regression_fails_with_value_bounds_and_next_step(probe: Run, project:
     )
 
 
+HELD = """
+def measure(run):
+    guess(run)
+    run.record("held_bytes", 2**20 * (100 + GROWN(run.seed)), unit="B", kind="memory", better="lower")
+
+SCENARIO = declare(measure, deterministic=True, gated=("accuracy", "held_bytes"))
+"""
+
+
+@pytest.fixture(scope="module")
+def held(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
+    """Return baselines of a variant that holds 100 MiB."""
+    first = Harness(tmp_path_factory.mktemp("first"), cache)
+    first.scenario(HELD.replace("GROWN(run.seed)", "run.seed / 100"))
+    first.repository()
+    seeds = ("--seeds", "5", "--no-count", "--first-seed", "50", "--threads", "2")
+    for words in (
+        ("run", "probe", "--scenarios", "probe.py", *seeds, "--out", "first"),
+        ("baseline", "propose", "first", "--scenarios", "probe.py", "--who", "T", "--reason", "test"),
+        ("baseline", "accept", "first"),
+    ):
+        done = first(*words)
+        assert done.code == 0, done.err
+    return first.folder / "baselines"
+
+
+@pytest.fixture
+def holding(project: Harness, held: Path, pytest_run: Run) -> Callable[..., pytest.RunResult]:
+    """Run the variant as an item, with so many MiB more than in its baseline, which may depend on the seed."""
+
+    def run(grown: str, *words: str) -> pytest.RunResult:
+        project.scenario(HELD.replace("GROWN(run.seed)", grown))
+        named = ("--harness-scenarios", "probe.py", "--harness-baselines", str(held), "--harness-out", "out")
+        return pytest_run("--harness", *named, "-m", "harness(scenario='probe', variant='default')", *words)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("grown", "words", "runs", "told"),
+    [
+        # the first run alone, by chance: four more show it
+        ("5 * (run.seed == 0)", (), 5, "probe:default[[]smoke[]]: *PASS*, after 5 runs: 1 could not decide"),
+        # three of five: the ranks do not agree, ten decide that it was chance
+        ("5 * (run.seed < 3)", (), 10, "probe:default[[]smoke[]]: *PASS*, after 10 runs: 1 could not decide"),
+        ("0.7 - run.seed / 100", (), 1, "probe:default[[]smoke[]]: 2 baseline PASS"),
+    ],
+)
+def test_chance_in_one_run_fails_nobody(
+    holding: Callable[..., pytest.RunResult],
+    project: Harness,
+    grown: str,
+    words: tuple[str, ...],
+    runs: int,
+    told: str,
+) -> None:
+    """What one run leaves open is decided by further ones, no more than it takes, and all of them are in the report."""
+    done = holding(grown, *words)
+    done.assert_outcomes(passed=1)
+    done.stdout.fnmatch_lines([told])
+    assert [result["request"]["seed"] for result in project.job("out")["results"]] == list(range(runs))
+
+
+@pytest.mark.parametrize(
+    ("words", "runs", "told"),
+    [
+        ((), 5, "REGRESSED probe:default held_bytes: *the ranks agree*"),
+        (("--harness-max-runs", "4"), 1, "INCONCLUSIVE probe:default held_bytes: *1 run cannot decide*"),
+    ],
+)
+def test_more_memory_in_every_run_fails(
+    holding: Callable[..., pytest.RunResult], project: Harness, words: tuple[str, ...], runs: int, told: str
+) -> None:
+    """A growth that stays is REGRESSED; where no further runs are allowed it stays open, which is no pass."""
+    done = holding("5 + run.seed / 100", *words)
+    done.assert_outcomes(failed=1)
+    done.stdout.fnmatch_lines([told])
+    assert len(project.job("out")["results"]) == runs
+
+
 @pytest.mark.parametrize(
     ("words", "names"),
     [
@@ -128,6 +208,7 @@ def test_items_are_selected_by_name_and_marker(
         (("--harness-scenarios", "absent.py"), "*there is no scenario file*absent.py*Type: harness init*"),
         (("--harness-baselines", "absent"), "*there is no baselines folder*"),
         (("--harness-seeds", "0"), "*--harness-seeds must be at least 1*"),
+        (("--harness-max-runs", "0"), "*--harness-max-runs must be at least 1*"),
         (("--harness-out", "old"), "*old holds a run already*--harness-out*"),
     ],
 )

@@ -13,6 +13,8 @@ import typing
 import psutil
 import pytest
 
+from tests.conftest import one_thread
+
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -27,7 +29,8 @@ def measure(run):
     guess(run)
     if run.seed == 1 and not Path("go").exists():
         child = subprocess.Popen([sys.executable, "-c", "import os, time; os.setpgid(0, 0); time.sleep(600)"])
-        Path("started").write_text(f"{os.getpid()} {child.pid}")
+        Path("starting").write_text(f"{os.getpid()} {child.pid}")
+        Path("starting").rename("started")
         time.sleep(600)
 
 import os
@@ -51,17 +54,16 @@ def stamp(harness: Harness, seed: int) -> int:
 
 def begin(harness: Harness, body: str) -> tuple[subprocess.Popen[bytes], list[int]]:
     """Start a job of three seeds, wait until its second run hangs, and return it with that run's processes."""
-    command = [sys.executable, "-m", "harness", "run", "probe", "--scenarios", harness.scenario(body)]
+    words = ("run", "probe", "--scenarios", harness.scenario(body), "--out", "out", "--seeds", "3")
     process = subprocess.Popen(
-        [*command, "--out", "out", "--seeds", "3"], cwd=harness.folder, env=harness.environment,
+        [sys.executable, "-m", "harness", *one_thread(*words)], cwd=harness.folder, env=harness.environment,
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
     )  # fmt: skip
     until((harness.folder / "started").exists, "the second run never started")
-    time.sleep(0.1)
     return process, [int(pid) for pid in (harness.folder / "started").read_text().split()]
 
 
-def until(condition: Callable[[], bool], told: str, seconds: float = 60) -> None:
+def until(condition: Callable[[], bool], told: str, seconds: float = 240) -> None:
     """Wait for a condition."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -83,9 +85,9 @@ def test_whatever_ends_it(harness: Harness, how: signal.Signals) -> None:
     process, workers = begin(harness, HANGS)
     first = stamp(harness, 0)
     process.send_signal(how)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=240)
     assert process.returncode == (-9 if how == signal.SIGKILL else 130), err
-    until(lambda: all(map(gone, workers)), "a process of the worker outlived the runner", 5)
+    until(lambda: all(map(gone, workers)), "a process of the worker outlived the runner")
     if how != signal.SIGKILL:
         assert seeds(harness) == [0]
         assert b"harness run --resume out" in err
@@ -101,7 +103,7 @@ def test_a_killed_job_is_read_from_its_runs(harness: Harness) -> None:
     """Without --resume too nothing is lost: `harness judge` puts together what a killed job finished."""
     process, _ = begin(harness, HANGS)
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate(timeout=240)
     done = harness("judge", "out", "--scenarios", "probe.py")
     assert done.code == 0, done.err
     assert seeds(harness) == [0]
@@ -201,7 +203,7 @@ def test_two_runs_into_one_folder(harness: Harness) -> None:
         assert done.code == 2
         assert "another run writes into 'out'" in done.err
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
+    process.communicate(timeout=240)
     assert seeds(harness) == [0]
 
 
@@ -209,7 +211,7 @@ def test_a_job_that_ended_early_is_not_overwritten(harness: Harness) -> None:
     """A new job into the folder of an unfinished one is refused with the way to go on; into a finished one it is not."""
     process, _ = begin(harness, HANGS)
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate(timeout=240)
     again = ("run", "probe", "--scenarios", "probe.py", "--out", "out", "--seeds", "1")
     done = harness(*again)
     assert done.code == 2
@@ -259,7 +261,7 @@ def test_the_lock_of_a_killed_runner_is_free(harness: Harness) -> None:
     """After SIGKILL of a runner the next job measures at once."""
     process, _ = begin(harness, HANGS)
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate(timeout=240)
     done = harness("run", "probe", "--scenarios", harness.scenario(GOOD, "good.py"), "--out", "other")
     assert done.code == 0, done.err
     assert "Waiting" not in done.out
@@ -272,7 +274,7 @@ def test_the_plan_is_there_before_the_first_run(harness: Harness) -> None:
     assert [request["seed"] for request in plan["requests"]] == [0, 1, 2]
     assert os.path.isabs(plan["requests"][0]["scenario_paths"][0])  # noqa: PTH117 - a string of JSON
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
+    process.communicate(timeout=240)
 
 
 def test_a_plan_of_another_scenario_is_refused(run_probe: Callable[..., Finished], harness: Harness) -> None:

@@ -61,7 +61,7 @@ def same(first: Kept, second: Kept) -> bool:
     )  # fmt: skip
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=50)
 @given(data=st.data(), shared=st.booleans(), weighed=st.booleans())
 def test_predictions_come_back_as_they_were(
     tmp_path: Path, data: st.DataObject, shared: bool, weighed: bool

@@ -9,6 +9,8 @@ import sys
 import typing
 from pathlib import Path
 
+from tests.conftest import TIME_LIMIT
+
 if typing.TYPE_CHECKING:
     from tests.conftest import Harness
 
@@ -65,7 +67,7 @@ def test_the_starter_test_passes(harness: Harness) -> None:
     path = f"{Path(sys.executable).parent}:{harness.environment['PATH']}"
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "test_my_scenario.py", "-p", "no:cacheprovider"],
-        cwd=harness.folder, env={**harness.environment, "PATH": path}, capture_output=True, text=True, timeout=120, check=False,
+        cwd=harness.folder, env={**harness.environment, "PATH": path}, capture_output=True, text=True, timeout=TIME_LIMIT, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -249,7 +249,7 @@ def _screen(each: Evidence, comparison: Comparison, settings: GateSettings) -> t
 
 def _trial(each: Evidence, kind: str, direction: Direction, looks: Sequence[Look]) -> Trial:
     alarms = [look for look in looks if look.alarm]
-    lead = min(alarms or looks, key=lambda look: look.p / look.level if look.level else math.inf)
+    lead = min(alarms or looks, key=_unlikely)
     return Trial(
         scenario=each.scenario.name,
         variant=each.variant,
@@ -260,6 +260,12 @@ def _trial(each: Evidence, kind: str, direction: Direction, looks: Sequence[Look
         screen=tuple(looks),
         flagged=bool(alarms),
     )
+
+
+def _unlikely(look: Look) -> tuple[float, float]:
+    """Rank a look by its p; exact ranks of few runs often tie, and then what is further beyond its floor is the surer to be confirmed."""
+    beyond = look.estimate / look.floor if look.floor > 0 else math.inf
+    return look.p / look.level if look.level else math.inf, -beyond
 
 
 def _looks(

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import TIME_LIMIT
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 MARK = '''"""Which commit's harness is measured."""
 
@@ -38,7 +40,7 @@ class Suite:
         """Run a Python module here."""
         return subprocess.run(
             [sys.executable, "-m", *words], cwd=self.folder, env={**self.environment, **variables}, stdin=subprocess.DEVNULL,
-            capture_output=True, text=True, timeout=240, check=False,
+            capture_output=True, text=True, timeout=TIME_LIMIT, check=False,
         )  # fmt: skip
 
     def asv(self, *words: str) -> subprocess.CompletedProcess[str]:

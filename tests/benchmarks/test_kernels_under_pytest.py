@@ -12,6 +12,7 @@ import pytest
 
 from benchmarks import __main__, kernels, pairs
 from tests.benchmarks.conftest import ROOT
+from tests.conftest import TIME_LIMIT
 
 if typing.TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +23,7 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if name != "HARNESS_DATA"}
     command = [sys.executable, "-m", "pytest", "benchmarks/", "-q", *words]
     return subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240, check=False
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=TIME_LIMIT, check=False
     )
 
 
@@ -68,7 +69,7 @@ def test_a_wrong_result_fails(tmp_path: Path) -> None:
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
     command = [sys.executable, "-m", "pytest", "benchmarks/", "-q", "-p", "spoil", "-k", "im2col-ours"]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240, check=False)  # fmt: skip
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=TIME_LIMIT, check=False)  # fmt: skip
     assert done.returncode == 1, done.stdout + done.stderr
     assert "AssertionError: assert 1.0" in done.stdout
 

@@ -71,7 +71,7 @@ class Small:
     def child(self, code: str) -> str:
         """Run a child to its end and return what it printed."""
         process = self.start(code)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=240)
         assert process.returncode == 0, err
         return out
 

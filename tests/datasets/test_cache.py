@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 import tracemalloc
 from typing import Any
@@ -113,7 +114,7 @@ def test_processes_fill_one_cache_at_once(small: Any) -> None:
     for process in processes:
         assert process.stdout.readline() == "ready\n"
     (small.root / "go").touch()
-    results = [process.communicate(timeout=60) for process in processes]
+    results = [process.communicate(timeout=240) for process in processes]
     assert [error for _, error in results] == [""] * 4
     assert {out.split()[2] for out, _ in results} == {str(many.sum(dtype=int))}
     assert len({out for out, _ in results}) == 1
@@ -168,12 +169,22 @@ def test_decoding_needs_little_memory(small: Any) -> None:
         tracemalloc.stop()
 
 
-def test_second_load_is_fast(small: Any) -> None:
-    """A load from a filled cache takes under 20 ms at best of five."""
-    datasets.load("mnist")
-    times = []
-    for _ in range(5):
-        start = time.perf_counter()
-        datasets.load("mnist")
-        times.append(time.perf_counter() - start)
-    assert min(times) < 0.02
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="NOT TESTED: only Linux tells how much a process has read"
+)
+def test_a_second_load_reads_next_to_nothing(small: Any) -> None:
+    """Of 6 MB of images a load from a filled cache reads a few notes and headers, and streams none through a hash: so it is fast."""
+    many = np.zeros((8_000, 28, 28), np.uint8)
+    small.write(IMAGES, header(many.shape) + many.tobytes())
+    small.write("train-labels-idx1-ubyte", header((8_000,)) + bytes(8_000))
+    out = small.child(
+        "import pathlib; from harness import datasets; from harness.datasets import cache\n"
+        "read = lambda: int(pathlib.Path('/proc/self/io').read_text().split()[1])  # mapped pages do not count\n"
+        "begin = read(); datasets.load('mnist'); filled = read()\n"
+        "cache._stream = None\n"
+        "again = datasets.load('mnist').train.images\n"
+        "print(filled - begin, read() - filled, again.nbytes)"
+    )
+    first, second, size = map(int, out.split())
+    assert first > size == many.nbytes
+    assert second < 50_000

@@ -108,7 +108,7 @@ def test_two_processes_fetch_once(small: Any, mirror: Mirror) -> None:
     for process in processes:
         process.stdin.write("\n")
         process.stdin.flush()
-    outs = [process.communicate(timeout=120)[0] for process in processes]
+    outs = [process.communicate(timeout=240)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
     assert outs[0] == outs[1]
     assert outs[0].startswith("True ")
@@ -127,7 +127,7 @@ def test_a_full_disk_names_the_cache(small: Any, mirror: Mirror) -> None:
         "except StorageError as error: print(error); raise SystemExit(0)\n",
     )
     process = small.start(code, stdin=True)
-    out, err = process.communicate("\n", timeout=60)
+    out, err = process.communicate("\n", timeout=240)
     assert process.returncode == 0, err
     assert f"cannot fill the cache folder {small.cache}: the file is larger than allowed. Raise" in out
     assert [path.name for path in small.cache.iterdir()] == ["fetch-mnist.lock"]

@@ -22,6 +22,7 @@ from pathlib import Path
 import pytest
 
 from tests.browsing import QUIET, find_browser
+from tests.conftest import TIME_LIMIT
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,7 +63,7 @@ def libraries(folder: Path) -> Path | None:
         return None
     command = [npm, "pack", "--silent", "--pack-destination", str(folder), *NPM]
     try:
-        subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=120)
+        subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=TIME_LIMIT)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
         return None
     for package, files in NPM.items():

@@ -12,7 +12,7 @@ import pytest
 
 from harness import jobs
 from harness.exporters import asv
-from tests.conftest import Harness
+from tests.conftest import TIME_LIMIT, Harness
 
 if typing.TYPE_CHECKING:
     from pathlib import Path
@@ -81,7 +81,7 @@ class Project:
         """Run the real asv here."""
         command = [sys.executable, "-m", "asv", *words]
         return subprocess.run(
-            command, cwd=self.folder, capture_output=True, text=True, timeout=120, check=False
+            command, cwd=self.folder, capture_output=True, text=True, timeout=TIME_LIMIT, check=False
         )
 
 

@@ -134,7 +134,7 @@ def test_a_budget_that_holds_no_confirm_round_leaves_it_undecided(approved: Harn
 def test_without_a_baseline_a_person_must_decide(harness: Harness) -> None:
     """Exit 3."""
     write(harness)
-    assert gate(harness).code == 3
+    assert gate(harness, "--seeds", "1").code == 3
     assert set(verdicts(harness).values()) == {"NO_BASELINE", "HOLDS"}
 
 
@@ -144,7 +144,7 @@ def test_a_scenario_that_ends_early_could_not_be_measured(approved: Harness) -> 
     path.write_text(
         path.read_text().replace("    with run.stage", "    raise SystemExit(0)\n    with run.stage", 1)
     )
-    assert gate(approved).code == 2
+    assert gate(approved, "--seeds", "1").code == 2
 
 
 def test_a_scenario_file_that_ends_the_program_is_no_success(approved: Harness) -> None:
@@ -160,7 +160,7 @@ def test_a_missing_metric_is_never_a_pass(approved: Harness) -> None:
     (approved.folder / "probe.py").write_text(
         (approved.folder / "probe.py").read_text().replace('run.stage("hold")', 'run.stage("other")')
     )
-    assert gate(approved).code == 2
+    assert gate(approved, "--seeds", "1").code == 2
     assert verdicts(approved)["hold.above_imports_bytes"] == "ERROR"
 
 

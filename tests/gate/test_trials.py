@@ -36,6 +36,7 @@ LIKE = {
     "accuracy": Measured(value=0.0, better="higher"),
     "loss": Measured(value=0.0, unit="nat", better="lower"),
     "peak_bytes": Measured(value=0.0, unit="B", kind="memory", better="lower"),
+    "left_bytes": Measured(value=0.0, unit="B", kind="memory", better="lower"),
     "total.seconds": Measured(value=0.0, unit="s", kind="runtime", better="lower"),
 }
 PROBE = Scenario(
@@ -328,6 +329,20 @@ def test_memory_is_held_against_fresh_base_runs() -> None:
     screen = sided(peaks(0, 7, 100), peaks(1, 7, 110))
     confirm = sided(peaks(2, 10, 100), peaks(3, 10, 110), round_="confirm")
     assert verdicts(trials.decide([joined(screen, confirm)], AGAINST)) == {"peak_bytes": "REGRESSED"}
+
+
+def test_of_equal_ranks_the_growth_furthest_beyond_its_floor_leads() -> None:
+    """Two metrics whose ranks tell all they can: one grew barely beyond 1.5 MiB, and less in the confirm round; the other is found."""
+
+    def bytes_(runs: int, peak: float, left: float) -> dict[str, Floats]:
+        steps = np.arange(runs) / 100
+        return {"peak_bytes": (peak + steps) * MIB, "left_bytes": (left + steps) * MIB}
+
+    screen = sided(bytes_(7, 20, 10), bytes_(7, 21.6, 12.3))
+    confirm = sided(bytes_(10, 20, 10), bytes_(10, 21.4, 12.3), round_="confirm")
+    state = trials.decide([joined(screen, confirm)], AGAINST)
+    assert [trial.metric for trial in state.trials if trial.flagged] == ["left_bytes"]
+    assert verdicts(state)["left_bytes"] == "REGRESSED"
 
 
 def test_a_base_that_never_finishes_is_an_error() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.measure import memory
+from tests.conftest import TIME_LIMIT
 
 ROOT = Path(__file__).resolve().parents[2]
 MIB = 2**20
@@ -63,7 +64,7 @@ def measured(body: str, *, fat_parent: bool = False) -> dict[str, typing.Any]:
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
+        timeout=TIME_LIMIT,
     )
     return typing.cast("dict[str, typing.Any]", json.loads(done.stdout))
 

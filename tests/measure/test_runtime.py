@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+import types
 import typing
 
 import numpy as np
@@ -19,9 +20,9 @@ if typing.TYPE_CHECKING:
 
 
 def spin(seconds: float) -> None:
-    """Keep this process's interpreter busy."""
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end:
+    """Compute for so many seconds of CPU time, however long that takes beside others."""
+    end = time.process_time() + seconds
+    while time.process_time() < end:
         sum(range(1000))
 
 
@@ -48,16 +49,25 @@ def test_a_busy_process_is_seen(busy_child: subprocess.Popen[bytes]) -> None:
     assert foreign.cores() > 0.3
 
 
-def test_only_watched_stretches_count(busy_child: subprocess.Popen[bytes]) -> None:
+def test_only_watched_stretches_count(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stretches add up, whatever happens between them: two of 0.4 s are enough to be told, one is not."""
+    now = {"wall": 0.0, "busy": 0.0}
+    monkeypatch.setattr(runtime, "time", types.SimpleNamespace(perf_counter=lambda: now["wall"]))
+    monkeypatch.setattr(runtime, "_busy_seconds", lambda: now["busy"])
+    monkeypatch.setattr(runtime, "_own_seconds", lambda: 0.0)
+
+    def pass_by(wall: float, busy: float) -> None:
+        now["wall"] += wall
+        now["busy"] += busy
+
     foreign = runtime.ForeignCpu()
     with foreign.watching():
-        time.sleep(0.4)
+        pass_by(0.4, 0.1)
     assert foreign.cores() == 0.0
+    pass_by(60, 100)
     with foreign.watching():
-        time.sleep(0.4)
-    assert busy_child.poll() is None
-    assert foreign.cores() > 0.2
+        pass_by(0.4, 0.3)
+    assert foreign.cores() == pytest.approx(0.5)
 
 
 def test_a_failing_body_is_watched_to_its_end() -> None:
@@ -103,22 +113,24 @@ def test_clock_counts_wall_and_cpu() -> None:
     clock = runtime.Clock(lambda: None)
     spin(0.2)
     wall, cpu = clock.read()
-    assert wall >= 0.2
-    assert cpu > 0.02
+    assert 0.2 <= cpu <= wall + 0.1  # the two clocks tick apart
 
 
-def test_clock_waits_for_the_device_on_both_sides() -> None:
+def test_clock_waits_for_the_device_on_both_sides(monkeypatch: pytest.MonkeyPatch) -> None:
     """Work queued before the stage is waited for outside its time, work queued in it inside."""
-    waits: list[float] = []
+    now = {"wall": 0.0, "cpu": 0.0}
+    clocks = {"perf_counter": lambda: now["wall"], "process_time": lambda: now["cpu"]}
+    monkeypatch.setattr(runtime, "time", types.SimpleNamespace(**clocks))
 
-    def synchronise() -> None:
-        waits.append(time.perf_counter())
-        time.sleep(0.1)
+    def pass_by(wall: float, cpu: float) -> None:
+        now["wall"] += wall
+        now["cpu"] += cpu
 
-    clock = runtime.Clock(synchronise)
-    wall, _ = clock.read()
-    assert len(waits) == 2
-    assert 0.1 <= wall < waits[1] - waits[0] + 0.1 + 0.2
+    queued = iter([(100.0, 10.0), (3.0, 0.25)])
+    clock = runtime.Clock(lambda: pass_by(*next(queued)))
+    pass_by(2.0, 0.5)
+    assert clock.read() == (5.0, 0.75)
+    assert not list(queued)
 
 
 def test_calibration_is_a_positive_time() -> None:

@@ -1,4 +1,7 @@
-"""Fixtures: the unchanged program with its baselines, made once here and now, and the table of what was caught."""
+"""Fixtures: the unchanged program with its baselines, made once here and now, and the table of what was caught.
+
+Workers of pytest-xdist share program and baselines. Each has a cache of its own, and with it a measuring lock of its own.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import typing
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from tests.planted import table
 from tests.planted.faults import BASELINE_SEEDS
@@ -17,22 +21,35 @@ if typing.TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Program:
+def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder that all workers of this session have in common."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if hasattr(request.config, "workerinput") else own) / "planted"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def program(shared: Path, cache: Path) -> Program:
     """Return an unchanged copy, in a repository of its own."""
-    folder = tmp_path_factory.mktemp("planted")
-    copy = Program(folder / "program", folder / "cache")
-    copy.commit("start")
+    with FileLock(shared / "program.lock"):
+        new = not (shared / "program").exists()
+        copy = Program(shared / "program", cache)
+        if new:
+            copy.commit("start")
     return copy
 
 
 @pytest.fixture(scope="session")
-def baselines(program: Program) -> Callable[[str], Path]:
+def baselines(shared: Path, program: Program) -> Callable[[str], Path]:
     """Return a function that makes the baseline of a scenario, once, and names the folder of all."""
-    made: set[str] = set()
 
     def make(scenario: str) -> Path:
-        if scenario not in made:
-            out = f"first-{len(made)}"
+        folder, (name, variant) = program.folder / "baselines", scenario.split(":")
+        out = f"first-{name}"
+        with FileLock(shared / f"{out}.lock"):
+            if (folder / name / variant).exists():
+                return folder
             for words in (
                 ("run", scenario, "--seeds", str(BASELINE_SEEDS[scenario]), "--count", "--out", out),
                 ("baseline", "propose", out, "--who", "T", "--reason", "the unchanged program"),
@@ -40,8 +57,7 @@ def baselines(program: Program) -> Callable[[str], Path]:
             ):
                 done = program.run(*words)
                 assert done.returncode == 0, done.stdout + done.stderr
-            made.add(scenario)
-        return program.folder / "baselines"
+        return folder
 
     return make
 

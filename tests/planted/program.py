@@ -12,6 +12,8 @@ import time
 import typing
 from pathlib import Path
 
+from tests.conftest import one_thread
+
 ROOT = Path(__file__).resolve().parents[2]
 TIME_LIMIT = 1200
 
@@ -66,7 +68,7 @@ class Program:
     Parameters
     ----------
     folder : Path
-        Folder to make.
+        Folder to make; a copy that is there already is used as it is.
     cache : Path
         Decoded data, shared by copies whose data are the same.
     source : Path, optional
@@ -75,6 +77,8 @@ class Program:
 
     def __init__(self, folder: Path, cache: Path, source: Path | None = None) -> None:
         self.folder, self.cache = folder, cache
+        if folder.exists():
+            return
         folder.mkdir(parents=True)
         shutil.copytree((source or ROOT) / "harness", folder / "harness")
         shutil.copy2((source or ROOT) / "pyproject.toml", folder)
@@ -100,7 +104,7 @@ class Program:
         return self
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run the copy's own command and wait for it."""
+        """Run the copy's own command and wait for it; runs have one thread, as two gates may run beside each other."""
         environment = {
             **os.environ,
             "PYTHONPATH": str(self.folder),
@@ -111,7 +115,7 @@ class Program:
         # only data that ship with scikit-learn, and no other counters in this process
         environment.pop("HARNESS_DATA", None)
         return subprocess.run(
-            [sys.executable, "-P", "-m", "harness", *words], cwd=self.folder, env=environment, capture_output=True,
+            [sys.executable, "-P", "-m", "harness", *one_thread(*words)], cwd=self.folder, env=environment, capture_output=True,
             text=True, timeout=TIME_LIMIT, check=False,
         )  # fmt: skip
 

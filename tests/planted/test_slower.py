@@ -1,7 +1,7 @@
 """Slowdowns that no count shows: held by interleaved runs of two commits; run only when asked for, on a quiet machine.
 
-``HARNESS_PLANTED_TIME=1 python -m tests planted``. What a timed test tells depends on the machine: `harness doctor --noise` says
-how many pairs a slowdown of 10% needs here.
+``HARNESS_PLANTED_TIME=1 python -m tests planted``, which then runs one gate at a time. What a timed test tells depends on the
+machine: `harness doctor --noise` says how many pairs a slowdown of 10% needs here.
 """
 
 from __future__ import annotations

@@ -93,7 +93,7 @@ def test_folds_open_all_at_once_and_for_a_link_into_them(opened: Watched) -> Non
     hidden = opened.page.locator("#kmnist_svd_logreg--o-ma-k8--published--test_accuracy")
     assert not hidden.is_visible()
     opened.page.evaluate("location.hash = 'kmnist_svd_logreg--o-ma-k8--published--test_accuracy'")
-    hidden.wait_for(state="visible", timeout=2000)
+    hidden.wait_for(state="visible", timeout=60_000)
     opened.page.click("#unfold")
     assert opened.page.locator("details:not([open])").count() == 0
 
@@ -117,7 +117,7 @@ def test_commands_can_be_copied(browser: Browser, address: str) -> None:
     page = context.new_page()
     page.goto(address)
     page.locator("#repeat .copy").first.click()
-    page.locator("#repeat .copy", has_text="Copied").first.wait_for(timeout=2000)
+    page.locator("#repeat .copy", has_text="Copied").first.wait_for(timeout=60_000)
     copied = page.evaluate("navigator.clipboard.readText()")
     context.close()
     assert copied == "harness run kmnist_svd_logreg tinyconvnet_svd --tier short --seeds 5"

@@ -109,7 +109,7 @@ def test_ctrl_c_leaves_nothing(repository: Repository, tmp_path: Path) -> None:
     process = start(repository)
     assert told(process).is_dir()
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=240)
     assert "KeyboardInterrupt" in err
     assert (repository.worktrees(), places(tmp_path)) == ([], [])
 
@@ -127,7 +127,7 @@ def test_an_end_in_the_middle_of_a_checkout(repository: Repository, tmp_path: Pa
     process = start(repository)
     until((tmp_path / "started").exists, "git never started to check out")
     process.send_signal(number)
-    process.communicate(timeout=60)
+    process.communicate(timeout=240)
     assert len(repository.worktrees()) == (1 if number == signal.SIGKILL else 0)
     repository.git("config", "--remove-section", "filter.slow")
     with opened("HEAD", (), repository.folder) as sides:
@@ -147,7 +147,7 @@ def test_a_killed_gate_and_a_second_one(repository: Repository, tmp_path: Path) 
         assert Path(second.base_code) != first
         assert len(repository.worktrees()) == 4
         process.kill()
-        process.communicate(timeout=60)
+        process.communicate(timeout=240)
     assert len(repository.worktrees()) == 2
     with opened("HEAD~1", (), repository.folder) as again:
         assert Path(again.base_code) == first
@@ -163,7 +163,7 @@ def test_a_checkout_that_another_repository_left(repository: Repository, tmp_pat
     process = start(other)
     left = told(process)
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate(timeout=240)
     (tmp_path / "other").rename(tmp_path / "gone")
     with opened("HEAD", (), repository.folder):
         assert not left.exists()
