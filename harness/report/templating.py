@@ -12,7 +12,9 @@ from typing import Any
 import jinja2
 from markupsafe import Markup, escape
 
+from harness import __version__
 from harness.report import numbers, palette, strips
+from harness.report.linking import PRODUCER
 
 
 @functools.cache
@@ -25,12 +27,20 @@ def environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"sci": numbers.scientific, "breakable": _breakable, "moment": _moment}
+    made.filters |= {"sci": numbers.scientific, "breakable": _breakable, "moment": _moment, "commit": commit}
     return made
 
 
-def constants(*, script: bool) -> dict[str, Any]:
-    """Return style and geometry of a page, and its script with the hash that its policy allows; a page without one allows none."""
+def constants(*, script: bool, up: str = "") -> dict[str, Any]:
+    """Return style, geometry and footer of a page, and its script with the hash that its policy allows; a page without one allows none.
+
+    Parameters
+    ----------
+    script : bool
+        Whether the page has the script.
+    up : str
+        Address of the index over this page and others; empty without one.
+    """
     text = _text("report.js") if script else ""
     digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
     style = _text("report.css")
@@ -41,6 +51,9 @@ def constants(*, script: bool) -> dict[str, Any]:
         "style": Markup(style.replace("/*dark*/", palette.variables(palette.DARK))),  # noqa: S704 - ours
         "strip_width": strips.WIDTH,
         "tolerance_place": strips.TOLERANCE_PLACE,
+        "producer": PRODUCER,
+        "version": __version__,
+        "up": up,
     }
 
 
@@ -56,3 +69,9 @@ def _breakable(name: str) -> Markup:
 def _moment(stamp: str) -> str:
     """Write an ISO 8601 time in UTC as people do."""
     return stamp.replace("T", " ").replace("+00:00", " UTC")
+
+
+def commit(stored: str) -> str:
+    """Write a stored commit in twelve characters, with ``+dirty`` where the tree was not clean."""
+    name, _, dirty = stored.partition("+")
+    return name[:12] + ("+dirty" if name and dirty else "")
