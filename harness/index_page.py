@@ -100,7 +100,8 @@ def refresh(job: Path) -> Path | None:
     StorageError
         If it cannot be written; the job itself is stored by then.
     """
-    above = job.resolve().parent
+    named = job.name not in {"", ".."}
+    above = job.parent if named else job.resolve().parent
     return write(above) if is_index(above) else None
 
 

@@ -2,52 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import typing
 
 import pytest
 
 from harness.report import side_by_side
+from tests.report.browsing import Watched
 from tests.report.test_side_by_side import beside, variant
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser
 
 pytestmark = pytest.mark.browser
-
-CANDIDATES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
-QUIET = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-)
-
-
-def find_browser() -> str | None:
-    """Return a Chromium: the one ``HARNESS_CHROMIUM`` names, one on PATH, or None for playwright's own."""
-    named = os.environ.get("HARNESS_CHROMIUM")
-    return named or next((path for name in CANDIDATES if (path := shutil.which(name))), None)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Start headless Chromium, or skip loudly."""
-    api = pytest.importorskip("playwright.sync_api", reason="BROWSER TESTS DID NOT RUN: install playwright")
-    with api.sync_playwright() as playwright:
-        try:
-            started = playwright.chromium.launch(executable_path=find_browser(), args=list(QUIET))
-        except api.Error as error:
-            pytest.skip(
-                f"BROWSER TESTS DID NOT RUN: no Chromium starts; type: playwright install chromium ({error})"
-            )
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")
@@ -56,21 +25,6 @@ def address(page: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("report") / "index.html"
     path.write_text(page, encoding="utf-8")
     return path.as_uri()
-
-
-class Watched:
-    """An open page, with what its console said and what it asked for."""
-
-    def __init__(self, page: Page, address: str) -> None:
-        self.page, self.said, self.asked = page, list[str](), list[str]()
-        page.on("console", lambda message: self.said.append(message.text))
-        page.on("pageerror", lambda error: self.said.append(str(error)))
-        page.on("request", lambda request: self.asked.append(request.url))
-        page.goto(address)
-
-    def remote(self) -> list[str]:
-        """Return the requests beyond the file itself."""
-        return [url for url in self.asked if not url.startswith(("file:", "data:"))]
 
 
 @pytest.fixture
