@@ -132,12 +132,18 @@ def render(found: Sequence[Line], left_out: int = 0, up: str = "") -> str:
     newest = sorted(rows, key=lambda row: row.created, reverse=True)
     drawings = [drawing for system in systems for drawing in (*system.changed, *system.quiet)]
     return environment().get_template("history.html.j2").render(
-        systems=systems, changes=newest[:MOST_LISTED], counted=len(newest), left_out=left_out,
+        systems=systems, changes=_by_commit(newest[:MOST_LISTED]), listed=min(MOST_LISTED, len(newest)), counted=len(newest), left_out=left_out,
         worse=sum(row.sign.word == "worse" for row in rows),
         jobs=len({(point.created, point.commit) for line in found for point in line.points}),
         thinned=sum(drawing.drawn < drawing.jobs for drawing in drawings), quiet_points=MOST_QUIET,
         width=WIDTH, height=HEIGHT, **constants(script=False, up=up),
     )  # fmt: skip
+
+
+def _by_commit(rows: Sequence[ChangeRow]) -> list[tuple[str, str, list[ChangeRow]]]:
+    """Put changes together that lie between the same two commits: one cause, as a rule."""
+    grouped = itertools.groupby(rows, key=lambda row: (row.first, row.last))
+    return [(first, last, list(found)) for (first, last), found in grouped]
 
 
 def _system(key: tuple[str, int], lines: Sequence[Line], anchors: Anchors) -> System:

@@ -122,7 +122,7 @@ def test_hostile_names_are_text_and_addresses_stay_below(tmp_path: Path) -> None
     (tmp_path / f"{name}2").mkdir()
     other = tmp_path / f"{name}3"
     other.mkdir()
-    page = index_page.render(index_page.job_index.collect(tmp_path), HOSTILE)
+    page = index_page.render(job_index.collect(tmp_path), HOSTILE)
     (other / "compare.html").write_text(
         page.replace("report-harness index", "report-harness compare"), encoding="utf-8"
     )
@@ -209,7 +209,7 @@ def test_a_thousand_jobs_are_a_small_page_and_more_are_said(tmp_path: Path) -> N
 def test_memory_does_not_grow_with_results(tmp_path: Path) -> None:
     """Forty jobs of 300 runs need hardly more memory than four: one is held at a time, and a row of each."""
     many = make(1)
-    put(tmp_path / "few" / "job0", dataclasses.replace(many, results=many.results * 300))
+    put(tmp_path / "few" / "job0", dataclasses.replace(many, results=[*many.results] * 300))
     for number in range(1, 40):
         shutil.copytree(
             tmp_path / "few" / "job0", tmp_path / ("few" if number < 4 else "more") / f"job{number}"
