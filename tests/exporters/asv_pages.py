@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.report.browsing import QUIET, find_browser
+from tests.browsing import QUIET, find_browser
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator

@@ -34,13 +34,9 @@ from harness.records import (
     StageResult,
     Variant,
 )
-from tests.report.browsing import QUIET, find_browser
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
-    from playwright.sync_api import Browser
 
     Arrays = dict[str, NDArray[typing.Any]]
 
@@ -408,18 +404,3 @@ def page(job: Job, folder: Path, scenarios: dict[str, Scenario]) -> str:
     from harness.report import render
 
     return render(job, folder, scenarios)
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Start headless Chromium, or skip loudly."""
-    api = pytest.importorskip("playwright.sync_api", reason="BROWSER TESTS DID NOT RUN: install playwright")
-    with api.sync_playwright() as playwright:
-        try:
-            started = playwright.chromium.launch(executable_path=find_browser(), args=list(QUIET))
-        except api.Error as error:
-            pytest.skip(
-                f"BROWSER TESTS DID NOT RUN: no Chromium starts; type: playwright install chromium ({error})"
-            )
-        yield started
-        started.close()

@@ -7,7 +7,8 @@ import typing
 import pytest
 
 from harness.report import side_by_side
-from tests.report.browsing import Watched
+from tests import browsing
+from tests.browsing import Watched
 from tests.report.test_side_by_side import beside, variant
 
 if typing.TYPE_CHECKING:
@@ -17,6 +18,13 @@ if typing.TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Start headless Chromium, or skip loudly."""
+    with browsing.started() as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -43,13 +51,14 @@ def test_it_opens_quietly_and_fits(
     """At three widths, in both themes: no error, no request, no sideways scrolling; a picture is made."""
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     watched = Watched(page, address)
-    page.screenshot(path=tmp_path / "page.png", full_page=True)
+    picture = browsing.picture_folder(tmp_path) / f"report-{width}-{scheme}.png"
+    page.screenshot(path=picture, full_page=True)
     overflow = page.evaluate("document.documentElement.scrollWidth - innerWidth")
     page.close()
     assert watched.said == []
     assert watched.remote() == []
     assert overflow <= 0
-    assert (tmp_path / "page.png").stat().st_size > 50_000
+    assert picture.stat().st_size > 50_000
 
 
 def test_the_filter_keeps_matching_rows_and_unfolds_them(opened: Watched) -> None:

@@ -9,7 +9,8 @@ import typing
 import pytest
 
 from harness import history_page, index_page, job_index, ledger
-from tests.report.browsing import Watched
+from tests import browsing
+from tests.browsing import Watched
 from tests.report.test_ledger_page import FINDINGS
 from tests.test_history_page import line
 from tests.test_job_index import HOSTILE, make, put
@@ -25,6 +26,13 @@ pytestmark = pytest.mark.browser
 CUT_OFF = "[...document.querySelectorAll('.scroll')].filter((box) => box.scrollWidth > box.clientWidth).map((box) => box.ariaLabel)"
 """Tables wider than the page gives them: a reader would have to scroll sideways."""
 VERDICTS = ("PASS", "REGRESSED", "INCONCLUSIVE", "PASS", "NO_BASELINE", "PASS")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Start headless Chromium, or skip loudly."""
+    with browsing.started() as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +78,7 @@ def test_they_open_quietly_and_fit(
     watched = Watched(page, (shelf / name).as_uri())
     for width in (390, 1280, 1920):
         page.set_viewport_size({"width": width, "height": 900})
-        picture = tmp_path / f"{width}.png"
+        picture = browsing.picture_folder(tmp_path) / f"{name.removesuffix('.html')}-{width}-{scheme}.png"
         page.screenshot(path=picture, full_page=True)
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, width
         assert page.evaluate(CUT_OFF) == [], width
