@@ -35,7 +35,7 @@ SIGNS: Mapping[Tone, Sign] = {
 """What a whole job came to, worst first, in a word."""
 
 
-def render(found: Index, name: str, up: str = "") -> str:
+def render(found: Index, name: str) -> str:
     """Write the page.
 
     Parameters
@@ -43,9 +43,7 @@ def render(found: Index, name: str, up: str = "") -> str:
     found : Index
         From `harness.job_index.collect`.
     name : str
-        How the folder is called.
-    up : str
-        Address of an index above this one; see `harness.report.linking.up`.
+        How the folder is called. There is no link to an index above: that one lists this, and a folder may travel alone.
 
     Returns
     -------
@@ -59,7 +57,7 @@ def render(found: Index, name: str, up: str = "") -> str:
         older=len(found.rows) - len(shown), more_left=max(0, len(found.left) - MOST_LEFT),
         damaged=sum(left.damaged for left in found.left), tallies=[(sign, counted[tone]) for tone, sign in SIGNS.items() if counted[tone]],
         scenarios=list(dict.fromkeys(scenario for row in shown for scenario in row.scenarios)),
-        tiers=[tier for tier in TIERS if any(tier in row.tiers for row in shown)], **constants(script=True, up=up),
+        tiers=[tier for tier in TIERS if any(tier in row.tiers for row in shown)], **constants(script=True),
     )  # fmt: skip
 
 
@@ -82,7 +80,7 @@ def write(folder: Path) -> Path:
         raise StorageError(f"{page} is no index that harness wrote", "Move it away or name another folder")
     with _turn(folder):
         found = job_index.collect(folder)
-        files.write_text(page, render(found, folder.resolve().name, linking.up(page)))
+        files.write_text(page, render(found, folder.resolve().name))
     return page
 
 

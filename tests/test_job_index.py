@@ -177,6 +177,7 @@ def test_pages_find_the_index_above_or_beside_them(tmp_path: Path) -> None:
     assert linking.up(job / "index.html") == "../index.html"
     assert linking.up(tmp_path / "history.html") == "index.html"
     assert linking.up(page) == ""
+    assert "All jobs" not in page.read_text()
 
 
 def test_jobs_that_end_at_once_lose_neither(tmp_path: Path) -> None:

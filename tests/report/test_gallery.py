@@ -33,6 +33,16 @@ def test_the_index_lists_what_is_there_and_its_links_lead_to_it() -> None:
     assert not found.left
 
 
+def test_no_link_of_any_page_leads_out_of_it() -> None:
+    """Every page's links to other files lead to files of the gallery: it can be copied anywhere."""
+    for page in GALLERY.rglob("*.html"):
+        links = re.findall(r'<a [^>]*href="(?!data:)([^"#]+)', page.read_text(encoding="utf-8"))
+        for link in set(links):
+            target = (page.parent / urllib.parse.unquote(link)).resolve()
+            assert target.is_file(), (page, link)
+            assert target.is_relative_to(GALLERY.resolve()), (page, link)
+
+
 def test_one_gate_caught_its_fault_and_the_ledger_does_not_rest_on_it() -> None:
     """A stored gate ended with exit code 1; the ledger's jobs are the others."""
     gates = [row for row in job_index.collect(GALLERY).rows if row.gate]
