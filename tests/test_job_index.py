@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import dataclasses
 import html.parser
 import shutil
+import threading
 import tracemalloc
 import typing
 import urllib.parse
 
+import filelock
 import pytest
 
 from harness import index_page, job_index, stored
@@ -181,16 +182,17 @@ def test_pages_find_the_index_above_or_beside_them(tmp_path: Path) -> None:
 
 
 def test_jobs_that_end_at_once_lose_neither(tmp_path: Path) -> None:
-    """Twelve jobs are stored and refresh the index at the same time: whoever is last has all of them."""
+    """While one writes the index another waits, and reads the folder only then: what was stored meanwhile is in it."""
     index_page.write(tmp_path)
-
-    def end(day: int) -> None:
-        assert index_page.refresh(put(tmp_path / f"job{day}", make(day))) is not None
-
-    with concurrent.futures.ThreadPoolExecutor(12) as pool:
-        list(pool.map(end, range(1, 13)))
-    read = Read((tmp_path / "index.html").read_text())
-    assert len(read.rows) == 12
+    first = put(tmp_path / "first", make(1))
+    waiting = threading.Thread(target=index_page.refresh, args=(first,))
+    with filelock.FileLock(tmp_path / ".index.lock"):
+        waiting.start()
+        waiting.join(0.5)
+        assert waiting.is_alive()
+        put(tmp_path / "second", make(2))
+    waiting.join()
+    assert len(Read((tmp_path / "index.html").read_text()).rows) == 2
     assert not list(tmp_path.glob("*.tmp"))
 
 
