@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import typing
 from pathlib import Path
+
+from benchmarks import kernels
 
 ROUNDS = 5
 EMPTY = """
@@ -40,6 +44,19 @@ print(time.perf_counter() - start, memory.peak_bytes())
 """
 
 
+FEATURES = """
+import numpy as np
+from harness import datasets
+from harness.measure import memory
+from harness.pipelines import mnist_autoencoder as pipeline
+images = np.asarray(datasets.load("mnist").train.images)
+encoder = pipeline.build_autoencoder().encoder
+features = pipeline.encode(encoder, images, "float16")
+peak, rows = memory.peak_bytes(), np.linspace(0, len(images) - 1, 64).astype(int)
+anew = pipeline.encode(encoder, images[rows], "float32")
+difference = np.abs(features[rows].astype(np.float32) - anew).max() / np.abs(anew).max()
+print(len(images), features.nbytes, peak, difference, np.finfo(np.float16).eps)
+"""
 HISTORY = """
 import dataclasses, datetime as dt, pathlib, random, sys
 from harness import files, records
@@ -49,7 +66,8 @@ for day in range(int(sys.argv[2])):
     metrics = {f"m{index}": records.Measured(value=draw.gauss(1, 0.1) + (day > 500), better="lower") for index in range(int(sys.argv[3]))}
     result = records.RunResult(request=request, status="ok", started="", wall_seconds=1.0, metrics=metrics)
     created = (start + dt.timedelta(days=day)).isoformat()
-    job = records.Job(schema=1, created=created, command="", version="", commit=f"{day:040d}", environment={}, results=(result,), comparisons=())
+    commit = f"{day:08d}" + "0" * 32
+    job = records.Job(schema=1, created=created, command="", version="", commit=commit, environment={}, results=(result,), comparisons=())
     files.write_json(pathlib.Path(sys.argv[1], "reports", f"{day:06d}", "run.json"), job)
 """
 
@@ -107,15 +125,66 @@ def overhead() -> list[Cost]:
 
 
 def smoke() -> list[Cost]:
-    """Time the main job, for the two SVD scenarios and for all five, report included."""
+    """Time the main job, for the two SVD scenarios and for all five, report included; then its report alone, which must come out the same."""
     svd = ("kmnist_svd_logreg", "tinyconvnet_svd")
     with tempfile.TemporaryDirectory() as folder:
         two = _seconds(_harness("run", *svd, "--out", f"{folder}/two"))
         five = _seconds(_harness("run", "--out", f"{folder}/five"))
+        page = Path(folder, "five", "index.html")
+        written = page.read_bytes()
+        rendered = _seconds(_harness("report", f"{folder}/five"))
+        differing = 0.0 if page.read_bytes() == written else 1.0
     return [
         Cost("smoke job of the two SVD scenarios", two, "s", 30.0, "one process, report included"),
         Cost("smoke job of all five scenarios", five, "s", 90.0, "one process, report included"),
+        Cost(
+            "rendering of that job's report",
+            rendered,
+            "s",
+            10.0,
+            "`harness report`: one process, five scenarios with all figures",
+        ),
+        Cost(
+            "pages that differ when rendered again",
+            differing,
+            "",
+            0.0,
+            "the report that the job wrote beside the one rendered from run.json",
+        ),
     ]
+
+
+def training() -> list[Cost]:
+    """Train the Keras scenarios on real data and tell the share of time that steps waited for their input."""
+    names = ("mnist_autoencoder", "mnist_interpolation", "digits1000_cnn")
+    with tempfile.TemporaryDirectory() as folder:
+        command = _harness("run", *names, "--tier", "short", "--out", folder)
+        subprocess.run(command, check=True, capture_output=True)
+        found = json.loads(Path(folder, "run.json").read_text())["results"]
+    return [
+        Cost(_loop(result, metric), 100 * told["value"], "%", 10.0, "share of the loop's wall time; tier short, one run")
+        for result in found
+        for metric, told in result["metrics"].items()
+        if metric.endswith(".share_outside")
+    ]  # fmt: skip
+
+
+def _loop(result: dict[str, typing.Any], metric: str) -> str:
+    return f"outside the training step: {result['request']['scenario']}, {metric.split('.', maxsplit=1)[0]}"
+
+
+def features() -> list[Cost]:
+    """Compute the features of MNIST's 60,000 training images once, at the scenario's precision, and hold some against the encoder."""
+    done = subprocess.run(
+        [sys.executable, "-c", FEATURES], check=True, capture_output=True, text=True, env={**os.environ, **kernels.ENVIRONMENT}
+    )  # fmt: skip
+    images, held, peak, difference, allowed = (float(word) for word in done.stdout.split())
+    what = f"float16 features of {images:,.0f} images"
+    return [
+        Cost(f"{what}: array", held / 1e9, "GB", 1.6, "its bytes"),
+        Cost(f"{what}: process", peak / 1e9, "GB", float("inf"), "VmHWM, imports and batches included"),
+        Cost(f"{what}: difference", difference, "", allowed, "64 of them against the encoder run anew, over the largest; float16's unit is allowed"),
+    ]  # fmt: skip
 
 
 def grid(name: str, *pairs: str, allowed: float) -> list[Cost]:
@@ -136,10 +205,25 @@ def history(commits: int = 1000, metrics: int = 50) -> list[Cost]:
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([sys.executable, "-c", HISTORY, folder, str(commits), str(metrics)], check=True)
         start = time.perf_counter()
-        subprocess.run(_harness("history", "--metric", "*"), check=True, capture_output=True, cwd=folder)
+        done = subprocess.run(_harness("history", "--metric", "*"), check=True, capture_output=True, text=True, cwd=folder)  # fmt: skip
         value = time.perf_counter() - start
+    step = f"from {501:08d}"
+    missed = sum(not _tells(done.stdout, f" m{index}: ", step) for index in range(metrics))
     what = f"harness history: {commits:,} commits x {metrics} metrics"
-    return [Cost(what, value, "s", 5.0, "one process, reading every run.json included")]
+    return [
+        Cost(what, value, "s", 5.0, "one process, reading every run.json included"),
+        Cost(
+            "steps that it missed",
+            missed,
+            "",
+            0.0,
+            f"of {metrics} metrics with a step of 10 sd at commit 501 each",
+        ),
+    ]
+
+
+def _tells(text: str, metric: str, step: str) -> bool:
+    return any(metric in line and step in line for line in text.splitlines())
 
 
 def grid_on_kmnist() -> list[Cost]:
@@ -152,4 +236,4 @@ def grid_at_full_size() -> list[Cost]:
     return grid("mnist", "0-6", allowed=float("inf"))
 
 
-ALL = (listing, overhead, smoke, grid_on_kmnist, grid_at_full_size, history)
+ALL = (listing, overhead, smoke, training, features, grid_on_kmnist, grid_at_full_size, history)

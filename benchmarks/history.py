@@ -19,7 +19,8 @@ from packaging.version import Version
 
 from benchmarks import proof
 from harness import files, git
-from harness.errors import HarnessError, MissingExtraError, RevisionError, StorageError
+from harness.errors import HarnessError, MissingExtraError, RevisionError
+from harness.exporters import asv
 from harness.sides import revisions, worktrees
 
 if typing.TYPE_CHECKING:
@@ -39,7 +40,7 @@ def main(argv: Sequence[str]) -> int:
         refuse_unknown_asv(options.python)
         top = checkout(ROOT)
         wanted = commits(top, options.commits)
-        refuse_other_results(top)
+        asv.refuse_other_project(top / RESULTS, top)
         codes = [_benchmark(top, commit, options.python, passed) for commit in wanted]
     except HarnessError as error:
         print(f"benchmarks.history: {error}", file=sys.stderr)
@@ -119,39 +120,6 @@ def commits(top: Path, asked: str) -> list[str]:
     if not found:
         raise RevisionError(f"the range '{asked}' holds no commit", "Name the older commit first: OLD..NEW")
     return found
-
-
-def refuse_other_results(top: Path) -> None:
-    """See that what lies in asv's results folder is this project's.
-
-    Raises
-    ------
-    StorageError
-        If it holds results, and none of a commit that this checkout knows; or if one cannot be read.
-    """
-    written = [path for path in (top / RESULTS).glob("*/*.json") if path.name != "machine.json"]
-    held = {_commit_in(path) for path in written}
-    if held and not any(_known(top, commit) for commit in held):
-        told = f"'{top / RESULTS}' holds results of {len(held)} commits, none of which is in this checkout"
-        raise StorageError(
-            told,
-            "If the clone is shallow, type: git fetch --unshallow; else move another project's folder away",
-        )
-
-
-def _commit_in(path: Path) -> str:
-    try:
-        return str(json.loads(path.read_bytes())["commit_hash"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StorageError(f"{path} is no result of asv: {error!r}", "Move it away") from error
-
-
-def _known(top: Path, commit: str) -> bool:
-    try:
-        revisions.commit_of(top, commit)
-    except RevisionError:
-        return False
-    return True
 
 
 def _benchmark(top: Path, commit: str, python: str, passed: Sequence[str]) -> int:

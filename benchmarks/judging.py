@@ -25,6 +25,8 @@ from harness.records import (
 )
 
 if typing.TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from benchmarks.pairs import Result
@@ -36,22 +38,22 @@ RUNS, METRICS, VARIANTS, STORED = 1000, 50, 100, 20
 """Runs in all, metrics of each, variants that a gate's runs are divided into, runs of a stored baseline."""
 
 
-def scenario(metrics: int, variants: int) -> Scenario:
+def scenario(metrics: int, variants: int, name: str = "probe") -> Scenario:
     """Declare a scenario with many gated metrics; no scenario of the harness has as many."""
     return Scenario(
-        name="probe", version=1, source=Source(slug="probe", title="A probe"), measure=print, tiers={"smoke": {}},
+        name=name, version=1, source=Source(slug="probe", title="A probe"), measure=print, tiers={"smoke": {}},
         variants=tuple(Variant(name=f"v{index}") for index in range(variants)),
         gated=tuple(f"m{index}" for index in range(metrics)),
     )  # fmt: skip
 
 
-def results(values: Floats, variant: str) -> list[RunResult]:
+def results(values: Floats, variant: str, name: str = "probe") -> list[RunResult]:
     """Return a finished run for each row of values (runs, metrics), larger being better."""
-    return [_result(seed, row, variant) for seed, row in enumerate(values.tolist())]
+    return [_result(seed, row, variant, name) for seed, row in enumerate(values.tolist())]
 
 
-def _result(seed: int, row: list[float], variant: str) -> RunResult:
-    request = RunRequest(scenario="probe", variant=variant, tier="smoke", seed=seed)
+def _result(seed: int, row: list[float], variant: str, name: str) -> RunResult:
+    request = RunRequest(scenario=name, variant=variant, tier="smoke", seed=seed)
     measurement = Measurement(
         request=request, scenario_version=1, options={}, metrics={}, stages=(), identities=(), predictions=(), figures=(),
         datasets=(), environment={}, foreign_cpu=0.0,
@@ -152,35 +154,46 @@ def _evidence(declared: Scenario, index: int, runs: int, metrics: int) -> Eviden
     )  # fmt: skip
 
 
-def report(_: Data | None = None, variants: int = 20, runs: int = 10, metrics: int = 9) -> Pair:
-    """Render the report of a job; the same job must give the same page."""
+def report(
+    _: Data | None = None, scenarios: int = 5, variants: int = 4, runs: int = 10, metrics: int = 9
+) -> Pair:
+    """Render the report of a job of several scenarios; the same job must give the same page, and every variant its section."""
     from harness.report import render
 
-    declared = scenario(metrics, variants)
-    names = [variant.name for variant in declared.variants]
-    values = {name: drawn(index, runs, metrics) for index, name in enumerate(names)}
-    done = {name: results(values[name], name) for name in names}
-    compared = tuple(
-        comparing.compare(declared, name, "smoke", done[name], baseline(values[name], name)) for name in names
-    )
-    job = Job(
-        schema=1, created="2026-01-01T00:00:00+00:00", command="harness run", version="", commit="", environment={},
-        results=tuple(result for runs_ in done.values() for result in runs_), comparisons=compared,
-    )  # fmt: skip
+    declared = {name: scenario(metrics, variants, name) for name in (f"probe{index}" for index in range(scenarios))}  # fmt: skip
+    job = _job(declared, runs, metrics)
 
     def fast() -> Result:
-        return render(job, Path(), {declared.name: declared})
+        return render(job, Path(), declared)
 
     def difference() -> float:
         page = fast()
-        return float(page != fast() or any(f'"#probe--{name}"' not in page for name in names))
+        sections = (f'"#{found.scenario}--{found.variant}"' for found in job.comparisons)
+        return float(page != fast() or any(section not in page for section in sections))
 
     return Pair(
         name="rendering of a report",
-        data=f"{variants} variants x {runs} runs x {metrics} metrics, made up",
+        data=f"{scenarios} scenarios x {variants} variants x {runs} runs x {metrics} metrics, made up",
         fast=fast,
         difference=difference,
         allowed=0.0,
-        fast_units=float(variants),
-        unit="variant",
+        fast_units=float(scenarios * variants * runs),
+        unit="result",
+        seconds=20.0,
     )
+
+
+def _job(declared: Mapping[str, Scenario], runs: int, metrics: int) -> Job:
+    """Make a job of so many runs of every variant, each held against a baseline that is like it."""
+    every: list[RunResult] = []
+    compared = []
+    named = [(name, variant.name) for name in declared for variant in declared[name].variants]
+    for index, (name, variant) in enumerate(named):
+        values = drawn(index, runs, metrics)
+        done = results(values, variant, name)
+        every += done
+        compared.append(comparing.compare(declared[name], variant, "smoke", done, baseline(values, variant)))
+    return Job(
+        schema=1, created="2026-01-01T00:00:00+00:00", command="harness run", version="", commit="", environment={},
+        results=tuple(every), comparisons=tuple(compared),
+    )  # fmt: skip

@@ -20,6 +20,7 @@ if typing.TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from harness.equivalence import Margin
     from harness.flips import Found
     from harness.predictions import Reader
     from harness.records import Equivalence, IdentityCheck, Kind, Measurement, RunResult, Tier
@@ -51,8 +52,8 @@ class Asked:
 
     readers: tuple[Reader, Reader]
     """Read the predictions of A's and of B's runs."""
-    margin: float | None = None
-    """Margin in points; 2 standard deviations of A, at most half a point, if None."""
+    margin: Margin = None
+    """Difference that counts as none; see `harness.equivalence.margin_for`."""
     variants: tuple[str, str] | None = None
     """Variant of A that is set beside a variant of B; those of the same name if None."""
 
@@ -202,7 +203,7 @@ def _contrast(
 
 
 def _scores(
-    names: Iterable[str], done: tuple[Runs, Runs], margin: float | None, identical: Mapping[str, int]
+    names: Iterable[str], done: tuple[Runs, Runs], margin: Margin, identical: Mapping[str, int]
 ) -> typing.Iterator[Equivalence]:
     for name in names:
         a, b = (_values(name, side) for side in done)
@@ -210,7 +211,7 @@ def _scores(
             unit = next(run.metrics[name].unit for run in done[0] if name in run.metrics)
             of, score = flips.scored_set(name)
             same = 0 if score == "loss" else identical.get(of, 0)
-            yield equivalence.judge(name, unit, a, b, points=margin, identical=same)
+            yield equivalence.judge(name, unit, a, b, asked=margin, identical=same)
 
 
 def _identical(found: Iterable[Found], done: tuple[Runs, Runs]) -> dict[str, int]:

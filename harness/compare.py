@@ -143,6 +143,8 @@ def _gated(
     )
     problem = _unusable(metric, found, done)
     if problem:
+        if not done:
+            blank = dataclasses.replace(blank, next_step=f"harness run {key}, once its runs do not fail")
         kind: Kind = found[0].kind if found else "memory" if metric.endswith(_PEAKS) else "accuracy"
         verdict: Verdict = "INCOMPARABLE" if NOT_MEASURED in problem else "ERROR"
         return dataclasses.replace(blank, verdict=verdict, kind=kind, reason=problem)

@@ -20,6 +20,8 @@ if typing.TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
+Margin = float | typing.Literal["spread"] | None
+"""Points (hundredths of a share); or 2 standard deviations of A, however large; or, by default, these and at most half a point."""
 LEVEL = 0.05
 """Of each of the two tests."""
 MARGIN_SPREADS = 2.0
@@ -33,7 +35,7 @@ def is_share(unit: str, a: Floats, b: Floats) -> bool:
     return not unit and bool((values >= 0).all() and (values <= 1).all())
 
 
-def margin_for(unit: str, a: Floats, b: Floats, points: float | None) -> float | None:
+def margin_for(unit: str, a: Floats, b: Floats, asked: Margin) -> float | None:
     """Return the difference that counts as none: as asked for, or 2 standard deviations of A, for shares at most half a point.
 
     Parameters
@@ -42,8 +44,8 @@ def margin_for(unit: str, a: Floats, b: Floats, points: float | None) -> float |
         Unit of the values.
     a, b : float64 arrays of shapes (m,) and (n,)
         Values of both sides.
-    points : float or None
-        Margin asked for, in points (hundredths of a share); it holds for shares only.
+    asked : Margin
+        Points hold for shares only; elsewhere it is 2 standard deviations.
 
     Returns
     -------
@@ -51,16 +53,17 @@ def margin_for(unit: str, a: Floats, b: Floats, points: float | None) -> float |
         None where A's single run has no spread to take it from.
     """
     share = is_share(unit, a, b)
-    if points is not None and share:
-        return points / 100
+    if isinstance(asked, (int, float)) and share:
+        return asked / 100
     sd = spread(a)
     if sd is None:
         return None
-    return min(MARGIN_SPREADS * sd, MARGIN_SHARE) if share else MARGIN_SPREADS * sd
+    margin = MARGIN_SPREADS * sd
+    return min(margin, MARGIN_SHARE) if share and asked != "spread" else margin
 
 
 def judge(
-    metric: str, unit: str, a: Floats, b: Floats, *, points: float | None = None, identical: int = 0
+    metric: str, unit: str, a: Floats, b: Floats, *, asked: Margin = None, identical: int = 0
 ) -> Equivalence:
     """Judge one score.
 
@@ -70,12 +73,12 @@ def judge(
         What the values are.
     a, b : float64 arrays of shapes (m,) and (n,)
         Values of A's and of B's runs.
-    points : float, optional
-        Margin in points; see `margin_for`.
+    asked : Margin
+        See `margin_for`.
     identical : int
         Runs on each side whose every prediction is the other side's too, if that is true of all: then nothing is left to chance.
     """
-    margin = margin_for(unit, a, b, points)
+    margin = margin_for(unit, a, b, asked)
     blank = Equivalence(
         metric=metric, unit=unit, verdict="INCONCLUSIVE", mean=(float(a.mean()), float(b.mean())), spread=(spread(a), spread(b)),
         runs=(len(a), len(b)), difference=float(b.mean() - a.mean()), lower=None, upper=None, margin=margin, p=None,

@@ -74,10 +74,14 @@ class WorkerError(HarnessError):
 
 
 class LastingError(WorkerError):
-    """A run failed for a reason that a repeat would not mend: a limit, missing data, a missing extra."""
+    """A run failed for a reason that a repeat would not mend: such as a limit."""
 
 
-class WithoutDataError(_OfDatasetError, LastingError):
+class ExplainedError(LastingError):
+    """A run failed for a reason that its worker explained whole: its log adds nothing."""
+
+
+class WithoutDataError(_OfDatasetError, ExplainedError):
     """A run failed because its machine has not the data set that it needs."""
 
 

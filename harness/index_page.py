@@ -6,7 +6,7 @@ import collections
 import contextlib
 import typing
 
-from harness import files, job_index
+from harness import files, job_index, stored
 from harness.errors import StorageError
 from harness.records import TIERS
 from harness.report import linking
@@ -72,7 +72,7 @@ def write(folder: Path) -> Path:
         If `folder` is a job itself, holds an ``index.html`` that is no index of ours, or cannot be read or written.
     """
     page = folder / NAME
-    if (folder / "run.json").exists() or (folder / "plan.json").exists():
+    if any((folder / name).exists() for name in ("run.json", stored.PACKED, "plan.json")):
         raise StorageError(f"'{folder}' is a job, and its report is {page}", "Name the folder above it")
     if not folder.is_dir():
         raise StorageError(f"there is no folder '{folder}'", "Type: harness run")

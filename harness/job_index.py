@@ -10,7 +10,7 @@ import itertools
 import typing
 import urllib.parse
 
-from harness import files, jobs
+from harness import files, jobs, stored
 from harness.errors import HarnessError
 from harness.records import TIERS
 from harness.report import linking, sections, verdicts
@@ -143,7 +143,7 @@ def _folders(folder: Path) -> list[Path]:
 def _row(path: Path) -> Row | Left:
     """Read one folder; whatever is wrong with it becomes a reason."""
     try:
-        if (path / "run.json").is_file():
+        if (path / "run.json").is_file() or (path / stored.PACKED).is_file():
             return row(jobs.read(path), path)
         if (path / "run.json").exists():
             return Left(path.name, "its run.json is no file", damaged=True)

@@ -26,6 +26,8 @@ if typing.TYPE_CHECKING:
     Counted = tuple[RunResult | None, Probe | None]
 
 SCHEMA = 1
+CPU_ONLY = ("numpy",)
+"""Backends that no accelerator runs."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,11 +115,9 @@ def requests(selection: Sequence[tuple[Scenario, str]], settings: Settings) -> l
 
 
 def _request(scenario: Scenario, variant: str, seed: int, settings: Settings) -> RunRequest:
-    backend = settings.backend or scenario.backends[0]
-    if backend not in scenario.backends:
-        raise unknown(f"backend for {scenario.name}", backend, scenario.backends)
     if settings.device not in scenario.devices:
         raise unknown(f"device for {scenario.name}", settings.device, scenario.devices)
+    backend = _backend(scenario, settings)
     return RunRequest(
         scenario=scenario.name,
         variant=variant,
@@ -130,6 +130,20 @@ def _request(scenario: Scenario, variant: str, seed: int, settings: Settings) ->
         time_limit=settings.time_limit or TIME_LIMITS[settings.tier],
         memory_limit=settings.memory_limit and settings.memory_limit * 2**20,
     )
+
+
+def _backend(scenario: Scenario, settings: Settings) -> str:
+    """Return the backend asked for, or the scenario's first that computes on the device."""
+    able = [name for name in scenario.backends if settings.device == "cpu" or name not in CPU_ONLY]
+    backend = settings.backend or (able or scenario.backends)[0]
+    if backend not in scenario.backends:
+        raise unknown(f"backend for {scenario.name}", backend, scenario.backends)
+    if backend not in able:
+        step = f"Use --backend {' or '.join(able)}" if able else "Use --device cpu"
+        raise UnknownNameError(
+            f"{scenario.name} on backend '{backend}' has no device '{settings.device}'", step
+        )
+    return backend
 
 
 def judge(
@@ -278,12 +292,18 @@ def store(job: Job, scenarios: Mapping[str, Scenario], out: Path) -> Path:
 def read(folder: Path) -> Job:
     """Read a stored job; one that ended before it could write ``run.json`` is put together from its finished runs.
 
+    Where there is ``run.json.gz`` instead, that is read: it is how a job is committed.
+
     Raises
     ------
     StorageError
         If there is none, or it is damaged or of a newer schema.
     """
     path = folder / "run.json"
+    if not path.exists() and (folder / stored.PACKED).exists():
+        return _decoded(
+            stored.unpacked(folder / stored.PACKED), folder / stored.PACKED, "Take it anew from where it came"
+        )
     if not path.exists() and (folder / "plan.json").exists():
         plan = plans.read(folder)
         return unjudged(plans.results(plan, folder), plan.command, folder)
@@ -298,17 +318,26 @@ def read(folder: Path) -> Job:
         raise StorageError(
             f"there is no readable run in '{folder}': {error.strerror}", "Type: harness run"
         ) from error
-    schema = large.schema if large else files.decode(content, _Versioned, str(path), step).schema
+    if large:
+        _refuse_newer(large.schema, path)
+        _check_numbers(large, path)
+        return large
+    return _decoded(content, path, step)
+
+
+def _decoded(content: bytes, path: Path, step: str) -> Job:
+    _refuse_newer(files.decode(content, _Versioned, str(path), step).schema, path)
+    job = files.decode(content, Job, str(path), step)
+    _check_numbers(job, path)
+    gate = job.gate and dataclasses.replace(job.gate, base_results=tuple(job.gate.base_results))
+    return dataclasses.replace(job, results=tuple(job.results), gate=gate)
+
+
+def _refuse_newer(schema: int, path: Path) -> None:
     if schema > SCHEMA:
         raise StorageError(
             f"{path} has schema {schema}, this version reads up to {SCHEMA}", "Upgrade report-harness"
         )
-    job = large or files.decode(content, Job, str(path), step)
-    _check_numbers(job, path)
-    if large:
-        return large
-    gate = job.gate and dataclasses.replace(job.gate, base_results=tuple(job.gate.base_results))
-    return dataclasses.replace(job, results=tuple(job.results), gate=gate)
 
 
 def _check_numbers(job: Job, path: Path) -> None:

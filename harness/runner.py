@@ -14,7 +14,7 @@ from pathlib import Path
 
 from harness import environment, files, masking, processes
 from harness.datasets import cache, loading
-from harness.errors import LastingError, StorageError, WithoutDataError, WorkerError
+from harness.errors import ExplainedError, LastingError, StorageError, WithoutDataError, WorkerError
 from harness.measure import scores
 from harness.measure.run import stage_metrics
 from harness.records import Attempt, Failure, Measurement, RunResult, finite
@@ -54,17 +54,19 @@ def attempt(request: RunRequest, folder: Path, called_off: Callable[[], bool] | 
     files.write_json(folder / "request.json", request)
     place = {"commit": environment.git_commit(request.code), "code": request.code} if request.code else {}
     started, clock = dt.datetime.now(dt.UTC), time.perf_counter()
-    error, lasting, missing = "", False, ""
+    error, lasting, explained, missing = "", False, False, ""
     try:
         _work(request, folder, called_off)
     except WorkerError as failure:
         error, lasting = _cut(masking.masked(str(failure))), isinstance(failure, LastingError)
+        explained = isinstance(failure, ExplainedError)
         missing = failure.dataset if isinstance(failure, WithoutDataError) else ""
     return Attempt(
         started=started.isoformat(timespec="seconds"),
         wall_seconds=time.perf_counter() - clock,
         error=error,
         lasting=lasting,
+        explained=explained,
         missing=missing,
         place=place,
     )
@@ -96,7 +98,7 @@ def collect(attempted: Attempt, request: RunRequest, scenario: Scenario, out: Pa
         wall_seconds=attempted.wall_seconds,
         measurement=measurement,
         error=error,
-        log_tail=_tail(out / place / "log.txt") if error else "",
+        log_tail=_tail(out / place / "log.txt") if error and not attempted.explained else "",
         folder=place,
         concurrent=attempted.concurrent,
     )
@@ -186,7 +188,7 @@ def _reported(request: RunRequest, folder: Path) -> WorkerError | None:
         failure = files.decode(files.read_bytes(folder / "failure.json"), Failure, "failure.json")
     except (OSError, StorageError):
         return None
-    kind = LastingError if failure.lasting else WorkerError
+    kind = ExplainedError if failure.lasting else WorkerError
     told = f"run {request.key} failed: {failure.error}"
     if failure.missing:
         return WithoutDataError(told, "", failure.missing)

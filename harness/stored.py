@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import array
 import dataclasses
+import gzip
+import io
 import os
 import typing
 import weakref
+import zlib
 from collections.abc import Sequence
 
 import msgspec
@@ -29,8 +32,12 @@ if typing.TYPE_CHECKING:
     Group = tuple[str, str, Tier]
     Key = tuple[str, str, Tier, Purpose, Side]
 
+PACKED = "run.json.gz"
+"""A job's ``run.json`` as it is committed."""
 LARGE_BYTES = 8 << 20
 """A job whose results take less on disk is held in memory."""
+_UNPACKED_BYTES = 256 << 20
+"""What a packed job may unpack to: one that is worth committing is far smaller, and a hostile one is not let fill the memory."""
 _BLOCK_BYTES = 1 << 20
 
 
@@ -202,6 +209,25 @@ def _content(path: Path) -> bytes:
         return files.read_bytes(path)
     except OSError as error:
         raise files.storage_error(path, error, "read") from error
+
+
+def unpacked(path: Path) -> bytes:
+    """Return what a gzipped file holds.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be read, or is damaged.
+    """
+    step = "Take it anew from where it came"
+    try:
+        with gzip.open(io.BytesIO(_content(path))) as file:
+            content = file.read(_UNPACKED_BYTES + 1)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise StorageError(f"{path} is damaged: {error}", step) from error
+    if len(content) > _UNPACKED_BYTES:
+        raise StorageError(f"{path} is damaged: it unpacks to more than {_UNPACKED_BYTES >> 20} MiB", step)
+    return content
 
 
 def read_large(path: Path, step: str) -> Job | None:

@@ -35,7 +35,9 @@ STYLES = {
 }  # fmt: skip
 HEADLINES = ("accuracy", "total.seconds", "total.above_imports_bytes")
 MOST_FAILURES = 20
-"""Failed runs whose reasons are printed; the report and the logs have them all."""
+"""Reasons of failed runs that are printed; the report and the logs have them all."""
+_SHARED = ("ERROR", "NO_BASELINE", "INCOMPARABLE")
+"""Verdicts that many metrics of a variant have for one reason."""
 
 
 def follow(
@@ -87,13 +89,19 @@ def show(console: Console, job: Job, page: Path) -> None:
 
 
 def _show_failures(console: Console, failed: Iterable[RunResult]) -> None:
-    """Print why runs failed, the first of them with their logs' last lines, and how many more there are."""
-    more = 0
-    for number, result in enumerate(failed):
-        if number >= MOST_FAILURES:
+    """Print why runs failed, the first of them with their logs' last lines, each reason once, and how many more there are."""
+    first: dict[tuple[str, str], RunResult] = {}
+    alike, more = Counter[tuple[str, str]](), 0
+    for result in failed:
+        why = (result.error.replace(result.request.key, "", 1), result.log_tail)
+        if why in first or len(first) < MOST_FAILURES:
+            first.setdefault(why, result)
+            alike[why] += 1
+        else:
             more += 1
-            continue
-        console.print(f"[bold red]ERROR[/] {marked(result.error)}", highlight=False)
+    for why, result in first.items():
+        others = f"[dim] (and {alike[why] - 1} more for the same reason)[/]" if alike[why] > 1 else ""
+        console.print(f"[bold red]ERROR[/] {marked(result.error)}{others}", highlight=False)
         if result.log_tail:
             console.print(marked(result.log_tail), style="dim", highlight=False)
     if more:
@@ -150,20 +158,23 @@ def _counts(comparison: Comparison, against: str) -> str:
 
 
 def _attention(comparison: Comparison) -> list[str]:
-    """Describe what needs a look: one line each; baselines that cannot be compared for one reason share a line."""
-    lines, shared = [], Counter[tuple[str, str]]()
+    """Describe what needs a look, worst first: one line each; what many metrics have for one reason shares a line."""
+    shared: dict[tuple[str, ...], list[Judgement]] = {}
     loud = [judgement for judgement in comparison.judgements if needs_attention(judgement)]
     for judgement in sorted(loud, key=lambda judgement: ATTENTION.index(judgement.verdict)):
-        if judgement.verdict in {"INCOMPARABLE", "NO_BASELINE"}:
-            shared[judgement.verdict, f"{judgement.reason}. Next: {judgement.next_step}"] += 1
-        else:
-            lines.append(_sentence(comparison, judgement))
-    key = marked(f"{comparison.scenario}:{comparison.variant}")
-    lines += [
-        f"[yellow]{verdict}[/] {key}: {n} metrics: {marked(reason)}"
-        for (verdict, reason), n in shared.items()
-    ]
-    return lines
+        own = () if judgement.verdict in _SHARED else (judgement.against, judgement.metric, judgement.place)
+        shared.setdefault((judgement.verdict, judgement.reason, judgement.next_step, *own), []).append(
+            judgement
+        )
+    return [_together(comparison, judged) for judged in shared.values()]
+
+
+def _together(comparison: Comparison, judged: Sequence[Judgement]) -> str:
+    first, key = judged[0], marked(f"{comparison.scenario}:{comparison.variant}")
+    if len(judged) == 1:
+        return _sentence(comparison, first)
+    told = marked(f"{first.reason}. Next: {first.next_step}")
+    return f"[{STYLES[first.verdict]}]{first.verdict}[/] {key}: {len(judged)} metrics: {told}"
 
 
 def _sentence(comparison: Comparison, judgement: Judgement) -> str:

@@ -122,6 +122,8 @@ def test_the_margin_is_never_above_half_a_point_unless_asked() -> None:
     assert equivalence.margin_for("", loud, loud, None) == 0.005
     assert equivalence.margin_for("", loud, loud, 2.0) == 0.02
     assert equivalence.margin_for("nat", loud, loud, 2.0) == pytest.approx(2 * loud.std(ddof=1))
+    assert equivalence.margin_for("", loud, loud, "spread") == pytest.approx(2 * loud.std(ddof=1))
+    assert equivalence.margin_for("nat", loud, loud, "spread") == pytest.approx(2 * loud.std(ddof=1))
     assert equivalence.margin_for("", loud[:1], loud, None) is None
 
 
@@ -142,8 +144,8 @@ def test_verdicts() -> None:
     fixed = judged([0.9, 0.9, 0.9], [0.91, 0.91, 0.91])
     assert fixed.verdict == "DIFFERENT"
     assert "--margin" in fixed.reason
-    assert judged([0.9, 0.9, 0.9], [0.91, 0.91, 0.91], points=2).verdict == "EQUIVALENT"
-    near = judged([0.90, 0.91, 0.92], [0.905, 0.915, 0.925], points=0.5)
+    assert judged([0.9, 0.9, 0.9], [0.91, 0.91, 0.91], asked=2).verdict == "EQUIVALENT"
+    near = judged([0.90, 0.91, 0.92], [0.905, 0.915, 0.925], asked=0.5)
     assert near.runs_to_decide is None
     assert "no thousand runs" in near.reason
 
@@ -408,6 +410,10 @@ def test_nothing_comparable_ends_with_2_and_missing_folders_too(harness: Harness
     assert "no common variant" in done.out
     assert json.loads((harness.folder / "page/compare.json").read_text())["variants"] == []
     assert harness("compare", "default", "other", "--variants", "default", "other").code == 0
+    two = ("compare", "default", "other", "--variants", "default", "other", "--margin")
+    assert harness(*two, "spread").code == 0
+    for wrong in ("inf", "-1", "spraed"):
+        assert harness(*two, wrong).code == 2
     missing = harness("compare", "default", "nowhere")
     assert missing.code == 2
     assert "Type: harness run" in missing.err

@@ -290,6 +290,51 @@ def test_a_missing_extra_names_its_command(run_probe: Callable[..., Finished]) -
     assert "python -m pip install 'report-harness[jax]'" in " ".join(done.out.split())
 
 
+def test_what_fails_every_run_is_said_once(run_probe: Callable[..., Finished], harness: Harness) -> None:
+    """A backend that is not installed: one error with its next step for all runs, no traceback, one line for the baseline."""
+    (harness.folder / "jax.py").write_text("raise ModuleNotFoundError('no jax', name='jax')\n")
+    path = os.pathsep.join(filter(None, [str(harness.folder), os.environ.get("PYTHONPATH", "")]))
+    body = "SCENARIO = declare(guess, backends=('numpy', 'jax'), gated=('accuracy', 'loss'))"
+    done = run_probe(body, "--seeds", "3", "--no-count", "--backend", "jax", PYTHONPATH=path)
+    assert done.code == 2
+    told = [line for line in done.out.splitlines() if line.startswith("ERROR")]
+    assert "'jax' is not installed. Type: python -m pip install 'report-harness[jax]'" in told[0]
+    assert told[0].endswith("(and 2 more for the same reason)")
+    again = "harness run probe:default --tier smoke, once its runs do not fail"
+    assert told[1:] == [f"ERROR probe:default: 2 metrics: no run finished. Next: {again}"]
+    assert "Traceback" not in done.out + done.err
+    assert (
+        "ModuleNotFoundError"
+        in (harness.folder / "out" / "runs" / "probe--default--smoke--jax-cpu--seed0" / "log.txt").read_text()
+    )
+
+
+def test_a_gpu_that_is_not_there(run_probe: Callable[..., Finished]) -> None:
+    """Asked for by a real worker of torch that sees none: one error with its next step, no traceback."""
+    body = "SCENARIO = declare(guess, backends=('numpy', 'torch'), devices=('cpu', 'cuda'), needs=('torch',))"
+    done = run_probe(body, "--device", "cuda", CUDA_VISIBLE_DEVICES="-1")
+    assert done.code == 2
+    told = next(line for line in done.out.splitlines() if line.startswith("ERROR run"))
+    assert "torch-cuda" in told  # NumPy, the scenario's first backend, computes on no GPU
+    assert "device 'cuda' was asked for, but torch sees no CUDA device. CUDA_VISIBLE_DEVICES is '-1'" in told
+    assert "Traceback" not in done.out + done.err
+    done = run_probe(body, "--device", "cuda", "--backend", "numpy")
+    assert done.code == 2
+    assert done.err == "harness: error: probe on backend 'numpy' has no device 'cuda'. Use --backend torch\n"
+
+
+def test_whoever_reads_the_output_may_leave(harness: Harness) -> None:
+    """`harness list | head`: a closed pipe is no error of the command's, and none is told."""
+    command = [sys.executable, "-m", "harness", "list"]
+    process = subprocess.Popen(
+        command, cwd=harness.folder, env=harness.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    _, told = process.communicate(timeout=60)
+    assert (process.returncode, told) == (0, b"")
+
+
 def test_a_folder_that_cannot_be_written(harness: Harness) -> None:
     """A path below a file is refused before anything is measured."""
     (harness.folder / "taken").write_text("a file")

@@ -268,3 +268,29 @@ def test_a_large_gate_is_judged_as_a_small_one(
     assert isinstance(left.gate.base_results, stored.Results)
     assert left.gate.trials == small.gate.trials != ()
     assert (left.comparisons, left.gate.exit_code) == (small.comparisons, small.gate.exit_code)
+
+
+def test_a_packed_job_is_read(tmp_path: Path) -> None:
+    """A gzipped run.json is read where there is no other; a damaged one is one error."""
+    import gzip
+
+    stored.write(tmp_path / "run.json", job(["x", "y"]))
+    whole = gzip.compress((tmp_path / "run.json").read_bytes())
+    (tmp_path / "run.json").unlink()
+    packed = tmp_path / "run.json.gz"
+    packed.write_bytes(whole)
+    assert jobs.read(tmp_path) == job(["x", "y"])
+    for damaged in (whole[: len(whole) // 2], b"no gzip", whole[:40] + b"\0\0\0\0" + whole[44:]):
+        packed.write_bytes(damaged)
+        with pytest.raises(StorageError, match=r"run\.json\.gz is damaged"):
+            jobs.read(tmp_path)
+
+
+def test_a_packed_job_may_not_fill_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What unpacks to more than any committed job is refused before it is read."""
+    import gzip
+
+    monkeypatch.setattr(stored, "_UNPACKED_BYTES", 1 << 20)
+    (tmp_path / "run.json.gz").write_bytes(gzip.compress(b" " * (2 << 20)))
+    with pytest.raises(StorageError, match="unpacks to more than 1 MiB"):
+        jobs.read(tmp_path)

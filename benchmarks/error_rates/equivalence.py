@@ -57,5 +57,5 @@ def _count(
         margin = equivalence.margin_for("", a, a, points) or 0.0
         away = {"none": 0.0, "2 true sd": 2 * SD, "the printed margin": margin}[difference]
         b = generator.normal(LEVEL + away, SD, runs)
-        found[equivalence.judge("accuracy", "", a, b, points=points).verdict] += 1
+        found[equivalence.judge("accuracy", "", a, b, asked=points).verdict] += 1
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
 import shlex
 import sys
 import typing
@@ -15,6 +16,7 @@ from harness import __version__
 from harness.cli.compare import compare_command
 from harness.cli.gate import gate_command
 from harness.cli.pages import history_command, index_command, ledger_command
+from harness.cli.plan import plan_command
 from harness.cli.shared import (
     MOST_SEEDS,
     Known,
@@ -61,18 +63,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         return _fail(error.format_message())
     except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):  # rich ends so too
+            return _reader_gone()
         # nothing of ours exits so: a scenario file did, and its 0 would look like success
         return _fail(
             f"a scenario file ended the program (exit code {ended.code}). Let it raise an error instead"
         )
-    except BrokenPipeError:
-        # the reader (head, less) has gone; closing stderr keeps the interpreter from complaining at exit
-        sys.stderr.close()
-        return 0
     except OSError as error:
         # a name that no file system takes, before anything tried to read or write there
         return _fail(f"{error.strerror}: '{error.filename}'")
     return code if isinstance(code, int) else 0
+
+
+def _reader_gone() -> int:
+    """End quietly where who read the output (head, less) has gone; what is still to be written goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 def _fail(message: str) -> int:
@@ -80,7 +86,17 @@ def _fail(message: str) -> int:
     return 2
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """The commands; a reader that has gone ends them with the reason kept, where click would exit without one."""
+
+    def invoke(self, ctx: click.Context) -> typing.Any:  # noqa: ANN401 - click's signature
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise SystemExit(0) from error
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="harness")
 def cli() -> None:
     """Benchmark and regression-test harness for published image-classification results."""
@@ -177,6 +193,7 @@ cli.add_command(compare_command)
 cli.add_command(ledger_command)
 cli.add_command(history_command)
 cli.add_command(index_command)
+cli.add_command(plan_command)
 
 
 @cli.command("judge")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import shlex
 import sys
 import typing
@@ -11,22 +12,42 @@ from pathlib import Path
 import click
 
 if typing.TYPE_CHECKING:
+    from harness.equivalence import Margin
     from harness.records import SideBySide
+
+
+class Points(click.FloatRange):
+    """Points, or the word ``spread``."""
+
+    def convert(
+        self,
+        value: typing.Any,  # noqa: ANN401 - click's signature
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> typing.Any:  # noqa: ANN401 - the same
+        """Return the finite number, or the word."""
+        if value == "spread":
+            return value
+        points = float(super().convert(value, param, ctx))
+        if not math.isfinite(points):
+            self.fail(f"{value} is no number of points.", param, ctx)
+        return points
 
 
 @click.command("compare")
 @click.argument("a", type=click.Path(path_type=Path), metavar="A")
 @click.argument("b", type=click.Path(path_type=Path), metavar="B")
 @click.option(
-    "--margin", type=click.FloatRange(0), metavar="POINTS",
-    help="Difference between shares that counts as none; 2 standard deviations of A, at most 0.5, by default.",
+    "--margin", type=Points(0), metavar="POINTS|spread",
+    help="Difference between shares that counts as none: points, or spread for 2 standard deviations of A, however large;"
+    " by default these, and at most 0.5 points.",
 )  # fmt: skip
 @click.option(
     "--variants", type=(str, str), metavar="OF_A OF_B", help="Set a variant of A beside another one of B."
 )
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Write compare.html and compare.json there.")  # fmt: skip
 def compare_command(
-    a: Path, b: Path, margin: float | None, variants: tuple[str, str] | None, out: Path | None
+    a: Path, b: Path, margin: Margin, variants: tuple[str, str] | None, out: Path | None
 ) -> int:
     """Set two stored jobs side by side: time, memory, scores, labels, identities.
 
@@ -44,7 +65,7 @@ def compare_command(
     return found.exit_code
 
 
-def _found(a: Path, b: Path, margin: float | None, variants: tuple[str, str] | None) -> SideBySide:
+def _found(a: Path, b: Path, margin: Margin, variants: tuple[str, str] | None) -> SideBySide:
     import harness
     from harness import comparison, jobs, masking, predictions
     from harness.records import SideBySide, SideJob

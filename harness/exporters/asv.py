@@ -14,8 +14,8 @@ import subprocess
 import typing
 from pathlib import Path
 
-from harness import environment, files
-from harness.errors import HarnessError, StorageError
+from harness import environment, files, git
+from harness.errors import HarnessError, RevisionError, StorageError
 from harness.exporters.table import Series, headlines
 from harness.statistics import t_quantile
 
@@ -62,7 +62,7 @@ def write(job: Job, results: Path, machine: str = "", repository: Path = Path())
         If the job has no runs of these tiers, no clean commit that the repository knows, or was measured on another machine and none
         is named.
     StorageError
-        If `results` is not asv's, is of an unknown version, or cannot be written.
+        If `results` is not asv's, is another project's, of an unknown version, or cannot be written.
     """
     found = [series for series in headlines(job) if series.tier in TIERS and lower_is_better(series)]
     if not found:
@@ -71,6 +71,7 @@ def write(job: Job, results: Path, machine: str = "", repository: Path = Path())
         )
     _refuse_other_machine(job, machine)
     date = _commit_milliseconds(job.commit, repository)
+    refuse_other_project(results, repository)
     named = machine or platform.node()
     benchmarks = _load(results / "benchmarks.json", BENCHMARKS_VERSION) or _new(results)
     benchmarks |= {_name(series): _benchmark(series) for series in found}
@@ -208,6 +209,38 @@ def _new(results: Path) -> Plain:
             "Name the results_dir of asv.conf.json with --results",
         )
     return {"version": BENCHMARKS_VERSION}
+
+
+def refuse_other_project(results: Path, checkout: Path) -> None:
+    """See that what lies in asv's results folder is of the checkout's project.
+
+    Raises
+    ------
+    StorageError
+        If it holds results, and none of a commit that the checkout knows; or if one cannot be read.
+    """
+    written = [path for path in results.glob("*/*.json") if path.name != "machine.json"]
+    held = {_commit_in(path) for path in written}
+    if held and not any(_known(checkout, commit) for commit in held):
+        raise StorageError(
+            f"'{results}' holds results of {len(held)} commits, none of which is in this checkout",
+            "If the clone is shallow, type: git fetch --unshallow; else move another project's folder away",
+        )
+
+
+def _commit_in(path: Path) -> str:
+    try:
+        return str(json.loads(path.read_bytes())["commit_hash"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StorageError(f"{path} is no result of asv: {error!r}", "Move it away") from error
+
+
+def _known(checkout: Path, commit: str) -> bool:
+    try:
+        git.text(checkout, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}^{{commit}}")
+    except RevisionError:
+        return False
+    return True
 
 
 def _load(path: Path, version: int) -> Plain | None:

@@ -17,6 +17,7 @@ if typing.TYPE_CHECKING:
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 """Chooses among several GPUs; CUDA numbers those that it names from 0."""
 _GIB = 2**30
+_TENSORFLOW_GPU = "GPU:0"
 
 
 class NoAccelerator:
@@ -28,7 +29,7 @@ class NoAccelerator:
     def reset_peak(self) -> None:
         """Do nothing."""
 
-    def peak_bytes(self) -> tuple[None, None]:
+    def peak_bytes(self) -> tuple[int | None, int | None]:
         """Return nothing measured."""
         return None, None
 
@@ -59,8 +60,23 @@ class TorchCuda:
         return self._cuda.max_memory_allocated(), self._cuda.max_memory_reserved()
 
 
+class TensorFlowGpu(NoAccelerator):
+    """TensorFlow's first GPU: it hands every result back as an array, so there is nothing to wait for; it tells what tensors held."""
+
+    def __init__(self) -> None:
+        self._told = sys.modules["tensorflow"].config.experimental
+
+    def reset_peak(self) -> None:
+        """Make the memory in use the peak."""
+        self._told.reset_memory_stats(_TENSORFLOW_GPU)
+
+    def peak_bytes(self) -> tuple[int, None]:
+        """Highest allocated bytes since the reset; what TensorFlow reserved it does not tell."""
+        return int(self._told.get_memory_info(_TENSORFLOW_GPU)["peak"]), None
+
+
 def of(request: RunRequest) -> NoAccelerator | TorchCuda:
-    """Pick what stages wait for; TensorFlow and JAX hand every result back as an array, so there is nothing to wait for.
+    """Pick what stages wait for and ask about; JAX's peak cannot be reset, so no stage has one.
 
     Raises
     ------
@@ -75,7 +91,7 @@ def of(request: RunRequest) -> NoAccelerator | TorchCuda:
         raise HarnessError(
             f"device 'cuda' was asked for, but {request.backend} sees no GPU", _hidden() or "Use --device cpu"
         )
-    return NoAccelerator()
+    return TensorFlowGpu() if request.backend == "tensorflow" else NoAccelerator()
 
 
 def _hidden() -> str:

@@ -167,6 +167,8 @@ class Attempt:
     """What went wrong and the next step; empty if the worker ended well."""
     lasting: bool = False
     """Whether a repeat would only fail again."""
+    explained: bool = False
+    """Whether `error` is the whole story, so that the log adds nothing."""
     missing: str = ""
     """Name of the data set that the machine has not; empty if it was something else."""
     place: dict[str, str] = dataclasses.field(default_factory=dict)

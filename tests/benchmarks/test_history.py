@@ -12,6 +12,7 @@ import pytest
 
 from benchmarks import history, proof
 from harness.errors import HarnessError, MissingExtraError, RevisionError, StorageError
+from harness.exporters import asv
 
 if typing.TYPE_CHECKING:
     from pathlib import Path
@@ -69,18 +70,18 @@ def test_results_of_another_project(suite: Suite, tmp_path: Path) -> None:
     """A results folder whose commits are all foreign, or whose files are no results, is not written into."""
     top = tmp_path / "clone"
     suite.git("clone", "-q", suite.folder.as_uri(), str(top))
-    history.refuse_other_results(top)
+    asv.refuse_other_project(top / history.RESULTS, top)
     place = top / history.RESULTS / "machine"
     place.mkdir(parents=True)
     (place / "machine.json").write_text("{}")
     (place / "0000-env.json").write_text('{"commit_hash": "' + "0" * 40 + '"}')
     with pytest.raises(StorageError, match="holds results of 1 commits, none of which is in this checkout"):
-        history.refuse_other_results(top)
+        asv.refuse_other_project(top / history.RESULTS, top)
     (place / "ours-env.json").write_text('{"commit_hash": "' + suite.commits[1] + '"}')
-    history.refuse_other_results(top)
+    asv.refuse_other_project(top / history.RESULTS, top)
     (place / "broken-env.json").write_text("[]")
     with pytest.raises(StorageError, match=r"broken-env\.json is no result of asv"):
-        history.refuse_other_results(top)
+        asv.refuse_other_project(top / history.RESULTS, top)
 
 
 def test_a_commit_without_harness_is_refused(suite: Suite, tmp_path: Path) -> None:

@@ -108,6 +108,22 @@ def test_a_folder_that_is_not_asvs(job: Job, project: Project, tmp_path: Path) -
         asv.write(dataclasses.replace(job, commit=project.commits[0]), tmp_path, "", project.folder)
 
 
+def test_results_of_another_project(job: Job, project: Project, tmp_path: Path) -> None:
+    """A folder whose commits are all foreign is not added to, and stays as it is; one known commit among them is enough."""
+    asv.write(dataclasses.replace(job, commit=project.commits[0]), tmp_path, "", project.folder)
+    (path,) = (found for found in tmp_path.glob("*/*.json") if found.name != "machine.json")
+    foreign = path.with_name("00000000-existing.json")
+    foreign.write_text(path.read_text().replace(project.commits[0], "0" * 40))
+    asv.write(dataclasses.replace(job, commit=project.commits[1]), tmp_path, "", project.folder)
+    for found in tmp_path.glob("*/*.json"):
+        if found.name not in {"machine.json", foreign.name}:
+            found.unlink()
+    before = sorted(tmp_path.rglob("*"))
+    told = refuse(job, project, tmp_path, commit=project.commits[0])
+    assert "holds results of 1 commits, none of which is in this checkout" in told
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_smoke_runs_are_not_exported(job: Job, project: Project, tmp_path: Path) -> None:
     """A job of smoke runs only is refused: the asv suite measures those itself."""
     results = tuple(

@@ -64,6 +64,25 @@ def test_workers_keep_the_choice_among_gpus(monkeypatch: pytest.MonkeyPatch) -> 
     assert "CUDA_VISIBLE_DEVICES" not in runner.worker_environment(asked())
 
 
+def test_memory_of_a_gpu_under_tensorflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stage's peak begins at the reset and is what TensorFlow says of its first GPU; reserved memory is not measured."""
+    held = {"current": 5, "peak": 90}
+    experimental = types.SimpleNamespace(
+        get_memory_info=lambda device: dict(held) if device == "GPU:0" else {},
+        reset_memory_stats=lambda device: held.update(peak=held["current"]) if device == "GPU:0" else None,
+        get_device_details=lambda _: {"device_name": "GPU X"},
+    )
+    tf = types.ModuleType("tensorflow")
+    tf.__dict__["config"] = types.SimpleNamespace(
+        experimental=experimental, list_physical_devices=lambda _: [types.SimpleNamespace(name="GPU:0")]
+    )
+    monkeypatch.setitem(sys.modules, "tensorflow", tf)
+    device = accelerators.of(asked(backend="tensorflow"))
+    assert device.peak_bytes() == (90, None)
+    device.reset_peak()
+    assert device.peak_bytes() == (5, None)
+
+
 @pytest.mark.parametrize(
     ("variable", "step"), [(None, "Use --device cpu"), ("", "hides every GPU"), ("-1", "hides every GPU")]
 )

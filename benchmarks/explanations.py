@@ -1,0 +1,96 @@
+"""Experiments behind the ledger's explanations: ``python -m benchmarks.explanations [EXPERIMENT ...] [--seeds N]``.
+
+A published value that the runs do not reproduce gets one sentence in `harness.scenarios.published.explanations`. Each sentence rests on a run,
+and where the declared protocol alone cannot tell, on one of these: the protocol again with one assumption changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import typing
+
+import numpy as np
+
+from harness import datasets
+from harness.pipelines import tinyconvnet_svd as tiny
+from harness.pipelines.tinyconvnet_svd.analytical import verify
+from harness.pipelines.tinyconvnet_svd.decomposition import decompose_both
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from harness.pipelines.tinyconvnet_svd.results import Weights
+
+Row = tuple[str, str, list[float]]
+"""Setting, quantity, its value of each seed."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the named experiments, all by default, and print their rows as Markdown tables."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.explanations")
+    parser.add_argument("experiments", nargs="*", metavar="EXPERIMENT", help=", ".join(EXPERIMENTS))
+    parser.add_argument("--seeds", type=int, default=3)
+    options = parser.parse_args(argv)
+    unknown = set(options.experiments) - set(EXPERIMENTS)
+    if unknown:
+        parser.error(f"unknown experiment {min(unknown)}; known: {', '.join(EXPERIMENTS)}")
+    for name in options.experiments or EXPERIMENTS:
+        print(f"\n{name}: {(EXPERIMENTS[name].__doc__ or '').splitlines()[0]}\n", flush=True)
+        print("| setting | quantity | mean | of each seed |\n| --- | --- | --- | --- |", flush=True)
+        for setting, quantity, values in EXPERIMENTS[name](range(options.seeds)):
+            each = ", ".join(f"{value:.4g}" for value in values)
+            print(f"| {setting} | {quantity} | {np.mean(values):.4g} | {each} |", flush=True)
+    return 0
+
+
+def tinyconvnet_training(seeds: Sequence[int]) -> Iterator[Row]:
+    """Ranks, errors and accuracy when what the source does not print (batch size, learning rate) is another."""
+    for batch_size, learning_rate in ((64, 1e-3), (32, 1e-3), (128, 1e-3), (256, 1e-3), (64, 3e-3)):
+        weights, right = zip(*(_trained(seed, batch_size, learning_rate) for seed in seeds), strict=True)
+        setting = f"batches of {batch_size}, Adam at {learning_rate:g}"
+        yield setting, "accuracy", list(right)
+        parts = [decompose_both(one) for one in weights]
+        for layer in (0, 1):
+            found = [both[layer] for both in parts]
+            yield setting, f"layer{layer + 1}.rank99", [float(part.effective_rank(0.99)) for part in found]
+            yield setting, f"layer{layer + 1}.rank95", [float(part.effective_rank(0.95)) for part in found]
+            yield setting, f"layer{layer + 1}.energy", [part.squared_norm for part in found]
+            errors = [part.reconstruction_error for part in found]
+            yield setting, f"layer{layer + 1}.reconstruction_error", errors
+
+
+def tinyconvnet_forward(seeds: Sequence[int]) -> Iterator[Row]:
+    """Largest difference of the analytical forward pass by how many images it is taken over, and relative to the largest output."""
+    images = datasets.load("mnist").test.images
+    weights = [_trained(seed, 64, 1e-3)[0] for seed in seeds]
+    for count in (1, 8, 64, 512):
+        found = [verify(one, images[:count], device="cpu").layers for one in weights]
+        for layer in (0, 1):
+            differences = [layers[layer].analytical_difference for layers in found]
+            sizes = [float(np.abs(layers[layer].network).max()) for layers in found]
+            typical = [
+                float(np.abs(layers[layer].network - layers[layer].analytical).mean()) for layers in found
+            ]
+            shares = [one / size for one, size in zip(differences, sizes, strict=True)]
+            yield f"{count} images", f"layer{layer + 1}: largest difference", differences
+            yield f"{count} images", f"layer{layer + 1}: mean difference", typical
+            yield f"{count} images", f"layer{layer + 1}: largest / largest output", shares
+
+
+def _trained(seed: int, batch_size: int, learning_rate: float) -> tuple[Weights, float]:
+    """Return the weights of a training as the paper tier has it, and the share of test images that are right."""
+    data = datasets.load("mnist")
+    trained = tiny.train(
+        data.train.images, data.train.labels, data.test.images, data.test.labels, epochs=20, seed=seed, device="cpu",
+        batch_size=batch_size, learning_rate=learning_rate,
+    )  # fmt: skip
+    return trained.weights, float((trained.test_predictions[-1] == data.test.labels).mean())
+
+
+EXPERIMENTS: Mapping[str, Callable[[Sequence[int]], Iterator[Row]]] = {
+    "tinyconvnet-training": tinyconvnet_training,
+    "tinyconvnet-forward": tinyconvnet_forward,
+}
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,164 @@
+"""``harness plan``: what a run will cost, before it starts."""
+
+from __future__ import annotations
+
+import shutil
+import typing
+from pathlib import Path
+
+import click
+
+from harness.cli.shared import MOST_SEEDS, Known, baselines_option, scenario_option
+from harness.records import BACKENDS, DEVICES, TIERS
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from harness.forecast import Forecast
+    from harness.records import Scenario, Tier
+
+
+@click.command("plan")
+@click.argument("names", nargs=-1, metavar="[SCENARIO[:VARIANT]]...")
+@click.option(
+    "--seeds", type=click.IntRange(1, MOST_SEEDS), default=1, show_default=True, help="Runs of each variant."
+)
+@click.option(
+    "--count/--no-count",
+    default=None,
+    help="As for `harness run`: by default work is counted from 5 seeds on.",
+)
+@click.option(
+    "--tier", type=Known("tier", TIERS), default="smoke", show_default=True, help="How much to run."
+)
+@click.option(
+    "--device", type=Known("device", DEVICES), default="cpu", show_default=True, help="Where to compute."
+)
+@click.option(
+    "--backend", type=Known("backend", BACKENDS), help="Framework; each scenario's first by default."
+)
+@click.option(
+    "--runs",
+    "folders",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Stored runs to learn from; may be repeated; every run below reports/ by default.",
+)
+@scenario_option
+@baselines_option
+def plan_command(
+    names: tuple[str, ...], folders: tuple[Path, ...], scenario_paths: tuple[str, ...], baselines_folder: Path | None,
+    tier: Tier, **options: typing.Any,  # noqa: ANN401
+) -> None:  # fmt: skip
+    """Say what `harness run` with the same words would take: minutes, memory and disk, from stored runs or baselines."""
+    from rich.console import Console
+
+    from harness import baselines, environment, forecast, jobs, scenarios
+
+    declared = scenarios.load_all(scenario_paths)
+    settings = jobs.Settings(tier=tier, scenario_paths=scenario_paths, **options)
+    wanted = jobs.requests(jobs.select(declared, names, tier), settings)
+    known = list(folders) or _newest_last(Path("reports"))
+    roots = baselines.search_path(baselines_folder)
+    found = forecast.forecast(wanted, known, roots, environment.machine())
+    _show(Console(), found, declared)
+
+
+def _newest_last(folder: Path) -> list[Path]:
+    return [
+        path.parent for path in sorted(folder.glob("*/run.json"), key=lambda path: path.stat().st_mtime_ns)
+    ]
+
+
+def _show(console: Console, found: Sequence[Forecast], declared: Mapping[str, Scenario]) -> None:
+    console.print(_table(found))
+    for line in (*_data(found, declared), *_whole(found)):
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+
+def _name(each: Forecast) -> str:
+    asked = each.request
+    counting = ", counting work" if asked.purpose == "count" else ""
+    return f"{asked.scenario}:{asked.variant} {asked.tier} ({asked.backend}, {asked.device}{counting})"
+
+
+def _table(found: Sequence[Forecast]) -> Table:
+    from rich.table import Table
+
+    from harness.visible import marked
+
+    table = Table(title=f"{sum(each.runs for each in found)} runs, one after the other", title_justify="left")
+    table.add_column("variant", overflow="fold")
+    for heading in ("runs", "one takes", "together", "memory", "disk"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("known from", overflow="fold")
+    for each in found:
+        cost = each.cost
+        if cost is None:
+            ended = _duration(each.request.time_limit)
+            cells = ["unknown"] * 4 + [f"nothing stored; a run is ended after {ended}"]
+        else:
+            disk = None if cost.disk_bytes is None else each.runs * cost.disk_bytes
+            whole = None if cost.seconds is None else each.runs * cost.seconds
+            times = [_duration(cost.seconds), _duration(whole)]
+            cells = [*times, _bytes(cost.memory_bytes), _bytes(disk), marked(cost.known_from)]
+        table.add_row(marked(_name(each)), str(each.runs), *cells)
+    return table
+
+
+def _data(found: Sequence[Forecast], declared: Mapping[str, Scenario]) -> list[str]:
+    """Say which data sets are needed and not whole here."""
+    from harness import datasets
+
+    tiers = {(each.request.scenario, each.request.tier) for each in found}
+    needed = {declared[scenario].tiers[tier].get("dataset") for scenario, tier in tiers}
+    return [
+        f"Data: {row.name}: {row.problem}. {row.next_step}"
+        for row in datasets.status()
+        if row.name in needed and row.problem
+    ]
+
+
+def _whole(found: Sequence[Forecast]) -> list[str]:
+    """Sum up, and set it beside what there is."""
+    import psutil
+
+    known = [(each.runs, each.cost) for each in found if each.cost is not None]
+    times = [runs * cost.seconds for runs, cost in known if cost.seconds is not None]
+    told = (
+        f"{'At least' if len(times) < len(found) else 'About'} {_duration(sum(times))}"
+        if times
+        else "Time unknown"
+    )
+    memory = max((cost.memory_bytes for _, cost in known if cost.memory_bytes is not None), default=None)
+    disk = sum(runs * cost.disk_bytes for runs, cost in known if cost.disk_bytes is not None)
+    left, free = psutil.virtual_memory().available, shutil.disk_usage(Path()).free
+    lines = [
+        f"{told}; memory {_bytes(memory)} of {_bytes(left)} free; disk {_bytes(disk or None)} of {_bytes(free)} free"
+    ]
+    short = [
+        name
+        for name, wanted, there in (("memory", memory, left), ("disk", disk, free))
+        if wanted is not None and wanted > there
+    ]
+    return lines + [
+        f"There is not enough {name} here: use a smaller tier, or another machine" for name in short
+    ]
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "unknown"
+    if seconds < 90:
+        return f"{seconds:.3g} s"
+    return f"{seconds / 60:.3g} min" if seconds < 5400 else f"{seconds / 3600:.3g} h"
+
+
+def _bytes(size: float | None) -> str:
+    if size is None:
+        return "unknown"
+    return f"{size / 2**30:.3g} GiB" if size >= 2**30 else f"{size / 2**20:.3g} MiB"
