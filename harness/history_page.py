@@ -44,8 +44,10 @@ class ChangeRow:
 
     sign: Sign
     """Direction."""
-    name: str
-    """System and metric."""
+    system: str
+    """Scenario, variant, tier, backend, device."""
+    metric: str
+    """Metric."""
     anchor: str
     """Id of the drawing."""
     before: str
@@ -104,7 +106,7 @@ class System:
     """Metrics that did not."""
 
 
-def render(found: Sequence[Line], left_out: int = 0) -> str:
+def render(found: Sequence[Line], left_out: int = 0, up: str = "") -> str:
     """Write the page.
 
     Parameters
@@ -113,6 +115,8 @@ def render(found: Sequence[Line], left_out: int = 0) -> str:
         Lines to show, system by system.
     left_out : int
         Metrics that were not asked for; their number is said.
+    up : str
+        Address of the index over this page and others; see `harness.report.linking.up`.
 
     Returns
     -------
@@ -128,12 +132,18 @@ def render(found: Sequence[Line], left_out: int = 0) -> str:
     newest = sorted(rows, key=lambda row: row.created, reverse=True)
     drawings = [drawing for system in systems for drawing in (*system.changed, *system.quiet)]
     return environment().get_template("history.html.j2").render(
-        systems=systems, changes=newest[:MOST_LISTED], counted=len(newest), left_out=left_out,
+        systems=systems, changes=_by_commit(newest[:MOST_LISTED]), listed=min(MOST_LISTED, len(newest)), counted=len(newest), left_out=left_out,
         worse=sum(row.sign.word == "worse" for row in rows),
         jobs=len({(point.created, point.commit) for line in found for point in line.points}),
         thinned=sum(drawing.drawn < drawing.jobs for drawing in drawings), quiet_points=MOST_QUIET,
-        width=WIDTH, height=HEIGHT, **constants(script=False),
+        width=WIDTH, height=HEIGHT, **constants(script=False, up=up),
     )  # fmt: skip
+
+
+def _by_commit(rows: Sequence[ChangeRow]) -> list[tuple[str, str, list[ChangeRow]]]:
+    """Put changes together that lie between the same two commits: one cause, as a rule."""
+    grouped = itertools.groupby(rows, key=lambda row: (row.first, row.last))
+    return [(first, last, list(found)) for (first, last), found in grouped]
 
 
 def _system(key: tuple[str, int], lines: Sequence[Line], anchors: Anchors) -> System:
@@ -198,7 +208,7 @@ def _places(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[n
 def _change(line: Line, change: Change, anchor: str, place: float, scale: numbers.Scale) -> ChangeRow:
     last, first = line.points[change.index - 1], line.points[change.index]
     return ChangeRow(
-        sign=SIGNS[change.direction], name=f"{line.system} {line.metric}", anchor=anchor, before=scale.text(change.before),
+        sign=SIGNS[change.direction], system=line.system, metric=line.metric, anchor=anchor, before=scale.text(change.before),
         after=scale.text(change.after), first=_commit(first), last=_commit(last), created=first.created, place=place,
     )  # fmt: skip
 

@@ -282,11 +282,11 @@ def unjudged(results: Iterable[RunResult], command: str, out: Path) -> Job:
 
 def store(job: Job, scenarios: Mapping[str, Scenario], out: Path) -> Path:
     """Write ``run.json``, then ``index.html``; return the page's path."""
-    from harness.report import render
+    from harness.report import linking, render
 
     stored.write(out / "run.json", job)
     page = out / "index.html"
-    files.write_text(page, render(job, out, scenarios))
+    files.write_text(page, render(job, out, scenarios, linking.up(page)))
     return page
 
 

@@ -7,7 +7,6 @@ import functools
 import json
 import os
 import shlex
-import shutil
 import sys
 import typing
 from pathlib import Path
@@ -17,6 +16,7 @@ import click
 from harness import __version__
 from harness.cli.compare import compare_command
 from harness.cli.gate import gate_command
+from harness.cli.pages import history_command, index_command, ledger_command
 from harness.cli.plan import plan_command
 from harness.cli.shared import (
     MOST_SEEDS,
@@ -27,6 +27,7 @@ from harness.cli.shared import (
     job_options,
     refuse_changes,
     scenario_option,
+    shelve,
 )
 from harness.errors import HarnessError
 from harness.records import TIERS
@@ -184,11 +185,15 @@ def _run(
         stopped = True
     job = jobs.assemble(plans.results(plan, out), declared, roots, plan.command, out)
     terminal.show(console, job, jobs.store(job, declared, out))
+    shelve(out)
     return interrupted(f". Next: harness run --resume {out}") if stopped else jobs.exit_code(job)
 
 
 cli.add_command(gate_command)
 cli.add_command(compare_command)
+cli.add_command(ledger_command)
+cli.add_command(history_command)
+cli.add_command(index_command)
 cli.add_command(plan_command)
 
 
@@ -221,6 +226,7 @@ def judge_command(
     again = procedure.rejudge if job.gate else jobs.rejudge
     judged = again(job, declared, roots, run)
     terminal.show(console, judged, jobs.store(judged, declared, run))
+    shelve(run)
     for metric in explained:
         console.print(explain.explain(judged, metric), markup=False, highlight=False, soft_wrap=True)
     return jobs.exit_code(judged)
@@ -239,6 +245,7 @@ def report_command(run: Path, only: str | None, scenario_paths: tuple[str, ...])
     declared = scenarios.load_all(scenario_paths)
     write = jobs.store if only is None else functools.partial(jobs.store_part, name=only)
     click.echo(f"Report: {write(jobs.read(run), declared, run)}")
+    shelve(run)
 
 
 @cli.group("baseline")
@@ -395,30 +402,6 @@ def init_command(folder: Path, name: str) -> None:
     click.echo(f"Next: harness run {name} --scenarios {folder / name}.py")
 
 
-# -- ledger --------------------------------------------------------------------
-
-
-@cli.command("ledger")
-@click.argument("runs", nargs=-1, type=click.Path(path_type=Path), metavar="[RUN]...")
-@click.option(
-    "--markdown", type=click.Path(path_type=Path), metavar="FILE", help="Write the whole ledger to FILE."
-)
-@scenario_option
-def ledger_command(runs: tuple[Path, ...], markdown: Path | None, scenario_paths: tuple[str, ...]) -> None:
-    """Show every published number with the best judgement of stored runs; by default those under reports/reference/."""
-    from harness import audit, files, jobs, ledger, scenarios
-
-    # read anew for each pass, so that no two jobs are in memory at once
-    folders = runs or ledger.reference_folders()
-    rows = ledger.collect(map(jobs.read, folders), scenarios.load_all(scenario_paths))
-    findings = audit.audit()
-    if markdown:
-        files.write_text(markdown, ledger.as_markdown(rows, findings, map(jobs.read, folders)))
-        click.echo(f"Ledger: {markdown}")
-    else:
-        click.echo(visible(ledger.as_text(rows, findings, shutil.get_terminal_size((120, 24)).columns)))
-
-
 # -- exports: other tools' formats ------------------------------------------------------------------------------------
 
 EXPORTS = ("csv", "junit", "summary", "github-action-benchmark", "bencher", "asv")
@@ -443,34 +426,6 @@ def export_command(form: str, run: Path, out: Path | None, results: Path | None,
     )
     for path in paths:
         click.echo(f"Wrote: {path}")
-
-
-# -- history: stored jobs over time ------------------------------------------------------------------------------------
-
-
-@cli.command("history")
-@click.argument("runs", nargs=-1, type=click.Path(path_type=Path), metavar="[RUN]...")
-@click.option(
-    "--metric", "patterns", multiple=True, metavar="PATTERN", help="Metrics to show, e.g. '*.seconds'."
-)
-@click.option(
-    "--html", "page", type=click.Path(path_type=Path), metavar="FILE", help="Write it as a page too."
-)
-def history_command(runs: tuple[Path, ...], patterns: tuple[str, ...], page: Path | None) -> None:
-    """Show metrics over stored runs, with the commits where they changed; every run below reports/ by default."""
-    from rich.console import Console
-
-    from harness import files, history, history_page, history_table, jobs
-
-    folders = list(dict.fromkeys(runs)) or sorted(path.parent for path in Path("reports").glob("*/run.json"))
-    if not folders:
-        raise HarnessError("there is no stored run below reports/", "Type: harness run, or name the runs")
-    found = history.lines(jobs.read(folder) for folder in folders)
-    shown = history_table.select(found, patterns)
-    history_table.show(Console(), shown)
-    if page is not None:
-        files.write_text(page, history_page.render(shown, history_page.left_out(found, shown)))
-        click.echo(f"Page: {page}")
 
 
 if __name__ == "__main__":

@@ -94,9 +94,9 @@ def _found(a: Path, b: Path, margin: Margin, variants: tuple[str, str] | None) -
 def _store(found: SideBySide, folders: tuple[Path, Path], out: Path) -> Path:
     """Write record and page; return the page's path."""
     from harness import files
-    from harness.report import side_by_side
+    from harness.report import linking, side_by_side
 
     files.write_json(out / "compare.json", found)
     page = out / "compare.html"
-    files.write_text(page, side_by_side.render(found, folders))
+    files.write_text(page, side_by_side.render(found, folders, linking.up(page)))
     return page

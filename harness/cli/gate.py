@@ -13,7 +13,15 @@ from pathlib import Path
 
 import click
 
-from harness.cli.shared import MOST_SEEDS, Seconds, executing, interrupted, job_options, refuse_changes
+from harness.cli.shared import (
+    MOST_SEEDS,
+    Seconds,
+    executing,
+    interrupted,
+    job_options,
+    refuse_changes,
+    shelve,
+)
 from harness.errors import HarnessError
 
 if typing.TYPE_CHECKING:
@@ -189,6 +197,7 @@ def _conduct(
     minutes = (time.monotonic() - begun) / 60
     job = procedure.assemble(plan, plans.results(plan, out), declared, roots, out, minutes=minutes)
     terminal.show(console, job, jobs.store(job, declared, out))
+    shelve(out)
     for sentence in sorted(unproved - {""})[:1]:
         console.print(f"[yellow]Note[/] {escape(sentence)}", highlight=False)
     code = _tell(console, job, told, out)

@@ -14,6 +14,7 @@ import click
 
 from harness.errors import HarnessError, unknown
 from harness.records import BACKENDS, DEVICES, EXECUTORS, TIERS
+from harness.visible import visible
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -66,6 +67,19 @@ def interrupted(next_step: str = "") -> int:
     """Say that an interrupt ended the command, and return its exit code."""
     click.echo(f"harness: interrupted; what was measured is kept{next_step}", err=True)
     return 130
+
+
+def shelve(job: Path) -> None:
+    """Write the index over a stored job anew where there is one. The job itself is stored: that this failed is said and ends nothing."""
+    from harness import index_page
+
+    try:
+        page = index_page.refresh(job)
+    except HarnessError as error:
+        click.echo(visible(f"harness: warning: the index was not written anew: {error}"), err=True)
+    else:
+        if page is not None:
+            click.echo(visible(f"Index: {page}"))
 
 
 def scenario_option(function: Command) -> Command:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import math
 import typing
@@ -10,7 +11,7 @@ from harness.ledger.rows import counts
 from harness.visible import visible
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from rich.console import Console
 
@@ -30,8 +31,30 @@ FORMS = {
 UNEXPLAINED = "not explained yet"
 _ROUNDING = 1e-9
 """Spread over the largest value below which runs do not differ but by rounding."""
-_INLINE = 4
+INLINE = 4
 """Numbers of an array that are written out; longer ones show their ends."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """What every form of the ledger shows: Markdown, terminal and page."""
+
+    counts: Sequence[Count]
+    """Verdicts by source and form."""
+    sources: Mapping[str, Sequence[Row]]
+    """Rows by source, in the order declared."""
+    missed: Sequence[Row]
+    """Rows that runs contradict."""
+    findings: Sequence[AuditFinding]
+    """The prints held against each other."""
+    jobs: Iterable[Job]
+    """Where the rows come from; read once."""
+
+
+def body(rows: Sequence[Row], findings: Sequence[AuditFinding], jobs: Iterable[Job] = ()) -> Body:
+    """Sort rows and count them; see `as_markdown` for the parameters."""
+    missed = [row for row in rows if row.missed]
+    return Body(counts=counts(rows), sources=by_source(rows), missed=missed, findings=findings, jobs=jobs)
 
 
 def as_markdown(rows: Sequence[Row], findings: Sequence[AuditFinding], jobs: Iterable[Job] = ()) -> str:
@@ -61,18 +84,15 @@ def as_markdown(rows: Sequence[Row], findings: Sequence[AuditFinding], jobs: Ite
         autoescape=False,  # noqa: S701 - Markdown, not HTML; cells are escaped by `cell`
     )
     environment.filters |= {"cell": _cell, "value": value, "verdict": _verdict}
+    told = body(rows, findings, jobs)
     return environment.get_template(TEMPLATE).render(
-        counts=counts(rows),
-        sources=_by_source(rows),
-        missed=[row for row in rows if row.missed],
-        findings=findings,
-        jobs=jobs,
+        **{field.name: getattr(told, field.name) for field in dataclasses.fields(told)},
         verdicts=VERDICTS,
         forms=FORMS,
         unexplained=UNEXPLAINED,
         published=published,
         measured=measured,
-        spans=_spans,
+        spans=spans,
     )
 
 
@@ -82,11 +102,12 @@ def as_text(rows: Sequence[Row], findings: Sequence[AuditFinding], width: int = 
 
     written = io.StringIO()
     console = Console(file=written, width=width, highlight=False, markup=False)
-    for source, of_source in _by_source(rows).items():
+    told = body(rows, findings)
+    for source, of_source in told.sources.items():
         _print_source(console, source, of_source)
-    _print_missed(console, rows)
-    _print_audit(console, findings)
-    _print_counts(console, counts(rows))
+    _print_missed(console, told.missed)
+    _print_audit(console, told.findings)
+    _print_counts(console, told.counts)
     return written.getvalue()
 
 
@@ -104,8 +125,7 @@ def _print_source(console: Console, source: str, rows: Iterable[Row]) -> None:
     console.print(table)
 
 
-def _print_missed(console: Console, rows: Iterable[Row]) -> None:
-    missed = [row for row in rows if row.missed]
+def _print_missed(console: Console, missed: Sequence[Row]) -> None:
     console.print(f"Not reproduced: {len(missed) or 'none'}")
     for row in missed:
         told = row.explanation or f"{UNEXPLAINED} ({row.judgement.reason})"
@@ -139,7 +159,8 @@ def _print_counts(console: Console, counted: Iterable[Count]) -> None:
     console.print(table)
 
 
-def _by_source(rows: Iterable[Row]) -> dict[str, list[Row]]:
+def by_source(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """Sort rows by their source, in the order met."""
     found: dict[str, list[Row]] = {}
     for row in rows:
         found.setdefault(row.source, []).append(row)
@@ -156,7 +177,7 @@ def published(row: Row) -> str:
         return "unreadable"
     if expected.order:
         sign = " ≤ " if expected.better == "lower" else " ≥ "
-        rest = expected.order[1:] if len(expected.order) < _INLINE else (f"{len(expected.order) - 1} others",)
+        rest = expected.order[1:] if len(expected.order) < INLINE else (f"{len(expected.order) - 1} others",)
         return expected.order[0] + sign + ", ".join(rest)
     bound = {"at_most": "≤ ", "at_least": "≥ "}.get(expected.rule, "")
     return bound + value(expected.value, _decimals(expected.half_width)) + _unit(expected.unit)
@@ -181,7 +202,7 @@ def value(number: Value | None, decimals: int | None = None) -> str:
     if not isinstance(number, list):
         return _number(float(number), decimals)
     flat, size = _flat(number), _size(number)
-    if len(flat) <= _INLINE:
+    if len(flat) <= INLINE:
         return ", ".join(_number(one, decimals) for one in flat)
     return f"{size} values, {_number(flat[0], decimals)} … {_number(flat[-1], decimals)}"
 
@@ -229,7 +250,7 @@ def _verdict(consistent: bool | None) -> str:
     return {True: "consistent", False: "**contradictory**", None: "open"}[consistent]
 
 
-def _spans(job: Job) -> list[str]:
+def spans(job: Job) -> list[str]:
     """Say which runs a job holds: scenario, variant, tier, backend and device, with the number of seeds."""
     found: dict[str, int] = {}
     for result in job.results:

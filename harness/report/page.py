@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from harness.records import Job, Scenario
 
 
-def render(job: Job, folder: Path, scenarios: Mapping[str, Scenario]) -> str:
+def render(job: Job, folder: Path, scenarios: Mapping[str, Scenario], up: str = "") -> str:
     """Write a job's report: verdicts first, then every variant's numbers and figures.
 
     Nothing is measured or judged here. A figure whose arrays are missing or damaged says so in its place.
@@ -28,6 +28,8 @@ def render(job: Job, folder: Path, scenarios: Mapping[str, Scenario]) -> str:
         The job's folder, to which the runs' folders are relative.
     scenarios : mapping
         Scenarios by name, for sources and variants; one that is missing is shown without them.
+    up : str
+        Address of the index over this job and others; see `harness.report.linking.up`.
 
     Returns
     -------
@@ -55,5 +57,5 @@ def render(job: Job, folder: Path, scenarios: Mapping[str, Scenario]) -> str:
             "same": "Both sides predicted with the same weights: in a gate an exact test of these images decides the accuracy.",
         },
         failed=sum(result.status == "error" for result in job.results),
-        **constants(script=True),
+        **constants(script=True, up=up),
     )  # fmt: skip

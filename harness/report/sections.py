@@ -152,9 +152,7 @@ def build(job: Job, folder: Path, scenarios: Mapping[str, Scenario]) -> list[Sec
     """Gather a section for every variant and tier that was run or judged, in the order of the job."""
     anchors = Anchors()
     groups = stored.groups(job.results)
-    keys = dict.fromkeys((*groups, *map(_key, job.comparisons)))
-    order = {name: place for place, name in enumerate(dict.fromkeys(key[0] for key in keys))}
-    ordered = sorted(keys, key=lambda key: order[key[0]])
+    ordered = keys(job)
     found = [
         _section(key, groups.get(key, ()), job, folder, scenarios.get(key[0]), anchors) for key in ordered
     ]
@@ -184,6 +182,18 @@ def _in_brief(section: Section) -> Section:
     return dataclasses.replace(
         section, judged=judged, identities=broken, stages=(), segments=(), calibration="", recorded=(), sizes=(), work=None, flips=None
     )  # fmt: skip
+
+
+def keys(job: Job) -> list[Key]:
+    """Return scenario, variant and tier of every section, in the order of the page: scenarios as first met, each together."""
+    found = dict.fromkeys((*stored.groups(job.results), *map(_key, job.comparisons)))
+    order = {name: place for place, name in enumerate(dict.fromkeys(key[0] for key in found))}
+    return sorted(found, key=lambda key: order[key[0]])
+
+
+def asked_anchor(key: Key) -> str:
+    """Return the id that a section asks for; a second tier of the same variant gets a number behind it."""
+    return f"{key[0]}--{key[1]}"
 
 
 def _key(comparison: Comparison) -> Key:
@@ -227,7 +237,7 @@ def _section(
     for result in results:
         runs.add(result)
     judged = [j for comparison in job.comparisons if _key(comparison) == key for j in comparison.judgements]
-    anchor = anchors.claim(f"{key[0]}--{key[1]}")
+    anchor = anchors.claim(asked_anchor(key))
     incomplete = any(not use.complete for use in runs.datasets)
     stages, segments = rows.stage_rows(runs.done)
     judged_rows = [_judgement_row(j, runs.done, anchor, anchors, incomplete=incomplete) for j in judged]

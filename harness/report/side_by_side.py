@@ -146,7 +146,7 @@ class Section:
         return self.beside.title
 
 
-def render(found: SideBySide, folders: tuple[Path, Path]) -> str:
+def render(found: SideBySide, folders: tuple[Path, Path], up: str = "") -> str:
     """Write the page of a comparison.
 
     Parameters
@@ -155,6 +155,8 @@ def render(found: SideBySide, folders: tuple[Path, Path]) -> str:
         What was found; nothing is judged here.
     folders : (Path, Path)
         Folders of both jobs, for the pictures of flipped images.
+    up : str
+        Address of the index over this page and others; see `harness.report.linking.up`.
 
     Returns
     -------
@@ -174,7 +176,7 @@ def render(found: SideBySide, folders: tuple[Path, Path]) -> str:
             "heading": "right on A and wrong on B, or the other way round",
             "same": "Both sides predicted with the same weights: what differs is how they compute.",
         },
-        **constants(script=False),
+        **constants(script=False, up=up),
     )  # fmt: skip
 
 

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 from markupsafe import Markup, escape
 
+from harness import __version__
 from harness.report import numbers, palette, spread, strips
+from harness.report.linking import PRODUCER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,12 +30,26 @@ def environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"sci": numbers.scientific, "breakable": _breakable, "moment": _moment, "at": _at}
+    made.filters |= {
+        "sci": numbers.scientific,
+        "breakable": _breakable,
+        "moment": _moment,
+        "at": _at,
+        "commit": commit,
+    }
     return made
 
 
-def constants(*, script: bool) -> dict[str, Any]:
-    """Return style and geometry of a page, and its script with the hash that its policy allows; a page without one allows none."""
+def constants(*, script: bool, up: str = "") -> dict[str, Any]:
+    """Return style, geometry and footer of a page, and its script with the hash that its policy allows; a page without one allows none.
+
+    Parameters
+    ----------
+    script : bool
+        Whether the page has the script.
+    up : str
+        Address of the index over this page and others; empty without one.
+    """
     text = _text("report.js") if script else ""
     digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
     style = _text("report.css")
@@ -45,6 +61,9 @@ def constants(*, script: bool) -> dict[str, Any]:
         "strip_width": strips.WIDTH,
         "spread_width": spread.WIDTH,
         "tolerance_place": strips.TOLERANCE_PLACE,
+        "producer": PRODUCER,
+        "version": __version__,
+        "up": up,
     }
 
 
@@ -65,3 +84,9 @@ def _at(places: Iterable[float], height: float) -> list[tuple[float, float]]:
 def _moment(stamp: str) -> str:
     """Write an ISO 8601 time in UTC as people do."""
     return stamp.replace("T", " ").replace("+00:00", " UTC")
+
+
+def commit(stored: str) -> str:
+    """Write a stored commit in twelve characters, with ``+dirty`` where the tree was not clean."""
+    name, _, dirty = stored.partition("+")
+    return name[:12] + ("+dirty" if name and dirty else "")

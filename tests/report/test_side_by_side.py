@@ -24,7 +24,7 @@ from harness.report import side_by_side, strips
 
 HOSTILE = "<script>alert(1)</script>\"'</style></title>{{ 7 * 7 }}&amp;"
 NOWHERE = (Path("nowhere"), Path("nowhere"))
-VOID = {"meta", "img", "br", "wbr"}
+VOID = {"meta", "img", "br", "wbr", "input"}
 
 
 class Parsed(html.parser.HTMLParser):
@@ -60,7 +60,7 @@ class Parsed(html.parser.HTMLParser):
 
     def handle_data(self, data: str) -> None:
         """Gather what a reader sees."""
-        if self._open[-1:] != ["style"]:
+        if self._open[-1:] not in (["style"], ["script"]):
             self.text += data
 
 

@@ -34,6 +34,7 @@
   // sortable columns
   const units = { B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, "µs": 1e-6, ms: 1e-3, s: 1, min: 60, h: 3600 };
   const key = (row, column) => {
+    if (row.cells[column].dataset.sort) return row.cells[column].dataset.sort;
     const text = row.cells[column].textContent.trim().replace("−", "-").replace(/,/g, "");
     const match = /^[≥≤]?\s*(-?\d[\d.]*(?:e-?\d+)?)\s*([A-Za-zµ]*)/.exec(text.replace("e−", "e-"));
     return match ? parseFloat(match[1]) * (units[match[2]] ?? 1) : text.toLowerCase();
@@ -56,28 +57,33 @@
     });
   }
 
-  // filter: a verdict's own word matches only that verdict, anything else matches text
+  // filter: a verdict's own word matches only that verdict, anything else matches text; a facet matches one of a row's own numbers
   const field = document.getElementById("filter");
   const rows = all("[data-row]");
   const words = new Set(all(".tally li[data-verdict]").map((item) => item.dataset.verdict));
+  const facets = all(".tools select[data-facet]");
   const folds = new Map();
   const filter = () => {
     const query = field.value.trim();
-    const hits = (row) => words.has(query) ? row.dataset.verdict === query : row.textContent.toLowerCase().includes(query.toLowerCase());
+    const open = query === "" && facets.every((facet) => facet.value === "");
+    const within = (row) => facets.every((facet) => facet.value === "" || (row.dataset[facet.dataset.facet] ?? "").split(" ").includes(facet.value));
+    const hits = (row) => within(row) && (words.has(query) ? row.dataset.verdict === query : row.textContent.toLowerCase().includes(query.toLowerCase()));
     let count = 0;
     for (const row of rows) {
-      row.hidden = query !== "" && !hits(row);
+      row.hidden = !open && !hits(row);
       count += !row.hidden;
     }
     for (const fold of all("details")) {
       if (!folds.has(fold)) folds.set(fold, fold.open);
-      fold.open = query === "" ? folds.get(fold) : folds.get(fold) || all("[data-row]:not([hidden])", fold).length > 0;
+      fold.open = open ? folds.get(fold) : folds.get(fold) || all("[data-row]:not([hidden])", fold).length > 0;
     }
-    if (query === "") folds.clear();
-    document.getElementById("matches").textContent = query === "" ? "" : `${count} of ${rows.length} rows`;
+    if (open) folds.clear();
+    // a part of the page without a row that matches is out of the way meanwhile
+    for (const block of all("[data-block]")) block.hidden = !open && all("[data-row]:not([hidden])", block).length === 0;
+    document.getElementById("matches").textContent = open ? "" : `${count} of ${rows.length} rows`;
     all(".tally button").forEach((chip) => chip.setAttribute("aria-pressed", String(chip.dataset.word === query)));
   };
-  field.addEventListener("input", filter);
+  for (const input of [field, ...facets]) input.addEventListener("input", filter);
   for (const item of all(".tally:not([aria-label=Runs]) li[data-verdict]")) {
     const button = make("button", "", "chip");
     button.dataset.word = item.dataset.verdict;
@@ -92,7 +98,7 @@
 
   // folds: all at once, for a link into one, and for paper
   const unfold = document.getElementById("unfold");
-  unfold.addEventListener("click", () => {
+  unfold?.addEventListener("click", () => {
     const open = unfold.textContent === "Unfold all";
     all("details").forEach((fold) => { fold.open = open; });
     unfold.textContent = open ? "Fold all" : "Unfold all";

@@ -1,0 +1,115 @@
+"""The page over all jobs of a folder, newest first: it works from disk, offline and without scripts, and is written in one step."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import typing
+
+from harness import files, job_index, stored
+from harness.errors import StorageError
+from harness.records import TIERS
+from harness.report import linking
+from harness.report.templating import constants, environment
+from harness.report.verdicts import Sign
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from harness.job_index import Index
+    from harness.report.verdicts import Tone
+
+MOST_LISTED = 1000
+"""Jobs that the page lists, the newest; the others are counted and said."""
+MOST_LEFT = 200
+"""Folders without a job that are named; the others are counted and said."""
+NAME = "index.html"
+SIGNS: Mapping[Tone, Sign] = {
+    "bad": Sign("BROKEN", "✕", "bad", "An identity is violated, a metric regressed, or a run failed."),
+    "warn": Sign("CHECK", "!", "warn", "Something is inconclusive, or differs from a published value."),
+    "decide": Sign("DECIDE", "?", "decide", "Nothing broke, and a person must approve or compare something."),
+    "good": Sign("HOLDS", "✓", "good", "Everything that could be judged holds."),
+    "quiet": Sign("OPEN", "·", "quiet", "Nothing was judged."),
+}
+"""What a whole job came to, worst first, in a word."""
+
+
+def render(found: Index, name: str) -> str:
+    """Write the page.
+
+    Parameters
+    ----------
+    found : Index
+        From `harness.job_index.collect`.
+    name : str
+        How the folder is called. There is no link to an index above: that one lists this, and a folder may travel alone.
+
+    Returns
+    -------
+    str
+        One self-contained HTML page. Same input, same text.
+    """
+    counted = collections.Counter(row.headline.tone for row in found.rows)
+    shown = found.rows[:MOST_LISTED]
+    return environment().get_template("index.html.j2").render(
+        name=name, rows=shown, pages=found.pages, left=found.left[:MOST_LEFT], signs=SIGNS, jobs=len(found.rows),
+        older=len(found.rows) - len(shown), more_left=max(0, len(found.left) - MOST_LEFT),
+        damaged=sum(left.damaged for left in found.left), tallies=[(sign, counted[tone]) for tone, sign in SIGNS.items() if counted[tone]],
+        scenarios=list(dict.fromkeys(scenario for row in shown for scenario in row.scenarios)),
+        tiers=[tier for tier in TIERS if any(tier in row.tiers for row in shown)], **constants(script=True),
+    )  # fmt: skip
+
+
+def write(folder: Path) -> Path:
+    """Write ``index.html`` over the jobs of a folder; return its path.
+
+    Two that do so at once take turns, and whoever comes last has read every job that ended before: none is lost.
+
+    Raises
+    ------
+    StorageError
+        If `folder` is a job itself, holds an ``index.html`` that is no index of ours, or cannot be read or written.
+    """
+    page = folder / NAME
+    if any((folder / name).exists() for name in ("run.json", stored.PACKED, "plan.json")):
+        raise StorageError(f"'{folder}' is a job, and its report is {page}", "Name the folder above it")
+    if not folder.is_dir():
+        raise StorageError(f"there is no folder '{folder}'", "Type: harness run")
+    if page.exists() and not is_index(folder):
+        raise StorageError(f"{page} is no index that harness wrote", "Move it away or name another folder")
+    with _turn(folder):
+        found = job_index.collect(folder)
+        files.write_text(page, render(found, folder.resolve().name))
+    return page
+
+
+def is_index(folder: Path) -> bool:
+    """Return whether a folder has an index."""
+    found = linking.known(folder / NAME)
+    return found is not None and found.kind == linking.INDEX
+
+
+def refresh(job: Path) -> Path | None:
+    """Write the index over a job anew where there is one; return its path, or None where nobody made one.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written; the job itself is stored by then.
+    """
+    named = job.name not in {"", ".."}
+    above = job.parent if named else job.resolve().parent
+    return write(above) if is_index(above) else None
+
+
+@contextlib.contextmanager
+def _turn(folder: Path) -> Iterator[None]:
+    """Hold the folder's index; whoever else writes it waits."""
+    import filelock
+
+    try:
+        with filelock.FileLock(folder / ".index.lock"):
+            yield
+    except OSError as error:
+        raise files.storage_error(folder / ".index.lock", error) from error

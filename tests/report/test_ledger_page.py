@@ -1,0 +1,125 @@
+"""The ledger's page: counts of the rows, one place for each expectation, escaped, small for all five sources."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import typing
+
+from harness import ledger
+from harness.audit import AuditFinding, audit
+from harness.scenarios import load_all
+from tests.report.test_side_by_side import Parsed
+from tests.test_ledger import SCENARIO, SCENARIOS, expect, job, runs
+
+if typing.TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import Harness
+
+HOSTILE = "<script>alert(1)</script>\"'</style>{{ 7 * 7 }}&amp;"
+FINDINGS = [
+    AuditFinding(source="probe", place="Table 1", claim="a sum", check="its parts", found="3 against 4", consistent=False),
+    AuditFinding(source="elsewhere", place="Table 2", claim="a mean", check="its parts", found="3", consistent=True),
+    AuditFinding(source="probe", place="Table 3", claim="a share", check="nothing", found="-", consistent=None),
+]  # fmt: skip
+
+
+def page(accuracy: float = 0.98) -> str:
+    """Write a ledger of five runs whose accuracy is as published, or is not."""
+    jobs = [job(runs(5, accuracy))]
+    return ledger.as_page(ledger.collect(jobs, SCENARIOS), FINDINGS, jobs, SCENARIOS)
+
+
+def test_every_expectation_stands_once_under_its_own_address() -> None:
+    """Numbers, arrays, orderings and unreadable prints apart; published, measured, spread, n, verdict and resolution are there."""
+    parsed = Parsed(page())
+    assert parsed.ids.count("probe--default--accuracy--Table-1--accuracy") == 1
+    assert len(parsed.ids) == len(set(parsed.ids))
+    assert {link[1:] for link in parsed.links if link.startswith("#")} <= {"top", *parsed.ids}
+    text = " ".join(parsed.text.split())
+    for told in ("3 of 3 judged values reproduced.", "Numbers", "Arrays", "Orderings", "Unreadable prints", "0.980", "0.9820 ± 0.0016"):  # fmt: skip
+        assert told in text, told
+    assert "n\xa0=\xa05, paper" in parsed.text
+    assert "the figure is an image" in text
+    assert "harness run probe:default probe:other --tier paper --seeds 10" in text
+
+
+def test_what_is_missed_comes_first_with_its_explanation() -> None:
+    """A value below the print is told on top with its reason, and counted as such."""
+    parsed = Parsed(page(accuracy=0.5))
+    text = " ".join(parsed.text.split())
+    assert "2 of 3 judged values reproduced." in text
+    assert text.index("not explained yet") < text.index("A probe")
+    assert "1 below" in text
+
+
+def test_the_audit_is_told() -> None:
+    """Contradictions, consistent and open claims are counted and listed, those of other sources too."""
+    text = " ".join(Parsed(page()).text.split())
+    assert "The prints contradict themselves in 1 place." in text
+    for told in ("CONTRADICTORY", "CONSISTENT", "OPEN", "3 against 4", "elsewhere"):
+        assert told in text
+
+
+def test_hostile_prints_are_text() -> None:
+    """A place, row, metric or reason is never a tag; the page has one script, its own."""
+    expected = expect(f"m{HOSTILE}", 1.0, place=HOSTILE, row=HOSTILE)
+    source = dataclasses.replace(SCENARIO.source, title=HOSTILE, slug=HOSTILE)
+    scenario = dataclasses.replace(SCENARIO, source=source, expectations=(expected,))
+    found = ledger.collect([], {"probe": scenario})
+    finding = dataclasses.replace(FINDINGS[0], source=HOSTILE, claim=HOSTILE, check=HOSTILE, found=HOSTILE)
+    hostile = dataclasses.replace(job([]), command=HOSTILE, commit=HOSTILE, version=HOSTILE, environment={"cpu": HOSTILE})  # fmt: skip
+    written = ledger.as_page(found, [finding], [hostile], {"probe": scenario})
+    assert HOSTILE not in written
+    assert written.count("<script>") == 1
+    assert HOSTILE in Parsed(written).text
+
+
+def test_the_same_input_gives_the_same_page() -> None:
+    """Nothing on it depends on when it is written."""
+    assert page() == page()
+
+
+def test_all_five_sources_stay_small_and_are_all_there() -> None:
+    """Every declared expectation has a row, and every claim of the audit; the page is far below 2 MB."""
+    declared, findings = load_all(()), audit()
+    rows = ledger.collect([], declared)
+    written = ledger.as_page(rows, findings, [], declared)
+    assert len(written.encode()) < 1_000_000
+    assert written.count('<tr id="') == len(rows)
+    assert written.count("<tr data-row") == len(findings)
+    counted = collections.Counter(row.judgement.verdict for row in rows)
+    for verdict, count in counted.items():
+        assert f'data-verdict="{verdict}" data-count="{count}"' in written
+
+
+def test_the_command_writes_page_and_markdown_from_one_ledger(harness: Harness) -> None:
+    """``--html`` and ``--markdown`` together write both; a gate below reports/reference/ is not what the ledger rests on."""
+    scenario = harness.scenario(
+        """
+        expected = Expectation(metric="accuracy", variant="default", value=0.9, unit="", place="Table 1", row="all", half_width=0.05,
+                               tiers=("smoke",))
+        SCENARIO = declare(guess, expectations=(expected,))
+        """
+    )
+    assert (
+        harness("run", "probe", "--seeds", "3", "--scenarios", scenario, "--out", "reports/reference/a").code
+        == 0
+    )
+    gate = harness("gate", "probe", "--seeds", "5", "--scenarios", scenario, "--out", "reports/reference/b")
+    assert gate.code == 3, gate.err
+    done = harness("ledger", "--html", "ledger.html", "--markdown", "ledger.md", "--scenarios", scenario)
+    assert done.code == 0, done.err
+    assert done.out == "Ledger: ledger.md\nPage: ledger.html\n"
+    shown, written = (harness.folder / "ledger.html").read_text(), (harness.folder / "ledger.md").read_text()
+    row = shown.partition('id="probe--default--accuracy--Table-1--all"')[2].partition("</tr>")[0]
+    assert "n&nbsp;=&nbsp;3, smoke" in row
+    assert "| 3 | smoke |" in written
+    _no_gate(harness.folder / "reports" / "reference")
+
+
+def _no_gate(folder: Path) -> None:
+    """See that the gate was there and was passed over."""
+    assert len(ledger.reference_folders(folder)) == 2
+    assert [job.gate for job in ledger.reference_jobs(folder)] == [None]
