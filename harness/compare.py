@@ -209,7 +209,7 @@ def _against(
     if obstacles:
         return dataclasses.replace(blank, verdict="INCOMPARABLE", reason="; ".join(obstacles))
     base = np.asarray(theirs.values, np.float64)  # (baseline runs,)
-    blank = dataclasses.replace(blank, reference=float(base.mean()))
+    blank = dataclasses.replace(blank, reference=float(base.mean()), reference_runs=tuple(base.tolist()))
     if measured.kind == "runtime":
         return _show_runtime(blank, values, base)
     if _same_seed_by_seed(values, theirs, done, stored):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import itertools
+import re
 import typing
 from pathlib import Path
 
@@ -272,6 +273,39 @@ def store(job: Job, scenarios: Mapping[str, Scenario], out: Path) -> Path:
     stored.write(out / "run.json", job)
     page = out / "index.html"
     files.write_text(page, render(job, out, scenarios, linking.up(page)))
+    return page
+
+
+def store_part(job: Job, scenarios: Mapping[str, Scenario], out: Path, name: str) -> Path:
+    """Write a page of one scenario, or one variant of it, beside the report; return its path.
+
+    Raises
+    ------
+    UnknownNameError
+        If the job has no such scenario or variant.
+    """
+    from harness.report import render
+
+    scenario, _, variant = name.partition(":")
+
+    def chosen(of: RunRequest | Comparison) -> bool:
+        return of.scenario == scenario and (not variant or of.variant == variant)
+
+    part = dataclasses.replace(
+        job,
+        results=[result for result in job.results if chosen(result.request)],
+        comparisons=tuple(filter(chosen, job.comparisons)),
+        gate=None,
+    )
+    if not part.results and not part.comparisons:
+        raise unknown(
+            "scenario or variant of this run",
+            name,
+            sorted({f"{of.scenario}:{of.variant}" for of in job.comparisons}),
+        )
+    plain = re.sub(r"[^A-Za-z0-9_.-]+", "-", name.replace(":", "--")).lstrip(".")
+    page = out / f"report--{plain}.html"
+    files.write_text(page, render(part, out, scenarios))
     return page
 
 

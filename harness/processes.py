@@ -33,7 +33,7 @@ MARK = "HARNESS_PROCESS"
 LEAVE_SECONDS = 2.0
 """How long what a finished command started may still run: helpers, such as multiprocessing's, end when they see that it is gone."""
 POLL_SECONDS = 0.2
-"""How often memory and a call-off are looked at; nothing is looked at where neither is asked for."""
+"""How often a limit on memory and a call-off are looked at; neither is where it is not asked for."""
 _SCRATCH, _HELD, _NEWBORN_SECONDS = "harness-run-", ".held", 60.0
 _SHOWN = 160
 
@@ -58,6 +58,7 @@ def supervise(
     log: Path,
     limits: Limits,
     folder: str | None = None,
+    watch: Callable[[int], float] | None = None,
 ) -> int:
     """Run a command to its end, with the lifeline's descriptor as its last argument; nothing that it started is left.
 
@@ -73,6 +74,8 @@ def supervise(
         What ends it early.
     folder : str, optional
         Its working folder; this process's by default.
+    watch : callable, optional
+        Called time and again with the number of the command's own process; returns the seconds until it wants the next look.
 
     Returns
     -------
@@ -93,7 +96,7 @@ def supervise(
             env={**environment, MARK: mark}, cwd=folder, start_new_session=True, pass_fds=(descriptor,),
         )  # fmt: skip
         try:
-            code = _wait(process, limits)
+            code = _wait(process, limits, watch)
             if code == 0:
                 _refuse_leftovers(process.pid, mark, limits.name)
             return code
@@ -113,24 +116,28 @@ def _lifeline() -> Iterator[int]:
         os.close(writing)
 
 
-def _wait(process: subprocess.Popen[bytes], limits: Limits) -> int:
-    deadline, peak = time.monotonic() + limits.seconds, 0
-    watched = limits.memory_bytes is not None or limits.called_off is not None
+def _wait(process: subprocess.Popen[bytes], limits: Limits, watch: Callable[[int], float] | None) -> int:
+    deadline = time.monotonic() + limits.seconds
+    limited = limits.memory_bytes is not None or limits.called_off is not None
+    polled = time.monotonic() + POLL_SECONDS if limited else deadline
     while (left := deadline - time.monotonic()) > 0:
+        pause = min(left, watch(process.pid) if watch else left, max(polled - time.monotonic(), 0.0))
         with contextlib.suppress(subprocess.TimeoutExpired):
-            return process.wait(timeout=min(left, POLL_SECONDS) if watched else left)
-        if limits.called_off is not None and limits.called_off():
-            raise WorkerError(f"{limits.name} was called off", "Type: harness run --resume DIR")
-        if limits.memory_bytes is not None:
-            peak = max(peak, resident_bytes(process.pid))
-            _refuse_memory(peak, limits.memory_bytes, limits.name)
+            return process.wait(timeout=pause)
+        if limited and time.monotonic() >= polled:
+            _refuse(process.pid, limits)
+            polled = time.monotonic() + POLL_SECONDS
     told = f"{limits.name} was ended after its time limit of {limits.seconds:g} s"
     raise LastingError(told, "Raise --time-limit or take a smaller tier")
 
 
-def _refuse_memory(peak: int, limit: int, name: str) -> None:
-    if peak > limit:
-        told = f"{name} was ended out of memory: it held {peak / 2**20:.0f} MiB, its limit is {limit / 2**20:.0f} MiB"
+def _refuse(session: int, limits: Limits) -> None:
+    """Raise if a command was called off, or holds more memory than it may."""
+    if limits.called_off is not None and limits.called_off():
+        raise WorkerError(f"{limits.name} was called off", "Type: harness run --resume DIR")
+    held, limit = resident_bytes(session) if limits.memory_bytes is not None else 0, limits.memory_bytes
+    if limit is not None and held > limit:
+        told = f"{limits.name} was ended out of memory: it held {held / 2**20:.0f} MiB, its limit is {limit / 2**20:.0f} MiB"
         raise LastingError(told, "Raise --memory-limit or take a smaller tier")
 
 

@@ -17,6 +17,7 @@ from harness.datasets import cache, loading
 from harness.errors import LastingError, StorageError, WithoutDataError, WorkerError
 from harness.measure import scores
 from harness.measure.run import stage_metrics
+from harness.measure.trace import STARTED, Watch
 from harness.records import Attempt, Failure, Measurement, RunResult, finite
 
 if typing.TYPE_CHECKING:
@@ -55,8 +56,9 @@ def attempt(request: RunRequest, folder: Path, called_off: Callable[[], bool] | 
     place = {"commit": environment.git_commit(request.code), "code": request.code} if request.code else {}
     started, clock = dt.datetime.now(dt.UTC), time.perf_counter()
     error, lasting, missing = "", False, ""
+    watch = Watch()
     try:
-        _work(request, folder, called_off)
+        _work(request, folder, called_off, watch)
     except WorkerError as failure:
         error, lasting = _cut(masking.masked(str(failure))), isinstance(failure, LastingError)
         missing = failure.dataset if isinstance(failure, WithoutDataError) else ""
@@ -67,6 +69,7 @@ def attempt(request: RunRequest, folder: Path, called_off: Callable[[], bool] | 
         lasting=lasting,
         missing=missing,
         place=place,
+        memory=watch.trace(),
     )
 
 
@@ -99,6 +102,7 @@ def collect(attempted: Attempt, request: RunRequest, scenario: Scenario, out: Pa
         log_tail=_tail(out / place / "log.txt") if error else "",
         folder=place,
         concurrent=attempted.concurrent,
+        memory=attempted.memory,
     )
     return result if measurement is None else _score(result, measurement, scenario, out / place)
 
@@ -121,8 +125,8 @@ def clear(folder: Path) -> None:
         ) from error
 
 
-def _work(request: RunRequest, folder: Path, called_off: Callable[[], bool] | None) -> None:
-    """Run the worker to its end.
+def _work(request: RunRequest, folder: Path, called_off: Callable[[], bool] | None, watch: Watch) -> None:
+    """Run the worker to its end, its memory watched.
 
     Raises
     ------
@@ -142,9 +146,11 @@ def _work(request: RunRequest, folder: Path, called_off: Callable[[], bool] | No
         called_off=called_off,
     )
     with processes.scratch() as temporary:
-        variables = worker_environment(request) | {"TMPDIR": str(temporary)}
+        variables = worker_environment(request) | {"TMPDIR": str(temporary), STARTED: repr(watch.started)}
         try:
-            code = processes.supervise(command, variables, folder / "log.txt", limits, request.code or None)
+            code = processes.supervise(
+                command, variables, folder / "log.txt", limits, request.code or None, watch
+            )
         finally:
             _shorten(folder / "log.txt")
             masking.mask_files(folder / name for name in ("log.txt", "failure.json", "measurement.json"))

@@ -19,6 +19,7 @@ from harness.errors import HarnessError, MissingDataError
 from harness.measure import accelerators, memory
 from harness.measure.run import Run
 from harness.measure.runtime import Clock, calibrate
+from harness.measure.trace import since_start
 from harness.records import Failure, Measurement, RunRequest, StageResult
 
 if typing.TYPE_CHECKING:
@@ -142,7 +143,7 @@ def _record_left(run: Run, imported: StageResult) -> None:
 def _import_stage(request: RunRequest) -> tuple[Scenario, StageResult]:
     """Import what the scenario needs and take its memory as the floor of every later stage."""
     resets = memory.reset_peak()
-    start = memory.resident_bytes()
+    start, began = memory.resident_bytes(), since_start()
     clock = Clock(lambda: None)
     scenario = scenarios.find(scenarios.load_all(request.scenario_paths), request.scenario)
     # the backend first: Keras imports it, and would name a missing one less well
@@ -157,7 +158,12 @@ def _import_stage(request: RunRequest) -> tuple[Scenario, StageResult]:
     memory.reset_peak()
     floor = memory.resident_bytes() if resets else None
     return scenario, StageResult(
-        name="imports", seconds=wall, cpu_seconds=cpu, start_bytes=start, peak_bytes=floor
+        name="imports",
+        seconds=wall,
+        cpu_seconds=cpu,
+        start_bytes=start,
+        peak_bytes=floor,
+        began_seconds=began,
     )
 
 

@@ -124,6 +124,13 @@ def test_accuracy_higher_is_better(by: float, verdict: str) -> None:
     assert "--tier smoke --seeds 10" in found.next_step
 
 
+@pytest.mark.parametrize("like", [ACCURACY, MEMORY, SECONDS])
+def test_the_single_values_behind_the_reference_are_kept(like: Measured) -> None:
+    """Accuracy, memory and runtime: a report draws the baseline's runs beside the new ones; without a baseline there are none."""
+    assert judged(runs(TEN, like), baseline(TEN, like)).reference_runs == tuple(TEN)
+    assert judged(runs(TEN, like), None).reference_runs == ()
+
+
 @pytest.mark.parametrize(("by", "verdict"), [(0.02, "REGRESSED"), (-0.02, "IMPROVED"), (0.0, "PASS")])
 def test_loss_lower_is_better(by: float, verdict: str) -> None:
     """A higher loss regresses: direction comes from the metric, not from its name."""

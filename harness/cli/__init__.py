@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import json
 import shlex
 import sys
@@ -216,12 +217,17 @@ def judge_command(
 
 @cli.command("report")
 @click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--only", metavar="SCENARIO[:VARIANT]", help="Write a page of this alone, whole, beside the report."
+)
 @scenario_option
-def report_command(run: Path, scenario_paths: tuple[str, ...]) -> None:
+def report_command(run: Path, only: str | None, scenario_paths: tuple[str, ...]) -> None:
     """Write a stored run's report again."""
     from harness import jobs, scenarios
 
-    click.echo(f"Report: {jobs.store(jobs.read(run), scenarios.load_all(scenario_paths), run)}")
+    declared = scenarios.load_all(scenario_paths)
+    write = jobs.store if only is None else functools.partial(jobs.store_part, name=only)
+    click.echo(f"Report: {write(jobs.read(run), declared, run)}")
     shelve(run)
 
 

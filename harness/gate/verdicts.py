@@ -152,6 +152,7 @@ def _told(judgement: Judgement, look: Look, verdict: Verdict, reason: str) -> Ju
         n=len(head),
         value=float(measure(head)),
         reference=float(measure(base)),
+        reference_runs=tuple(look.base),
         test=f"{look.round}: {look.tests}, level {look.level:.2g}",
         reason=reason,
         next_step=f"harness judge RUN --explain {judgement.metric}"

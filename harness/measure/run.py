@@ -12,6 +12,7 @@ import numpy as np
 from harness.measure import memory
 from harness.measure.predicted import alignment, classes, digest, distributions, wrong_images
 from harness.measure.runtime import Clock, ForeignCpu
+from harness.measure.trace import since_start
 from harness.records import MOST, DatasetUse, Figure, IdentityCheck, Measured, RunRequest, StageResult, finite
 
 if typing.TYPE_CHECKING:
@@ -158,7 +159,7 @@ class Run:
         memory.settle()
         resets = memory.reset_peak()
         self._device.reset_peak()
-        start = memory.resident_bytes()
+        start, began = memory.resident_bytes(), since_start()
         counting = self._work.stage(name) if self._work else contextlib.nullcontext()
         try:
             # the clock runs within the watch: reading the machine's counters takes a fraction of a millisecond
@@ -176,6 +177,7 @@ class Run:
                 cpu_seconds=cpu,
                 start_bytes=start,
                 peak_bytes=memory.peak_bytes() if resets else None,
+                began_seconds=began,
                 images=handle.images,
                 device_allocated_bytes=allocated,
                 device_reserved_bytes=reserved,

@@ -28,6 +28,7 @@ from harness.records.measured import (
     IdentityCheck,
     Measured,
     Measurement,
+    MemoryTrace,
     RunResult,
     StageResult,
 )
@@ -82,6 +83,7 @@ __all__ = [
     "Look",
     "Measured",
     "Measurement",
+    "MemoryTrace",
     "Plan",
     "Probe",
     "Purpose",

@@ -104,6 +104,8 @@ class Judgement:
     """Standard deviation over the runs; None below two runs."""
     reference: Value | None = None
     """Published value, baseline mean, or tolerance."""
+    reference_runs: tuple[float, ...] = ()
+    """Single values behind the reference, in `unit`: of a baseline's runs, or of base runs; empty for other references and in older files."""
     lower: float | None = None
     """Lower bound that the value was held against."""
     upper: float | None = None

@@ -58,12 +58,24 @@ class StageResult:
     """Resident memory at the start after collecting and trimming; None where it cannot be read."""
     peak_bytes: int | None = None
     """Highest resident memory within the stage; None where it cannot be reset and read (NOT_MEASURED)."""
+    began_seconds: float | None = None
+    """From the start of the worker until the stage began, seconds; None where nobody told the worker when it was started."""
     images: int | None = None
     """Images processed, for the rate."""
     device_allocated_bytes: int | None = None
     """Highest device memory held by tensors; None off an accelerator."""
     device_reserved_bytes: int | None = None
     """Highest device memory reserved by the allocator; None off an accelerator."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryTrace:
+    """Resident memory of a worker over its time, sampled coarsely from outside; short peaks are in the stages, not here."""
+
+    seconds: tuple[float, ...]
+    """Times since the start of the worker, seconds, ascending."""
+    resident_bytes: tuple[int, ...]
+    """Resident memory at these times; of a long run each is the highest of its stretch."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +185,8 @@ class Attempt:
     """What the environment says besides: which commit and folder the code came from, and where it ran, unless both are the runner's own."""
     concurrent: bool = False
     """Whether other runs may have shared the machine."""
+    memory: MemoryTrace | None = None
+    """Resident memory of the worker over time; None if it could not be seen."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,6 +217,8 @@ class RunResult:
     """Why the first of two attempts failed."""
     concurrent: bool = False
     """Whether other runs may have shared the machine."""
+    memory: MemoryTrace | None = None
+    """Resident memory of the worker over time; None if it was not seen, as in files of earlier versions."""
 
     @property
     def disturbed(self) -> bool:

@@ -78,7 +78,7 @@ def _card(section: Section, against: str, verdict: str, rows: Sequence[Judgement
     ordered = sorted(rows, key=lambda row: not row.judgement.gated)
     return Card(
         sign=SIGNS[verdict], against=against, section=section, findings=tuple(ordered),
-        reason=reasons.pop() if len(reasons) == 1 else "", next_steps=tuple(steps),
+        reason=reasons.pop() if len(reasons) == 1 else "", next_steps=tuple(steps) or section.commands,
     )  # fmt: skip
 
 
@@ -92,6 +92,13 @@ class Fold:
     """expectation, baseline or identity."""
     rows: tuple[tuple[Section, JudgementRow], ...]
     """Judgements with their sections."""
+    counts: tuple[tuple[Section, int], ...]
+    """How many there are in each of the sections that are shown in brief."""
+
+    @property
+    def total(self) -> int:
+        """How many judgements they are."""
+        return len(self.rows) + sum(count for _, count in self.counts)
 
 
 def folded(sections: Iterable[Section]) -> list[Fold]:
@@ -101,4 +108,15 @@ def folded(sections: Iterable[Section]) -> list[Fold]:
     for section, row in calm:
         grouped.setdefault((row.judgement.against, row.judgement.verdict), []).append((section, row))
     ordered = sorted(grouped.items(), key=lambda item: (_ORDER[item[0][0]], rank(item[0][1])))
-    return [Fold(sign=SIGNS[word], against=what, rows=tuple(rows)) for (what, word), rows in ordered]
+    return [_fold(what, word, rows) for (what, word), rows in ordered]
+
+
+def _fold(against: str, word: str, rows: Iterable[tuple[Section, JudgementRow]]) -> Fold:
+    told: list[tuple[Section, JudgementRow]] = []
+    counted: dict[str, tuple[Section, int]] = {}
+    for section, row in rows:
+        if section.brief:
+            counted[section.anchor] = section, counted.get(section.anchor, (section, 0))[1] + 1
+        else:
+            told.append((section, row))
+    return Fold(sign=SIGNS[word], against=against, rows=tuple(told), counts=tuple(counted.values()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import io
 from typing import TYPE_CHECKING
@@ -11,8 +10,7 @@ import numpy as np
 
 from harness import files
 from harness.errors import StorageError
-from harness.report import palette, plots
-from harness.visible import no_formula
+from harness.report import downloads, palette, plots
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,11 +20,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.records import Figure, RunResult
+    from harness.report.downloads import Download
 
     Numbers = NDArray[np.float64]
 
-MOST_CSV_BYTES = 24_000
-"""Data up to this size travel within the page."""
+MOST_REPEATS = 20
+"""Runs that a band goes over."""
 MOST_IMAGES = 20
 """Rows, and columns, of images shown."""
 _SIGNED_SHARE = 0.2
@@ -89,13 +88,15 @@ class Drawing:
     """Series by colour and dash, if there are several in one panel."""
     note: str = ""
     """What the reader must know of the drawing: scale, thinning."""
-    csv: str = ""
-    """Data address of the numbers; empty if they are too large for the page."""
+    data: Download | None = None
+    """The numbers; None if they are too large for the page."""
     stored: str = ""
     """Where the arrays lie."""
 
 
-def draw_all(result: RunResult, folder: Path, prefix: str, ids: str) -> list[Drawing]:
+def draw_all(
+    result: RunResult, folder: Path, prefix: str, ids: str, repeats: Sequence[str] = ()
+) -> list[Drawing]:
     """Draw every figure of one run; one that cannot be drawn says why in its place.
 
     Parameters
@@ -108,6 +109,8 @@ def draw_all(result: RunResult, folder: Path, prefix: str, ids: str) -> list[Dra
         Anchor of the variant, unique on the page.
     ids : str
         Put before the ids within drawings; short and unique on the page.
+    repeats : sequence of str
+        Folders, below the job's, of the same variant's other runs: a line gets a band from the lowest to the highest of all.
     """
     figures = result.measurement.figures if result.measurement else ()
     if not figures:
@@ -119,24 +122,59 @@ def draw_all(result: RunResult, folder: Path, prefix: str, ids: str) -> list[Dra
     except StorageError as error:
         problem = f"The arrays of this run cannot be read: {error}."
         return [Drawing(figure=f, anchor=a, problem=problem) for f, a in zip(figures, anchors, strict=True)]
+    drawn = any(figure.kind == "lines" for figure in figures)
+    others = (
+        [found for place in repeats[: MOST_REPEATS - 1] if (found := _repeat(folder, place))] if drawn else []
+    )
     return [
-        _draw(figure, stored_arrays, a, stored, f"{ids}f{number}")
+        _draw(figure, stored_arrays, a, stored, f"{ids}f{number}", others)
         for number, (figure, a) in enumerate(zip(figures, anchors, strict=True))
     ]
 
 
+def _repeat(folder: Path, place: str) -> Mapping[str, NDArray[np.generic]]:
+    """Read another run's arrays; none if they cannot be read, as the band says over how many runs it goes."""
+    try:
+        return files.read_npz_below(folder, f"{place}/arrays.npz")
+    except StorageError:
+        return {}
+
+
+def _bands(
+    figure: Figure, series: Sequence[Numbers], others: Sequence[Mapping[str, NDArray[np.generic]]]
+) -> tuple[list[plots.Band | None], int]:
+    """Return the range of each line over repeats that have the same points, and over how many runs the widest goes."""
+    found: list[plots.Band | None] = []
+    most = 1
+    for index, values in enumerate(series if figure.kind == "lines" else ()):
+        x, y = plots.line_points(figure, values)
+        every = [y]
+        for other in others:
+            repeat = other.get(f"{figure.name}/{index}")
+            if repeat is None or repeat.shape != values.shape or repeat.dtype.kind not in "fiub":
+                continue
+            at, again = plots.line_points(figure, repeat.astype(np.float64))
+            if np.array_equal(at, x):
+                every.append(again)
+        stacked = np.stack(every)  # (runs, points)
+        found.append((stacked.min(axis=0), stacked.max(axis=0)) if len(every) > 1 else None)
+        most = max(most, len(every))
+    return found, most
+
+
 def _draw(
-    figure: Figure, found: Mapping[str, NDArray[np.generic]], anchor: str, stored: str, ids: str
-) -> Drawing:
+    figure: Figure, found: Mapping[str, NDArray[np.generic]], anchor: str, stored: str, ids: str,
+    others: Sequence[Mapping[str, NDArray[np.generic]]],
+) -> Drawing:  # fmt: skip
     try:
         series = [_numbers(found, f"{figure.name}/{i}") for i in range(max(1, len(figure.series)))]
-        panels, legend, note = _panels(figure, series, ids)
+        panels, legend, note = _panels(figure, series, ids, others)
     except (ValueError, KeyError) as error:
         problem = f"The arrays do not hold what the figure needs: {error.args[0]}."
         return Drawing(figure=figure, anchor=anchor, problem=problem)
     return Drawing(
         figure=figure, anchor=anchor, panels=panels, legend=legend, note=note,
-        csv=_csv(figure, series), stored=stored,
+        data=downloads.arrays(figure.series or ("",), [found[f"{figure.name}/{i}"] for i in range(len(series))]), stored=stored,
     )  # fmt: skip
 
 
@@ -150,7 +188,7 @@ def _numbers(found: Mapping[str, NDArray[np.generic]], key: str) -> Numbers:
 
 
 def _panels(
-    figure: Figure, series: Sequence[Numbers], ids: str
+    figure: Figure, series: Sequence[Numbers], ids: str, others: Sequence[Mapping[str, NDArray[np.generic]]]
 ) -> tuple[tuple[Panel, ...], tuple[Key, ...], str]:
     labels = figure.series if len(series) > 1 else ("",)
     if figure.kind == "images":
@@ -159,8 +197,10 @@ def _panels(
     if figure.kind == "heatmap":
         each = enumerate(zip(series, labels, strict=True))
         return tuple(_heatmap(figure, v, label, f"{ids}p{i}") for i, (v, label) in each), (), ""
-    panel = Panel(svg=plots.draw(figure, series, ids, describe(figure, series)))
-    return (panel,), _legend(figure), _thinned(figure, series)
+    bands, runs = _bands(figure, series, others)
+    panel = Panel(svg=plots.draw(figure, series, ids, describe(figure, series), bands))
+    note = f"Bands: lowest to highest over {runs} runs." if runs > 1 else _thinned(figure, series)
+    return (panel,), _legend(figure), note
 
 
 def _legend(figure: Figure) -> tuple[Key, ...]:
@@ -262,23 +302,4 @@ def png(shades: NDArray[np.uint8]) -> str:
 
     content = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(shades)).save(content, format="PNG", optimize=True)
-    return _address("image/png", content.getvalue())
-
-
-def _address(kind: str, content: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
-
-
-def _csv(figure: Figure, series: Sequence[Numbers]) -> str:
-    """Return all numbers as CSV in long form: series, index along each axis, value; empty if too large."""
-    if sum(values.size for values in series) * 12 > MOST_CSV_BYTES:
-        return ""
-    labels = figure.series or ("",)
-    depth = max(values.ndim for values in series)
-    lines = [",".join(["series", *(f"index{axis}" for axis in range(depth)), "value"])]
-    for label, values in zip(labels, series, strict=True):
-        quoted = '"' + no_formula(label).replace('"', '""') + '"'
-        for index, value in np.ndenumerate(values):
-            lines.append(",".join([quoted, *map(str, index), *[""] * (depth - len(index)), f"{value:.9g}"]))
-    content = "\n".join(lines).encode()
-    return _address("text/csv;charset=utf-8", content) if len(content) <= MOST_CSV_BYTES else ""
+    return downloads.address("image/png", content.getvalue())

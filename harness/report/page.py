@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from harness.report import attention, environments, flipped, gating, sections, verdicts
+from harness.report import attention, environments, flipped, gating, room, sections, verdicts
 from harness.report.templating import constants, environment
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def render(job: Job, folder: Path, scenarios: Mapping[str, Scenario], up: str = 
         tallies=verdicts.tallies(job),
         signs=verdicts.SIGNS,
         cards=attention.cards(shown),
+        most_cards=room.MOST_CARDS,
         folded=attention.folded(shown),
         scenarios=[list(group) for _, group in itertools.groupby(shown, key=lambda part: part.scenario)],
         gate=gating.part(job),

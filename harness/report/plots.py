@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from harness.records import Figure
 
     Numbers = NDArray[np.float64]
+    Band = tuple[Numbers, Numbers]
 
 WIDTH, HEIGHT = 380, 236
 """Size of a plot, CSS pixels; small, so that its text stays readable on a phone."""
@@ -57,7 +58,9 @@ _STYLE: Any = {
 }
 
 
-def draw(figure: Figure, series: Sequence[Numbers], prefix: str, alt: str) -> Markup:
+def draw(
+    figure: Figure, series: Sequence[Numbers], prefix: str, alt: str, bands: Sequence[Band | None] = ()
+) -> Markup:
     """Draw the series of a figure into one set of axes.
 
     Parameters
@@ -70,21 +73,45 @@ def draw(figure: Figure, series: Sequence[Numbers], prefix: str, alt: str) -> Ma
         Put before every id in the drawing; short and unique on the page.
     alt : str
         Text alternative.
+    bands : sequence of pairs of float64 arrays (n,), optional
+        Lowest and highest value over repeats at each point of a line; None for a series without.
 
     Raises
     ------
     ValueError
         If a shape does not fit the kind.
     """
+
+    def paint(axes: Axes) -> None:
+        _bands(axes, figure, series, bands)
+        _KINDS[figure.kind](axes, figure, series)
+        axes.set_xlabel(figure.x)
+        axes.set_ylabel(figure.y)
+
+    return painted(paint, _height(figure, series), prefix, alt)
+
+
+def painted(paint: Callable[[Axes], None], height: float, prefix: str, alt: str) -> Markup:
+    """Return what `paint` draws into one set of axes, as part of the page.
+
+    Parameters
+    ----------
+    paint : callable
+        Draws, in the placeholders of `harness.report.palette`, and labels both axes.
+    height : float
+        Height of the plot, CSS pixels.
+    prefix : str
+        Put before every id in the drawing; short and unique on the page.
+    alt : str
+        Text alternative.
+    """
     from matplotlib import rc_context
     from matplotlib.figure import Figure as Canvas
 
     with rc_context(_STYLE), _foreign_glyphs_allowed():
-        canvas = Canvas(figsize=(WIDTH / 72, _height(figure, series) / 72), layout="constrained")
+        canvas = Canvas(figsize=(WIDTH / 72, height / 72), layout="constrained")
         axes = canvas.add_subplot()
-        _KINDS[figure.kind](axes, figure, series)
-        axes.set_xlabel(figure.x)
-        axes.set_ylabel(figure.y)
+        paint(axes)
         axes.tick_params(length=3, width=0.8)
         text = io.StringIO()
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
@@ -133,6 +160,13 @@ def _lines(axes: Axes, figure: Figure, series: Sequence[Numbers]) -> None:
         x, y = line_points(figure, values)
         marker = _marker(index) if len(x) <= _MANY_POINTS_OF_A_LINE else ""
         axes.plot(x, y, color=_colour(index), linestyle=dashes(index), marker=marker, markersize=3.2)
+
+
+def _bands(axes: Axes, figure: Figure, series: Sequence[Numbers], bands: Sequence[Band | None]) -> None:
+    for index, band in enumerate(bands):
+        if band is not None:
+            x, _ = line_points(figure, series[index])
+            axes.fill_between(x, *band, color=_colour(index), alpha=0.18, linewidth=0)
 
 
 def dashes(index: int) -> Any:  # noqa: ANN401 - matplotlib's own union

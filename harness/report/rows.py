@@ -9,14 +9,17 @@ import statistics
 from typing import TYPE_CHECKING
 
 from harness.outcome import needs_attention
-from harness.report import numbers, strips
+from harness.report import evidence, numbers, spread, strips
 from harness.report.verdicts import SIGNS, Sign
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from harness.records import IdentityCheck, Judgement, Measured, RunResult, StageResult, Value
+    from harness.report.spread import Spread
 
+_ROUNDING = 1e-12
+"""Share of a value below which a spread is what summing equal numbers leaves."""
 _MOST_INLINE = 4
 """Numbers of an array that are written in the row; longer ones are folded."""
 
@@ -57,6 +60,10 @@ class JudgementRow:
     """Values of the single runs beside the bounds."""
     strip_text: str
     """Text alternative of `strip`."""
+    evidence: str
+    """How sure the verdict is, in words; empty for what needs no attention."""
+    spread: Spread | None
+    """The single runs drawn large, for what needs attention."""
 
     @property
     def calm_count(self) -> bool:
@@ -159,29 +166,48 @@ def judgement_row(
     j = judgement
     dots = _singles(j, results)
     near = [number for value in (j.value, j.reference) for number in numbers.flat(value)]
-    scale = numbers.scale(j.kind, j.unit, [*near, j.lower, j.upper], j.resolution or j.spread)
+    # a share stays a share where a bound lies beyond what shares can be
+    ends = [j.lower, j.upper] if j.unit else []
+    scale = numbers.scale(j.kind, j.unit, [*near, *ends], j.resolution or j.spread)
     if j.against == "identity":
         scale = numbers.Scale()
-    reference = numbers.number(j.reference)
+    reference, urgent = numbers.number(j.reference), needs_attention(j)
     return JudgementRow(
-        judgement=j, anchor=anchor, sign=SIGNS[j.verdict], urgent=needs_attention(j), incomplete=incomplete,
+        judgement=j, anchor=anchor, sign=SIGNS[j.verdict], urgent=urgent, incomplete=incomplete,
         value=_with_spread(j.value, j.spread, scale),
         reference=_reference(j, scale),
         bounds=_bounds(j.lower, j.upper, scale),
         resolution="" if j.resolution is None else scale.small(j.resolution),
-        strip=strips.strip(dots, j.lower, j.upper, reference),
+        strip=strips.strip(dots, j.lower, j.upper, reference, j.reference_runs),
         strip_text="Runs: " + ", ".join(map(scale.text, dots)),
+        evidence=evidence.told(j, dots) if urgent else "",
+        spread=spread.spread(dots, _base(j), (j.lower, j.upper), reference, scale) if urgent else None,
     )  # fmt: skip
 
 
-def _with_spread(value: Value | None, spread: float | None, scale: numbers.Scale) -> Shown:
+def _base(judgement: Judgement) -> Sequence[float]:
+    """Return a baseline's single values; a count has one."""
+    single = numbers.number(judgement.reference)
+    if (
+        judgement.reference_runs
+        or judgement.kind != "work"
+        or judgement.against != "baseline"
+        or single is None
+    ):
+        return judgement.reference_runs
+    return (single,)
+
+
+def _with_spread(value: Value | None, over_runs: float | None, scale: numbers.Scale) -> Shown:
     single = numbers.number(value)
-    if value is None or spread is None:
+    if value is None or over_runs is None:
         return shown(value, scale)
+    if over_runs < _ROUNDING * max(map(abs, numbers.flat(value)), default=0.0):
+        over_runs = 0.0
     if single is None:
         whole = shown(value, scale)
-        return dataclasses.replace(whole, text=f"{whole.text}, spread up to {scale.small(spread)}")
-    return Shown(text=f"{scale.bare(single)} ± {scale.small(spread)}")
+        return dataclasses.replace(whole, text=f"{whole.text}, spread up to {scale.small(over_runs)}")
+    return Shown(text=f"{scale.bare(single)} ± {scale.small(over_runs)}")
 
 
 def _reference(judgement: Judgement, scale: numbers.Scale) -> Shown:
@@ -194,6 +220,8 @@ def _reference(judgement: Judgement, scale: numbers.Scale) -> Shown:
 def _singles(judgement: Judgement, results: Sequence[RunResult]) -> list[float]:
     """Return the runs' single values in the judgement's unit; none if they are not numbers in such a unit."""
     found = [result.metrics[judgement.metric] for result in results if judgement.metric in result.metrics]
+    if not found and judgement.kind == "work" and judgement.value is not None:
+        return numbers.flat(judgement.value)  # counted in a run of its own
     factor = 100.0 if judgement.unit == "%" and all(not measured.unit for measured in found) else 1.0
     if factor == 1.0 and any(measured.unit != judgement.unit for measured in found):
         return []

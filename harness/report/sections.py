@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import re
 import shlex
+import statistics
 from typing import TYPE_CHECKING, Any
 
 from harness import reduced, stored
-from harness.report import figures, flipped, rows, work
+from harness.report import figures, flipped, numbers, room, rows, timeline, work
 from harness.report.verdicts import SIGNS, Sign, rank, weighs
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         Tier,
     )
     from harness.report.strips import Segment
+    from harness.report.timeline import Timeline
 
     Key = tuple[str, str, Tier]
 
@@ -76,6 +78,10 @@ class Section:
     """Stages and their total."""
     segments: tuple[Segment, ...]
     """The stages' times as one bar."""
+    calibration: str
+    """How long the calibration kernel took, over the runs; empty if no run tells."""
+    timeline: Timeline | None
+    """Memory of the first run over its time; None if it was not sampled."""
     work: work.WorkTable | None
     """What was counted; None if nobody asked."""
     sizes: tuple[rows.MetricRow, ...]
@@ -96,6 +102,8 @@ class Section:
     """Options in force."""
     commands: tuple[str, ...]
     """How to repeat the runs."""
+    brief: bool
+    """Whether only what needs attention is shown, for want of room (`harness.report.room`)."""
 
     @property
     def incomplete(self) -> bool:
@@ -110,12 +118,16 @@ class Section:
     @property
     def unseen(self) -> list[rows.JudgementRow]:
         """Return the judged identities of which no run left a check."""
+        if self.brief:
+            return []
         shown = {row.anchor for row in self.identities}
         return [row for row in self.against("identity") if row.anchor not in shown]
 
     def against(self, what: str) -> list[rows.JudgementRow]:
-        """Return the judgements against expectation, baseline or identity, worst first."""
-        chosen = [row for row in self.judged if row.judgement.against == what]
+        """Return the judgements against expectation, baseline or identity, worst first; in brief those that need attention."""
+        chosen = [
+            row for row in self.judged if row.judgement.against == what and (row.urgent or not self.brief)
+        ]
         return sorted(chosen, key=lambda row: rank(row.judgement.verdict))
 
 
@@ -140,10 +152,36 @@ def build(job: Job, folder: Path, scenarios: Mapping[str, Scenario]) -> list[Sec
     """Gather a section for every variant and tier that was run or judged, in the order of the job."""
     anchors = Anchors()
     groups = stored.groups(job.results)
-    return [
-        _section(key, groups.get(key, ()), job, folder, scenarios.get(key[0]), anchors, f"s{number}")
-        for number, key in enumerate(keys(job))
+    ordered = keys(job)
+    found = [
+        _section(key, groups.get(key, ()), job, folder, scenarios.get(key[0]), anchors) for key in ordered
     ]
+    kept = [_in_brief(section) for section in found]
+    firsts = [next(iter(section.done), None) for section in found]
+
+    def whole(index: int) -> Section:
+        section = found[index]
+        first, repeats = firsts[index], [run.folder for run in section.done[1 : figures.MOST_REPEATS]]
+        drawn = _drawn(_stored(groups, ordered[index], first), folder, section.anchor, f"s{index}", repeats)
+        return dataclasses.replace(section, brief=False, **drawn)
+
+    return room.fitted(kept, whole)
+
+
+def _stored(groups: Mapping[Key, Iterable[RunResult]], key: Key, shell: RunResult | None) -> RunResult | None:
+    """Return the run whose shell is given, with all that it measured."""
+    if shell is None:
+        return None
+    return next(run for run in groups[key] if run.request == shell.request and run.status == "ok")
+
+
+def _in_brief(section: Section) -> Section:
+    """Leave out what is fine, recorded or drawn; the cards of what needs attention keep their drawings."""
+    broken = tuple(row for row in section.identities if row.sign.tone == "bad")
+    judged = tuple(dataclasses.replace(row, strip=None) for row in section.judged)
+    return dataclasses.replace(
+        section, judged=judged, identities=broken, stages=(), segments=(), calibration="", recorded=(), sizes=(), work=None, flips=None
+    )  # fmt: skip
 
 
 def keys(job: Job) -> list[Key]:
@@ -193,7 +231,7 @@ class _Runs:
 
 
 def _section(
-    key: Key, results: Iterable[RunResult], job: Job, folder: Path, scenario: Scenario | None, anchors: Anchors, ids: str
+    key: Key, results: Iterable[RunResult], job: Job, folder: Path, scenario: Scenario | None, anchors: Anchors
 ) -> Section:  # fmt: skip
     runs = _Runs([], [])
     for result in results:
@@ -212,10 +250,10 @@ def _section(
         failed=tuple(map(reduced.shell, runs.failed)), finished=runs.finished, broken=runs.broken, disturbances=runs.disturbances,
         disturbed=tuple(shell for shell in shells if shell.disturbed), datasets=tuple(runs.datasets),
         judged=tuple(judged_rows), identities=tuple(rows.identity_rows(kept, judged_rows)),
-        stages=tuple(stages), segments=segments, work=work.table(job, key[0], key[1]), **_metrics(runs.done),
-        **_first_run(runs.done, folder, anchor, ids),
+        stages=tuple(stages), segments=segments, calibration=_calibration(runs.done), work=work.table(job, key[0], key[1]), **_metrics(runs.done),
+        **_drawn(None, folder, anchor, ""),
         flips=flipped.part([f for c in job.comparisons if _key(c) == key for f in c.flips], folder),
-        problems=tuple(runs.problems), options=_options(kept), commands=_commands(runs),
+        problems=tuple(runs.problems), options=_options(kept), commands=_commands(runs), brief=True,
     )  # fmt: skip
 
 
@@ -233,16 +271,36 @@ def _metrics(done: Sequence[RunResult]) -> dict[str, Any]:
     return {"sizes": sizes, "recorded": tuple(row for row in written if row.kind != "size")}
 
 
-def _first_run(done: Sequence[RunResult], folder: Path, anchor: str, ids: str) -> dict[str, Any]:
+def _drawn(
+    first: RunResult | None, folder: Path, anchor: str, ids: str, repeats: Sequence[str] = ()
+) -> dict[str, Any]:
     """Show tables and figures of one run: those of all seeds are too many, and their mean is no run."""
-    if not done:
-        return {"classes": (), "confusions": (), "drawings": ()}
-    first = done[0]
+    if first is None:
+        return {"classes": (), "confusions": (), "drawings": (), "timeline": None}
     return {
         "classes": tuple(rows.class_tables(first)),
         "confusions": tuple(rows.confusion_tables(first)),
-        "drawings": tuple(figures.draw_all(first, folder, anchor, ids)),
+        "drawings": tuple(figures.draw_all(first, folder, anchor, ids, repeats)),
+        "timeline": timeline.timeline(first, f"{ids}t"),
     }
+
+
+def _calibration(done: Sequence[RunResult]) -> str:
+    """Say how long the calibration kernel took in the runs' own processes: median, fastest and slowest."""
+    took = [
+        run.measurement.calibration_seconds
+        for run in done
+        if run.measurement and run.measurement.calibration_seconds
+    ]
+    if not took:
+        return ""
+    scale = numbers.durations(took)
+    middle = scale.text(statistics.median(took))
+    return (
+        middle
+        if len(took) == 1
+        else f"{middle}, {scale.bare(min(took))} to {scale.text(max(took))} over {len(took)} runs"
+    )
 
 
 def _doc(scenario: Scenario | None, variant: str) -> str:

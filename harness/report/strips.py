@@ -6,6 +6,8 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING
 
+from harness.report import numbers
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -30,6 +32,8 @@ class Strip:
     """Place of the published value or of the baseline's mean."""
     whisker: tuple[float, float] | None = None
     """Ends of an interval round the value."""
+    base: tuple[float, ...] = ()
+    """Places of the baseline's single values."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -44,14 +48,21 @@ class Segment:
     """Width, 0 to 100."""
     colour: int
     """Index of the series colour."""
+    told: str
+    """Its time as text."""
 
 
 def strip(
-    dots: Sequence[float], lower: float | None, upper: float | None, reference: float | None
+    dots: Sequence[float],
+    lower: float | None,
+    upper: float | None,
+    reference: float | None,
+    base: Sequence[float] = (),
 ) -> Strip | None:
-    """Place values, bounds and reference on one axis; None without a value or anything to hold it against."""
+    """Place values, bounds, reference and its single values on one axis; None without a value or anything to hold it against."""
     values = [value for value in dots if math.isfinite(value)]
-    marks = [mark for mark in (lower, upper, reference) if mark is not None and math.isfinite(mark)]
+    then = [value for value in base if math.isfinite(value)]
+    marks = [mark for mark in (lower, upper, reference, *then) if mark is not None and math.isfinite(mark)]
     if not values or not marks:
         return None
     low, high = min(values + marks), max(values + marks)
@@ -64,6 +75,7 @@ def strip(
         dots=tuple(place(value) for value in values),
         band=_band(None if lower is None else place(lower), None if upper is None else place(upper)),
         reference=None if reference is None or not math.isfinite(reference) else place(reference),
+        base=tuple(place(value) for value in then),
     )
 
 
@@ -120,6 +132,6 @@ def segments(stages: Sequence[tuple[str, float]]) -> tuple[Segment, ...]:
     placed, left = [], 0.0
     for index, (name, seconds) in enumerate(stages):
         width = 100 * seconds / total
-        placed.append(Segment(name, round(left, 2), round(width, 2), index % 8))
+        placed.append(Segment(name, round(left, 2), round(width, 2), index % 8, numbers.seconds(seconds)))
         left += width
     return tuple(placed)

@@ -7,14 +7,17 @@ import functools
 import hashlib
 import re
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 from markupsafe import Markup, escape
 
 from harness import __version__
-from harness.report import numbers, palette, strips
+from harness.report import numbers, palette, spread, strips
 from harness.report.linking import PRODUCER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 @functools.cache
@@ -28,6 +31,7 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     made.filters |= {"sci": numbers.scientific, "breakable": _breakable, "moment": _moment, "commit": commit}
+    made.filters["at"] = _at
     return made
 
 
@@ -50,6 +54,7 @@ def constants(*, script: bool, up: str = "") -> dict[str, Any]:
         "script_hash": f"sha256-{digest}" if script else "none",
         "style": Markup(style.replace("/*dark*/", palette.variables(palette.DARK))),  # noqa: S704 - ours
         "strip_width": strips.WIDTH,
+        "spread_width": spread.WIDTH,
         "tolerance_place": strips.TOLERANCE_PLACE,
         "producer": PRODUCER,
         "version": __version__,
@@ -64,6 +69,11 @@ def _text(name: str) -> str:
 def _breakable(name: str) -> Markup:
     """Let a long name break after a point, underscore or slash."""
     return Markup(re.sub(r"(?<=[._/])", "<wbr>", str(escape(name))))  # noqa: S704 - escaped before
+
+
+def _at(places: Iterable[float], height: float) -> list[tuple[float, float]]:
+    """Put places along a line at one height."""
+    return [(place, height) for place in places]
 
 
 def _moment(stamp: str) -> str:

@@ -126,17 +126,55 @@ def test_small_data_is_a_download_with_every_number(job: Job, tmp_path: Path) ->
     values = np.array([0.5, 0.25, 0.125])
     figure = dataclasses.replace(make("lines"), series=('a "quoted", b', "c"))
     drawing = draw(job, tmp_path, figure, {"f/0": values, "f/1": values + 1})
-    text = base64.b64decode(drawing.csv.partition(",")[2]).decode().splitlines()
+    assert drawing.data is not None
+    assert drawing.data.suffix == "csv"
+    text = base64.b64decode(drawing.data.address.partition(",")[2]).decode().splitlines()
     assert text[0] == "series,index0,value"
     assert text[1] == '"a ""quoted"", b",0,0.5'
     assert len(text) == 7
 
 
+def test_data_too_long_for_csv_is_an_archive(job: Job, tmp_path: Path) -> None:
+    """Images travel as NumPy's own archive: the very arrays, the same bytes each time."""
+    shades = np.arange(4 * 10 * 28 * 28, dtype=np.uint32).reshape(4, 10, 28, 28).astype(np.uint8)
+    figure = dataclasses.replace(make("images"), series=("grey level",))
+    first, again = (draw(job, tmp_path, figure, {"f/0": shades}).data for _ in range(2))
+    assert first is not None
+    assert first == again
+    assert first.suffix == "npz"
+    with np.load(io.BytesIO(base64.b64decode(first.address.partition(",")[2]))) as stored:
+        (name,) = stored.files
+        np.testing.assert_array_equal(stored[name], shades)
+        assert (name, stored[name].dtype) == ("0_grey_level", np.uint8)
+
+
 def test_large_data_stays_in_its_file(job: Job, tmp_path: Path) -> None:
     """Arrays too large for the page are not embedded, and the page says where they lie."""
-    drawing = draw(job, tmp_path, make("lines"), {"f/0": np.zeros((2, 5000))})
-    assert drawing.csv == ""
+    noise = np.random.default_rng(0).normal(size=(2, 50_000))
+    drawing = draw(job, tmp_path, make("lines"), {"f/0": noise})
+    assert drawing.data is None
     assert drawing.stored == "run/arrays.npz"
+
+
+def test_lines_get_a_band_over_the_other_runs(job: Job, tmp_path: Path) -> None:
+    """Runs with the same points make a band; one of another length, one without the array and one that is gone do not count."""
+    figure = make("lines")
+    result = with_figure(job, figure, "run")
+    x = np.arange(5.0)
+    stored = {
+        "run": np.stack([x, x]),
+        "low": np.stack([x, x - 1]),
+        "high": np.stack([x, x + 3]),
+        "short": np.stack([x[:4], x[:4]]),
+    }
+    for name, values in stored.items():
+        files.write_npz(tmp_path / name / "arrays.npz", {"f/0": values})
+    files.write_npz(tmp_path / "bare" / "arrays.npz", {"g/0": x})
+    (alone,) = figures.draw_all(result, tmp_path, "variant", "s0")
+    (drawn,) = figures.draw_all(result, tmp_path, "variant", "s0", ["low", "high", "short", "bare", "gone"])
+    assert drawn.note == "Bands: lowest to highest over 3 runs."
+    assert alone.note == ""
+    assert str(drawn.panels[0].svg).count("var(--s0)") > str(alone.panels[0].svg).count("var(--s0)")
 
 
 def test_many_points_are_thinned_and_said_so(job: Job, tmp_path: Path) -> None:
@@ -220,6 +258,8 @@ def test_a_label_that_is_a_formula_is_text_in_the_data(job: Job, tmp_path: Path)
     """Of the numbers behind a figure, as a page offers them, no cell begins as a formula does."""
     figure = Figure(name="f", kind="bars", title="t", caption="c", series=("=HYPERLINK(1)", "plain"))
     arrays = {"f/0": np.ones(2), "f/1": np.ones(2)}
-    text = base64.b64decode(draw(job, tmp_path, figure, arrays).csv.partition(",")[2]).decode()
-    assert '\n"\'=HYPERLINK(1)",0,1\n' in text
-    assert '\n"plain",0,1\n' in text
+    data = draw(job, tmp_path, figure, arrays).data
+    assert data is not None
+    text = base64.b64decode(data.address.partition(",")[2]).decode()
+    assert "\n'=HYPERLINK(1),0,1\n" in text
+    assert "\nplain,0,1\n" in text

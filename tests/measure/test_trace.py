@@ -1,0 +1,78 @@
+"""Memory over time: what a run holds is seen from outside, with the stages' marks, in few samples however long it is."""
+
+from __future__ import annotations
+
+import typing
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.measure.trace import MOST_SAMPLES, STARTED, Watch, since_start
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pytest
+
+    from tests.conftest import Finished, Harness
+
+MIB = 2**20
+BODY = """
+import time
+
+def measure(run):
+    with run.stage("lean"):
+        time.sleep(0.4)
+    with run.stage("fat"):
+        held = np.ones(96 * 2**20, np.uint8)
+        time.sleep(0.6)
+    del held
+    guess(run)
+
+SCENARIO = declare(measure)
+"""
+
+
+@given(st.lists(st.integers(1, 2**40), min_size=1, max_size=2000), st.sampled_from([4, 10, MOST_SAMPLES]))
+def test_a_long_run_leaves_few_samples_and_its_highest(resident: list[int], most: int) -> None:
+    """However many looks there were, fewer than `most` samples stay, in order, the highest of all among them."""
+    watch = Watch(most)
+    for number, held in enumerate(resident):
+        watch.note(number / 8, held)
+    trace = watch.trace()
+    assert trace is not None
+    assert len(trace.seconds) == len(trace.resident_bytes) < most
+    assert list(trace.seconds) == sorted(set(trace.seconds))
+    assert max(trace.resident_bytes) == max(resident)
+    assert watch.interval >= 0.05 * len(resident) / most / 2
+
+
+def test_a_process_that_is_gone_leaves_nothing() -> None:
+    """No sample is made up for a process that has ended."""
+    watch = Watch()
+    watch(2**22 + 1)  # above the largest number that Linux gives a process
+    watch.note(1.0, 0)
+    assert watch.trace() is None
+
+
+def test_without_a_runner_there_is_no_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that no runner started does not know its own time."""
+    monkeypatch.delenv(STARTED, raising=False)
+    assert since_start() is None
+
+
+def test_a_run_tells_its_memory_over_time(run_probe: Callable[..., Finished], harness: Harness) -> None:
+    """What a stage holds is seen between that stage's marks, and not before; the stage's own peak lies no lower."""
+    done = run_probe(BODY)
+    assert done.code == 0, done.err
+    (result,) = harness.job("out")["results"]
+    imports, lean, fat = result["measurement"]["stages"]
+    seen = list(zip(result["memory"]["seconds"], result["memory"]["resident_bytes"], strict=True))
+
+    def during(stage: dict[str, typing.Any]) -> list[int]:
+        end = stage["began_seconds"] + stage["seconds"]
+        return [held for at, held in seen if stage["began_seconds"] <= at <= end]
+
+    assert imports["began_seconds"] < lean["began_seconds"] < fat["began_seconds"] < result["wall_seconds"]
+    assert max(during(fat)) > max(during(lean)) + 80 * MIB
+    assert max(during(fat)) <= fat["peak_bytes"] + MIB
