@@ -8,10 +8,11 @@ import typing
 import numpy as np
 import pytest
 
-from harness import history_page
+from harness import history_page, index_page, job_index
 from harness.records import Gate, GateSettings, Look, Trial
 from harness.report import render, side_by_side
-from tests import browsing
+from tests import browsing, test_job_index
+from tests.report import test_ledger_page
 from tests.report.test_side_by_side import beside, variant
 from tests.test_history_page import line
 
@@ -27,7 +28,9 @@ if typing.TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 
-FOCUSABLE = "a[href], button, input, summary, [tabindex='0']"
+NAMES = ("report", "gate", "comparison", "history", "index", "ledger")
+"""Kinds of page."""
+FOCUSABLE = "a[href], button, input, select, summary, [tabindex='0']"
 LABEL = """element => (element.id || element.getAttribute('aria-label') || element.textContent || '').trim().slice(0, 60)"""
 
 
@@ -62,6 +65,16 @@ def history() -> str:
     return history_page.render([line("train.seconds", values), line("quiet", values[:20])], 7)
 
 
+def index(folder: Path) -> str:
+    """Render an index over jobs with three outcomes, a damaged one, and another page."""
+    for day, verdict in enumerate(("PASS", "REGRESSED", "NO_BASELINE"), start=1):
+        test_job_index.put(folder / f"job{day}", test_job_index.make(day, verdict, scenario=f"probe{day}"))
+    (folder / "torn").mkdir()
+    (folder / "torn" / "run.json").write_text("{")
+    (folder / "history.html").write_text(history(), encoding="utf-8")
+    return index_page.render(job_index.collect(folder), "jobs")
+
+
 @pytest.fixture(scope="module")
 def pages(
     job: Job,
@@ -74,6 +87,7 @@ def pages(
     compared = side_by_side.render(beside(variant(), left_out=("other data",)), (folder, folder))
     texts = {
         "report": page, "gate": render(gated(job), folder, scenarios), "comparison": compared, "history": history(),
+        "index": index(tmp_path_factory.mktemp("jobs")), "ledger": test_ledger_page.page(accuracy=0.5),
     }  # fmt: skip
     where = tmp_path_factory.mktemp("pages")
     for name, text in texts.items():
@@ -99,7 +113,7 @@ def audited(page: Page) -> list[str]:
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "dark")])
-@pytest.mark.parametrize("name", ["report", "gate", "comparison", "history"])
+@pytest.mark.parametrize("name", NAMES)
 def test_the_audit_finds_no_violation(
     browser: Browser, pages: dict[str, str], name: str, width: int, scheme: Scheme
 ) -> None:
@@ -124,7 +138,7 @@ def test_the_audit_finds_what_is_wrong(browser: Browser, pages: dict[str, str]) 
     assert {"color-contrast", "image-alt", "label"} <= found
 
 
-@pytest.mark.parametrize("name", ["report", "gate", "comparison", "history"])
+@pytest.mark.parametrize("name", NAMES)
 def test_the_keyboard_goes_in_reading_order(browser: Browser, pages: dict[str, str], name: str) -> None:
     """Tab reaches the skip link first, then all that can be operated as it stands in the page, nothing twice, and shows where it is."""
     page = browser.new_page(viewport={"width": 1280, "height": 900})
