@@ -7,12 +7,16 @@ and where the declared protocol alone cannot tell, on one of these: the protocol
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import tempfile
 import typing
+from pathlib import Path
 
 import numpy as np
 
 from harness import datasets
 from harness.pipelines import tinyconvnet_svd as tiny
+from harness.pipelines.digits1000_cnn.augmentation import Ranges
 from harness.pipelines.tinyconvnet_svd.analytical import verify
 from harness.pipelines.tinyconvnet_svd.decomposition import decompose_both
 
@@ -87,9 +91,32 @@ def _trained(seed: int, batch_size: int, learning_rate: float) -> tuple[Weights,
     return trained.weights, float((trained.test_predictions[-1] == data.test.labels).mean())
 
 
+def digits_augmentation(seeds: Sequence[int]) -> Iterator[Row]:
+    """Training and test accuracy of the augmented model when the ranges, which the source does not print, are others."""
+    from harness.pipelines import keras_steps
+    from harness.pipelines.digits1000_cnn import experiment, folders
+
+    declared = next(one for one in experiment.VARIANTS if one.name == "augmentation")
+    data = datasets.load("mnist")
+    for degrees, shift in ((10.0, 0.1), (20.0, 0.2), (30.0, 0.2), (40.0, 0.2)):
+        ranges = Ranges(flip=True, degrees=degrees, shift=shift)
+        found = []
+        for seed in seeds:
+            with tempfile.TemporaryDirectory() as cache:
+                place = folders.write_folders(data.train.images, data.train.labels, Path(cache), seed=seed)
+                training, testing = (folders.read_folder(place / part) for part in ("train", "test"))
+            rng = keras_steps.seed_everything(seed)
+            variant = dataclasses.replace(declared, augmented=ranges)
+            found.append(experiment.train(experiment.build(variant), variant, training, testing, rng=rng))
+        setting = f"flips, turns to {degrees:g} degrees, shifts to {shift:g} of the side"
+        yield setting, "training accuracy, last epoch", [float(one.accuracy[-1]) for one in found]
+        yield setting, "test accuracy", [float(one.val_accuracy[-1]) for one in found]
+
+
 EXPERIMENTS: Mapping[str, Callable[[Sequence[int]], Iterator[Row]]] = {
     "tinyconvnet-training": tinyconvnet_training,
     "tinyconvnet-forward": tinyconvnet_forward,
+    "digits-augmentation": digits_augmentation,
 }
 
 if __name__ == "__main__":

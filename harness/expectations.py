@@ -12,7 +12,7 @@ import typing
 import numpy as np
 
 from harness.records import Expectation, Judgement
-from harness.statistics import normal_quantile, t_quantile
+from harness.statistics import predicted_share, t_quantile
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -246,9 +246,14 @@ def _resolution(expected: Expectation, values: Floats, published: Floats) -> Flo
     error, degrees = _standard_error(expected, s, np.clip(values.mean(axis=0), 0.0, 1.0), len(values))
     sides = 1 if expected.rule == "ordering" else 2
     level = 1 - LEVEL / sides / max(1, s.size)
-    quantile = np.where(degrees > 0, t_quantile(level, len(values) - 1), normal_quantile(level))
+    if expected.rule == "draw" and expected.test_images:
+        mean, n = np.clip(values.mean(axis=0), 0.0, 1.0), expected.test_images
+        counted = predicted_share(mean, len(values) * n, n, level=level, above=published >= mean)
+        half = np.maximum(np.where(degrees > 0, t_quantile(level, len(values) - 1) * error, 0.0), counted)
+    else:
+        half = t_quantile(level, len(values) - 1) * error
     one_image = 1 / expected.test_images if expected.test_images else 0.0
-    return np.asarray(np.maximum(rounding + quantile * error, one_image))
+    return np.asarray(np.maximum(rounding + half, one_image))
 
 
 def _standard_error(expected: Expectation, s: Floats, share: Floats, k: int) -> tuple[Floats, Floats]:

@@ -135,6 +135,55 @@ def paired_rank_p(base: Floats, head: Floats) -> float:
     return signflip_p(scores[len(base) :] - scores[: len(base)])
 
 
+def predicted_share(
+    share: Floats, seen: int, images: int, *, level: float, above: NDArray[np.bool_]
+) -> Floats:
+    """Return how far from `share` the share of further images may lie by drawing them alone: exact counts, rare ones too.
+
+    A count is accepted if Fisher's exact test (1935) of it against what was seen does not refuse it. A normal bound is too narrow
+    where a share is small: one cell of a confusion matrix holds a handful of images.
+
+    Parameters
+    ----------
+    share : float64 array of any shape
+        Shares found, 0 to 1.
+    seen, images : int
+        Images that they rest on, and images of the further draw.
+    level : float
+        Probability, of one side, that a further share keeps the distance.
+    above : bool array of that shape
+        Which side: whether the further share is the larger.
+
+    Returns
+    -------
+    float64 array of that shape
+        Distance, at least 0.
+    """
+    found, side = np.asarray(share, np.float64).ravel(), np.asarray(above).ravel()
+    # a share that lies below is a share of the other images that lies above
+    successes = np.rint(np.where(side, found, 1 - found) * seen)
+    low, high = np.floor(successes / seen * images), np.full(found.shape, images + 1.0)
+    while (high - low > 1).any():  # accepted, refused
+        middle = np.floor((low + high) / 2)
+        refused = _more_p(middle, successes, seen, images) <= 1 - level
+        low, high = np.where(refused, low, middle), np.where(refused, middle, high)
+    return np.asarray(np.maximum(low / images - successes / seen, 0.0).reshape(np.shape(share)))
+
+
+def _more_p(count: Floats, successes: Floats, seen: int, images: int) -> Floats:
+    """Return Fisher's one-sided p of each of `count` among `images`, (n,), against `successes` among `seen`, (n,)."""
+    from scipy.special import gammaln
+
+    def ways(of: Floats | int, taken: Floats) -> Floats:
+        taken = np.where((taken >= 0) & (taken <= of), taken, np.nan)
+        return np.asarray(gammaln(of + 1) - gammaln(taken + 1) - gammaln(of - taken + 1))
+
+    drawn, total = np.arange(images + 1.0), (successes + count)[:, None]
+    logarithms = ways(images, drawn) + ways(seen, total - drawn) - ways(seen + images, total)
+    shares = np.where(np.isnan(logarithms), 0.0, np.exp(logarithms))  # (n, images + 1)
+    return np.asarray(np.where(drawn >= count[:, None], shares, 0.0).sum(axis=1))
+
+
 def worse_p(base: Floats, head: Floats) -> tuple[float, float]:
     """One-sided p values that `head` lies below `base`: of a t bound from `base` alone, and of exact ranks.
 

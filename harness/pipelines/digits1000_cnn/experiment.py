@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.pipelines import keras_steps
-from harness.pipelines.digits1000_cnn.augmentation import augment
+from harness.pipelines.digits1000_cnn.augmentation import ASSUMED, Ranges, augment
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,8 +42,8 @@ class Variant:
     """Keras padding of the convolutions."""
     dropout: float = 0.0
     """Share of connections switched off after each convolution."""
-    augmented: bool = False
-    """Whether training images are changed at random, each epoch anew."""
+    augmented: Ranges | None = None
+    """How far training images are changed at random, each epoch anew; None leaves them."""
     shuffled: bool = True
     """Whether training order is drawn anew each epoch; else batches are sorted by class."""
 
@@ -51,7 +51,7 @@ class Variant:
 VARIANTS = (
     Variant("baseline", epochs=8),
     Variant("dropout", epochs=8, dropout=0.2),
-    Variant("augmentation", epochs=8, filters=(64, 128, 256), padding="same", augmented=True),
+    Variant("augmentation", epochs=8, filters=(64, 128, 256), padding="same", augmented=ASSUMED),
     Variant("final", epochs=12, padding="same", shuffled=False),
 )
 
@@ -128,7 +128,7 @@ def _batches(
     for picks in keras_steps.index_batches(len(part.labels), BATCH_SIZE, 1, order):
         images = part.images[picks].astype(np.float32)  # (batch, 28, 28, 3)
         targets = keras_steps.one_hot(part.labels[picks])  # (batch, 10)
-        yield (augment(images, rng) if variant.augmented else images), targets
+        yield (augment(images, rng, variant.augmented) if variant.augmented else images), targets
 
 
 def evaluate(model: keras.Model, testing: Part, history: keras_steps.Epochs) -> Outcome:
