@@ -379,9 +379,9 @@ def test_the_command_says_when_there_is_no_run(harness: Harness) -> None:
 
 
 def test_reference_folders_are_found_at_any_depth(tmp_path: Path) -> None:
-    """Each folder with a run.json counts, in order of name."""
-    for name in ("b", "a/deep"):
-        files.write_json(tmp_path / name / "run.json", {})
-    assert ledger.reference_folders(tmp_path) == [tmp_path / "a" / "deep", tmp_path / "b"]
+    """Each folder with a job counts once, packed or not, in order of name."""
+    for name in ("b/run.json", "a/deep/run.json", "c/run.json.gz", "b/run.json.gz"):
+        files.write_json(tmp_path / name, {})
+    assert ledger.reference_folders(tmp_path) == [tmp_path / "a" / "deep", tmp_path / "b", tmp_path / "c"]
     with pytest.raises(StorageError, match="there is no run"):
         ledger.reference_folders(tmp_path / "none")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness import jobs
+from harness import jobs, stored
 from harness.errors import StorageError
 from harness.ledger.page import as_page
 from harness.ledger.rows import Count, Row, collect, counts
@@ -25,14 +25,14 @@ REFERENCE = Path("reports", "reference")
 
 
 def reference_folders(root: Path = REFERENCE) -> list[Path]:
-    """Return every folder below `root` that holds a ``run.json``, by name.
+    """Return every folder below `root` that holds a stored job, packed or not, by name.
 
     Raises
     ------
     StorageError
         If there is none.
     """
-    found = sorted(path.parent for path in root.rglob("run.json"))
+    found = sorted({path.parent for name in ("run.json", stored.PACKED) for path in root.rglob(name)})
     if not found:
         raise StorageError(f"there is no run under '{root}'", "Name one: harness ledger RUN")
     return found
