@@ -294,3 +294,13 @@ def test_a_packed_job_may_not_fill_the_memory(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "run.json.gz").write_bytes(gzip.compress(b" " * (2 << 20)))
     with pytest.raises(StorageError, match="unpacks to more than 1 MiB"):
         jobs.read(tmp_path)
+
+
+@pytest.mark.parametrize("value", [[1.0, None], [[2.0], ["x"]], [{}]])
+def test_a_list_that_holds_no_numbers_is_damage(tmp_path: Path, value: list[typing.Any]) -> None:
+    """What a foreign file puts into a metric's list is named, not met as a type that has no size."""
+    (result,) = job(["x"]).results
+    odd = dataclasses.replace(result, metrics={"loss": Measured(value=value)})
+    stored.write(tmp_path / "run.json", dataclasses.replace(job(["x"]), results=(odd,), counted=()))
+    with pytest.raises(StorageError, match=r"run\.json is damaged"):
+        jobs.read(tmp_path)
