@@ -242,34 +242,28 @@ def _resolution(expected: Expectation, values: Floats, published: Floats) -> Flo
     rounding = expected.half_width + ROUNDING * np.maximum(np.abs(published), np.abs(values).max(axis=0))
     if expected.rule in _NO_STATISTICS:
         return np.asarray(rounding)
-    s = np.asarray(values.std(axis=0, ddof=1))
-    error, degrees = _standard_error(expected, s, np.clip(values.mean(axis=0), 0.0, 1.0), len(values))
+    s, n = np.asarray(values.std(axis=0, ddof=1)), expected.test_images
+    share = np.clip(values.mean(axis=0), 0.0, 1.0)
+    sampling = np.sqrt(share * (1 - share) / n) if n else np.zeros_like(s)
     sides = 1 if expected.rule == "ordering" else 2
     level = 1 - LEVEL / sides / max(1, s.size)
-    if expected.rule == "draw" and expected.test_images:
-        mean, n = np.clip(values.mean(axis=0), 0.0, 1.0), expected.test_images
-        counted = predicted_share(mean, len(values) * n, n, level=level, above=published >= mean)
-        half = np.maximum(np.where(degrees > 0, t_quantile(level, len(values) - 1) * error, 0.0), counted)
-    else:
-        half = t_quantile(level, len(values) - 1) * error
-    one_image = 1 / expected.test_images if expected.test_images else 0.0
+    half = t_quantile(level, len(values) - 1) * _standard_error(expected, s, sampling, len(values))
+    if expected.rule == "draw" and n:
+        counted = predicted_share(share, len(values) * n, n, level=level, above=published >= share)
+        half = np.maximum(np.where(sampling > s, 0.0, half), counted)
+    one_image = 1 / n if n else 0.0
     return np.asarray(np.maximum(rounding + half, one_image))
 
 
-def _standard_error(expected: Expectation, s: Floats, share: Floats, k: int) -> tuple[Floats, Floats]:
-    """Return the standard error of ours minus theirs, and its degrees of freedom: 0 where it is binomial."""
-    n = expected.test_images
-    sampling = np.sqrt(share * (1 - share) / n) if n else np.zeros_like(s)
-    degrees = np.full(s.shape, k - 1)
-    if expected.rule == "draw":
-        return np.maximum(s, sampling) * np.sqrt(1 + 1 / k), np.where(sampling > s, 0, degrees)
+def _standard_error(expected: Expectation, s: Floats, sampling: Floats, k: int) -> Floats:
+    """Return the standard error of ours minus theirs over seeds; where another test set was used, of its sampling too."""
     if expected.rule == "mean":
-        return np.asarray(s * np.sqrt(1 / k + 1 / expected.runs)), degrees
+        return np.asarray(s * np.sqrt(1 / k + 1 / expected.runs))
     if expected.rule == "split":
-        return np.sqrt(s**2 * (1 + 1 / k) + 2 * sampling**2), degrees
+        return np.asarray(np.sqrt(s**2 * (1 + 1 / k) + 2 * sampling**2))
     if expected.rule == "ordering":
-        return s / np.sqrt(k), degrees
-    return s * np.sqrt(1 + 1 / k), degrees
+        return np.asarray(s / np.sqrt(k))
+    return np.asarray(s * np.sqrt(1 + 1 / k))
 
 
 def _excuse(expected: Expectation, judged: Judgement) -> Judgement:

@@ -314,3 +314,8 @@ def _read_checked(path: Path) -> dict[str, NDArray[Any]]:
     if other:
         raise ValueError(f"{other[0]} is no array")
     return arrays
+
+
+def absolute(paths: Iterable[str]) -> tuple[str, ...]:
+    """Return paths as a stored record names them: from the root, links followed."""
+    return tuple(str(Path(path).resolve()) for path in paths)

@@ -127,7 +127,7 @@ def _request(scenario: Scenario, variant: str, seed: int, settings: Settings) ->
         device=settings.device,
         backend=backend,
         threads=settings.threads,
-        scenario_paths=tuple(str(Path(path).resolve()) for path in settings.scenario_paths),
+        scenario_paths=files.absolute(settings.scenario_paths),
         time_limit=settings.time_limit or TIME_LIMITS[settings.tier],
         memory_limit=settings.memory_limit and settings.memory_limit * 2**20,
     )

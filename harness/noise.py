@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness import executors, runner
+from harness import executors, files, runner
 from harness.errors import WorkerError
 from harness.gate import rules
 from harness.measure import runtime
@@ -134,7 +134,7 @@ def of_scenario(
     requests = [
         RunRequest(
             scenario=scenario.name, variant=variant, tier="smoke", seed=0, repeat=number, backend=scenario.backends[0],
-            scenario_paths=tuple(str(Path(path).resolve()) for path in paths),
+            scenario_paths=files.absolute(paths),
         )
         for number in range(2 * pairs)
     ]  # fmt: skip

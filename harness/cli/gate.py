@@ -118,7 +118,7 @@ def _begin(
     coin: int | None, strict: bool, expectations: bool, **options: typing.Any,  # noqa: ANN401
 ) -> int:  # fmt: skip
     """Plan a gate's first look, and conduct it."""
-    from harness import baselines, jobs, plans, scenarios, waivers
+    from harness import baselines, files, jobs, plans, scenarios, waivers
     from harness.gate import opening
     from harness.records import GateSettings
 
@@ -126,7 +126,7 @@ def _begin(
         raise HarnessError("--against runs on this machine only", "Leave --executor out")
     asked = GateSettings(
         against=against, seeds=seeds, max_runs=max_runs, max_minutes=max_minutes, strict=strict, expectations=expectations,
-        scenario_paths=tuple(str(Path(path).resolve()) for path in scenario_paths),
+        scenario_paths=files.absolute(scenario_paths),
     )  # fmt: skip
     settings = jobs.Settings(tier=tier, seeds=seeds, scenario_paths=scenario_paths, **options)
     declared = scenarios.load_all(scenario_paths)
