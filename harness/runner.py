@@ -16,7 +16,7 @@ from harness import environment, files, masking, processes
 from harness.datasets import cache, loading
 from harness.errors import ExplainedError, LastingError, StorageError, WithoutDataError, WorkerError
 from harness.measure import scores
-from harness.measure.run import stage_metrics
+from harness.measure.stages import stage_metrics
 from harness.measure.trace import STARTED, Watch
 from harness.records import Attempt, Failure, Measurement, RunResult, finite
 

@@ -113,7 +113,7 @@ def measure(request: RunRequest, folder: Path) -> None:
         predictions=tuple(run.prediction_sets),
         figures=tuple(run.figures),
         datasets=tuple(run.datasets.values()),
-        environment=_environment(request),
+        environment=_environment(request) | run.settings.told(),
         problems=tuple(run.problems),
         uncounted=run.uncounted,
         foreign_cpu=round(run.foreign_cpu.cores(), 3),
@@ -128,6 +128,7 @@ def measure(request: RunRequest, folder: Path) -> None:
     }
     files.write_npz(folder / "predictions.npz", sets)
     files.write_npz(folder / "arrays.npz", run.arrays)
+    run.kept.write(folder)
     files.write_json(folder / "measurement.json", measurement)
 
 
@@ -171,7 +172,7 @@ def _execute(scenario: Scenario, request: RunRequest) -> Run:
     options = {**scenario.tiers[request.tier], **scenario.variant(request.variant).options}
     if request.purpose == "count":
         return _count(scenario, request, options)
-    run = Run(request, options, _load, accelerators.of(request))
+    run = Run(request, options, _load, accelerators.of(request), settings=environment.numerics)
     scenario.measure(run)
     return run
 

@@ -9,11 +9,22 @@ import typing
 
 import numpy as np
 
-from harness.measure import memory
+from harness.measure import given, memory
 from harness.measure.predicted import alignment, classes, digest, distributions, wrong_images
 from harness.measure.runtime import Clock, ForeignCpu
+from harness.measure.settings import Settings
 from harness.measure.trace import since_start
-from harness.records import MOST, DatasetUse, Figure, IdentityCheck, Measured, RunRequest, StageResult, finite
+from harness.records import (
+    GIVEN,
+    MOST,
+    DatasetUse,
+    Figure,
+    IdentityCheck,
+    Measured,
+    RunRequest,
+    StageResult,
+    finite,
+)
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -71,6 +82,8 @@ class Run:
         The accelerator, or a stand-in that does nothing.
     work : Work, optional
         Counts the work of each stage; a run that is measured has none.
+    settings : callable
+        Reads how the frameworks are set, `harness.environment.numerics`; asked at the end of each stage.
     """
 
     def __init__(
@@ -80,6 +93,7 @@ class Run:
         load: Callable[[str], typing.Any],
         device: Device,
         work: Work | None = None,
+        settings: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         self.request = request
         self.options = dict(options)
@@ -90,6 +104,8 @@ class Run:
         self.arrays: dict[str, NDArray[typing.Any]] = {}
         self.prediction_sets: dict[str, dict[str, NDArray[typing.Any]]] = {}
         self.weights: dict[str, str] = {}
+        self.kept = given.Weights(request)
+        self.settings = Settings(settings)
         self.datasets: dict[str, DatasetUse] = {}
         self.problems: list[str] = []
         self.uncounted: tuple[str, ...] = ()
@@ -183,6 +199,7 @@ class Run:
                 device_reserved_bytes=reserved,
             )
         )
+        self.settings.note(name)
 
     def predictions(
         self,
@@ -249,8 +266,25 @@ class Run:
         if images is not None:
             stored |= wrong_images(images, stored["labels"], stored["predicted"], name)
         if weights is not None:
-            self.weights[name] = digest(weights, name)
+            self.weights[name] = digest(self.kept.keep(name, weights), name)
         self.prediction_sets[name] = stored
+
+    def predict_given(
+        self, predict: Callable[[list[NDArray[typing.Any]]], ArrayLike], name: str = "test"
+    ) -> None:
+        """Predict a stored set's images with another run's weights, if the run was given some; call it outside stages.
+
+        Parameters
+        ----------
+        predict : callable
+            Takes arrays as `predictions` was given them for the set; returns the class of each image, (n,) integers.
+        name : str
+            The set; what is predicted becomes the set ``<name>-given``.
+        """
+        arrays = self.kept.given(name)
+        if arrays is not None:
+            labels = self.prediction_sets[name]["labels"]
+            self.predictions(labels, predict(arrays), name=f"{name}{GIVEN}", weights=arrays)
 
     def record(
         self,
@@ -337,55 +371,3 @@ class Run:
             columns=tuple(columns),
         )
         self.figures.append(figure)
-
-
-def stage_metrics(stages: Iterable[StageResult]) -> dict[str, Measured]:
-    """Turn stages into metrics ``<stage>.seconds``, ``.cpu_seconds``, ``.images_per_second`` and of memory.
-
-    Memory is ``.peak_bytes`` and ``.above_imports_bytes``, which means above the resident memory at the end of
-    the stage ``imports``; on an accelerator also ``.device_allocated_bytes`` and ``.device_reserved_bytes``.
-    ``total.*`` are the sum of times and the highest peaks over all stages but ``imports``. Where peaks
-    could not be read, they are absent.
-    """
-    done = list(stages)
-    imported = next((stage.peak_bytes for stage in done if stage.name == "imports"), None)
-    work = [stage for stage in done if stage.name != "imports"]
-    metrics: dict[str, Measured] = {}
-    for stage in work:
-        metrics |= _one_stage(stage, imported)
-    total = StageResult(
-        name="total",
-        seconds=sum(stage.seconds for stage in work),
-        cpu_seconds=sum(stage.cpu_seconds for stage in work),
-        peak_bytes=_highest(stage.peak_bytes for stage in work),
-        device_allocated_bytes=_highest(stage.device_allocated_bytes for stage in work),
-        device_reserved_bytes=_highest(stage.device_reserved_bytes for stage in work),
-    )
-    return metrics | _one_stage(total, imported)
-
-
-def _highest(values: Iterable[int | None]) -> int | None:
-    known = [value for value in values if value is not None]
-    return max(known, default=None)
-
-
-def _one_stage(stage: StageResult, imported: int | None) -> dict[str, Measured]:
-    def seconds(value: float) -> Measured:
-        return Measured(value=value, unit="s", kind="runtime", better="lower")
-
-    def size(value: int) -> Measured:
-        return Measured(value=float(value), unit="B", kind="memory", better="lower")
-
-    found = {"seconds": seconds(stage.seconds), "cpu_seconds": seconds(stage.cpu_seconds)}
-    if stage.images is not None and stage.seconds > 0:
-        rate = stage.images / stage.seconds
-        found["images_per_second"] = Measured(value=rate, unit="1/s", kind="runtime", better="higher")
-    if stage.peak_bytes is not None:
-        found["peak_bytes"] = size(stage.peak_bytes)
-        if imported is not None:
-            found["above_imports_bytes"] = size(max(0, stage.peak_bytes - imported))
-    if stage.device_allocated_bytes is not None:
-        found["device_allocated_bytes"] = size(stage.device_allocated_bytes)
-    if stage.device_reserved_bytes is not None:
-        found["device_reserved_bytes"] = size(stage.device_reserved_bytes)
-    return {f"{stage.name}.{metric}": measured for metric, measured in found.items()}
