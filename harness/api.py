@@ -33,6 +33,8 @@ def run(
     backend: str | None = None,
     threads: int = 2,
     time_limit: float | None = None,
+    keep_weights: bool = False,
+    weights: Folder | None = None,
     scenarios: Sequence[Folder] = (),
     baselines: Folder | None = None,
     out: Folder | None = None,
@@ -53,6 +55,10 @@ def run(
         Threads of each worker.
     time_limit : float, optional
         Seconds a run may take; the tier's default if None.
+    keep_weights : bool
+        Whether each run keeps its weights, for a job elsewhere to predict with.
+    weights : path, optional
+        Folder of a job that kept its weights: each run predicts with those of its seed too.
     scenarios : sequence of path
         Python files that declare further scenarios.
     baselines : path, optional
@@ -80,7 +86,7 @@ def run(
     paths = _texts(scenarios)
     settings = jobs.Settings(
         tier=tier, seeds=seeds, first_seed=first_seed, device=device, backend=backend, threads=threads,
-        time_limit=time_limit, scenario_paths=paths,
+        time_limit=time_limit, scenario_paths=paths, keep_weights=keep_weights, weights=str(weights or ""),
     )  # fmt: skip
     declared = declarations.load_all(paths)
     roots = stored_baselines.search_path(_path(baselines))
@@ -167,6 +173,8 @@ def _command(names: Sequence[str], settings: jobs.Settings, baselines: Folder | 
     words += ["--threads", str(settings.threads)]
     words += ["--backend", settings.backend] if settings.backend else []
     words += ["--time-limit", f"{settings.time_limit:g}"] if settings.time_limit else []
+    words += ["--keep-weights"] if settings.keep_weights else []
+    words += ["--weights", settings.weights] if settings.weights else []
     for path in settings.scenario_paths:
         words += ["--scenarios", path]
     words += ["--baselines", str(Path(baselines))] if baselines is not None else []

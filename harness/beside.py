@@ -12,7 +12,15 @@ import typing
 import numpy as np
 
 from harness import equivalence, flips
-from harness.records import Contrast, IdentityBeside, IdentitySide, SameWeights, SideRuns, VariantBeside
+from harness.records import (
+    GIVEN,
+    Contrast,
+    IdentityBeside,
+    IdentitySide,
+    SameWeights,
+    SideRuns,
+    VariantBeside,
+)
 from harness.statistics import median_interval, rank_coverage, sign_test
 
 if typing.TYPE_CHECKING:
@@ -87,6 +95,7 @@ def beside(
     done = (finished(runs[0]), finished(runs[1]))
     sides = (_side(runs[0]), _side(runs[1]))
     sets = flips.main_sets(scores)
+    sets = (*sets, *(f"{name}{GIVEN}" for name in sets))
     flipped = flips.against_base(done[1], done[0], sets, asked.readers[1], "A", base_read=asked.readers[0])
     identical = _identical(flipped, done)
     return VariantBeside(

@@ -26,6 +26,11 @@ _SHOWN = {
 """Metrics of the table in words; ``compare.json`` and the page have the others."""
 
 
+NO_SAME_WEIGHTS = (
+    "on no set. To hold label against label, run A with --keep-weights, then B with --weights and A's folder"
+)
+
+
 def show(console: Console, found: SideBySide) -> None:
     """Print what was found."""
     console.print(
@@ -90,6 +95,8 @@ def _lines(variant: VariantBeside) -> Iterator[str]:
         yield f"[{STYLES[judged.verdict]}]{judged.verdict}[/] {escape(sentence(judged))}"
     for weights in variant.weights:
         yield f"same weights: {escape(labels(weights))}"
+    if not variant.weights:
+        yield f"same weights: {NO_SAME_WEIGHTS}"
     for pair in variant.identities:
         for name, side in (("A", pair.a), ("B", pair.b)):
             if side is not None and not side.holds:
@@ -126,7 +133,7 @@ def sentence(judged: Equivalence) -> str:
 def labels(found: SameWeights) -> str:
     """Say what was found label by label."""
     checkpoints = f"{found.checkpoints} checkpoint{'s' * (found.checkpoints != 1)}"
-    head = f"set {found.set}, {_runs(found.runs)} of {found.images} images, {checkpoints}"
+    head = f"set {found.told}, {_runs(found.runs)} of {found.images} images, {checkpoints}"
     if not found.changed:
         return f"{head}: zero labels changed"
     return (

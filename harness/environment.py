@@ -40,6 +40,17 @@ THREAD_VARIABLES = (
     "TF_NUM_INTRAOP_THREADS",
 )
 
+NUMERIC_VARIABLES = (
+    "NVIDIA_TF32_OVERRIDE",
+    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
+    "CUBLAS_WORKSPACE_CONFIG",
+    "TF_DETERMINISTIC_OPS",
+    "TF_CUDNN_DETERMINISTIC",
+    "TF_ENABLE_ONEDNN_OPTS",
+    "XLA_FLAGS",
+)
+"""Variables by which libraries round or order their sums in another way, whatever the frameworks' own settings say."""
+
 Precision = typing.Literal["exact", "major"]
 _SAME_PROGRAM: tuple[tuple[str, Precision], ...] = (("backend", "exact"), ("device", "exact"))
 _SAME_MAJOR: tuple[tuple[str, Precision], ...] = tuple((name, "major") for name in LIBRARIES)
@@ -172,11 +183,12 @@ def blas() -> str:
 
 
 def numerics() -> dict[str, str]:
-    """Return the settings that decide how the loaded frameworks round, as they stand: TF32, determinism, precision, Keras's dtype policy.
+    """Return the settings that decide how the loaded frameworks round, as they stand: TF32, determinism, precision, mixed precision.
 
-    They are recorded so that two runs can be told apart; no kind of metric is refused for them, and fingerprints leave them out.
+    They are recorded so that two runs can be told apart; no kind of metric is refused for them, and fingerprints leave them out. Of the
+    variables that overrule them, those that are set are named.
     """
-    found: dict[str, str] = {}
+    found = {name.lower(): os.environ[name] for name in NUMERIC_VARIABLES if os.environ.get(name)}
     for framework, read in _NUMERICS.items():
         if sys.modules.get(framework) is not None:
             found |= {
@@ -194,7 +206,14 @@ def _torch_numerics(torch: typing.Any) -> dict[str, object]:  # noqa: ANN401 - a
         "cudnn_benchmark": backends.cudnn.benchmark,
         "cudnn_deterministic": backends.cudnn.deterministic,
         "matmul_precision": _told(torch.get_float32_matmul_precision),
+        "autocast": _autocast(torch),
     }
+
+
+def _autocast(torch: typing.Any) -> str:  # noqa: ANN401
+    """Say to what dtype torch casts on which device just now; off outside of every ``torch.autocast``."""
+    kinds = [kind for kind in ("cpu", "cuda") if torch.is_autocast_enabled(kind)]
+    return ", ".join(f"{kind}: {torch.get_autocast_dtype(kind)}" for kind in kinds) or "off"
 
 
 def _told(read: Callable[[], object]) -> object:

@@ -16,7 +16,7 @@ import numpy as np
 
 from harness import sidecar
 from harness.errors import StorageError
-from harness.records import Flip, Flips
+from harness.records import GIVEN, Flip, Flips
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -159,11 +159,14 @@ def _beside(run: RunResult, name: str, read: Reader, lookup: Lookup, against: st
     except StorageError as error:
         return _not_compared(blank, error.what)
     sets, folder = reference
-    if name not in sets:
-        return _not_compared(blank, f"the reference has no prediction set '{name}'")
-    if not np.array_equal(head.labels, sets[name].labels):
+    of = name.removesuffix(
+        GIVEN
+    )  # what the reference's weights predict here is held against its own predictions
+    if of not in sets:
+        return _not_compared(blank, f"the reference has no prediction set '{of}'")
+    if not np.array_equal(head.labels, sets[of].labels):
         return _not_compared(blank, OTHER_IMAGES)
-    return _compared(dataclasses.replace(blank, base_folder=folder), sets[name], head)
+    return _compared(dataclasses.replace(blank, base_folder=folder), sets[of], head)
 
 
 def _not_compared(blank: Flips, problem: str) -> Found:

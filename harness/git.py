@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
-import typing
+from pathlib import Path
 
 from harness.errors import RevisionError
-
-if typing.TYPE_CHECKING:
-    from pathlib import Path
 
 _QUIET = (
     "--no-pager",
@@ -55,6 +52,37 @@ def text(folder: str | os.PathLike[str], *words: str, seconds: float = 60.0) -> 
     if done.returncode != 0:
         raise RevisionError(f"{told}: {_reason(os.fsdecode(done.stderr))}", "Try it by hand")
     return os.fsdecode(done.stdout).strip()
+
+
+def top(folder: Path, step: str) -> Path:
+    """Return the top folder of the checkout around a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to begin.
+    step : str
+        What to do where there is none.
+
+    Raises
+    ------
+    RevisionError
+        If there is none, or git refuses to work in it.
+    """
+    try:
+        return Path(text(folder, "rev-parse", "--show-toplevel"))
+    except RevisionError as error:
+        raise _no_checkout(folder, error, step) from error
+
+
+def _no_checkout(folder: Path, error: RevisionError, step: str) -> RevisionError:
+    """Say why a folder is no checkout, with what to do about it."""
+    if "dubious ownership" in error.what:
+        trust = f"If you trust it, type: git config --global --add safe.directory '{folder}'"
+        return RevisionError(error.what, trust)
+    if "not a git repository" in error.what or "must be run in a work tree" in error.what:
+        return RevisionError(f"'{folder}' is not in a git checkout", step)
+    return error
 
 
 def paths(folder: str | os.PathLike[str], *words: str) -> list[str]:

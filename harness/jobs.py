@@ -15,6 +15,7 @@ import harness
 from harness import baselines, environment, files, flips, outcome, plans, predictions, probes, stored, waivers
 from harness.compare import compare
 from harness.errors import BaselineError, StorageError, UnknownNameError, unknown
+from harness.measure import given
 from harness.records import TIERS, TIME_LIMITS, Job, RunRequest
 from harness.scenarios import find
 
@@ -55,6 +56,10 @@ class Settings:
     """Resident memory, MiB, that a run may hold; None sets no limit."""
     count: bool | None = None
     """Whether each variant's work is counted too, in two runs of its lowest tier; with as many seeds as a baseline needs if None."""
+    keep_weights: bool = False
+    """Whether each run keeps its weights, for a job elsewhere to predict with."""
+    weights: str = ""
+    """Folder of a job that kept its weights: each run predicts with those of its seed too; empty for none."""
 
 
 def select(scenarios: Mapping[str, Scenario], names: Sequence[str], tier: Tier) -> list[tuple[Scenario, str]]:
@@ -119,7 +124,7 @@ def _request(scenario: Scenario, variant: str, seed: int, settings: Settings) ->
     if settings.device not in scenario.devices:
         raise unknown(f"device for {scenario.name}", settings.device, scenario.devices)
     backend = _backend(scenario, settings)
-    return RunRequest(
+    request = RunRequest(
         scenario=scenario.name,
         variant=variant,
         tier=settings.tier,
@@ -130,6 +135,12 @@ def _request(scenario: Scenario, variant: str, seed: int, settings: Settings) ->
         scenario_paths=files.absolute(settings.scenario_paths),
         time_limit=settings.time_limit or TIME_LIMITS[settings.tier],
         memory_limit=settings.memory_limit and settings.memory_limit * 2**20,
+        keep_weights=settings.keep_weights,
+    )
+    return (
+        dataclasses.replace(request, weights=given.find(settings.weights, request))
+        if settings.weights
+        else request
     )
 
 

@@ -94,6 +94,8 @@ def _counting(request: RunRequest, scenarios: Mapping[str, Scenario], repeat: in
         round="screen",
         time_limit=limit,
         memory_limit=None,
+        keep_weights=False,
+        weights="",
     )
 
 

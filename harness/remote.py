@@ -16,12 +16,13 @@ import msgspec
 from harness import __version__, files, processes, runner
 from harness.datasets import sending
 from harness.errors import HarnessError, LastingError
+from harness.measure import given
 from harness.records import Attempt, RunRequest  # noqa: TC001 - msgspec reads the annotations
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
 
-LEFT = ("measurement.json", "predictions.npz", "arrays.npz", "log.txt")
+LEFT = ("measurement.json", "predictions.npz", "arrays.npz", given.FILE, "log.txt")
 """Files of a run that travel back; no other name is ever written on arrival."""
 
 

@@ -98,8 +98,8 @@ def measure(request: RunRequest, folder: Path) -> None:
     """Run the stages and write what was measured into `folder`."""
     scenario, imported = _import_stage(request)
     calibration = calibrate()
-    kept = keeping.Kept(folder / keeping.FOLDER, lambda: _identity(scenario, request))
-    run = _execute(scenario, request, kept)
+    earlier = keeping.Kept(folder / keeping.FOLDER, lambda: _identity(scenario, request))
+    run = _execute(scenario, request, earlier)
     if request.purpose == "measure" and not run.resumed:
         _record_left(run, imported)
     if imported.peak_bytes is None:
@@ -115,7 +115,7 @@ def measure(request: RunRequest, folder: Path) -> None:
         predictions=tuple(run.prediction_sets),
         figures=tuple(run.figures),
         datasets=tuple(run.datasets.values()),
-        environment=_environment(request),
+        environment=_environment(request) | run.settings.told(),
         problems=(*run.problems, *_told_resumed(run)),
         uncounted=run.uncounted,
         foreign_cpu=round(run.foreign_cpu.cores(), 3),
@@ -131,8 +131,9 @@ def measure(request: RunRequest, folder: Path) -> None:
     }
     files.write_npz(folder / "predictions.npz", sets)
     files.write_npz(folder / "arrays.npz", run.arrays)
+    run.shared_weights.write(folder)
     files.write_json(folder / "measurement.json", measurement)
-    kept.discard()
+    earlier.discard()
 
 
 def _told_resumed(run: Run) -> list[str]:
@@ -191,11 +192,13 @@ def _import_stage(request: RunRequest) -> tuple[Scenario, StageResult]:
     )
 
 
-def _execute(scenario: Scenario, request: RunRequest, kept: keeping.Kept) -> Run:
+def _execute(scenario: Scenario, request: RunRequest, earlier: keeping.Kept) -> Run:
     options = {**scenario.tiers[request.tier], **scenario.variant(request.variant).options}
     if request.purpose == "count":
         return _count(scenario, request, options)
-    run = Run(request, options, _load, accelerators.of(request), kept=kept)
+    run = Run(
+        request, options, _load, accelerators.of(request), settings=environment.numerics, earlier=earlier
+    )
     scenario.measure(run)
     return run
 

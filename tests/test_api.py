@@ -83,6 +83,28 @@ def test_judging_again_takes_the_named_baselines(here: Harness) -> None:
     assert (here.folder / "out" / "run.json").read_bytes() == before
 
 
+def test_one_job_predicts_with_the_weights_of_another(here: Harness) -> None:
+    """What one job kept, the next predicts with beside its own; the command that is stored repeats it."""
+    body = """
+    def measure(run):
+        guess(run)
+        labels = np.arange(50) % 10
+        run.predictions(labels, labels, name="head", weights=[np.full(3, run.request.threads)])
+        run.predict_given(lambda weights: (labels + weights[0][0]) % 10, "head")
+
+    SCENARIO = declare(measure)
+    """
+    paths = [here.scenario(body)]
+    kept = package.run("probe", keep_weights=True, threads=1, out="a", scenarios=paths)
+    given = package.run("probe", weights="a", threads=2, out="b", scenarios=paths)
+    ((ours,), (theirs,)) = kept.results, given.results
+    assert "head-given.accuracy" not in ours.metrics
+    assert theirs.metrics["head.accuracy"].value == 1
+    assert theirs.metrics["head-given.accuracy"].value == 0
+    assert "--keep-weights" in kept.command
+    assert "--weights a" in given.command
+
+
 def test_an_empty_job_is_an_empty_table(here: Harness) -> None:
     """A job without results has no rows and all columns."""
     job = package.run("probe", scenarios=[here.scenario("SCENARIO = declare(guess)")], out="out")

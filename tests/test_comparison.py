@@ -363,6 +363,45 @@ def test_identical_predictions_are_equivalent_whatever_the_number_of_runs(tmp_pa
 
 # -- the command ----------------------------------------------------------------------------------------
 
+WEIGHED = """
+def labels(weights, threads):
+    predicted = (np.arange(100) + weights[0]) % 10
+    predicted[:threads - 1] += 1
+    return predicted
+
+def measure(run):
+    threads, weights = run.request.threads, [np.array([10 * run.request.threads])]
+    run.predictions(np.arange(100) % 10, labels(weights, threads), weights=weights)
+    run.predict_given(lambda given: labels(given, threads))
+
+SCENARIO = declare(measure)
+"""
+
+
+def test_weights_of_one_job_are_predicted_with_by_another(harness: Harness) -> None:
+    """Two trainings share no weights: only what B predicts with A's is compared label by label, and where nothing is, it says how."""
+    words = ("run", "probe", "--scenarios", harness.scenario(WEIGHED), "--seeds", "2", "--no-count")
+    assert harness(*words, "--keep-weights", "--threads", "1", "--out", "a").code == 0
+    assert harness(*words, "--threads", "2", "--out", "plain").code == 0
+    assert harness(*words, "--weights", "a", "--threads", "2", "--out", "b").code == 0
+    assert (
+        "same weights: on no set. To hold label against label, run A with --keep-weights"
+        in harness("compare", "a", "plain").out
+    )
+    done = harness("compare", "a", "b", "--out", "c")
+    told = "set test, A's weights on B, 2 runs of 100 images, 1 checkpoint: 2 labels changed, 2 for the worse and 0 for the better"
+    assert told in done.out
+    assert "on no set" not in done.out
+    assert (
+        "Set test, A&#39;s weights on B, 2 runs of 100 images"
+        in (harness.folder / "c" / "compare.html").read_text()
+    )
+    refused = harness(*words, "--weights", "plain", "--out", "d")
+    assert (refused.code, refused.err.count("\n")) == (2, 1)
+    assert "'plain' keeps no weights of probe:default, tier smoke, seed 0" in refused.err
+    assert not (harness.folder / "d").exists()
+
+
 SCENARIO = """
 def measure(run):
     rng = np.random.default_rng(run.seed)

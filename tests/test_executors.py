@@ -281,12 +281,12 @@ def test_a_reply_cannot_leave_its_folder(tmp_path: Path) -> None:
     """Of a worker's reply only the files of a run are written, whatever names it holds; rubbish is one error."""
     reply = remote.Reply(
         attempt=Attempt(started="", wall_seconds=1.0),
-        left={"../escaped": b"x", "/escaped": b"x", "log.txt": b"fine"},
+        left={"../escaped": b"x", "/escaped": b"x", "log.txt": b"fine", "weights.npz": b"kept"},
     )
     remote.unpack(msgspec.msgpack.encode(reply), tmp_path / "run")
-    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()] == [
-        "run/log.txt"
-    ]
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()) == [
+        "run/log.txt", "run/weights.npz",
+    ]  # fmt: skip
     with pytest.raises(StorageError, match="is damaged"):
         remote.unpack(b"\xc1 rubbish", tmp_path)
 

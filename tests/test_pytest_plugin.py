@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import typing
 from importlib import metadata
 
@@ -82,6 +83,15 @@ def test_verdicts_become_outcomes_and_one_report(probe: Run, project: Harness) -
     job = project.job("out")
     assert {result["request"]["variant"] for result in job["results"]} == {"good", "broken", "dead"}
     assert len(job["comparisons"]) == 3
+
+
+def test_selected_variants_are_counted_as_collected(probe: Run) -> None:
+    """Pytest's own line counts them: what is collected, deselected and selected adds up."""
+    done = probe("--collect-only", "-m", "harness(variant='good')")
+    (line,) = [line for line in done.outlines if line.startswith("collected ")]
+    collected, deselected, selected = map(int, re.findall(r"-?\d+", line))
+    assert (collected - deselected, selected) == (1, 1)
+    assert done.outlines[-1].split(" tests collected")[0].endswith(f"1/{collected}")
 
 
 def test_a_regression_fails_with_value_bounds_and_next_step(probe: Run, project: Harness) -> None:

@@ -26,6 +26,13 @@ if typing.TYPE_CHECKING:
     default=None,
     help="Count the work and probe determinism in two more short runs a variant; done by default from 5 seeds on.",
 )
+@click.option(
+    "--keep-weights", is_flag=True, help="Keep each run's weights, for a job elsewhere to predict with."
+)
+@click.option(
+    "--weights", default="", metavar="JOB",
+    help="Predict with the weights of this job's runs too, which it kept: harness compare then holds label against label.",
+)  # fmt: skip
 @job_options
 @click.pass_context
 def run_command(

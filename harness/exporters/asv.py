@@ -10,7 +10,6 @@ import json
 import platform
 import re
 import statistics
-import subprocess
 import typing
 from pathlib import Path
 
@@ -270,19 +269,15 @@ def _commit_milliseconds(commit: str, repository: Path) -> int:
         commit
     ):  # git would take a word with a dash for an option, some of which write files
         raise HarnessError(f"'{commit}' of the run is no commit", "Look at its run.json")
-    command = ["git", "-C", str(repository), "show", "-s", "--format=%ct", "--end-of-options", commit, "--"]
+    git.top(repository, "Type it in the checkout that asv is configured for")
     step = "Type it in that checkout; if it is shallow, first: git fetch --unshallow"
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise HarnessError(
-            f"git cannot be asked for the date of commit {commit[:8]}: {error}", step
-        ) from error
-    if done.returncode:
+        told = git.text(repository, "show", "-s", "--format=%ct", "--end-of-options", commit, "--")
+    except RevisionError as error:
         raise HarnessError(
             f"commit {commit[:8]} of the run is not in the checkout around '{repository}'", step
-        )
-    return int(done.stdout.split()[-1]) * 1000
+        ) from error
+    return int(told.split()[-1]) * 1000
 
 
 def _milliseconds(moment: str) -> int:

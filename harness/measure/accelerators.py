@@ -18,6 +18,8 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"
 """Chooses among several GPUs; CUDA numbers those that it names from 0."""
 _GIB = 2**30
 _TENSORFLOW_GPU = "GPU:0"
+_FULL = ("CUDA error: out of memory", "CUDA_ERROR_OUT_OF_MEMORY", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")  # fmt: skip
+"""What CUDA and its libraries say where no framework's allocator was asked: there was no room for a context, or for work space."""
 
 
 class NoAccelerator:
@@ -139,11 +141,15 @@ def environment(request: RunRequest) -> dict[str, str]:
 
 
 def out_of_memory(error: Exception) -> bool:
-    """Whether a framework says that the device's memory is used up: torch, TensorFlow, and JAX in this order."""
+    """Whether a framework says that the device's memory is used up: torch, TensorFlow, and JAX in this order, or a library below them."""
     kind = type(error).__name__
     if kind in {"OutOfMemoryError", "ResourceExhaustedError"}:
         return True
-    return kind in {"XlaRuntimeError", "JaxRuntimeError"} and "RESOURCE_EXHAUSTED" in str(error)
+    if kind in {"XlaRuntimeError", "JaxRuntimeError"} and "RESOURCE_EXHAUSTED" in str(error):
+        return True
+    return kind in {"RuntimeError", "AcceleratorError", "InternalError"} and any(
+        words in str(error) for words in _FULL
+    )
 
 
 def told_out_of_memory(error: Exception, where: str, request: RunRequest | None) -> str:
@@ -162,7 +168,10 @@ def _held() -> str:
     torch = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_available():
         return ""
-    free, total = torch.cuda.mem_get_info()
+    try:
+        free, total = torch.cuda.mem_get_info()
+    except RuntimeError:  # without room for a context the device answers nothing
+        return ""
     held, reserved = torch.cuda.max_memory_allocated(), torch.cuda.memory_reserved()
     return (
         f" The stage held up to {held / _GIB:.2f} GiB of the device's {total / _GIB:.2f} GiB; with what it holds"

@@ -9,11 +9,22 @@ import typing
 
 import numpy as np
 
-from harness.measure import keeping, memory
+from harness.measure import given, keeping, memory
 from harness.measure.predicted import alignment, classes, digest, distributions, wrong_images
 from harness.measure.runtime import Clock, ForeignCpu
+from harness.measure.settings import Settings
 from harness.measure.trace import since_start
-from harness.records import MOST, DatasetUse, Figure, IdentityCheck, Measured, RunRequest, StageResult, finite
+from harness.records import (
+    GIVEN,
+    MOST,
+    DatasetUse,
+    Figure,
+    IdentityCheck,
+    Measured,
+    RunRequest,
+    StageResult,
+    finite,
+)
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -71,8 +82,10 @@ class Run:
         The accelerator, or a stand-in that does nothing.
     work : Work, optional
         Counts the work of each stage; a run that is measured has none.
-    kept : Kept, optional
-        What earlier attempts at this run finished; nothing is kept without it.
+    settings : callable
+        Reads how the frameworks are set, `harness.environment.numerics`; asked at the end of each stage.
+    earlier : Kept, optional
+        What earlier attempts at this run finished; nothing is kept for a later one without it.
     """
 
     def __init__(
@@ -82,7 +95,8 @@ class Run:
         load: Callable[[str], typing.Any],
         device: Device,
         work: Work | None = None,
-        kept: keeping.Kept | None = None,
+        settings: Callable[[], Mapping[str, str]] = dict,
+        earlier: keeping.Kept | None = None,
     ) -> None:
         self.request = request
         self.options = dict(options)
@@ -93,6 +107,8 @@ class Run:
         self.arrays: dict[str, NDArray[typing.Any]] = {}
         self.prediction_sets: dict[str, dict[str, NDArray[typing.Any]]] = {}
         self.weights: dict[str, str] = {}
+        self.shared_weights = given.Weights(request)
+        self.settings = Settings(settings)
         self.datasets: dict[str, DatasetUse] = {}
         self.problems: list[str] = []
         self.uncounted: tuple[str, ...] = ()
@@ -102,7 +118,7 @@ class Run:
         self._device = device
         self._work = work
         self._open_stage = ""
-        self._kept = kept or keeping.Kept()
+        self._earlier = earlier or keeping.Kept()
 
     @property
     def seed(self) -> int:
@@ -152,7 +168,7 @@ class Run:
         of the stage that was open, and its other times are never judged.
         """
         return keeping.Keeper(
-            self._kept, name, seconds, lambda: self.resumed.append(self._open_stage or name)
+            self._earlier, name, seconds, lambda: self.resumed.append(self._open_stage or name)
         )
 
     @contextlib.contextmanager
@@ -209,6 +225,7 @@ class Run:
                 device_reserved_bytes=reserved,
             )
         )
+        self.settings.note(name)
 
     def predictions(
         self,
@@ -275,8 +292,25 @@ class Run:
         if images is not None:
             stored |= wrong_images(images, stored["labels"], stored["predicted"], name)
         if weights is not None:
-            self.weights[name] = digest(weights, name)
+            self.weights[name] = digest(self.shared_weights.keep(name, weights), name)
         self.prediction_sets[name] = stored
+
+    def predict_given(
+        self, predict: Callable[[list[NDArray[typing.Any]]], ArrayLike], name: str = "test"
+    ) -> None:
+        """Predict a stored set's images with another run's weights, if the run was given some; call it outside stages.
+
+        Parameters
+        ----------
+        predict : callable
+            Takes arrays as `predictions` was given them for the set; returns the class of each image, (n,) integers.
+        name : str
+            The set; what is predicted becomes the set ``<name>-given``.
+        """
+        arrays = self.shared_weights.given(name)
+        if arrays is not None:
+            labels = self.prediction_sets[name]["labels"]
+            self.predictions(labels, predict(arrays), name=f"{name}{GIVEN}", weights=arrays)
 
     def record(
         self,

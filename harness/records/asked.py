@@ -41,6 +41,10 @@ class RunRequest:
     """Round of a gate."""
     code: str = ""
     """Folder that the worker imports from before anything else: a side's own worktree; empty for the runner's own code."""
+    keep_weights: bool = False
+    """Whether the weights are kept beside the result, for a run elsewhere to predict with."""
+    weights: str = ""
+    """File of another run's weights to predict with too; empty if there is none."""
 
     @property
     def key(self) -> str:

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Literal
 
 from harness.records.flipped import Flips
-from harness.records.words import Kind, Tier
+from harness.records.words import GIVEN, Kind, Tier
 
 Likeness = Literal["EQUIVALENT", "DIFFERENT", "INCONCLUSIVE"]
 """Whether a difference was shown to lie within the margin, beyond it, or neither."""
@@ -114,6 +114,12 @@ class SameWeights:
     """Of these, wrong on A and right on B."""
     p: float
     """Exact two-sided p of McNemar's test, each image's flips summed over runs."""
+
+    @property
+    def told(self) -> str:
+        """The set in words; one that B predicted with the weights it was given of A is said to be so."""
+        own = self.set.removesuffix(GIVEN)
+        return f"{own}, A's weights on B" if own != self.set else own
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

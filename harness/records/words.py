@@ -23,6 +23,8 @@ TIERS: tuple[Tier, ...] = ("smoke", "short", "paper")
 DEVICES = ("cpu", "cuda")
 EXECUTORS = ("local", "dask")
 BACKENDS = ("numpy", "torch", "tensorflow", "jax")
+GIVEN = "-given"
+"""What a prediction set's name ends with where another run's weights predicted it."""
 TIME_LIMITS: dict[str, float] = {"smoke": 300.0, "short": 1800.0, "paper": 6 * 3600.0}
 """Seconds after which a run of a tier is ended."""
 

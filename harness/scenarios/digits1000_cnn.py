@@ -50,6 +50,9 @@ def measure(run: Run) -> None:
             stages.mistaken(run, model, outcome, testing)
         else:
             stages.aligned(run, model, outcome, testing)
+            keras_stages.predict_given(
+                run, model, lambda: pipeline.evaluate(model, testing, history).predicted
+            )
         stages.model_file(run, model, testing)
     stages.facts(run, variant, model, training, testing)
     stages.training(run, history)

@@ -11,7 +11,7 @@ import numpy as np
 from harness.pipelines import keras_fits, keras_steps
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     import keras
     from numpy.typing import NDArray
@@ -46,6 +46,20 @@ def placed(run: Run) -> Iterator[None]:
     keras_steps.set_threads(run.request.threads)
     with keras_steps.on_device(run.device):
         yield
+
+
+def predict_given(run: Run, model: keras.Model, predict: Callable[[], NDArray[np.integer]]) -> None:
+    """Predict the test images with another run's weights too, if some were given; the model's own are put back."""
+
+    def with_them(weights: list[NDArray[np.floating]]) -> NDArray[np.integer]:
+        own = model.get_weights()
+        model.set_weights(weights)
+        try:
+            return predict()
+        finally:
+            model.set_weights(own)
+
+    run.predict_given(with_them)
 
 
 def layers_of(*models: keras.Model) -> Layers:

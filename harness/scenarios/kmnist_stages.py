@@ -109,6 +109,16 @@ def model(
         targets, prediction.labels, probabilities=_probabilities(targets, prediction), name=name,
         images=pipeline.to_numpy(test.images), weights=[pipeline.to_numpy(trained.best_weights())],
     )  # fmt: skip
+    run.predict_given(
+        lambda given: (
+            pipeline.predict(
+                test_design,
+                test.targets,
+                pipeline.to_backend(given[0], backend=run.backend, device=run.device),
+            ).labels
+        ),
+        name,
+    )
     check_pairs(run, targets, prediction, name)
     prefix = "" if name == "test" else f"{name}."
     run.record(f"{prefix}validation_accuracy", trained.printed_validation_accuracy(), better="higher")

@@ -149,6 +149,7 @@ def classifier(
     with run.stage("test", images=len(labels)):
         outcome = pipeline.evaluate(whole, images, labels)
     _store(run, whole, outcome, images, "test")
+    keras_stages.predict_given(run, whole.whole, lambda: pipeline.evaluate(whole, images, labels).predicted)
     _training(run, frozen, tuning, settings)
     right, wrong = keras_stages.right_and_wrong(
         run, images, outcome.predicted, outcome.labels, "The source's Figures 16 and 17."

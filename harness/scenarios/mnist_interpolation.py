@@ -47,7 +47,8 @@ def measure(run: Run) -> None:
             history = pipeline.train(model, split, rng=rng, epochs=options["epochs"])
         with run.stage("test", images=len(labels) - split.train):
             repeat = pipeline.evaluate(model, split, history)
-    stages.results(run, repeat, model, images)
+        stages.results(run, repeat, model, images)
+        keras_stages.predict_given(run, model, lambda: pipeline.evaluate(model, split, history).predicted)
     stages.facts(run, images, len(data.classes), case, model)
     stages.shares(run, split)
     stages.stored(run, images, case)

@@ -8,6 +8,8 @@ import numpy as np
 
 from harness.measure import identities as checks
 from harness.measure.bounds import SAFETY, gamma
+from harness.pipelines import tinyconvnet_svd as pipeline
+from harness.pipelines.tinyconvnet_svd.results import Weights
 from harness.records import IdentityCheck
 
 if typing.TYPE_CHECKING:
@@ -30,6 +32,7 @@ def predictions(run: Run, trained: Training, analysis: Analysis, test: Split) ->
         labels, trained.test_predictions[-1], probabilities=probabilities, images=test.images,
         weights=(weights.conv1, weights.conv2, weights.fc_weight, weights.fc_bias),
     )  # fmt: skip
+    run.predict_given(lambda given: pipeline.predict(Weights(*given), test.images, device=run.device))
     for sweep in analysis.sweeps:
         for rank, predicted in zip(sweep.ranks, sweep.predictions, strict=True):
             run.predictions(labels, predicted, name=f"{sweep.name}-rank{rank}")

@@ -28,12 +28,13 @@ def measure(run: Run) -> None:
 
     options, data = run.options, run.dataset(run.options["dataset"])
     training_set = (data.train.images, data.train.labels)
-    with run.stage("train", images=len(data.train) * options["epochs"]):
+    # round the stages too: what is recorded of a stage's settings is what holds at its end
+    with pipeline.full_float32(), run.stage("train", images=len(data.train) * options["epochs"]):
         trained = pipeline.train(
             *training_set, data.test.images, data.test.labels, epochs=options["epochs"], seed=run.seed, device=run.device,
             batch_size=options["batch_size"], learning_rate=options["learning_rate"],
         )  # fmt: skip
-    with run.stage("analyse", images=len(data.test)):
+    with pipeline.full_float32(), run.stage("analyse", images=len(data.test)):
         analysis = pipeline.analyse(
             trained.weights, data.test.images, data.test.labels, seed=run.seed, device=run.device
         )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 import typing
-from pathlib import Path
 
 from harness import git
 from harness.errors import RevisionError
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
 CHANGES_SHOWN = 5
 _PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
@@ -24,21 +24,7 @@ def top_of(folder: Path) -> Path:
     RevisionError
         If there is none, or git refuses to work in it.
     """
-    try:
-        return Path(git.text(folder, "rev-parse", "--show-toplevel"))
-    except RevisionError as error:
-        raise _refused(folder, error) from error
-
-
-def _refused(folder: Path, error: RevisionError) -> RevisionError:
-    """Say why a folder is no checkout, with what to do about it."""
-    if "dubious ownership" in error.what:
-        step = f"If you trust it, type: git config --global --add safe.directory '{folder}'"
-        return RevisionError(error.what, step)
-    if "not a git repository" in error.what or "must be run in a work tree" in error.what:
-        step = "Go to your checkout, or leave --against out: stored baselines need no git"
-        return RevisionError(f"'{folder}' is not in a git checkout", step)
-    return error
+    return git.top(folder, "Go to your checkout, or leave --against out: stored baselines need no git")
 
 
 def project_of(folder: Path, top: Path) -> Path:

@@ -88,6 +88,18 @@ def test_what_belongs_to_no_commit_is_refused(job: Job, project: Project, tmp_pa
     assert "git fetch --unshallow" in refuse(job, project, tmp_path, commit="0" * 40)
 
 
+def test_outside_of_a_checkout_it_is_that_which_is_said(
+    job: Job, project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a checkout, and without git, no commit has a date: the reason is named, not a commit that was not found."""
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    outside = dataclasses.replace(project, folder=tmp_path)
+    told = refuse(job, outside, tmp_path)
+    assert "is not in a git checkout. Type it in the checkout that asv is configured for" in told
+    monkeypatch.setenv("PATH", "")
+    assert "the program git cannot be started" in refuse(job, project, tmp_path)
+
+
 def test_another_machine_must_be_named(job: Job, project: Project, tmp_path: Path) -> None:
     """Results of another computer never land under this one's name by accident."""
     elsewhere = {**job.environment, "cpu": "another"}

@@ -129,6 +129,20 @@ def test_out_of_device_memory_says_what_fits(monkeypatch: pytest.MonkeyPatch) ->
     assert "documentation" not in told
 
 
+def test_a_device_without_room_for_a_context_is_told_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked what is free it raises again: what did not fit and the next command are said all the same."""
+
+    def full() -> None:
+        raise RuntimeError("CUDA error: out of memory")
+
+    torch = fake_torch()
+    monkeypatch.setattr(torch.cuda, "mem_get_info", full)
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    told = worker._explain(raised("AcceleratorError", "CUDA error: out of memory"), asked())
+    assert told.startswith("out of device memory: CUDA error: out of memory (test_accelerators.py")
+    assert "harness run probe:default --tier smoke --device cuda" in told
+
+
 @pytest.mark.parametrize(
     ("name", "text", "is_one"),
     [
@@ -137,6 +151,10 @@ def test_out_of_device_memory_says_what_fits(monkeypatch: pytest.MonkeyPatch) ->
         ("JaxRuntimeError", "RESOURCE_EXHAUSTED: Out of memory", True),
         ("XlaRuntimeError", "INVALID_ARGUMENT: shapes", False),
         ("ValueError", "OOM", False),
+        ("AcceleratorError", "CUDA error: out of memory", True),
+        ("RuntimeError", "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`", True),
+        ("InternalError", "failed to allocate: CUDA_ERROR_OUT_OF_MEMORY", True),
+        ("RuntimeError", "CUDA error: an illegal memory access was encountered", False),
     ],
 )
 def test_every_framework_has_its_own_name_for_it(
@@ -166,10 +184,15 @@ def test_numerical_settings_are_recorded_and_leave_fingerprints_alone(
             cudnn=types.SimpleNamespace(allow_tf32=True, benchmark=False, deterministic=False),
         ),
         are_deterministic_algorithms_enabled=lambda: True, get_float32_matmul_precision=lambda: "highest",
+        is_autocast_enabled=lambda kind: kind == "cuda", get_autocast_dtype=lambda kind: f"{kind}'s",
     )  # fmt: skip
     for name in ("torch", "keras", "tensorflow", "jax"):
         monkeypatch.delitem(sys.modules, name, raising=False)
+    for name in environment.NUMERIC_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
     assert environment.numerics() == {}
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "0")
+    assert environment.numerics() == {"nvidia_tf32_override": "0"}
     monkeypatch.setitem(sys.modules, "torch", torch)
     found = environment.numerics()
     assert (found["torch_tf32_matmul"], found["torch_tf32_cudnn"], found["torch_deterministic"]) == (
@@ -177,6 +200,7 @@ def test_numerical_settings_are_recorded_and_leave_fingerprints_alone(
         "True",
         "True",
     )
+    assert found["torch_autocast"] == "cuda: cuda's"
     home = {"backend": "torch", "cpu": "A"}
     assert environment.fingerprint(home | found) == environment.fingerprint(home)
     assert all(environment.differences(kind, home | found, home) == [] for kind in environment.MUST_MATCH)

@@ -34,6 +34,8 @@ class Finished:
     """Results by ``scenario:variant``."""
     judgements: dict[str, list[Record]]
     """Judgements by ``scenario:variant``."""
+    out: Path
+    """Folder of the job."""
 
 
 def run(cache: Path, out: Path, *arguments: str) -> Finished:
@@ -50,13 +52,14 @@ def run(cache: Path, out: Path, *arguments: str) -> Finished:
         done.returncode,
         {f"{r['request']['scenario']}:{r['request']['variant']}": r for r in job["results"]},
         {f"{c['scenario']}:{c['variant']}": c["judgements"] for c in job["comparisons"]},
+        out,
     )
 
 
 @pytest.fixture(scope="module")
 def defaults(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
     """Return the smoke tier of the three default variants on TensorFlow."""
-    return run(cache, tmp_path_factory.mktemp("defaults") / "out", *KERAS)
+    return run(cache, tmp_path_factory.mktemp("defaults") / "out", *KERAS, "--keep-weights")
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +69,10 @@ def mistaken(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
 
 
 @pytest.fixture(scope="module")
-def on_torch(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    """Return the smoke tier of the digits on torch."""
-    return run(cache, tmp_path_factory.mktemp("torch") / "out", "digits1000_cnn", "--backend", "torch")
+def on_torch(cache: Path, tmp_path_factory: pytest.TempPathFactory, defaults: Finished) -> Finished:
+    """Return the smoke tier of the digits on torch, which predicts with TensorFlow's weights too."""
+    words = ("digits1000_cnn", "--backend", "torch", "--weights", str(defaults.out))
+    return run(cache, tmp_path_factory.mktemp("torch") / "out", *words)
 
 
 def value(finished: Finished, key: str, metric: str) -> float:
@@ -157,6 +161,15 @@ def test_torch_agrees(defaults: Finished, on_torch: Finished) -> None:
     assert abs(value(on_torch, key, "accuracy") - value(defaults, key, "accuracy")) < 0.05
     support = [each.results[key]["metrics"]["support_per_class"]["value"] for each in (defaults, on_torch)]
     assert support == [[30] * 10] * 2
+
+
+def test_torch_predicts_with_the_weights_of_tensorflow(defaults: Finished, on_torch: Finished) -> None:
+    """Trained by another backend, but with the same weights the accuracy is the same to an image at the edge of two classes."""
+    key = "digits1000_cnn:final"
+    ours, theirs = (each.results[key]["measurement"]["weights"] for each in (defaults, on_torch))
+    assert theirs["test-given"] == ours["test"] != theirs["test"]
+    difference = value(on_torch, key, "test-given.accuracy") - value(defaults, key, "accuracy")
+    assert abs(difference) <= 1 / 300 + 1e-9
 
 
 def test_one_framework_a_process(defaults: Finished, on_torch: Finished) -> None:

@@ -11,9 +11,9 @@ SVD, analytical pass), 'The 8-Phase Pipeline' and 'Results'.
 
 from harness.pipelines.tinyconvnet_svd.analysis import analyse
 from harness.pipelines.tinyconvnet_svd.analytical import AnalyticalNet
-from harness.pipelines.tinyconvnet_svd.network import load_weights, save_weights
+from harness.pipelines.tinyconvnet_svd.network import full_float32, load_weights, save_weights
 from harness.pipelines.tinyconvnet_svd.results import Analysis, Training, Weights
-from harness.pipelines.tinyconvnet_svd.training import train
+from harness.pipelines.tinyconvnet_svd.training import predict, train
 
 __all__ = [
     "Analysis",
@@ -21,7 +21,9 @@ __all__ = [
     "Training",
     "Weights",
     "analyse",
+    "full_float32",
     "load_weights",
+    "predict",
     "save_weights",
     "train",
 ]

@@ -19,6 +19,7 @@ from harness.pipelines.tinyconvnet_svd.network import (
     full_float32,
     get_weights,
     initial_weights,
+    network_of,
     resolve_device,
     set_weights,
 )
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     import torch
 
-    from harness.pipelines.tinyconvnet_svd.results import Bytes, Integers
+    from harness.pipelines.tinyconvnet_svd.results import Bytes, Integers, Weights
 
     Batches = Iterable[tuple[torch.Tensor, torch.Tensor]]
 
@@ -99,6 +100,16 @@ def train(
     orders = epoch_orders(len(images), epochs, generator)
     tests = to_device(test_images, test_labels, where)
     return fit(network, map(batches, orders), tests, learning_rate=learning_rate, on_epoch=on_epoch)
+
+
+def predict(weights: Weights, images: Bytes, *, device: str, channels_last: bool = True) -> Bytes:
+    """Return the classes, (n,) uint8, that a network with given weights predicts for uint8 images (n, 28, 28)."""
+    import torch
+
+    network = network_of(weights, device, channels_last=channels_last)
+    pixels = torch.tensor(images).unsqueeze(1).to(resolve_device(device))  # (n, 1, 28, 28)
+    labels: Bytes = predict_logits(network, pixels).argmax(1).to(torch.uint8).cpu().numpy()
+    return labels
 
 
 def start(
