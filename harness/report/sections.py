@@ -274,7 +274,7 @@ def _metrics(done: Sequence[RunResult]) -> dict[str, Any]:
 def _drawn(
     first: RunResult | None, folder: Path, anchor: str, ids: str, repeats: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Show tables and figures of one run: those of all seeds are too many, and their mean is no run."""
+    """Show tables, images and matrices of one run, for those of all seeds are too many, and lines as their mean over all."""
     if first is None:
         return {"classes": (), "confusions": (), "drawings": (), "timeline": None}
     return {
