@@ -77,7 +77,10 @@ SCENARIO = Scenario(
         Variant(name="final", doc="12 epochs, sorted batches: the source's final model", options={"variant": "final"}),
         Variant(name="baseline", doc="8 epochs", options={"variant": "baseline"}),
         Variant(name="dropout", doc="8 epochs, dropout 0.2 after each convolution", options={"variant": "dropout"}),
-        Variant(name="augmentation", doc="8 epochs, twice the filters, flips, turns, shifts", options={"variant": "augmentation"}),
+        Variant(
+            name="augmentation", options={"variant": "augmentation"},
+            doc="8 epochs, twice the filters; flips, turns to 10 degrees, shifts to 0.1 of the side (no range is printed: assumed)",
+        ),
         _mistaken("", "baseline"),
         _mistaken("-dropout", "dropout"),
         _mistaken("-augmentation", "augmentation"),
