@@ -42,7 +42,9 @@ MEMORY_FLOOR_SHARE = 0.03
 ROUNDING = 1e-6
 """Relative difference that float32 sums in another order may show; no regression below it."""
 NOT_MEASURED = "NOT_MEASURED: this system does not let a process reset and read its peak"
+RESUMED = "RESUMED: an earlier attempt at the run had finished part of it, in another process"
 _PEAKS = ("peak_bytes", "above_imports_bytes", "left_bytes")
+_TIMES = ("seconds", "images_per_second")
 SEEDS_TO_JUDGE = 3
 """Below three runs a rank test means nothing."""
 
@@ -145,8 +147,9 @@ def _gated(
     if problem:
         if not done:
             blank = dataclasses.replace(blank, next_step=f"harness run {key}, once its runs do not fail")
-        kind: Kind = found[0].kind if found else "memory" if metric.endswith(_PEAKS) else "accuracy"
-        verdict: Verdict = "INCOMPARABLE" if NOT_MEASURED in problem else "ERROR"
+        kind: Kind = found[0].kind if found else _kind_of(metric)
+        explained = NOT_MEASURED in problem or RESUMED in problem
+        verdict: Verdict = "INCOMPARABLE" if explained else "ERROR"
         return dataclasses.replace(blank, verdict=verdict, kind=kind, reason=problem)
     values = np.asarray([measured.value for measured in found], np.float64)  # (runs,)
     blank = dataclasses.replace(
@@ -180,12 +183,22 @@ def _unusable(metric: str, found: Sequence[Measured], done: Sequence[RunResult])
     return ""
 
 
+def _kind_of(metric: str) -> Kind:
+    """Return the kind of a metric that no run has, by its name."""
+    if metric.endswith(_PEAKS):
+        return "memory"
+    return "runtime" if metric.endswith(_TIMES) else "accuracy"
+
+
 def _missing(metric: str, done: Sequence[RunResult], found: int) -> str:
     measurements = _measurements(done)
     parts = [f"measured in {found} of {len(done)} runs"]
     blind = any(stage.peak_bytes is None for measurement in measurements for stage in measurement.stages)
     if blind and metric.endswith(_PEAKS):
         parts.append(NOT_MEASURED)
+    lacking = (result.measurement for result in done if metric not in result.metrics)
+    if metric.endswith((*_PEAKS, *_TIMES)) and all(one is not None and one.resumed for one in lacking):
+        parts.append(RESUMED)
     parts += sorted({problem for measurement in measurements for problem in measurement.problems})
     return "; ".join(parts)
 

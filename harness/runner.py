@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import datetime as dt
 import os
-import shutil
 import sys
 import time
 import typing
@@ -15,8 +14,8 @@ from pathlib import Path
 from harness import environment, files, masking, processes
 from harness.datasets import cache, loading
 from harness.errors import ExplainedError, LastingError, StorageError, WithoutDataError, WorkerError
-from harness.measure import scores
-from harness.measure.run import stage_metrics
+from harness.measure import keeping, scores
+from harness.measure.stages import stage_metrics
 from harness.measure.trace import STARTED, Watch
 from harness.records import Attempt, Failure, Measurement, RunResult, finite
 
@@ -110,7 +109,7 @@ def collect(attempted: Attempt, request: RunRequest, scenario: Scenario, out: Pa
 
 
 def clear(folder: Path) -> None:
-    """Make a run's folder, or empty it.
+    """Make a run's folder, or empty it of all but what an earlier attempt kept.
 
     Raises
     ------
@@ -118,9 +117,7 @@ def clear(folder: Path) -> None:
         If it cannot be written.
     """
     try:
-        if folder.exists():
-            shutil.rmtree(folder)
-        folder.mkdir(parents=True)
+        keeping.emptied(folder)
     except OSError as error:
         raise StorageError(
             f"cannot write into '{folder}': {error.strerror}", "Name another folder with --out"
@@ -271,7 +268,7 @@ def _score(result: RunResult, measurement: Measurement, scenario: Scenario, fold
         scored = scores.of_run(files.read_npz(folder / "predictions.npz"), measurement.predictions)
         metrics = {**measurement.metrics, **scored}
         if measurement.request.purpose == "measure":  # a counted run's time and memory mean nothing
-            metrics |= stage_metrics(measurement.stages)
+            metrics |= stage_metrics(measurement.stages, whole=not measurement.resumed)
             metrics |= _derived(scenario, metrics)
     except (ValueError, KeyError, StorageError) as error:
         told = f"what run {result.request.key} left cannot be scored: {error}"

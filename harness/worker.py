@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import os
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import msgspec
 
 from harness import datasets, environment, files, imports, processes, scenarios
 from harness.errors import HarnessError, MissingDataError
-from harness.measure import accelerators, memory
+from harness.measure import accelerators, keeping, memory
 from harness.measure.run import Run
 from harness.measure.runtime import Clock, calibrate
 from harness.measure.trace import since_start
@@ -97,8 +98,9 @@ def measure(request: RunRequest, folder: Path) -> None:
     """Run the stages and write what was measured into `folder`."""
     scenario, imported = _import_stage(request)
     calibration = calibrate()
-    run = _execute(scenario, request)
-    if request.purpose == "measure":
+    kept = keeping.Kept(folder / keeping.FOLDER, lambda: _identity(scenario, request))
+    run = _execute(scenario, request, kept)
+    if request.purpose == "measure" and not run.resumed:
         _record_left(run, imported)
     if imported.peak_bytes is None:
         # all that such a system tells; never set beside a stage's peak
@@ -114,12 +116,13 @@ def measure(request: RunRequest, folder: Path) -> None:
         figures=tuple(run.figures),
         datasets=tuple(run.datasets.values()),
         environment=_environment(request),
-        problems=tuple(run.problems),
+        problems=(*run.problems, *_told_resumed(run)),
         uncounted=run.uncounted,
         foreign_cpu=round(run.foreign_cpu.cores(), 3),
         calibration_seconds=calibration,
         weights=run.weights,
         imported=imports.outside_installations() if request.code else {},
+        resumed=tuple(run.resumed),
     )
     sets = {
         f"{name}/{part}": array
@@ -129,6 +132,27 @@ def measure(request: RunRequest, folder: Path) -> None:
     files.write_npz(folder / "predictions.npz", sets)
     files.write_npz(folder / "arrays.npz", run.arrays)
     files.write_json(folder / "measurement.json", measurement)
+    kept.discard()
+
+
+def _told_resumed(run: Run) -> list[str]:
+    parts = ", ".join(run.resumed)
+    told = f"it went on from an earlier attempt ({parts}): time and memory of these parts, and the total, are not known"
+    return [told] if run.resumed else []
+
+
+def _identity(scenario: Scenario, request: RunRequest) -> str:
+    """Write down what must be the same before what an earlier attempt kept is used: request, code, libraries.
+
+    Of the user's code, the scenario files and the modules beside them.
+    """
+    package = Path(environment.__file__).parent
+    beside = sorted(found for path in request.scenario_paths for found in Path(path).parent.glob("*.py"))
+    code = hashlib.sha256()
+    for path in (*sorted(package.rglob("*.py")), *beside):
+        code.update(path.read_bytes())
+    libraries = msgspec.json.encode(environment.loaded_libraries(), order="sorted").decode()
+    return f"{msgspec.json.encode(request).decode()} {scenario.version} {code.hexdigest()} {libraries}"
 
 
 def _record_left(run: Run, imported: StageResult) -> None:
@@ -167,11 +191,11 @@ def _import_stage(request: RunRequest) -> tuple[Scenario, StageResult]:
     )
 
 
-def _execute(scenario: Scenario, request: RunRequest) -> Run:
+def _execute(scenario: Scenario, request: RunRequest, kept: keeping.Kept) -> Run:
     options = {**scenario.tiers[request.tier], **scenario.variant(request.variant).options}
     if request.purpose == "count":
         return _count(scenario, request, options)
-    run = Run(request, options, _load, accelerators.of(request))
+    run = Run(request, options, _load, accelerators.of(request), kept=kept)
     scenario.measure(run)
     return run
 

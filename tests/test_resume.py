@@ -286,3 +286,64 @@ def test_a_plan_of_another_scenario_is_refused(run_probe: Callable[..., Finished
     assert done.code == 2
     assert "unknown scenario 'prove'. Did you mean 'probe'?" in done.err
     assert not list(harness.folder.glob("out/runs/prove*"))
+
+
+KEEPS = """
+import os
+from pathlib import Path
+
+def measure(run):
+    parts = []
+    for part in ("first", "second"):
+        keeper = run.keeper(part)
+        found = keeper.get()
+        if found is None:
+            with run.stage(part):
+                found = {"values": np.arange(3) + len(part)}
+            keeper.put(lambda: found)
+            Path(f"did-{part}").write_text(str(os.getpid()))
+        parts.append(found["values"].sum())
+        if part == "first" and not Path("go").exists():
+            os.kill(os.getpid(), 9)
+    guess(run)
+    run.record("sum", sum(parts), better="higher")
+
+SCENARIO = declare(measure, gated=("accuracy", "sum", "total.seconds", "total.above_imports_bytes"))
+"""
+
+
+def test_a_killed_run_goes_on_from_what_it_kept(run_probe: Callable[..., Finished], harness: Harness) -> None:
+    """What a run had finished is not done again; its times and memory are not claimed, and nothing is left behind."""
+    assert run_probe(KEEPS).code == 2
+    first = (harness.folder / "did-first").read_text()
+    (harness.folder / "go").touch()
+    done = harness("run", "--resume", "out")
+    assert done.code == 0, done.err
+    (result,) = harness.job("out")["results"]
+    assert (harness.folder / "did-first").read_text() == first
+    assert result["measurement"]["resumed"] == ["first"]
+    assert result["metrics"]["sum"]["value"] == 3 * (5 + 6) + 2 * 3
+    assert {"second.seconds", "sum"} <= set(result["metrics"])
+    assert not [name for name in result["metrics"] if name.startswith(("first.", "total."))]
+    assert not (harness.folder / "out" / result["folder"] / "kept").exists()
+    judged = {one["metric"]: one for one in harness.job("out")["comparisons"][0]["judgements"]}
+    for name, kind in (("total.seconds", "runtime"), ("total.above_imports_bytes", "memory")):
+        assert (judged[name]["verdict"], judged[name]["kind"]) == ("INCOMPARABLE", kind)
+        assert "RESUMED" in judged[name]["reason"]
+    assert "it went on from an earlier attempt (first)" in (harness.folder / "out" / "index.html").read_text()
+
+
+def test_a_changed_scenario_uses_nothing_that_was_kept(
+    run_probe: Callable[..., Finished], harness: Harness
+) -> None:
+    """Outside git too: when the scenario's file has changed, what the old one kept is made again."""
+    assert run_probe(KEEPS).code == 2
+    first = (harness.folder / "did-first").read_text()
+    (harness.folder / "go").touch()
+    harness.scenario(KEEPS.replace("np.arange(3)", "np.arange(4)"))
+    assert harness("run", "--resume", "out").code == 0
+    (result,) = harness.job("out")["results"]
+    assert (harness.folder / "did-first").read_text() != first
+    assert result["measurement"]["resumed"] == []
+    assert result["metrics"]["sum"]["value"] == 4 * (5 + 6) + 2 * 6
+    assert "total.seconds" in result["metrics"]

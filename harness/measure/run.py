@@ -9,7 +9,7 @@ import typing
 
 import numpy as np
 
-from harness.measure import memory
+from harness.measure import keeping, memory
 from harness.measure.predicted import alignment, classes, digest, distributions, wrong_images
 from harness.measure.runtime import Clock, ForeignCpu
 from harness.measure.trace import since_start
@@ -71,6 +71,8 @@ class Run:
         The accelerator, or a stand-in that does nothing.
     work : Work, optional
         Counts the work of each stage; a run that is measured has none.
+    kept : Kept, optional
+        What earlier attempts at this run finished; nothing is kept without it.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class Run:
         load: Callable[[str], typing.Any],
         device: Device,
         work: Work | None = None,
+        kept: keeping.Kept | None = None,
     ) -> None:
         self.request = request
         self.options = dict(options)
@@ -93,11 +96,13 @@ class Run:
         self.datasets: dict[str, DatasetUse] = {}
         self.problems: list[str] = []
         self.uncounted: tuple[str, ...] = ()
+        self.resumed: list[str] = []
         self.foreign_cpu = ForeignCpu()
         self._load = load
         self._device = device
         self._work = work
         self._open_stage = ""
+        self._kept = kept or keeping.Kept()
 
     @property
     def seed(self) -> int:
@@ -130,6 +135,25 @@ class Run:
         loaded = self._load(name)
         self.datasets[name] = loaded.use
         return loaded
+
+    def keeper(self, name: str, seconds: float = 0.0) -> keeping.Keeper:
+        """Return where something long keeps what it has so far, to go on from there if this run has to be done again.
+
+        Parameters
+        ----------
+        name : str
+            A plain file name, unique within the run.
+        seconds : float
+            How long to wait between two writes.
+
+        Notes
+        -----
+        A run that used what an earlier attempt kept says so: its total time and memory are not known, nor are those
+        of the stage that was open, and its other times are never judged.
+        """
+        return keeping.Keeper(
+            self._kept, name, seconds, lambda: self.resumed.append(self._open_stage or name)
+        )
 
     @contextlib.contextmanager
     def stage(self, name: str, images: int | None = None) -> Iterator[Stage]:
@@ -169,6 +193,8 @@ class Run:
                 wall, cpu = clock.read()
         finally:
             self._open_stage = ""
+        if name in self.resumed:
+            return  # the rest of it was measured, which would pass for all of it
         allocated, reserved = self._device.peak_bytes()
         self.stages.append(
             StageResult(
@@ -337,55 +363,3 @@ class Run:
             columns=tuple(columns),
         )
         self.figures.append(figure)
-
-
-def stage_metrics(stages: Iterable[StageResult]) -> dict[str, Measured]:
-    """Turn stages into metrics ``<stage>.seconds``, ``.cpu_seconds``, ``.images_per_second`` and of memory.
-
-    Memory is ``.peak_bytes`` and ``.above_imports_bytes``, which means above the resident memory at the end of
-    the stage ``imports``; on an accelerator also ``.device_allocated_bytes`` and ``.device_reserved_bytes``.
-    ``total.*`` are the sum of times and the highest peaks over all stages but ``imports``. Where peaks
-    could not be read, they are absent.
-    """
-    done = list(stages)
-    imported = next((stage.peak_bytes for stage in done if stage.name == "imports"), None)
-    work = [stage for stage in done if stage.name != "imports"]
-    metrics: dict[str, Measured] = {}
-    for stage in work:
-        metrics |= _one_stage(stage, imported)
-    total = StageResult(
-        name="total",
-        seconds=sum(stage.seconds for stage in work),
-        cpu_seconds=sum(stage.cpu_seconds for stage in work),
-        peak_bytes=_highest(stage.peak_bytes for stage in work),
-        device_allocated_bytes=_highest(stage.device_allocated_bytes for stage in work),
-        device_reserved_bytes=_highest(stage.device_reserved_bytes for stage in work),
-    )
-    return metrics | _one_stage(total, imported)
-
-
-def _highest(values: Iterable[int | None]) -> int | None:
-    known = [value for value in values if value is not None]
-    return max(known, default=None)
-
-
-def _one_stage(stage: StageResult, imported: int | None) -> dict[str, Measured]:
-    def seconds(value: float) -> Measured:
-        return Measured(value=value, unit="s", kind="runtime", better="lower")
-
-    def size(value: int) -> Measured:
-        return Measured(value=float(value), unit="B", kind="memory", better="lower")
-
-    found = {"seconds": seconds(stage.seconds), "cpu_seconds": seconds(stage.cpu_seconds)}
-    if stage.images is not None and stage.seconds > 0:
-        rate = stage.images / stage.seconds
-        found["images_per_second"] = Measured(value=rate, unit="1/s", kind="runtime", better="higher")
-    if stage.peak_bytes is not None:
-        found["peak_bytes"] = size(stage.peak_bytes)
-        if imported is not None:
-            found["above_imports_bytes"] = size(max(0, stage.peak_bytes - imported))
-    if stage.device_allocated_bytes is not None:
-        found["device_allocated_bytes"] = size(stage.device_allocated_bytes)
-    if stage.device_reserved_bytes is not None:
-        found["device_reserved_bytes"] = size(stage.device_reserved_bytes)
-    return {f"{stage.name}.{metric}": measured for metric, measured in found.items()}

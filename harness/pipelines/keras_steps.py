@@ -58,24 +58,6 @@ class Steps:
         return 1.0 - float(self.seconds.sum()) / self.wall_seconds
 
 
-@dataclass(frozen=True, slots=True)
-class Epochs:
-    """A training history with one row an epoch."""
-
-    loss: NDArray[np.float64]
-    """(epochs,) mean training loss over the epoch's images, each under the weights of its step."""
-    accuracy: NDArray[np.float64]
-    """(epochs,) training accuracy, likewise."""
-    val_loss: NDArray[np.float64]
-    """(epochs,) loss on the held-out images after the epoch."""
-    val_accuracy: NDArray[np.float64]
-    """(epochs,) accuracy on the held-out images after the epoch."""
-    best_epoch: int
-    """Row of the lowest `val_loss`."""
-    steps: tuple[Steps, ...]
-    """Every training step, one entry an epoch."""
-
-
 def seed_everything(seed: int) -> np.random.Generator:
     """Seed Keras (initial weights, dropout) and return an independent generator for splits and orders."""
     import keras
@@ -221,58 +203,6 @@ def train(model: keras.Model, batches: Batches) -> Steps:
     names = tuple(sorted(rows[0]))
     values = np.array([[float(row[name]) for name in names] for row in rows])  # (steps, names)
     return Steps(names, values, np.array(sizes), np.array(seconds), time.perf_counter() - begin)
-
-
-def fit(
-    trainer: keras.Model,
-    batches: Callable[[], Batches],
-    epochs: int,
-    held_out: Callable[[], tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.integer]]],
-    *,
-    patience: int | None = None,
-) -> Epochs:
-    """Train a classifier for some epochs and look at held-out images after each.
-
-    Parameters
-    ----------
-    trainer : keras.Model
-        From `compile_logits` or `trainer_of`; changed in place.
-    batches : callable
-        Gives one epoch's batches.
-    epochs : int
-        At most this many.
-    held_out : callable
-        Gives probabilities, losses and labels of the held-out images under the present weights.
-    patience : int, optional
-        Stop when the held-out loss has not fallen for this many epochs, and go back to the best weights.
-        Without it all epochs run and the last weights stay.
-
-    Raises
-    ------
-    ValueError
-        If `epochs` is below 1.
-    """
-    if epochs < 1:
-        raise ValueError(f"epochs must be at least 1, not {epochs}.")
-    steps: list[Steps] = []
-    losses: list[float] = []
-    hits: list[float] = []
-    best: list[NDArray[np.float32]] = []
-    while len(steps) < epochs and (patience is None or len(losses) - 1 - _lowest(losses) < patience):
-        steps.append(train(trainer, batches()))
-        probabilities, each, labels = held_out()
-        losses.append(float(each.mean()))
-        hits.append(float(np.mean(probabilities.argmax(axis=1) == labels)))
-        if patience is not None and _lowest(losses) == len(losses) - 1:
-            best = trainer.get_weights()
-    if best:
-        trainer.set_weights(best)
-    loss, accuracy = (np.array([step.mean(name) for step in steps]) for name in ("loss", "accuracy"))
-    return Epochs(loss, accuracy, np.array(losses), np.array(hits), _lowest(losses), tuple(steps))
-
-
-def _lowest(values: Sequence[float]) -> int:
-    return int(np.argmin(values)) if values else -1
 
 
 def predict(

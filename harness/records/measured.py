@@ -153,6 +153,8 @@ class Measurement:
     """Hash of the weights that made each prediction set, where the scenario gave them."""
     imported: dict[str, str] = dataclasses.field(default_factory=dict)
     """Name and file of the modules that no installation brought; recorded where the request names a folder of code."""
+    resumed: tuple[str, ...] = ()
+    """Stages and other parts that an earlier attempt at this run had finished, in part or in full; total time and memory are then not known."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -224,9 +226,14 @@ class RunResult:
 
     @property
     def disturbed(self) -> bool:
-        """Whether other processes used more than a tenth of a core, or other runs shared the machine: runtime is then never judged."""
-        foreign = self.measurement is not None and self.measurement.foreign_cpu > 0.1
-        return foreign or self.concurrent
+        """Whether other processes used more than a tenth of a core, other runs shared the machine, or it went on from an earlier attempt.
+
+        Runtime is then never judged.
+        """
+        measured = self.measurement
+        return self.concurrent or (
+            measured is not None and (measured.foreign_cpu > 0.1 or bool(measured.resumed))
+        )
 
     @property
     def flaky(self) -> bool:

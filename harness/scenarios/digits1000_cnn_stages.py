@@ -13,7 +13,7 @@ import numpy as np
 from harness.datasets.cache import cache_folder
 from harness.errors import StorageError
 from harness.pipelines import digits1000_cnn as pipeline
-from harness.pipelines import keras_steps
+from harness.pipelines import keras_fits, keras_steps
 from harness.pipelines.digits1000_cnn import predict
 from harness.pipelines.digits1000_cnn.experiment import BATCH_SIZE
 from harness.pipelines.digits1000_cnn.folders import CLASSES
@@ -111,7 +111,7 @@ def facts(run: Run, variant: pipeline.Variant, model: keras.Model, training: pip
     run.record("epochs_run", variant.epochs, kind="work")
 
 
-def training(run: Run, history: keras_steps.Epochs) -> None:
+def training(run: Run, history: keras_fits.Epochs) -> None:
     """Record and draw what the training told (figures 3 to 5)."""
     run.record("train_accuracy", history.accuracy[-1], better="higher")
     keras_stages.share_outside(run, history.steps)

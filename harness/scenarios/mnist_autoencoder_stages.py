@@ -9,7 +9,7 @@ import typing
 import numpy as np
 
 from harness.measure.bounds import SAFETY, gamma
-from harness.pipelines import keras_steps
+from harness.pipelines import keras_fits, keras_steps
 from harness.pipelines import mnist_autoencoder as pipeline
 from harness.records import IdentityCheck
 from harness.scenarios import keras_stages
@@ -31,6 +31,8 @@ RECONSTRUCTED = 1000
 """Test images over which the reconstruction error is taken."""
 FIGURES = {"dense": (10, 11), "epochs": (12, 13), "batch": (14, 15)}
 """Numbers of the source's figures of loss and accuracy, by what is swept."""
+KEEP_SECONDS = 60.0
+"""A training keeps its state when it has run for so long since the last time: 16 MB after an epoch of minutes, nothing in short tiers."""
 AXES = {"dense": "neurons of the dense layer", "epochs": "epochs", "batch": "images a batch"}
 """What is swept, in words."""
 
@@ -47,7 +49,9 @@ def encoder(
     """Train the autoencoder, reconstruct some test images, and compute the features once; three stages."""
     model = pipeline.build_autoencoder(settings.policy)
     with run.stage("autoencoder", images=len(data.train) * settings.autoencoder_epochs):
-        history = pipeline.train_autoencoder(model, data, settings, rng=rng)
+        history = pipeline.train_autoencoder(
+            model, data, settings, rng=rng, keeper=run.keeper("autoencoder", KEEP_SECONDS)
+        )
     test = np.asarray(test[:RECONSTRUCTED])
     with run.stage("reconstruct", images=len(test)):
         restored = pipeline.reconstruct(model, test)
@@ -129,14 +133,18 @@ def classifier(
     pipeline.freeze(whole, frozen=True)
     with run.stage("head", images=len(data.train) * settings.frozen_epochs):
         frozen = pipeline.train_head(
-            whole.head, features, data, epochs=settings.frozen_epochs, batch=settings.batch, rng=rng
-        )
+            whole.head, features, data,
+            epochs=settings.frozen_epochs, batch=settings.batch, rng=rng, keeper=run.keeper("head", KEEP_SECONDS),
+        )  # fmt: skip
     with run.stage("test_head", images=len(labels)):
         first = pipeline.evaluate(whole, images, labels)
     # stored before the second fit changes the weights
     _store(run, whole, first, images, "head")
     with run.stage("finetune") as handle:
-        tuning = pipeline.fine_tune(whole, data, epochs=settings.tuning_epochs, batch=settings.batch, rng=rng)
+        tuning = pipeline.fine_tune(
+            whole, data,
+            epochs=settings.tuning_epochs, batch=settings.batch, rng=rng, keeper=run.keeper("finetune", KEEP_SECONDS),
+        )  # fmt: skip
         handle.images = len(data.train) * len(tuning.loss)
     with run.stage("test", images=len(labels)):
         outcome = pipeline.evaluate(whole, images, labels)
@@ -159,7 +167,7 @@ def _store(
 
 
 def _training(
-    run: Run, frozen: keras_steps.Epochs, tuning: keras_steps.Epochs, settings: pipeline.Settings
+    run: Run, frozen: keras_fits.Epochs, tuning: keras_fits.Epochs, settings: pipeline.Settings
 ) -> None:
     """Record and draw what both fits of the classifier told (figures 7 and 8)."""
     run.record("train_accuracy", tuning.accuracy[-1], better="higher")
@@ -197,12 +205,23 @@ def facts(run: Run, data: Dataset) -> None:
 # -- sweeps -----------------------------------------------------------------------------------------------------------
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Fitted:
+    """What one setting of the sweeps gave."""
+
+    history: keras_fits.Epochs
+    """Training of its head."""
+    probabilities: NDArray[np.float32]
+    """(n_test, 10): its predictions of the test images."""
+
+
 def sweep(
     run: Run, model: pipeline.Autoencoder, features: NDArray[np.floating], data: pipeline.Labelled, test: Split
 ) -> None:  # fmt: skip
     """Train a head of its own for every setting of the three sweeps; predict the test images with each.
 
-    Only the first fit is swept: the second changes the encoder, and every setting would need it anew.
+    Only the first fit is swept: the second changes the encoder, and every setting would need it anew. A setting that
+    an earlier attempt at the run had finished is not trained again.
     """
     with run.stage("test_features", images=len(test)):
         test_features = pipeline.encode(model.encoder, np.asarray(test.images), str(features.dtype))
@@ -213,53 +232,53 @@ def sweep(
         "batch": {size: dataclasses.replace(default, batch=size) for size in SWEEP_BATCHES},
     }
     wanted = list(dict.fromkeys((default, *itertools.chain(*(axis.values() for axis in axes.values())))))
-    found = {setting: _point(run, features, data, setting) for setting in wanted}
+    found = {setting: _fitted(run, features, data, test_features, setting) for setting in wanted}
     labels = np.asarray(test.labels)
-    for count, setting in axes["epochs"].items():
-        _predict(run, found[setting], test_features, labels, f"epochs{count}")
-    for name in ("test", "head"):
-        _predict(run, found[default], test_features, labels, name)
+    sets = {f"epochs{count}": setting for count, setting in axes["epochs"].items()}
+    for name, setting in {**sets, "test": default, "head": default}.items():
+        probabilities = found[setting].probabilities
+        run.predictions(labels, probabilities.argmax(axis=1), probabilities=probabilities, name=name)
     for axis, settings in axes.items():
-        _record(run, axis, {value: found[setting] for value, setting in settings.items()})
+        _record(run, axis, {value: found[setting].history for value, setting in settings.items()})
 
 
-def _point(
-    run: Run, features: NDArray[np.floating], data: pipeline.Labelled, setting: pipeline.Setting
-) -> pipeline.Point:
+def _fitted(
+    run: Run, features: NDArray[np.floating], data: pipeline.Labelled, test_features: NDArray[np.floating],
+    setting: pipeline.Setting,
+) -> _Fitted:  # fmt: skip
     name = f"fit_dense{setting.dense}_epochs{setting.epochs}_batch{setting.batch}"
-    with run.stage(name, images=setting.epochs * len(data.train)):
-        (point,) = pipeline.sweep(features, data, [setting], seed=run.seed)
-    return point
+    keeper = run.keeper(name)
+    kept = keeper.get()
+    if kept is None:
+        with run.stage(name, images=setting.epochs * len(data.train)):
+            (point,) = pipeline.sweep(features, data, [setting], seed=run.seed)
+        logits = keras_steps.predict(
+            point.head, test_features, prepare=lambda chunk: chunk.astype(np.float32)
+        )
+        probabilities = np.exp(keras_steps.log_softmax(logits)).astype(np.float32)  # (n_test, 10)
+        kept = {**keras_fits.history_arrays(point.history), "probabilities": probabilities}
+        keeper.put(lambda: kept)
+    return _Fitted(keras_fits.history_of(kept), kept["probabilities"])
 
 
-def _predict(
-    run: Run, point: pipeline.Point, features: NDArray[np.floating], labels: NDArray[np.uint8], name: str
-) -> None:
-    probabilities, _ = keras_steps.classify(
-        point.head, features, labels, prepare=lambda chunk: chunk.astype(np.float32)
-    )
-    run.predictions(labels, probabilities.argmax(axis=1), probabilities=probabilities, name=name)
-
-
-def _record(run: Run, axis: str, points: Mapping[int, pipeline.Point]) -> None:
+def _record(run: Run, axis: str, histories: Mapping[int, keras_fits.Epochs]) -> None:
     """Record the last epoch of every setting on one axis, and draw both figures of it."""
-    for value, point in points.items():
-        history, seconds = point.history, [steps.wall_seconds for steps in point.history.steps]
+    for value, history in histories.items():
+        seconds = [steps.wall_seconds for steps in history.steps]
         of = f"{axis}{value}"
         run.record(f"{of}.training_loss", history.loss[-1], unit="nat", better="lower")
         run.record(f"{of}.validation_loss", history.val_loss[-1], unit="nat", better="lower")
         run.record(f"{of}.validation_accuracy", history.val_accuracy[-1], better="higher")
         run.record(f"{of}.training_seconds", sum(seconds), unit="s", kind="runtime", better="lower")
         run.record(f"{of}.epoch_seconds", np.mean(seconds), unit="s", kind="runtime", better="lower")
-    values = np.array(list(points))
-    histories = [point.history for point in points.values()]
+    values = np.array(list(histories))
     drawn = (
         ("loss", "cross-entropy (nat per image)", "loss", "val_loss"),
         ("accuracy", "share of images", "accuracy", "val_accuracy"),
     )
     for (what, unit, training, validation), number in zip(drawn, FIGURES[axis], strict=True):
         series = {
-            name: np.stack([values, [getattr(history, field)[-1] for history in histories]])
+            name: np.stack([values, [getattr(history, field)[-1] for history in histories.values()]])
             for name, field in (("training", training), ("validation", validation))
         }
         run.figure(

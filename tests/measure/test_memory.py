@@ -24,7 +24,8 @@ pytestmark = pytest.mark.skipif(
 CHILD = """
 import json, sys
 import numpy as np
-from harness.measure.run import Run, stage_metrics
+from harness.measure.run import Run
+from harness.measure.stages import stage_metrics
 from harness.records import RunRequest, StageResult
 from harness.measure import memory
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from harness.measure import memory
-from harness.measure.run import Run, stage_metrics
+from harness.measure.run import Run
+from harness.measure.stages import stage_metrics
 from harness.records import DatasetUse, IdentityCheck, RunRequest, StageResult
 
 MIB = 2**20

@@ -7,7 +7,7 @@ import typing
 import numpy as np
 import pytest
 
-from harness.pipelines import keras_steps
+from harness.pipelines import keras_fits, keras_steps
 from harness.pipelines import mnist_autoencoder as pipeline
 
 if typing.TYPE_CHECKING:
@@ -244,7 +244,7 @@ def test_early_stopping_returns_to_the_best_weights() -> None:
         loss = [3.0, 1.0, 2.0, 2.0, 2.0, 0.0][len(seen) - 1]
         return np.zeros((1, 10), np.float32), np.array([loss]), np.array([0])
 
-    history = keras_steps.fit(head, lambda: [(inputs, targets)], 6, held_out, patience=3)
+    history = keras_fits.fit(head, lambda: [(inputs, targets)], 6, held_out, patience=3)
     assert history.val_loss.tolist() == [3.0, 1.0, 2.0, 2.0, 2.0]
     assert history.best_epoch == 1
     for found, wanted in zip(head.get_weights(), seen[1], strict=True):

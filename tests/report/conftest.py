@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from harness import files
-from harness.measure.run import stage_metrics
 from harness.measure.scores import of_predictions
+from harness.measure.stages import stage_metrics
 from harness.records import (
     Comparison,
     DatasetUse,

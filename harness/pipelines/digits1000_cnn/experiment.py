@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.pipelines import keras_steps
+from harness.pipelines import keras_fits, keras_steps
 from harness.pipelines.digits1000_cnn.augmentation import ASSUMED, Ranges, augment
 
 if typing.TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Outcome:
     """(n_test, 10) softmax outputs in that order."""
     losses: NDArray[np.float64]
     """(n_test,) cross-entropy of each image."""
-    history: keras_steps.Epochs
+    history: keras_fits.Epochs
     """One row an epoch (figures 3 to 5); held out is the test part, as in the source."""
 
 
@@ -110,10 +110,10 @@ def build(variant: Variant) -> keras.Model:
 
 def train(
     model: keras.Model, variant: Variant, training: Part, testing: Part, *, rng: np.random.Generator
-) -> keras_steps.Epochs:
+) -> keras_fits.Epochs:
     """Train in place for the variant's epochs, looking at the test part after each, as the source does."""
     trainer = keras_steps.trainer_of(model)
-    return keras_steps.fit(
+    return keras_fits.fit(
         trainer,
         lambda: _batches(variant, training, rng),
         variant.epochs,
@@ -131,7 +131,7 @@ def _batches(
         yield (augment(images, rng, variant.augmented) if variant.augmented else images), targets
 
 
-def evaluate(model: keras.Model, testing: Part, history: keras_steps.Epochs) -> Outcome:
+def evaluate(model: keras.Model, testing: Part, history: keras_fits.Epochs) -> Outcome:
     """Predict the test part in file order; scoring is left to whoever reads the result."""
     trainer = keras_steps.trainer_of(model)
     probabilities, losses = keras_steps.classify(trainer, testing.images, testing.labels)

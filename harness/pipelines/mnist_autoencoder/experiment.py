@@ -6,12 +6,14 @@ best weights; each stage starts with a fresh Adam.
 
 from __future__ import annotations
 
+import functools
 import typing
 from dataclasses import dataclass
 
 import numpy as np
 
-from harness.pipelines import keras_steps
+from harness.pipelines import keras_fits, keras_states, keras_steps
+from harness.pipelines.keras_states import NOTHING
 from harness.pipelines.mnist_autoencoder import network
 from harness.pipelines.mnist_autoencoder.features import encode, normalise
 
@@ -22,6 +24,7 @@ if typing.TYPE_CHECKING:
     import keras
     from numpy.typing import NDArray
 
+    from harness.pipelines.keras_states import Arrays, Keeper
     from harness.pipelines.mnist_autoencoder.network import Autoencoder, Classifier
 
 TRAIN_SHARE = 0.8
@@ -95,9 +98,9 @@ class Run:
     """Test predictions after the first stage."""
     autoencoder: ReconstructionHistory
     """Training of the autoencoder."""
-    frozen: keras_steps.Epochs
+    frozen: keras_fits.Epochs
     """First stage: head on cached features."""
-    tuning: keras_steps.Epochs
+    tuning: keras_fits.Epochs
     """Second stage: all layers until early stopping."""
     feature_bytes: int
     """Bytes of the cached features."""
@@ -120,7 +123,7 @@ class Point:
 
     setting: Setting
     """The setting."""
-    history: keras_steps.Epochs
+    history: keras_fits.Epochs
     """Training of its head."""
     outcome: Outcome
     """Predictions of the validation images, in the order of `Labelled.validation`."""
@@ -145,17 +148,43 @@ def divide(images: NDArray[np.uint8], labels: NDArray[np.integer], *, seed: int)
 
 
 def train_autoencoder(
-    model: Autoencoder, data: Labelled, settings: Settings, *, rng: np.random.Generator
+    model: Autoencoder,
+    data: Labelled,
+    settings: Settings,
+    *,
+    rng: np.random.Generator,
+    keeper: Keeper = NOTHING,
 ) -> ReconstructionHistory:
-    """Train to reproduce the training images; changes `model` in place."""
-    steps, losses = [], []
+    """Train to reproduce the training images; changes `model` in place.
+
+    What `keeper` has of an earlier call with the same arguments is not trained again.
+    """
+    steps, losses = _begun(model.whole, rng, keeper)
     held_out = normalise(data.images[data.validation])  # (n_val, 28, 28, 1)
-    for _ in range(settings.autoencoder_epochs):
+    while len(steps) < settings.autoencoder_epochs:
         picks = keras_steps.index_batches(len(data.train), settings.autoencoder_batch, 1, rng)
         inputs = (normalise(data.images[data.train[pick]]) for pick in picks)
         steps.append(keras_steps.train(model.whole, ((batch, batch) for batch in inputs)))
         losses.append(float(model.whole.evaluate(held_out, held_out, batch_size=256, verbose=0)))
+        keeper.put(functools.partial(_so_far, model.whole, rng, steps, losses))
     return ReconstructionHistory(np.array([s.mean("loss") for s in steps]), np.array(losses), tuple(steps))
+
+
+def _so_far(
+    model: keras.Model, rng: np.random.Generator, steps: list[keras_steps.Steps], losses: list[float]
+) -> Arrays:
+    state = keras_states.of_training(model, rng)
+    return {**state, **keras_states.of_steps(steps), "val_loss": np.array(losses)}
+
+
+def _begun(
+    model: keras.Model, rng: np.random.Generator, keeper: Keeper
+) -> tuple[list[keras_steps.Steps], list[float]]:
+    found = keeper.get()
+    if found is None:
+        return [], []
+    keras_states.restore_training(model, rng, found)
+    return keras_states.to_steps(found), found["val_loss"].tolist()
 
 
 def reconstruct(model: Autoencoder, images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -171,7 +200,8 @@ def train_head(
     epochs: int,
     batch: int,
     rng: np.random.Generator,
-) -> keras_steps.Epochs:
+    keeper: Keeper = NOTHING,
+) -> keras_fits.Epochs:
     """First stage on cached features: the same steps as through the frozen encoder, without running it.
 
     Parameters
@@ -182,25 +212,32 @@ def train_head(
         From `encode`, in the order of ``data.images``; float16 is widened batch by batch, a memory map is
         read so.
     """
-    return _train_classes(head, features, _widen, data, epochs=epochs, batch=batch, rng=rng)
+    return _train_classes(head, features, _widen, data, epochs=epochs, batch=batch, rng=rng, keeper=keeper)
 
 
 def train_through_encoder(
     classifier: Classifier, data: Labelled, *, epochs: int, batch: int, rng: np.random.Generator
-) -> keras_steps.Epochs:
+) -> keras_fits.Epochs:
     """First stage the source's way, through the frozen encoder: the reference for `train_head`."""
     network.freeze(classifier, frozen=True)
     return _train_classes(classifier.whole, data.images, normalise, data, epochs=epochs, batch=batch, rng=rng)
 
 
 def fine_tune(
-    classifier: Classifier, data: Labelled, *, epochs: int, batch: int, rng: np.random.Generator
-) -> keras_steps.Epochs:
+    classifier: Classifier,
+    data: Labelled,
+    *,
+    epochs: int,
+    batch: int,
+    rng: np.random.Generator,
+    keeper: Keeper = NOTHING,
+) -> keras_fits.Epochs:
     """Second stage: all layers, until the validation loss has not fallen for `PATIENCE` epochs."""
     network.freeze(classifier, frozen=False)
     return _train_classes(
-        classifier.whole, data.images, normalise, data, epochs=epochs, batch=batch, rng=rng, patience=PATIENCE
-    )
+        classifier.whole, data.images, normalise, data,
+        epochs=epochs, batch=batch, rng=rng, patience=PATIENCE, keeper=keeper,
+    )  # fmt: skip
 
 
 def _widen(features: NDArray[np.generic]) -> NDArray[np.float32]:
@@ -217,7 +254,8 @@ def _train_classes(
     batch: int,
     rng: np.random.Generator,
     patience: int | None = None,
-) -> keras_steps.Epochs:
+    keeper: Keeper = NOTHING,
+) -> keras_fits.Epochs:
     targets = keras_steps.one_hot(data.labels)  # (n, 10)
 
     def batches() -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
@@ -232,7 +270,7 @@ def _train_classes(
         found = keras_steps.classify(model, rows, labels, prepare=lambda chunk: prepare(inputs[chunk]))
         return (*found, labels)
 
-    return keras_steps.fit(model, batches, epochs, held_out, patience=patience)
+    return keras_fits.fit(model, batches, epochs, held_out, patience=patience, rng=rng, keeper=keeper)
 
 
 def evaluate(classifier: Classifier, images: NDArray[np.uint8], labels: NDArray[np.integer]) -> Outcome:

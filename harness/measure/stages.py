@@ -1,0 +1,64 @@
+"""Metrics of a run's stages: times, rates, memory."""
+
+from __future__ import annotations
+
+import typing
+
+from harness.records import Measured, StageResult
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def stage_metrics(stages: Iterable[StageResult], *, whole: bool = True) -> dict[str, Measured]:
+    """Turn stages into metrics ``<stage>.seconds``, ``.cpu_seconds``, ``.images_per_second`` and of memory.
+
+    Memory is ``.peak_bytes`` and ``.above_imports_bytes``, which means above the resident memory at the end of
+    the stage ``imports``; on an accelerator also ``.device_allocated_bytes`` and ``.device_reserved_bytes``.
+    ``total.*`` are the sum of times and the highest peaks over all stages but ``imports``. Where peaks
+    could not be read, they are absent; so are totals where the stages are not the `whole` run.
+    """
+    done = list(stages)
+    imported = next((stage.peak_bytes for stage in done if stage.name == "imports"), None)
+    work = [stage for stage in done if stage.name != "imports"]
+    metrics: dict[str, Measured] = {}
+    for stage in work:
+        metrics |= _one_stage(stage, imported)
+    if not whole:
+        return metrics
+    total = StageResult(
+        name="total",
+        seconds=sum(stage.seconds for stage in work),
+        cpu_seconds=sum(stage.cpu_seconds for stage in work),
+        peak_bytes=_highest(stage.peak_bytes for stage in work),
+        device_allocated_bytes=_highest(stage.device_allocated_bytes for stage in work),
+        device_reserved_bytes=_highest(stage.device_reserved_bytes for stage in work),
+    )
+    return metrics | _one_stage(total, imported)
+
+
+def _highest(values: Iterable[int | None]) -> int | None:
+    known = [value for value in values if value is not None]
+    return max(known, default=None)
+
+
+def _one_stage(stage: StageResult, imported: int | None) -> dict[str, Measured]:
+    def seconds(value: float) -> Measured:
+        return Measured(value=value, unit="s", kind="runtime", better="lower")
+
+    def size(value: int) -> Measured:
+        return Measured(value=float(value), unit="B", kind="memory", better="lower")
+
+    found = {"seconds": seconds(stage.seconds), "cpu_seconds": seconds(stage.cpu_seconds)}
+    if stage.images is not None and stage.seconds > 0:
+        rate = stage.images / stage.seconds
+        found["images_per_second"] = Measured(value=rate, unit="1/s", kind="runtime", better="higher")
+    if stage.peak_bytes is not None:
+        found["peak_bytes"] = size(stage.peak_bytes)
+        if imported is not None:
+            found["above_imports_bytes"] = size(max(0, stage.peak_bytes - imported))
+    if stage.device_allocated_bytes is not None:
+        found["device_allocated_bytes"] = size(stage.device_allocated_bytes)
+    if stage.device_reserved_bytes is not None:
+        found["device_reserved_bytes"] = size(stage.device_reserved_bytes)
+    return {f"{stage.name}.{metric}": measured for metric, measured in found.items()}
