@@ -15,14 +15,19 @@ from pathlib import Path
 import numpy as np
 
 from harness import datasets
+from harness.pipelines import mnist_interpolation as interpolation
 from harness.pipelines import tinyconvnet_svd as tiny
 from harness.pipelines.digits1000_cnn.augmentation import Ranges
+from harness.pipelines.mnist_interpolation.operators import both_sides, operator
 from harness.pipelines.tinyconvnet_svd.analytical import verify
 from harness.pipelines.tinyconvnet_svd.decomposition import decompose_both
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from numpy.typing import NDArray
+
+    from harness.pipelines.mnist_interpolation.operators import Case
     from harness.pipelines.tinyconvnet_svd.results import Weights
 
 Row = tuple[str, str, list[float]]
@@ -113,10 +118,50 @@ def digits_augmentation(seeds: Sequence[int]) -> Iterator[Row]:
         yield setting, "test accuracy", [float(one.val_accuracy[-1]) for one in found]
 
 
+def interpolation_order(seeds: Sequence[int]) -> Iterator[Row]:
+    """Accuracy of the pooled cases when images are scaled, or cut to bytes, at another point than we assume."""
+    data = datasets.load("mnist")
+    images = np.concatenate([data.train.images, data.test.images])
+    labels = np.concatenate([data.train.labels, data.test.labels])
+    ways: dict[str, Callable[[Case, int], interpolation.Split]] = {
+        "scaled last, as declared": lambda case, seed: interpolation.split(
+            interpolation.resample(images, case), labels, seed=seed
+        ),
+        "cut to bytes, then scaled": lambda case, seed: interpolation.split(
+            interpolation.resample(images, case).astype(np.uint8).astype(np.float32), labels, seed=seed
+        ),
+        "scaled, then pooled and interpolated": lambda case, seed: _scaled_first(images, labels, case, seed),
+    }
+    for case in (one for one in interpolation.CASES if one.name in {"case2", "case4"}):
+        for way, prepare in ways.items():
+            found = [_one_repeat(prepare(case, seed), seed) for seed in seeds]
+            yield f"{case.name}, {way}", "test accuracy", found
+
+
+def _scaled_first(
+    images: NDArray[np.uint8], labels: NDArray[np.uint8], case: Case, seed: int
+) -> interpolation.Split:
+    """Divide as `split` does, but scale the original images."""
+    whole = interpolation.split(images.astype(np.float32), labels, seed=seed)
+    matrix = operator(case.window, case.step)
+    pooled = both_sides(matrix, whole.images[..., 0])[..., np.newaxis]  # (n, 28, 28, 1)
+    return dataclasses.replace(whole, images=pooled.astype(np.float32, copy=False))
+
+
+def _one_repeat(split: interpolation.Split, seed: int) -> float:
+    from harness.pipelines import keras_steps
+
+    rng = keras_steps.seed_everything(seed)
+    model = interpolation.build()
+    outcome = interpolation.evaluate(model, split, interpolation.train(model, split, rng=rng))
+    return float((outcome.predicted == outcome.labels).mean())
+
+
 EXPERIMENTS: Mapping[str, Callable[[Sequence[int]], Iterator[Row]]] = {
     "tinyconvnet-training": tinyconvnet_training,
     "tinyconvnet-forward": tinyconvnet_forward,
     "digits-augmentation": digits_augmentation,
+    "interpolation-order": interpolation_order,
 }
 
 if __name__ == "__main__":

@@ -293,9 +293,6 @@ def run_all(
     requests = tuple(requests)
     for request in requests:
         find(scenarios, request.scenario)
-    # scoring needs it; an interrupt within the import of a compiled module, between two runs, would come out as another error
-    import scipy.stats  # noqa: F401
-
     failed: dict[str, RunResult] = {}
     for request, attempted in executor.attempt(requests, out):
         result = _stored(runner.collect(attempted, request, scenarios[request.scenario], out), out)

@@ -13,7 +13,7 @@ import typing
 
 import numpy as np
 
-from harness.exporters.table import headlines
+from harness.exporters.table import exact_mean, gathered
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -111,17 +111,15 @@ class _Points(typing.NamedTuple):
 
 
 def _points(job: Job) -> _Points:
+    created, commit = job.created, job.commit
     return _Points(
-        job.created,
+        created,
         [
             (
-                (series.system, series.version, series.metric),
-                (
-                    (series.unit, series.better),
-                    Point(job.created, job.commit, series.mean, len(series.values)),
-                ),
+                (system.name, system.version, metric),
+                ((measured.unit, measured.better), Point(created, commit, exact_mean(values), len(values))),
             )
-            for series in headlines(job)
+            for (system, metric), (measured, values) in gathered(job).items()
         ],
     )
 

@@ -14,11 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import history, history_table
+from harness import files, history, history_table
 from harness.records import Job, Measured, Measurement, RunRequest, RunResult
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from tests.conftest import Harness
 
@@ -157,4 +158,16 @@ def test_changes_are_listed_whatever_is_shown() -> None:
 def test_ruptures_is_imported_late(module: str) -> None:
     """Reading the history's code brings neither ruptures nor SciPy."""
     code = f"import sys, {module}; sys.exit(bool({{'ruptures', 'scipy'}} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_only_the_page_brings_the_report(tmp_path: Path) -> None:
+    """The command that writes no page imports no template, and none of the report."""
+    (tmp_path / "one").mkdir()
+    files.write_json(tmp_path / "one" / "run.json", job(0, accuracy=0.9))
+    code = (
+        "import sys; from harness import cli; "
+        f"code = cli.main(['history', {str(tmp_path / 'one')!r}]); "
+        "sys.exit(code or bool({'jinja2', 'harness.report', 'ruptures', 'scipy'} & set(sys.modules)))"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

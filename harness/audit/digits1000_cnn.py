@@ -8,6 +8,7 @@ import typing
 from harness.audit import classification, declared
 from harness.audit.findings import AuditFinding
 from harness.audit.intervals import exact, rounds_to
+from harness.audit.significance import binomial_p
 from harness.scenarios.published.digits1000_cnn import (
     CLASSES,
     CODE_FILTERS,
@@ -169,10 +170,8 @@ def accuracy_and_matrix(name: str, report: Report, accuracy: float) -> AuditFind
 
 def chance(report: Report) -> AuditFinding:
     """Test whether the diagonal is what labels in an order of their own would give: one in ten, exact binomial test."""
-    from scipy.stats import binomtest
-
     right, total = classification.hits(report.matrix), classification.images(report.matrix)
-    p = float(binomtest(right, total, CHANCE).pvalue)
+    p = binomial_p(right, total, CHANCE)
     return _finding(
         place=report.place,
         claim="the matrix was read from a shuffled iterator (shuffle = True)",
@@ -225,9 +224,7 @@ def hardest(matrix: Matrix) -> AuditFinding:
 
 def samples(accuracy: float) -> AuditFinding:
     """Hold one mistake among ten single images against the accuracy on the test set, exact binomial test."""
-    from scipy.stats import binomtest
-
-    p = float(binomtest(SAMPLES - MISTAKEN, SAMPLES, accuracy).pvalue)
+    p = binomial_p(SAMPLES - MISTAKEN, SAMPLES, accuracy)
     return _finding(
         place="Section 4",
         claim="one out of ten values was mistaken",

@@ -11,6 +11,7 @@ import typing
 from harness.audit import declared
 from harness.audit.findings import AuditFinding
 from harness.audit.intervals import Number, exact, printed, rounds_to, show
+from harness.audit.significance import Sample, welch_p
 from harness.scenarios.published.mnist_interpolation import (
     ACCURACIES,
     BOUND,
@@ -228,14 +229,10 @@ def run_accuracies(
 
 def variation(rows: Mapping[str, tuple[float, float, float, float]]) -> AuditFinding:
     """Test the largest difference of mean F1 between two variants by Welch's t, Bonferroni over all pairs."""
-    from scipy.stats import ttest_ind_from_stats
-
     best, worst = max(rows, key=lambda name: rows[name][2]), min(rows, key=lambda name: rows[name][2])
     pairs = math.comb(len(rows), 2)
-    tested = ttest_ind_from_stats(
-        rows[best][2], rows[best][3], RUNS, rows[worst][2], rows[worst][3], RUNS, equal_var=False
-    )
-    p = min(1.0, float(tested.pvalue) * pairs)
+    tested = welch_p(*(Sample(rows[name][2], rows[name][3], RUNS) for name in (best, worst)))
+    p = min(1.0, tested * pairs)
     return _finding(
         place="Section VI",
         claim="very little variation between the experiments",

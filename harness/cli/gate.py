@@ -183,6 +183,9 @@ def _conduct(
         with executing(console, where) as executor:
 
             def do(requests: Sequence[RunRequest]) -> None:
+                # the tests between two rounds need it; an interrupt within the import of a compiled module would come out as another error
+                import scipy.stats  # noqa: F401
+
                 results = executors.run_all(executor, requests, declared, out)
                 for result in terminal.follow(console, results, requests):
                     if opened is not None:

@@ -13,8 +13,9 @@ from harness.errors import HarnessError
 from harness.visible import visible
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from harness.history import Line
     from harness.records import Job
 
 FILE = click.Path(path_type=Path)
@@ -58,8 +59,7 @@ def history_command(runs: tuple[Path, ...], patterns: tuple[str, ...], page: Pat
     """Show metrics over stored runs, with the commits where they changed; every run below reports/ by default."""
     from rich.console import Console
 
-    from harness import files, history, history_page, history_table, jobs
-    from harness.report import linking
+    from harness import history, history_table, jobs
 
     folders = list(dict.fromkeys(runs)) or sorted(path.parent for path in Path("reports").glob("*/run.json"))
     if not folders:
@@ -68,9 +68,16 @@ def history_command(runs: tuple[Path, ...], patterns: tuple[str, ...], page: Pat
     shown = history_table.select(found, patterns)
     history_table.show(Console(), shown)
     if page is not None:
-        left_out = history_page.left_out(found, shown)
-        files.write_text(page, history_page.render(shown, left_out, linking.up(page)))
+        _write_page(page, found, shown)
         click.echo(f"Page: {page}")
+
+
+def _write_page(page: Path, found: Sequence[Line], shown: Sequence[Line]) -> None:
+    from harness import files, history_page
+    from harness.report import linking
+
+    left_out = history_page.left_out(found, shown)
+    files.write_text(page, history_page.render(shown, left_out, linking.up(page)))
 
 
 @click.command("index")

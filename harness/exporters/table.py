@@ -5,15 +5,14 @@ from __future__ import annotations
 import array
 import csv
 import dataclasses
-import statistics
 import typing
 
 from harness.visible import no_formula
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from harness.records import Direction, Job, Kind, Measured, RunRequest, RunResult, Tier, Value
+    from harness.records import Direction, Job, Kind, Measured, RunResult, Tier, Value
 
 COLUMNS = (
     "scenario", "variant", "tier", "seed", "device", "backend", "status", "disturbed",
@@ -102,6 +101,28 @@ def _harmless(cell: object) -> object:
     return no_formula(cell) if isinstance(cell, str) else cell
 
 
+class System(typing.NamedTuple):
+    """What was measured: one variant of one version of a scenario, on one tier, backend and device."""
+
+    scenario: str
+    """Scenario name."""
+    variant: str
+    """Variant name."""
+    tier: Tier
+    """Tier."""
+    backend: str
+    """Backend."""
+    device: str
+    """Device."""
+    version: int
+    """Version of the scenario that ran."""
+
+    @property
+    def name(self) -> str:
+        """All but the version: ``scenario:variant tier backend device``."""
+        return f"{self.scenario}:{self.variant} {self.tier} {self.backend} {self.device}"
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
     """The values of one metric over the runs of one variant, tier, backend and device."""
@@ -131,28 +152,55 @@ class Series:
 
     @property
     def system(self) -> str:
-        """What was measured, without the metric: ``scenario:variant tier backend device``."""
-        return f"{self.scenario}:{self.variant} {self.tier} {self.backend} {self.device}"
+        """What was measured, without the metric; see `System.name`."""
+        return System(self.scenario, self.variant, self.tier, self.backend, self.device, self.version).name
 
     @property
     def mean(self) -> float:
         """Mean over the runs."""
-        return statistics.mean(self.values)  # exact, so never outside the values by a rounding
+        return exact_mean(self.values)
+
+
+def exact_mean(values: Sequence[float]) -> float:
+    """Return the mean, rounded once, so that it never lies outside the values: `statistics.mean` without its fractions.
+
+    Parameters
+    ----------
+    values : sequence of float
+        At least one, all finite.
+    """
+    if len(values) == 1:
+        return values[0] + 0.0  # no mean is a negative zero
+    ratios = [value.as_integer_ratio() for value in values]
+    # every denominator is a power of two, so the largest is a multiple of all, and an integer division rounds correctly
+    common = max(below for _, below in ratios)
+    return sum(above * (common // below) for above, below in ratios) / (common * len(ratios))
 
 
 def headlines(job: Job) -> list[Series]:
-    """Gather the metrics worth a line of their own in another tool, over the finished runs.
+    """Gather the metrics worth a line of their own in another tool, over the finished runs; see `gathered`."""
+    return [_series(system, name, *found) for (system, name), found in gathered(job).items()]
+
+
+def gathered(job: Job) -> Mapping[tuple[System, str], tuple[Measured, Sequence[float]]]:
+    """Gather by system and metric what `headlines` returns: how the metric was first declared, and one value a run.
 
     These are numbers with a direction: times, memory, work and sizes, and the scores of the main predictions, but not a grid's side
     scores. Times of a DISTURBED run are left out.
     """
-    found: dict[tuple[typing.Any, ...], tuple[Measured, array.array[float]]] = {}
+    found: dict[tuple[System, str], tuple[Measured, array.array[float]]] = {}
     for result in job.results:
+        system = _system(result)
         for name, measured in result.metrics.items():
-            if not isinstance(measured.value, list) and _is_headline(name, measured, result):
-                key = (*_place(result.request), _version(result), name)
-                found.setdefault(key, (measured, array.array("d")))[1].append(measured.value)
-    return [_series(key, *declared) for key, declared in found.items()]
+            value = measured.value
+            if isinstance(value, list) or not _is_headline(name, measured, result):
+                continue
+            known = found.get((system, name))
+            if known is None:
+                found[system, name] = measured, array.array("d", (value,))
+            else:
+                known[1].append(value)
+    return found
 
 
 def _is_headline(name: str, measured: Measured, result: RunResult) -> bool:
@@ -163,23 +211,14 @@ def _is_headline(name: str, measured: Measured, result: RunResult) -> bool:
     return measured.kind in {"memory", "work"} or "." not in name
 
 
-def _place(request: RunRequest) -> tuple[str, str, str, str, str]:
-    return request.scenario, request.variant, request.tier, request.backend, request.device
+def _system(result: RunResult) -> System:
+    request, version = result.request, result.measurement.scenario_version if result.measurement else 0
+    return System(request.scenario, request.variant, request.tier, request.backend, request.device, version)
 
 
-def _version(result: RunResult) -> int:
-    return result.measurement.scenario_version if result.measurement else 0
-
-
-def _series(key: tuple[typing.Any, ...], measured: Measured, values: Sequence[float]) -> Series:
-    scenario, variant, tier, backend, device, version, metric = key
+def _series(system: System, metric: str, measured: Measured, values: Sequence[float]) -> Series:
     return Series(
-        scenario=scenario,
-        variant=variant,
-        tier=tier,
-        backend=backend,
-        device=device,
-        version=version,
+        **system._asdict(),
         metric=metric,
         unit=measured.unit,
         kind=measured.kind,

@@ -104,6 +104,24 @@ def test_wilson_interval_is_the_known_one(right: int, n: int, low: float, high: 
 
 
 @settings(deadline=None)
+@given(st.integers(1, 10**6), st.floats(0, 1), st.sampled_from([0.5, 0.9, 0.95, 0.99, 0.999]))
+def test_wilson_interval_is_that_of_scipy(n: int, share: float, level: float) -> None:
+    """The interval without `scipy.stats` is the one with it, both ends exact where all or none are right."""
+    from scipy.stats import binomtest
+
+    for right in (0, round(share * n), n):
+        expected = binomtest(right, n).proportion_ci(confidence_level=level, method="wilson")
+        assert scores.wilson(right, n, level) == pytest.approx((expected.low, expected.high), rel=1e-12)
+
+
+@pytest.mark.parametrize(("right", "n"), [(-1, 5), (6, 5), (0, 0)])
+def test_more_right_than_images_have_no_interval(right: int, n: int) -> None:
+    """A count outside of what there is is refused."""
+    with pytest.raises(ValueError, match=f"{right} of {n} is no share"):
+        scores.wilson(right, n)
+
+
+@settings(deadline=None)
 @given(st.integers(1, 40), st.integers(2, 6), st.integers(0, 2**32 - 1))
 def test_loss_is_that_of_scikit_learn(n: int, classes: int, seed: int) -> None:
     """Cross-entropy of random distributions agrees with scikit-learn's log_loss."""

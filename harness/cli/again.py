@@ -1,0 +1,85 @@
+"""What is done again with a stored run, without running anything: ``harness judge``, ``harness report``, ``harness export``."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import click
+
+from harness.cli.shared import Known, baselines_option, scenario_option, shelve
+
+EXPORTS = ("csv", "junit", "summary", "github-action-benchmark", "bencher", "asv")
+"""Formats of other tools that a stored run is written in; named here so that the help imports none of them."""
+
+
+@click.command("judge")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--explain",
+    "explained",
+    multiple=True,
+    metavar="METRIC",
+    help="Print the arithmetic of a gate's verdict.",
+)
+@scenario_option
+@baselines_option
+def judge_command(
+    run: Path, explained: tuple[str, ...], scenario_paths: tuple[str, ...], baselines_folder: Path | None
+) -> int:
+    """Judge stored results again, against today's expectations and baselines, without running anything."""
+    from rich.console import Console
+
+    from harness import baselines, jobs, scenarios, terminal
+    from harness.gate import explain, procedure
+
+    declared, roots, console = (
+        scenarios.load_all(scenario_paths),
+        baselines.search_path(baselines_folder),
+        Console(),
+    )
+    job = procedure.read(run, declared, roots)
+    again = procedure.rejudge if job.gate else jobs.rejudge
+    judged = again(job, declared, roots, run)
+    terminal.show(console, judged, jobs.store(judged, declared, run))
+    shelve(run)
+    for metric in explained:
+        console.print(explain.explain(judged, metric), markup=False, highlight=False, soft_wrap=True)
+    return jobs.exit_code(judged)
+
+
+@click.command("report")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--only", metavar="SCENARIO[:VARIANT]", help="Write a page of this alone, whole, beside the report."
+)
+@scenario_option
+def report_command(run: Path, only: str | None, scenario_paths: tuple[str, ...]) -> None:
+    """Write a stored run's report again."""
+    from harness import jobs, scenarios
+
+    declared = scenarios.load_all(scenario_paths)
+    write = jobs.store if only is None else functools.partial(jobs.store_part, name=only)
+    click.echo(f"Report: {write(jobs.read(run), declared, run)}")
+    shelve(run)
+
+
+@click.command("export")
+@click.argument("form", type=Known("format", EXPORTS), metavar="FORMAT")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="File or folder; RUN/exports by default.")
+@click.option("--results", type=click.Path(path_type=Path), help="For asv: its results_dir.")
+@click.option("--machine", default="", help="For asv: name of the machine; this one's by default.")
+def export_command(form: str, run: Path, out: Path | None, results: Path | None, machine: str) -> None:
+    """Write a stored run as csv, junit, a summary in Markdown, github-action-benchmark, bencher, or into asv's results."""
+    from harness import exporters, jobs
+    from harness.exporters import asv
+
+    if (form == "asv") != (results is not None) or (form == "asv" and out):
+        raise click.UsageError("--results DIR is for asv, which needs it; --out is for the other formats")
+    job = jobs.read(run)
+    paths = (
+        asv.write(job, results, machine) if results else exporters.write(job, form, out or run / "exports")
+    )
+    for path in paths:
+        click.echo(f"Wrote: {path}")

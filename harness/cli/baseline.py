@@ -1,0 +1,96 @@
+"""``harness baseline``: propose, look at and accept baselines; waive a metric for a while."""
+
+from __future__ import annotations
+
+import datetime as dt
+import typing
+from pathlib import Path
+
+import click
+
+from harness.cli.shared import Known, baselines_option, scenario_option
+from harness.records import TIERS
+from harness.visible import visible
+
+if typing.TYPE_CHECKING:
+    from harness.records import Tier
+
+
+@click.group("baseline")
+def baseline_group() -> None:
+    """Propose, look at and accept baselines; waive a metric for a while."""
+
+
+@baseline_group.command("propose")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--reason", required=True, help="Why these values shall be the new reference.")
+@click.option("--who", default="", help="Who says so; git's user name by default.")
+@scenario_option
+def propose_command(run: Path, reason: str, who: str, scenario_paths: tuple[str, ...]) -> None:
+    """Build baselines from a stored run and put them into its folder proposals/."""
+    from harness import approval, scenarios
+
+    for path in approval.propose(run, scenarios.load_all(scenario_paths), reason=reason, who=who):
+        click.echo(f"Proposed: {path}")
+    click.echo(f"Next: harness baseline diff {run}, then: harness baseline accept {run}")
+
+
+@baseline_group.command("diff")
+@click.argument("run", type=click.Path(path_type=Path))
+@baselines_option
+def diff_command(run: Path, baselines_folder: Path | None) -> None:
+    """Show how the proposed baselines differ from the stored ones."""
+    from harness import approval
+
+    click.echo(visible(approval.diff(run, baselines_folder)))
+
+
+@baseline_group.command("accept")
+@click.argument("run", type=click.Path(path_type=Path))
+@baselines_option
+def accept_command(run: Path, baselines_folder: Path | None) -> None:
+    """Move proposed baselines into ./baselines, or the folder that --baselines names."""
+    from harness import approval
+
+    for path in approval.accept(run, baselines_folder):
+        click.echo(f"Accepted: {path}")
+
+
+@baseline_group.command("show")
+@click.argument("name", metavar="SCENARIO[:VARIANT]")
+@click.option("--tier", type=Known("tier", TIERS), default="smoke", show_default=True)
+@scenario_option
+@baselines_option
+def show_command(
+    name: str, tier: Tier, scenario_paths: tuple[str, ...], baselines_folder: Path | None
+) -> None:
+    """Show the stored baselines of a variant: who, when, why, commit, environment, values; and its waivers."""
+    from harness import approval, scenarios
+
+    told = approval.show(scenarios.load_all(scenario_paths), name, tier, baselines_folder, _today())
+    click.echo(visible(told))
+
+
+@baseline_group.command("waive")
+@click.argument("metric", metavar="[SCENARIO[:VARIANT]/]METRIC")
+@click.option("--scenario", default="", metavar="NAME[:VARIANT]", help="Whose metric; its default variant.")
+@click.option("--tier", type=Known("tier", TIERS), default="smoke", show_default=True)
+@click.option(
+    "--until", required=True, metavar="DATE", help="Last day, such as 2030-01-31; at most 180 ahead."
+)
+@click.option("--reason", required=True, help="Why the metric may pass until then.")
+@click.option("--who", default="", help="Who says so; git's user name by default.")
+@scenario_option
+@baselines_option
+def waive_command(
+    metric: str, scenario_paths: tuple[str, ...], baselines_folder: Path | None, **options: typing.Any,  # noqa: ANN401
+) -> None:  # fmt: skip
+    """Let one metric of one variant pass until a day, for a reason; ./baselines/waivers.json keeps it."""
+    from harness import approval, scenarios, waivers
+
+    asked, declared = waivers.Asked(metric=metric, **options), scenarios.load_all(scenario_paths)
+    click.echo(visible(approval.waive(asked, declared, baselines_folder, _today())))
+
+
+def _today() -> dt.date:
+    return dt.datetime.now(dt.UTC).date()

@@ -1,0 +1,99 @@
+"""What there is here, and what to start from: ``harness list``, ``harness data``, ``harness doctor``, ``harness init``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from harness.cli.shared import baselines_option, scenario_option
+
+
+@click.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print everything that is declared, as JSON.")
+@scenario_option
+def list_command(*, as_json: bool, scenario_paths: tuple[str, ...]) -> None:
+    """List scenarios with their variants, tiers and expectations."""
+    from harness import listing, scenarios
+
+    found = scenarios.load_all(scenario_paths)
+    click.echo(
+        json.dumps(listing.as_plain(found), indent=1, ensure_ascii=False)
+        if as_json
+        else listing.as_text(found)
+    )
+
+
+@click.group("data")
+def data_group() -> None:
+    """Look at and fetch the data sets."""
+
+
+@data_group.command("status")
+def status_command() -> None:
+    """Say for each data set where it was found and whether it is complete."""
+    from harness import listing
+
+    click.echo(listing.data_status())
+
+
+@data_group.command("fetch")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+def fetch_command(names: tuple[str, ...]) -> None:
+    """Download data sets into the per-user cache through torchvision, and verify them."""
+    from harness import datasets
+
+    for name in names:
+        datasets.fetch(name)
+        click.echo(f"Fetched and verified: {name}")
+
+
+@click.command("doctor")
+@click.option(
+    "--noise", "loud", is_flag=True, help="Time a fixed workload too, and say what a slowdown needs here."
+)
+@click.option(
+    "--pairs", type=click.IntRange(7), default=20, show_default=True, help="Pairs of processes to time."
+)
+@click.option("--scenario", default="", metavar="NAME[:VARIANT]", help="Time its smoke tier as well.")
+@scenario_option
+@baselines_option
+def doctor_command(
+    *, loud: bool, pairs: int, scenario: str, scenario_paths: tuple[str, ...], baselines_folder: Path | None
+) -> int:
+    """Look at this machine, what is installed, data and baselines; with --noise, at its noise. Exit code 2 if something is broken."""
+    from harness import doctor
+
+    findings = doctor.examine(baselines_folder)
+    click.echo(doctor.as_text(findings))
+    if loud or scenario:
+        _noise(pairs, scenario, scenario_paths)
+    return 2 if any(finding.wrong for finding in findings) else 0
+
+
+def _noise(pairs: int, scenario: str, scenario_paths: tuple[str, ...]) -> None:
+    """Time the fixed workload, and a scenario's smoke tier if one is named."""
+    from harness import jobs, noise, scenarios
+
+    def waiting() -> None:
+        click.echo("Waiting: another job measures on this machine.")
+
+    declared = scenarios.load_all(scenario_paths)
+    chosen = jobs.select(declared, [scenario], "smoke") if scenario else []
+    click.echo(f"\nnoise: {pairs} pairs of fresh processes")
+    click.echo(noise.described(noise.of_calibration(pairs, waiting)))
+    for found, variant in chosen:
+        click.echo(noise.described(noise.of_scenario(found, variant, scenario_paths, pairs, waiting)))
+
+
+@click.command("init")
+@click.argument("folder", type=click.Path(path_type=Path), default=Path())
+@click.option("--name", default="my_scenario", show_default=True, help="Name of the scenario.")
+def init_command(folder: Path, name: str) -> None:
+    """Write a working scenario, its test and a CI workflow to start from."""
+    from harness import starter
+
+    for path in starter.write(folder, name):
+        click.echo(f"Wrote: {path}")
+    click.echo(f"Next: harness run {name} --scenarios {folder / name}.py")

@@ -1,0 +1,87 @@
+"""``harness run``: variants run, judged, stored and shown; a job that was interrupted goes on with --resume."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import typing
+from pathlib import Path
+
+import click
+
+from harness.cli.shared import MOST_SEEDS, executing, interrupted, job_options, refuse_changes, shelve
+from harness.errors import HarnessError
+
+if typing.TYPE_CHECKING:
+    from harness.records import Plan, Scenario, Tier
+
+
+@click.command("run")
+@click.argument("names", nargs=-1, metavar="[SCENARIO[:VARIANT]]...")
+@click.option(
+    "--seeds", type=click.IntRange(1, MOST_SEEDS), default=1, show_default=True, help="Runs of each variant."
+)
+@click.option(
+    "--count/--no-count",
+    default=None,
+    help="Count the work and probe determinism in two more short runs a variant; done by default from 5 seeds on.",
+)
+@job_options
+@click.pass_context
+def run_command(
+    context: click.Context, /, names: tuple[str, ...], out: Path | None, resume: Path | None,
+    baselines_folder: Path | None, scenario_paths: tuple[str, ...], tier: Tier,
+    executor: str, scheduler: str, workers: int | None, **options: typing.Any,  # noqa: ANN401
+) -> int:  # fmt: skip
+    """Run variants, judge them and write the report; the default variant of every scenario if none is named."""
+    from harness import baselines, jobs, plans, scenarios, waivers
+
+    where = {"name": executor, "scheduler": scheduler, "workers": workers}
+    if resume is not None:
+        refuse_changes(context, resume, "run")
+        return _resume(resume, where)
+    settings = jobs.Settings(tier=tier, scenario_paths=scenario_paths, **options)
+    declared = scenarios.load_all(scenario_paths)
+    roots = baselines.search_path(baselines_folder)
+    waivers.read(roots)  # a damaged file is said before anything is measured
+    wanted = jobs.requests(jobs.select(declared, names, tier), settings)
+    plan = plans.make(wanted, shlex.join(["harness", *sys.argv[1:]]), baselines_folder)
+    folder = out or jobs.default_folder()
+    with plans.claimed(folder):
+        plans.begin(plan, folder)
+        return _run(plan, declared, roots, folder, where)
+
+
+def _resume(folder: Path, where: dict[str, typing.Any]) -> int:
+    from harness import baselines, plans, scenarios
+
+    if plans.read(folder).gate is not None:  # before anything is made there
+        raise HarnessError(f"the job in '{folder}' is a gate", f"Type: harness gate --resume {folder}")
+    with plans.claimed(folder):
+        plan = plans.resume(folder)
+        paths = sorted({path for request in plan.requests for path in request.scenario_paths})
+        roots = baselines.search_path(Path(plan.baselines) if plan.baselines else None)
+        return _run(plan, scenarios.load_all(paths), roots, folder, where)
+
+
+def _run(
+    plan: Plan, declared: dict[str, Scenario], roots: list[Path], out: Path, where: dict[str, typing.Any]
+) -> int:
+    """Do what is missing of a plan, judge, store, show; after an interrupt, store and show what was finished."""
+    from rich.console import Console
+
+    from harness import executors, jobs, plans, terminal
+
+    console, stopped = Console(), False
+    try:
+        with executing(console, where) as executor:
+            wanted = plans.missing(plan, out)
+            results = executors.run_all(executor, wanted, declared, out)
+            for _ in terminal.follow(console, results, wanted):
+                pass
+    except KeyboardInterrupt:
+        stopped = True
+    job = jobs.assemble(plans.results(plan, out), declared, roots, plan.command, out)
+    terminal.show(console, job, jobs.store(job, declared, out))
+    shelve(out)
+    return interrupted(f". Next: harness run --resume {out}") if stopped else jobs.exit_code(job)
