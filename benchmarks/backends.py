@@ -7,40 +7,32 @@ the first one's spread over seeds. Runs are kept below ``--runs``, so that what 
 from __future__ import annotations
 
 import argparse
-import gzip
 import itertools
-import json
-import shlex
-import subprocess
 import sys
 import typing
 from pathlib import Path
 
-import numpy as np
-
-from harness import equivalence, files, jobs
-from harness.comparison_table import cells
+from benchmarks import beside
+from harness import files, jobs
 from harness.errors import HarnessError
-from harness.records import SideBySide
-from harness.statistics import runs_for_tost
-from harness.stored import PACKED
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Sequence
 
-    from harness.records import Contrast, Equivalence, Job, VariantBeside
+    from harness.records import Job, SideBySide
 
     Pair = tuple[str, str]
 
 VARIANTS = ("mnist_interpolation:case4", "digits1000_cnn:final")
 BACKENDS = ("tensorflow", "torch", "jax")
-TIMES = (
+CONTRASTS = (
     ("train", "seconds"),
     ("train", "first_step_seconds"),
     ("train", "step_seconds"),
     ("total", "seconds"),
+    ("total", "above_imports_bytes"),
 )
-"""Stage and metric of the times that the page shows; ``compare.html`` has all."""
+"""Stage and metric of what the page shows; ``compare.html`` has all."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -48,8 +40,9 @@ def main(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
     try:
         for backend in options.backends:
-            _measured(backend, options)
-        found = {pair: _compared(pair, options) for pair in itertools.combinations(options.backends, 2)}
+            beside.measured(_run(backend, options), options.runs / backend, options.reference / backend)
+        pairs = itertools.combinations(options.backends, 2)
+        found = {pair: beside.compared(_compare(pair, options), _folder(pair, options)) for pair in pairs}
         told = page(found, [jobs.read(options.reference / backend) for backend in options.backends])
         if options.markdown:
             files.write_text(options.markdown, told)
@@ -89,57 +82,21 @@ def _folder(pair: Pair, options: argparse.Namespace) -> Path:
     return Path(options.reference, "-".join(pair))
 
 
-def _typed(command: list[str], good: Iterable[int]) -> None:
-    """Type a command of the harness.
-
-    Raises
-    ------
-    HarnessError
-        If it ends with another code than a good one.
-    """
-    code = subprocess.run([sys.executable, "-m", *command], check=False).returncode
-    if code not in good:
-        raise HarnessError(f"'{shlex.join(command)}' ended with code {code}", "See what it printed")
-
-
-def _measured(backend: str, options: argparse.Namespace) -> None:
-    """Run a backend's seeds, go on where it was stopped, or leave what is whole; keep its job, packed."""
-    folder = options.runs / backend
-    if not (folder / "run.json").is_file():
-        begun = (folder / "plan.json").is_file()
-        _typed(["harness", "run", "--resume", str(folder)] if begun else _run(backend, options), {0})
-    content = (folder / "run.json").read_bytes()
-    kept = options.reference / backend / PACKED
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    # without a time of day in it, so that the same job gives the same file
-    kept.write_bytes(gzip.compress(json.dumps(json.loads(content)).encode(), mtime=0))
-
-
-def _compared(pair: Pair, options: argparse.Namespace) -> SideBySide:
-    """Set a pair side by side; only the page is kept beside the jobs, which give the record again."""
-    _typed(_compare(pair, options), {0, 1})
-    path = _folder(pair, options) / "compare.json"
-    found = files.decode(path.read_bytes(), SideBySide, str(path))
-    path.unlink()
-    return found
-
-
-# -- the page -------------------------------------------------------------------------------------
-
-
 def page(found: dict[Pair, SideBySide], ran: Sequence[Job]) -> str:
     """Lay out what was found, and what was typed for it, as the docs page."""
-    reference, *_ = ran
-    machine = reference.environment
-    where = f"{machine['cpu']}, {machine['cores']} cores, {machine['ram_gib']} GiB, Python {machine['python']}, {machine['os']}"
-    beside = [(pair, variant) for pair, side in found.items() for variant in side.variants]
+    pairs = [(pair, variant) for pair, side in found.items() for variant in side.variants]
     left = [f"- {' and '.join(pair)}: {reason}" for pair, side in found.items() for reason in side.left_out]
+    sides = {side.backend: side for _, variant in pairs for side in (variant.a, variant.b) if side.disturbed}
+    scores = [(variant.title, *pair, *row) for pair, variant in pairs for row in beside.scores(variant)]
+    contrasts = [
+        (variant.title, *pair, *row) for pair, variant in pairs for row in beside.contrasts(variant, CONTRASTS)
+    ]  # fmt: skip
     return "\n".join(
         [
             "# Backends side by side",
             "",
-            f"Written by `python -m benchmarks.backends --markdown docs/backends.md` from runs of {reference.created[:10]}: {where};",
-            f"commit {reference.commit[:10] or 'none'}. The pages of `harness compare` and the jobs lie in `reports/reference/backends/`.",
+            f"Written by `python -m benchmarks.backends --markdown docs/backends.md` from {beside.machine(ran[0])}.",
+            "The pages of `harness compare` and the jobs lie in `reports/reference/backends/`.",
             "",
             "```console",
             *(f"$ {command}" for command in [*(job.command for job in ran), *(side.command for side in found.values())]),
@@ -147,82 +104,20 @@ def page(found: dict[Pair, SideBySide], ran: Sequence[Job]) -> str:
             "",
             "## Scores",
             "",
-            "B less A, the 90% interval that two one-sided Welch tests of 5% leave, and the margin: 2 standard deviations of A's runs, the",
-            "spread over seeds. The last column says how many runs a side would show agreement within half a point, with 90% power,",
-            "if there is no difference.",
+            *beside.SCORES_TOLD,
             "",
-            "| variant | A | B | score | A's runs | B's runs | difference | 90% interval | margin | verdict | for half a point |",
-            "| --- | --- | --- | --- | ---: | ---: | ---: | ---: | ---: | --- | ---: |",
-            *(row for pair, variant in beside for row in _scores(pair, variant)),
+            *beside.table(("variant", "A", "B", *beside.SCORE_COLUMNS), 4, scores),
             "",
             "## Times and memory",
             "",
-            *_disturbed([variant for _, variant in beside]),
+            *beside.disturbed(sides),
             "B over A with the interval of the median of all ratios. The first step compiles or traces; it is no part of a later one.",
             "",
-            "| variant | A | B | what | A | B | B / A | interval |",
-            "| --- | --- | --- | --- | ---: | ---: | ---: | ---: |",
-            *(row for pair, variant in beside for row in _contrasts(pair, variant)),
+            *beside.table(("variant", "A", "B", *beside.CONTRAST_COLUMNS), 4, contrasts),
             "",
             *(["Not compared:", "", *left, ""] if left else []),
         ]
     )  # fmt: skip
-
-
-def _scores(pair: Pair, variant: VariantBeside) -> Iterator[str]:
-    for judged in variant.equivalences:
-        factor = 1.0 if judged.unit else 100.0
-        means = [
-            f"{factor * mean:.4g}{'' if sd is None else f' ± {factor * sd:.2g}'} ({runs})"
-            for mean, sd, runs in zip(judged.mean, judged.spread, judged.runs, strict=True)
-        ]
-        ends = "—" if judged.lower is None or judged.upper is None else f"{factor * judged.lower:+.2g} to {factor * judged.upper:+.2g}"  # fmt: skip
-        margin = "—" if judged.margin is None else f"{factor * judged.margin:.2g}"
-        unit = judged.unit or "points"
-        cells_ = [
-            variant.title, *pair, f"{judged.metric}, {unit}", *means, f"{factor * judged.difference:+.2g}", ends, margin,
-            judged.verdict, _half_a_point(judged),
-        ]  # fmt: skip
-        yield f"| {' | '.join(cells_)} |"
-
-
-def _half_a_point(judged: Equivalence) -> str:
-    known = [sd for sd in judged.spread if sd is not None]
-    if judged.unit or not known:
-        return "—"
-    runs = runs_for_tost(0.0, equivalence.MARGIN_SHARE, float(np.sqrt(np.mean(np.square(known)))))
-    return "over 1,000" if runs is None else f"{runs} runs"
-
-
-def _disturbed(variants: Sequence[VariantBeside]) -> list[str]:
-    """Say where times must not be used."""
-    sides = {side.backend: side for variant in variants for side in (variant.a, variant.b) if side.disturbed}
-    if not sides:
-        return []
-    told = ", ".join(f"{side.disturbed} of {len(side.seeds)} on {name}" for name, side in sides.items())
-    return [
-        f"**Other work ran beside**: DISTURBED were {told} of a variant's runs. Times of such runs are not claimed.",
-        "",
-    ]
-
-
-def _contrasts(pair: Pair, variant: VariantBeside) -> Iterator[str]:
-    by_name = {(found.stage, found.metric): found for found in variant.contrasts}
-    for name in (*TIMES, ("total", "above_imports_bytes")):
-        if name in by_name:
-            yield f"| {' | '.join([variant.title, *pair, _what(name), *_shown(by_name[name])])} |"
-
-
-def _what(name: tuple[str, str]) -> str:
-    words = {
-        "seconds": "time", "first_step_seconds": "first step", "step_seconds": "a later step", "above_imports_bytes": "memory above imports",
-    }  # fmt: skip
-    return f"{name[0]}: {words[name[1]]}"
-
-
-def _shown(found: Contrast) -> tuple[str, str, str, str]:
-    a, b, ratio, interval = cells(found)
-    return (a, b, "DISTURBED", "—") if found.disturbed else (a, b, ratio, interval)
 
 
 if __name__ == "__main__":

@@ -317,8 +317,30 @@ def test_text_fits_its_width_and_ends_with_the_counts() -> None:
     written = ledger.as_text(collect(runs(5, 0.90)), [FINDING], width=100)
     assert max(map(len, written.splitlines())) <= 100
     assert "Not reproduced: 1" in written
-    assert "Source audit: 0 consistent, 1 contradictory, 0 open" in written
+    assert "Source audit: 0 consistent, 0 open, 1 contradictory" in written
     assert written.index("Published values by verdict") > written.index("Source audit")
+
+
+def test_text_shows_every_check_of_the_prints_with_what_it_found() -> None:
+    """Consistent, open and contradictory checks are all told in the terminal, each with its finding."""
+    states = {True: "consistent", None: "open", False: "contradictory"}
+    findings = [
+        dataclasses.replace(FINDING, found=f"found {word}", consistent=state)
+        for state, word in states.items()
+    ]
+    written = ledger.as_text(collect(runs(5)), findings, width=200)
+    for word in states.values():
+        assert (
+            f"{word}: {FINDING.source}, {FINDING.place}: {FINDING.claim}. {FINDING.check}: found {word}"
+            in written
+        )
+
+
+def test_text_keeps_the_names_of_the_sources_whole() -> None:
+    """The longest source names of the ledger are not cut in a terminal of 120 columns."""
+    written = ledger.as_text(ledger.collect([], load_all()), [], width=120)
+    counts = written.split("Published values by verdict")[1]
+    assert {"kmnist_svd_logreg", "mnist_interpolation"} <= set(counts.split())
 
 
 @pytest.mark.parametrize(

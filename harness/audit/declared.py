@@ -88,7 +88,7 @@ def repeats(source: str, expectations: Sequence[Expectation]) -> list[AuditFindi
         place="throughout",
         claim="numbers stated in more than one place",
         check="pairs of statements of one number",
-        found=f"{agreeing} of {len(pairs)} pairs agree",
+        found=f"{agreeing} of {len(pairs)} pairs agree" + (", the others stand above" if clashes else ""),
         consistent=True,
     )
     return [*(_clash(source, first, second) for first, second in clashes), *([summary] if agreeing else [])]

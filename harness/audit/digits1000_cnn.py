@@ -134,7 +134,7 @@ def matrix_and_report(report: Report) -> list[AuditFinding]:
             consistent=rounds_to(accuracy, report.accuracy, SECOND_DIGIT),
         ),
     ]
-    return [*found, *([_averages(report, scored)] if report.averages else [])]
+    return [*found, _averages(report, scored)]
 
 
 def _averages(report: Report, scored: list[classification.Scores]) -> AuditFinding:
@@ -149,7 +149,7 @@ def _averages(report: Report, scored: list[classification.Scores]) -> AuditFindi
     told = ", ".join(f"{name} {float(mean):.4f}" for name, mean in means.items())
     return _finding(
         place=report.place,
-        claim="macro and weighted averages",
+        claim=f"macro and weighted averages{report.averages_state}",
         check="computed from the confusion matrix",
         found=f"{told}{'; not ' + ', '.join(wrong) if wrong else ''}",
         consistent=not wrong,

@@ -71,7 +71,7 @@ def parseval(spectrum: Sequence[Interval], energy: Expectation) -> AuditFinding:
     return _finding(
         place=RESULTS,
         claim=energy.row,
-        check="sum of squares of the printed singular values",
+        check="Parseval: sum of squares of the printed singular values",
         found=f"Σσᵢ² is {squares}",
         consistent=squares.overlaps(declared.allowed(energy)),
     )
@@ -84,7 +84,7 @@ def parseval_rest(spectrum: Sequence[Interval], energy: Expectation, count: int)
     return _finding(
         place=RESULTS,
         claim=energy.row,
-        check=f"squares of the {len(spectrum)} printed of {count} singular values",
+        check=f"Parseval: squares of the {len(spectrum)} printed of {count} singular values",
         found=f"the other {count - len(spectrum)} must hold {rest}, and can hold {possible}",
         consistent=rest.overlaps(possible),
     )

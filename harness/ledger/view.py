@@ -136,25 +136,28 @@ def _print_missed(console: Console, missed: Sequence[Row]) -> None:
 
 
 def _print_audit(console: Console, findings: Sequence[AuditFinding]) -> None:
-    told = {True: "consistent", False: "contradictory", None: "open"}
+    """Print every check of the prints against each other with what it found, contradictions last and thus nearest to the reader."""
+    told = {True: "consistent", None: "open", False: "contradictory"}
+    for state, word in told.items():
+        for finding in findings:
+            if finding.consistent is state:
+                where = f"{word}: {finding.source}, {finding.place}"
+                console.print(f"  {where}: {finding.claim}. {finding.check}: {finding.found}")
     number = {word: sum(finding.consistent is state for finding in findings) for state, word in told.items()}
     console.print("Source audit: " + ", ".join(f"{count} {word}" for word, count in number.items()))
-    for finding in findings:
-        if finding.consistent is False:
-            console.print(
-                f"  {finding.source}, {finding.place}: {finding.claim}. {finding.check}: {finding.found}"
-            )
     console.print()
 
 
-def _print_counts(console: Console, counted: Iterable[Count]) -> None:
+def _print_counts(console: Console, counted: Sequence[Count]) -> None:
+    """Print the verdicts that occur, so that the names of the sources stay whole in a terminal of 120 columns."""
     from rich.table import Table
 
-    table = Table(
-        "source", "form", *VERDICTS, "all", title="Published values by verdict", title_justify="left"
-    )
+    shown = [verdict for verdict in VERDICTS if any(verdict in count.verdicts for count in counted)]
+    table = Table(title="Published values by verdict", title_justify="left")
+    for heading in ("source", "form", *shown, "all"):
+        table.add_column(heading, overflow="fold")
     for count in counted:
-        cells = [str(count.verdicts.get(verdict, 0) or "") for verdict in VERDICTS]
+        cells = [str(count.verdicts.get(verdict, 0) or "") for verdict in shown]
         table.add_row(count.source, FORMS[count.form], *cells, str(count.total))
     console.print(table)
 

@@ -110,7 +110,7 @@ def draw_all(
     ids : str
         Put before the ids within drawings; short and unique on the page.
     repeats : sequence of str
-        Folders, below the job's, of the same variant's other runs: a line gets a band from the lowest to the highest of all.
+        Folders, below the job's, of the same variant's other runs: a line is drawn as the mean of all, with a band from the lowest to the highest.
     """
     figures = result.measurement.figures if result.measurement else ()
     if not figures:
@@ -140,56 +140,71 @@ def _repeat(folder: Path, place: str) -> Mapping[str, NDArray[np.generic]]:
         return {}
 
 
-def _bands(
-    figure: Figure, series: Sequence[Numbers], others: Sequence[Mapping[str, NDArray[np.generic]]]
-) -> tuple[list[plots.Band | None], int]:
-    """Return the range of each line over repeats that have the same points, and over how many runs the widest goes."""
-    found: list[plots.Band | None] = []
-    most = 1
-    for index, values in enumerate(series if figure.kind == "lines" else ()):
-        x, y = plots.line_points(figure, values)
-        every = [y]
-        for other in others:
-            repeat = other.get(f"{figure.name}/{index}")
-            if repeat is None or repeat.shape != values.shape or repeat.dtype.kind not in "fiub":
-                continue
-            at, again = plots.line_points(figure, repeat.astype(np.float64))
-            if np.array_equal(at, x):
-                every.append(again)
-        stacked = np.stack(every)  # (runs, points)
-        found.append((stacked.min(axis=0), stacked.max(axis=0)) if len(every) > 1 else None)
-        most = max(most, len(every))
-    return found, most
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Line:
+    """A series as it is drawn."""
+
+    values: NDArray[np.generic]
+    """Its array; of a line that other runs have too, the mean of all."""
+    band: plots.Band | None = None
+    """Lowest and highest value over runs at each point."""
+    runs: int = 1
+    """Runs that `values` is the mean of."""
+
+
+def _over_runs(
+    figure: Figure, key: str, stored: NDArray[np.generic], others: Sequence[Mapping[str, NDArray[np.generic]]]
+) -> _Line:
+    """Average a line over the runs that have the same points; what is no line stays as this run stored it."""
+    if figure.kind != "lines":
+        return _Line(values=stored)
+    x, y = plots.line_points(figure, stored.astype(np.float64))
+    every = [y]
+    for other in others:
+        repeat = other.get(key)
+        if repeat is None or repeat.shape != stored.shape or repeat.dtype.kind not in "fiub":
+            continue
+        at, again = plots.line_points(figure, repeat.astype(np.float64))
+        if np.array_equal(at, x):
+            every.append(again)
+    if len(every) == 1:
+        return _Line(values=stored)
+    runs = np.stack(every)  # (runs, points)
+    mean = runs.mean(axis=0)
+    values = np.stack([x, mean]) if stored.ndim == 2 else mean
+    return _Line(values=values, band=(runs.min(axis=0), runs.max(axis=0)), runs=len(every))
 
 
 def _draw(
     figure: Figure, found: Mapping[str, NDArray[np.generic]], anchor: str, stored: str, ids: str,
     others: Sequence[Mapping[str, NDArray[np.generic]]],
 ) -> Drawing:  # fmt: skip
+    keys = [f"{figure.name}/{i}" for i in range(max(1, len(figure.series)))]
     try:
-        series = [_numbers(found, f"{figure.name}/{i}") for i in range(max(1, len(figure.series)))]
-        panels, legend, note = _panels(figure, series, ids, others)
+        lines = [_over_runs(figure, key, _numbers(found, key), others) for key in keys]
+        panels, legend, note = _panels(figure, lines, ids)
     except (ValueError, KeyError) as error:
         problem = f"The arrays do not hold what the figure needs: {error.args[0]}."
         return Drawing(figure=figure, anchor=anchor, problem=problem)
     return Drawing(
         figure=figure, anchor=anchor, panels=panels, legend=legend, note=note,
-        data=downloads.arrays(figure.series or ("",), [found[f"{figure.name}/{i}"] for i in range(len(series))]), stored=stored,
+        data=downloads.arrays(figure.series or ("",), [line.values for line in lines]), stored=stored,
     )  # fmt: skip
 
 
-def _numbers(found: Mapping[str, NDArray[np.generic]], key: str) -> Numbers:
+def _numbers(found: Mapping[str, NDArray[np.generic]], key: str) -> NDArray[np.generic]:
     if key not in found:
         raise KeyError(f"there is no array '{key}'")
     array = found[key]
     if array.dtype.kind not in "fiub" or not array.size:
         raise ValueError(f"array '{key}' of shape {array.shape} and dtype {array.dtype} holds no numbers")
-    return array.astype(np.float64)
+    return array
 
 
 def _panels(
-    figure: Figure, series: Sequence[Numbers], ids: str, others: Sequence[Mapping[str, NDArray[np.generic]]]
+    figure: Figure, lines: Sequence[_Line], ids: str
 ) -> tuple[tuple[Panel, ...], tuple[Key, ...], str]:
+    series = [line.values.astype(np.float64) for line in lines]
     labels = figure.series if len(series) > 1 else ("",)
     if figure.kind == "images":
         drawn = [_images(figure, values, label) for values, label in zip(series, labels, strict=True)]
@@ -197,9 +212,11 @@ def _panels(
     if figure.kind == "heatmap":
         each = enumerate(zip(series, labels, strict=True))
         return tuple(_heatmap(figure, v, label, f"{ids}p{i}") for i, (v, label) in each), (), ""
-    bands, runs = _bands(figure, series, others)
+    bands, runs = [line.band for line in lines], max(line.runs for line in lines)
     panel = Panel(svg=plots.draw(figure, series, ids, describe(figure, series), bands))
-    note = f"Bands: lowest to highest over {runs} runs." if runs > 1 else _thinned(figure, series)
+    note = (
+        f"Lines: mean over {runs} runs; bands: lowest to highest." if runs > 1 else _thinned(figure, series)
+    )
     return (panel,), _legend(figure), note
 
 

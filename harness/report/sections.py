@@ -9,7 +9,7 @@ import statistics
 from typing import TYPE_CHECKING, Any
 
 from harness import reduced, stored
-from harness.report import figures, flipped, numbers, room, rows, timeline, work
+from harness.report import figures, flipped, numbers, room, rows, stages, timeline, work
 from harness.report.verdicts import SIGNS, Sign, rank, weighs
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         Source,
         Tier,
     )
+    from harness.report.stages import StageRow
     from harness.report.strips import Segment
     from harness.report.timeline import Timeline
 
@@ -74,7 +75,7 @@ class Section:
     """Every judgement."""
     identities: tuple[rows.IdentityRow, ...]
     """Worst check of each identity."""
-    stages: tuple[rows.StageRow, ...]
+    stages: tuple[StageRow, ...]
     """Stages and their total."""
     segments: tuple[Segment, ...]
     """The stages' times as one bar."""
@@ -239,7 +240,7 @@ def _section(
     judged = [j for comparison in job.comparisons if _key(comparison) == key for j in comparison.judgements]
     anchor = anchors.claim(asked_anchor(key))
     incomplete = any(not use.complete for use in runs.datasets)
-    stages, segments = rows.stage_rows(runs.done)
+    by_stage, segments = stages.stage_rows(runs.done)
     judged_rows = [_judgement_row(j, runs.done, anchor, anchors, incomplete=incomplete) for j in judged]
     kept = [*runs.done, *runs.failed]
     shells = tuple(map(reduced.shell, runs.done))
@@ -250,7 +251,7 @@ def _section(
         failed=tuple(map(reduced.shell, runs.failed)), finished=runs.finished, broken=runs.broken, disturbances=runs.disturbances,
         disturbed=tuple(shell for shell in shells if shell.disturbed), datasets=tuple(runs.datasets),
         judged=tuple(judged_rows), identities=tuple(rows.identity_rows(kept, judged_rows)),
-        stages=tuple(stages), segments=segments, calibration=_calibration(runs.done), work=work.table(job, key[0], key[1]), **_metrics(runs.done),
+        stages=tuple(by_stage), segments=segments, calibration=_calibration(runs.done), work=work.table(job, key[0], key[1]), **_metrics(runs.done),
         **_drawn(None, folder, anchor, ""),
         flips=flipped.part([f for c in job.comparisons if _key(c) == key for f in c.flips], folder),
         problems=tuple(runs.problems), options=_options(kept), commands=_commands(runs), brief=True,
@@ -274,7 +275,7 @@ def _metrics(done: Sequence[RunResult]) -> dict[str, Any]:
 def _drawn(
     first: RunResult | None, folder: Path, anchor: str, ids: str, repeats: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Show tables and figures of one run: those of all seeds are too many, and their mean is no run."""
+    """Show tables, images and matrices of one run, for those of all seeds are too many, and lines as their mean over all."""
     if first is None:
         return {"classes": (), "confusions": (), "drawings": (), "timeline": None}
     return {

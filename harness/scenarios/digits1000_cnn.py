@@ -38,9 +38,10 @@ def measure(run: Run) -> None:
     folder = stages.class_folders(run, data)
     with keras_stages.placed(run):
         rng = keras_steps.seed_everything(run.seed)
-        with run.stage("read") as handle:
+        with run.stage("read") as handle, stages.explained(folder):
             training, testing = (pipeline.read_folder(folder / part) for part in ("train", "test"))
             handle.images = len(training.labels) + len(testing.labels)
+        stages.check_drawn(run, folder, data, training, testing)
         model = pipeline.build(variant)
         with run.stage("train", images=len(training.labels) * variant.epochs):
             history = pipeline.train(model, variant, training, testing, rng=rng)
@@ -79,7 +80,10 @@ SCENARIO = Scenario(
         Variant(name="final", doc="12 epochs, sorted batches: the source's final model", options={"variant": "final"}),
         Variant(name="baseline", doc="8 epochs", options={"variant": "baseline"}),
         Variant(name="dropout", doc="8 epochs, dropout 0.2 after each convolution", options={"variant": "dropout"}),
-        Variant(name="augmentation", doc="8 epochs, twice the filters, flips, turns, shifts", options={"variant": "augmentation"}),
+        Variant(
+            name="augmentation", options={"variant": "augmentation"},
+            doc="8 epochs, twice the filters; flips, turns to 10 degrees, shifts to 0.1 of the side (no range is printed: assumed)",
+        ),
         _mistaken("", "baseline"),
         _mistaken("-dropout", "dropout"),
         _mistaken("-augmentation", "augmentation"),

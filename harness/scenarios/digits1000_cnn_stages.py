@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.datasets.cache import cache_folder
+from harness.errors import StorageError
 from harness.pipelines import digits1000_cnn as pipeline
 from harness.pipelines import keras_fits, keras_steps
 from harness.pipelines.digits1000_cnn import predict
@@ -20,6 +21,8 @@ from harness.records import IdentityCheck
 from harness.scenarios import keras_stages
 
 if typing.TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import keras
     from numpy.typing import NDArray
 
@@ -34,6 +37,46 @@ def class_folders(run: Run, data: Dataset) -> Path:
     return pipeline.write_folders(
         np.asarray(data.train.images), np.asarray(data.train.labels), cache_folder() / "digits1000", seed=run.seed
     )  # fmt: skip
+
+
+@contextlib.contextmanager
+def explained(folder: Path) -> Iterator[None]:
+    """Say of cached files that cannot be read which they are, and how they are written again.
+
+    Raises
+    ------
+    StorageError
+        Instead of the pipeline's ValueError.
+    """
+    try:
+        yield
+    except ValueError as error:
+        raise _damaged(folder, str(error).rstrip(".")) from error
+
+
+def check_drawn(
+    run: Run, folder: Path, data: Dataset, training: pipeline.Part, testing: pipeline.Part
+) -> None:
+    """Hold the files that were read against the images that this seed draws: cached files may have been lost or changed since.
+
+    Raises
+    ------
+    StorageError
+        If a part lacks an image, has one too many, or another one.
+    """
+    images, labels = np.asarray(data.train.images), np.asarray(data.train.labels)
+    for part, drawn in zip((training, testing), pipeline.draw(labels, seed=run.seed), strict=True):
+        expected = images[np.sort(drawn, axis=1).ravel()]  # (n, 28, 28), in the order of the files' names
+        if not np.array_equal(part.images[..., 0], expected):
+            held = f"'{part.paths[0].parents[1]}' holds {len(part.labels)} images"
+            raise _damaged(folder, f"{held}, not the {len(expected)} that seed {run.seed} draws")
+
+
+def _damaged(folder: Path, why: str) -> StorageError:
+    return StorageError(
+        f"the class folders in the cache are damaged: {why}",
+        f"Delete '{folder}'; the next run writes it again",
+    )
 
 
 def variant_of(name: str) -> pipeline.Variant:

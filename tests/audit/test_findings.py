@@ -314,7 +314,7 @@ def test_repeats_that_agree_are_counted_and_those_that_clash_are_listed() -> Non
     clash, summary = declared.repeats("s", declared_numbers)
     assert clash.consistent is False
     assert (clash.claim, clash.check) == ("0.95", "here: 0.98")
-    assert summary.found == "2 of 3 pairs agree"
+    assert summary.found == "2 of 3 pairs agree, the others stand above"
 
 
 def test_a_bound_is_held_to_one_side() -> None:

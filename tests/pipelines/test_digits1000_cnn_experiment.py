@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from harness.pipelines import digits1000_cnn as pipeline
+from harness.pipelines.digits1000_cnn import __main__ as program
 from harness.pipelines.digits1000_cnn import predict
 
 if typing.TYPE_CHECKING:
@@ -187,6 +188,7 @@ def test_program_refuses_files_that_are_no_picture(
     (tmp_path / "text.png").write_text("hello")
     assert "text.png" in refused([str(model_path), str(tmp_path / "text.png")], capsys)
     assert "There is no image file" in refused([str(model_path), str(tmp_path / "none.png")], capsys)
+    assert "is a folder" in refused([str(model_path), str(tmp_path)], capsys)
 
 
 def test_program_refuses_foreign_model_files(
@@ -204,6 +206,9 @@ def test_program_refuses_foreign_model_files(
     assert "written by Keras 2.9.0" in refused([str(bad), image], capsys)
     rewrite(model_path, bad, {"config.json": "{}"})
     assert "cannot be loaded" in refused([str(bad), image], capsys)
+    assert "is a folder" in refused([str(tmp_path), image], capsys)
+    old = shutil.copy(model_path, tmp_path / "digits.h5")
+    assert "is not named *.keras" in refused([str(old), image], capsys)
 
 
 def rewrite(source: Path, target: Path, members: dict[str, str]) -> None:
@@ -231,3 +236,51 @@ def test_saving_replaces_whole_files(model_path: Path, tmp_path: Path) -> None:
     assert pipeline.load(target).output_shape == (None, 10)
     with pytest.raises(ValueError, match=r"saved as \.keras"):
         pipeline.save(pipeline.load(target), tmp_path / "digits.h5")
+
+
+def test_first_program_trains_prints_and_saves_what_the_second_predicts_with(
+    parts: Parts, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From class folders to a digit by the two commands alone, with the matrix and the table that the source prints."""
+    folder, model, image = parts[0].paths[0].parents[2], tmp_path / "digits.keras", parts[1].paths[0]
+    small = copied(folder, tmp_path / "small", images=5)
+    assert program.main([str(small), str(model), "--variant", "baseline"]) == 0
+    printed = capsys.readouterr().out
+    for expected in (
+        "val_accuracy: ",
+        " of 50)",
+        "Confusion Matrix\n[[",
+        "precision    recall  f1-score   support",
+        f"Model: {model}",
+    ):
+        assert expected in printed
+    assert predict.main([str(model), str(image)]) == 0
+    assert capsys.readouterr().out.strip() in set("0123456789")
+
+
+def copied(folder: Path, target: Path, *, images: int) -> Path:
+    """Copy the first images of every class folder of both parts."""
+    for found in folder.glob("*/*"):
+        place = target / found.parent.name / found.name
+        place.mkdir(parents=True)
+        for path in sorted(found.iterdir())[:images]:
+            shutil.copy(path, place)
+    return target
+
+
+def test_first_program_refuses_before_it_trains(
+    parts: Parts, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A model that could not be saved, an empty class and a stray file are each one line and code 2, and nothing is written."""
+    folder = copied(parts[0].paths[0].parents[2], tmp_path / "small", images=1)
+    assert program.main([str(folder), str(tmp_path / "digits.h5")]) == 2
+    assert "saved as .keras" in capsys.readouterr().err
+    assert program.main([str(folder), str(tmp_path / "none" / "digits.keras")]) == 2
+    assert "There is no folder" in capsys.readouterr().err
+    (folder / "test" / "3" / "notes.txt").write_text("hello")
+    assert program.main([str(folder), str(tmp_path / "digits.keras")]) == 2
+    assert "notes.txt' is a stray entry" in capsys.readouterr().err
+    shutil.rmtree(folder / "train" / "4")
+    assert program.main([str(folder), str(tmp_path / "digits.keras")]) == 2
+    assert "4' is missing or empty" in capsys.readouterr().err
+    assert not (tmp_path / "digits.keras").exists()

@@ -156,15 +156,15 @@ def test_large_data_stays_in_its_file(job: Job, tmp_path: Path) -> None:
     assert drawing.stored == "run/arrays.npz"
 
 
-def test_lines_get_a_band_over_the_other_runs(job: Job, tmp_path: Path) -> None:
-    """Runs with the same points make a band; one of another length, one without the array and one that is gone do not count."""
+def test_lines_are_the_mean_over_runs_within_a_band(job: Job, tmp_path: Path) -> None:
+    """Runs with the same points are averaged, drawn and handed out; one of another length, or without the array, or gone, does not count."""
     figure = make("lines")
     result = with_figure(job, figure, "run")
     x = np.arange(5.0)
     stored = {
         "run": np.stack([x, x]),
         "low": np.stack([x, x - 1]),
-        "high": np.stack([x, x + 3]),
+        "high": np.stack([x, x + 4]),
         "short": np.stack([x[:4], x[:4]]),
     }
     for name, values in stored.items():
@@ -172,9 +172,20 @@ def test_lines_get_a_band_over_the_other_runs(job: Job, tmp_path: Path) -> None:
     files.write_npz(tmp_path / "bare" / "arrays.npz", {"g/0": x})
     (alone,) = figures.draw_all(result, tmp_path, "variant", "s0")
     (drawn,) = figures.draw_all(result, tmp_path, "variant", "s0", ["low", "high", "short", "bare", "gone"])
-    assert drawn.note == "Bands: lowest to highest over 3 runs."
+    assert drawn.note == "Lines: mean over 3 runs; bands: lowest to highest."
     assert alone.note == ""
     assert str(drawn.panels[0].svg).count("var(--s0)") > str(alone.panels[0].svg).count("var(--s0)")
+    assert last_values(alone) == [0, 1, 2, 3, 4]
+    assert last_values(drawn) == [1, 2, 3, 4, 5]
+    assert "Ranges: one 1 to 5." in str(drawn.panels[0].svg)
+
+
+def last_values(drawing: figures.Drawing) -> list[float]:
+    """Read the y values of a line's CSV download: those whose first index is 1."""
+    assert drawing.data is not None
+    text = base64.b64decode(drawing.data.address.partition(",")[2]).decode()
+    rows = [line.split(",") for line in text.splitlines()[1:]]
+    return [float(row[-1]) for row in rows if row[1] == "1"]
 
 
 def test_many_points_are_thinned_and_said_so(job: Job, tmp_path: Path) -> None:

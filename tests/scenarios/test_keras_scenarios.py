@@ -5,13 +5,16 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import subprocess
 import sys
 import typing
 
+import numpy as np
 import pytest
 
-from harness import scenarios
+from harness import datasets, scenarios
+from harness.pipelines.digits1000_cnn import write_folders
 from tests.conftest import TIME_LIMIT, one_thread
 
 if typing.TYPE_CHECKING:
@@ -152,6 +155,39 @@ def test_class_folders_are_written_once(defaults: Finished, mistaken: Finished, 
     )
     (folder,) = [found for found in (cache / "digits1000").iterdir() if found.is_dir()]
     assert len(list(folder.glob("*/*/*.png"))) == 1000
+
+
+@pytest.mark.parametrize("damage", ["lost", "stray", "changed"])
+def test_damaged_class_folders_are_told_in_one_line(tmp_path: Path, damage: str) -> None:
+    """A lost, foreign or changed file stops the run in one sentence without a traceback, which says how to go on."""
+    cache = tmp_path / "cache"
+    folder = drawn_folder(cache)
+    files = sorted((folder / "train" / "4").iterdir())
+    if damage == "stray":
+        (folder / "train" / "4" / "notes.txt").write_text("hello")
+    elif damage == "changed":
+        shutil.copy(files[1], files[0])
+    else:
+        files[0].unlink()
+    done = run(cache, tmp_path / "out", "digits1000_cnn", "--no-count")
+    (result,) = done.results.values()
+    assert done.code == 2
+    told = {
+        "lost": "holds 699 images",
+        "stray": "notes.txt' is a stray entry",
+        "changed": "holds 700 images, not the 700",
+    }
+    assert told[damage] in result["error"]
+    assert f"Delete '{folder}'; the next run writes it again" in result["error"]
+    assert "Traceback" not in result["error"]
+    assert "File" not in result["error"]
+
+
+def drawn_folder(cache: Path) -> Path:
+    """Write the class folders of seed 0 as a run on embedded digits does."""
+    found = datasets.load("digits").train
+    labels = np.asarray(found.labels)
+    return write_folders(np.asarray(found.images), labels, cache / "digits1000", seed=0)
 
 
 def test_torch_agrees(defaults: Finished, on_torch: Finished) -> None:

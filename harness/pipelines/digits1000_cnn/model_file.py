@@ -16,16 +16,31 @@ INPUT = (None, 28, 28, 3)
 OUTPUT = (None, 10)
 
 
+def check_target(path: Path) -> None:
+    """Say before a training that its model could not be saved there.
+
+    Raises
+    ------
+    ValueError
+        If the name does not end in ``.keras``, is a folder's, or lies in no folder.
+    """
+    if path.suffix != SUFFIX:
+        raise ValueError(f"A model is saved as {SUFFIX}, not as '{path.name}'.")
+    if path.is_dir():
+        raise ValueError(f"'{path}' is a folder; give the name of a file.")
+    if not path.parent.is_dir():
+        raise ValueError(f"There is no folder '{path.parent}' to save '{path.name}' in; make it first.")
+
+
 def save(model: keras.Model, path: Path) -> None:
     """Write the model, whole or not at all.
 
     Raises
     ------
     ValueError
-        If the name does not end in ``.keras``.
+        As in `check_target`.
     """
-    if path.suffix != SUFFIX:
-        raise ValueError(f"A model is saved as {SUFFIX}, not as '{path.name}'.")
+    check_target(path)
     with tempfile.TemporaryDirectory(prefix=".saving-", dir=path.parent) as folder:
         whole = Path(folder) / path.name
         model.save(whole)
@@ -47,7 +62,8 @@ def load(path: Path) -> keras.Model:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:
         # a damaged file raises whatever the layer that it reaches raises
-        raise ValueError(f"'{path}' cannot be loaded as a Keras model: {error}. Save it again.") from error
+        why = str(error).rstrip(".")
+        raise ValueError(f"'{path}' cannot be loaded as a Keras model: {why}. Save it again.") from error
     if tuple(model.input_shape) != INPUT or tuple(model.output_shape) != OUTPUT:
         raise ValueError(
             f"'{path}' is another network: it maps {model.input_shape} to {model.output_shape}, "
@@ -57,8 +73,12 @@ def load(path: Path) -> keras.Model:
 
 
 def _written_with(path: Path) -> str:
+    if path.is_dir():
+        raise ValueError(f"'{path}' is a folder, not a {SUFFIX} model file.")
     if not path.is_file():
         raise ValueError(f"There is no model file '{path}'; train and save one first.")
+    if path.suffix != SUFFIX:
+        raise ValueError(f"'{path}' is not named *{SUFFIX}; only models that are saved so are loaded.")
     try:
         with zipfile.ZipFile(path) as archive:
             return str(json.loads(archive.read("metadata.json"))["keras_version"])

@@ -50,6 +50,8 @@ def read_picture(path: Path, *, resize: bool = False) -> NDArray[np.uint8]:
     """
     from PIL import Image, UnidentifiedImageError
 
+    if path.is_dir():
+        raise ValueError(f"'{path}' is a folder; give the image files in it.")
     if not path.is_file():
         raise ValueError(f"There is no image file '{path}'; check the name.")
     try:
@@ -85,7 +87,9 @@ def _as_rgb(picture: Image.Image, path: Path, *, resize: bool) -> NDArray[np.uin
         )
     if picture.size != (SIDE, SIDE) and not resize:
         width, height = picture.size
-        raise _PictureError(f"'{path}' has {width}x{height} pixels, not {SIDE}x{SIDE}; ask for resizing.")
+        raise _PictureError(
+            f"'{path}' has {width}x{height} pixels, not {SIDE}x{SIDE}; ask for resizing (--resize)."
+        )
     if picture.width * picture.height > MOST_PIXELS:
         told = f"{picture.width}x{picture.height} pixels, more than the {MOST_PIXELS:,} that are read"
         raise _PictureError(f"'{path}' has {told}; make it smaller.")

@@ -100,11 +100,11 @@ def _report(report: Report) -> tuple[Expectation, ...]:
         row="classes 0 to 9: support",
     )
     averages = [
-        score(metric=f"{name}_{average}", value=value, row=f"{average} avg: {name}")
+        score(metric=f"{name}_{average}", value=value, row=f"{average} avg: {name}{report.averages_state}")
         for average, row in report.averages.items()
         for name, value in zip(SCORES, row, strict=True)
     ]
-    rows = ("accuracy", *(f"{average} avg" for average in report.averages))
+    rows = {"accuracy": "", **{f"{average} avg": report.averages_state for average in report.averages}}
     images = [
         _fact(
             metric="test_images",
@@ -113,35 +113,42 @@ def _report(report: Report) -> tuple[Expectation, ...]:
             unit="images",
             tiers=REAL_DATA,
             place=report.place,
-            row=f"{row}: support",
+            row=f"{row}: support{state}",
         )
-        for row in rows
+        for row, state in rows.items()
     ]
     return (matrix, *columns, support, score(metric="accuracy", value=report.accuracy, row="accuracy"), *averages, *images)  # fmt: skip
 
 
 def _protocol() -> tuple[Expectation, ...]:
     """Return data, layers and settings; what does not depend on the variant is judged on the final model."""
+    network: tuple[tuple[str, Value], ...] = (
+        ("filters", [32.0, 64.0, 128.0]),
+        ("kernel", [3.0, 3.0]),
+        ("pool", [2.0, 2.0]),
+        ("dense_size", 512.0),
+        ("data.classes", 10.0),
+    )
+    rows = {
+        "Table 1": ("feature maps of the three convolutions", "3x3 convolution", "2x2 subsampling", "fully connected layer (512 neurons)", "output layer (10 neurons)"),
+        "Section 1": ("first 32 feature maps, then 64, finally 128", "2D convolution (3,3)", "max pooling with size (2,2)", "a 512 neurons layer", "a 10 neurons output layer"),
+        "Index, code": ("Conv2D(32), Conv2D(64), Conv2D(128)", "Conv2D(..., (3,3))", "MaxPool2D((2,2))", "Dense(512)", "Dense(10)"),
+    }  # fmt: skip
     facts: tuple[tuple[str, str, Value, str, str], ...] = (
+        *(("final", m, v, place, row) for place, said in rows.items() for (m, v), row in zip(network, said, strict=True)),
         ("final", "image_shape", [28.0, 28.0], "Table 1", "input layer (28x28)"),
-        ("final", "filters", [32.0, 64.0, 128.0], "Table 1", "feature maps of the three convolutions"),
-        ("final", "kernel", [3.0, 3.0], "Table 1", "3x3 convolution"),
-        ("final", "pool", [2.0, 2.0], "Table 1", "2x2 subsampling"),
-        ("final", "dense_size", 512.0, "Table 1", "fully connected layer (512 neurons)"),
-        ("final", "data.classes", 10.0, "Table 1", "output layer (10 neurons)"),
+        ("final", "image_shape", [28.0, 28.0], "Index, code", "target_size=(28,28)"),
         ("final", "input_shape", [28.0, 28.0, 3.0], "Index, code", "input_shape=(28,28,3)"),
+        ("final", "image_shape", [28.0, 28.0], "Index, predictions", "target_size=(28,28)"),
+        ("final", "input_shape", [28.0, 28.0, 3.0], "Index, predictions", "reshape(1,28,28,3)"),
+        ("final", "data.classes", 10.0, "Index, predictions", "class labels '0' to '9'"),
         ("final", "batch_size", 64.0, "Index, code", "batch_size=64"),
         ("baseline", "filters", [32.0, 64.0, 128.0], "Section 3, baseline", "filters in layers: 32, 64, 128"),
-        (
-            "dropout",
-            "filters",
-            [32.0, 64.0, 128.0],
-            "Section 3, dropout",
-            "a drop out layer at every filter, 32, 64, 128",
-        ),
+        ("baseline", "dropout_rate", 0.0, "Section 3, baseline", "drop out layer = none"),
+        ("dropout", "filters", [32.0, 64.0, 128.0], "Section 3, dropout", "a drop out layer at every filter, 32, 64, 128"),
         ("dropout", "dropout_rate", 0.2, "Section 3, dropout", "a factor of 0.2"),
         ("augmentation", "filters", [64.0, 128.0, 256.0], "Section 3, augmentation", "64, 128, 256 filters"),
-    )
+    )  # fmt: skip
     data: tuple[tuple[str, float, str, str], ...] = (
         ("data.images", 1000.0, "Section 2", "a total of 1000 digits"),
         ("data.per_class", 100.0, "Section 2", "100 per class"),
@@ -153,6 +160,7 @@ def _protocol() -> tuple[Expectation, ...]:
     epochs: tuple[tuple[str, str, str], ...] = (
         ("baseline", "Section 3, baseline", "number of epochs = 8"),
         *((variant, REPORTS[variant].place, f"Epoch {count}/{count}") for variant, count in EPOCHS.items()),
+        ("baseline", "Section 3", "the number of epochs, from 8 to 12: 8"),
         ("final", "Section 3", "the number of epochs, from 8 to 12"),
         ("final", "Index, code", "epochs=12"),
     )

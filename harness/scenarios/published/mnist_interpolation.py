@@ -165,6 +165,8 @@ def _network() -> tuple[Expectation, ...]:
     facts: tuple[tuple[str, Value, str, str], ...] = (
         ("data.classes", 10.0, "Section II", "hand-written digit, 0 through 9"),
         ("data.image_shape", [28.0, 28.0], "Section II", "28 × 28 gray-scale images"),
+        ("data.image_shape", [28.0, 28.0], "Section III", "q × q pixels, where q = 28"),
+        ("stored.pixels", 784.0, "Section II", "MNIST-784: pixels of an image that is not pooled"),
         ("input_shape", [28.0, 28.0], "Section IV.B", "a batch of 28 × 28 images"),
         ("output_shape", [1.0, 10.0], "Section IV.B", "a batch of 1 × 10 vectors"),
         ("filters", [32.0, 32.0, 32.0, 32.0], "Section IV.B", "four convolutions of 32 filters"),
@@ -180,7 +182,17 @@ def _network() -> tuple[Expectation, ...]:
     )
     return (
         samples,
-        *(_fact(metric=m, variant="baseline", value=v, place=place, row=row) for m, v, place, row in facts),
+        *(
+            _fact(
+                metric=m,
+                variant="baseline",
+                value=v,
+                unit="pixels" if m == "stored.pixels" else "",
+                place=place,
+                row=row,
+            )
+            for m, v, place, row in facts
+        ),
         *shares,
     )
 
@@ -208,6 +220,12 @@ def _alike_all(case: str) -> tuple[Expectation, ...]:
     )
 
 
+MOST_COMPRESSED = Expectation(
+    metric="case4 is the most compressed", variant=ACROSS, value=None, unit="", rule="ordering", better="lower", tiers=ALL_TIERS, needs_complete=False,
+    order=(f"{BOUND}.stored.share", *(f"{name}.stored.share" for name in CASES if name != BOUND)), place="Section V.E",
+    row="the most compressed variation in the case studies",
+)  # fmt: skip
+
 FIGURES = (
     (6, "objective function value as learning progresses"),
     (7, "precision as learning progresses"),
@@ -231,5 +249,6 @@ EXPECTATIONS: tuple[Expectation, ...] = (
     *CONCLUSION,
     *_network(),
     *(expected for case in CASES for expected in _alike_all(case)),
+    MOST_COMPRESSED,
     *UNREADABLE,
 )

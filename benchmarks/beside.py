@@ -1,0 +1,159 @@
+"""What the pages of two sides share: run a job once, keep it packed, compare by `harness compare`, write rows of the tables."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shlex
+import subprocess
+import sys
+import typing
+
+import numpy as np
+
+from harness import equivalence, files
+from harness.comparison_table import cells
+from harness.errors import HarnessError
+from harness.records import SideBySide
+from harness.statistics import runs_for_tost
+from harness.stored import PACKED
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from harness.records import Contrast, Equivalence, Job, SideRuns, VariantBeside
+
+SCORE_COLUMNS = (
+    "score",
+    "A's runs",
+    "B's runs",
+    "difference",
+    "90% interval",
+    "margin",
+    "verdict",
+    "for half a point",
+)
+CONTRAST_COLUMNS = ("what", "A", "B", "B / A", "interval")
+SCORES_TOLD = (
+    "B less A, the 90% interval that two one-sided Welch tests of 5% leave, and the margin: 2 standard deviations of A's runs, the",
+    "spread over seeds. The last column says how many runs a side would show agreement within half a point, with 90% power,",
+    "if there is no difference.",
+)
+_WORDS = {
+    "seconds": "time", "first_step_seconds": "first step", "step_seconds": "a later step", "above_imports_bytes": "memory above imports",
+}  # fmt: skip
+
+
+def measured(command: Sequence[str], folder: Path, kept: Path) -> None:
+    """Run a job, go on where it was stopped, or leave what is whole; keep it, packed.
+
+    Parameters
+    ----------
+    command : sequence of str
+        ``harness run ... --out folder``.
+    folder, kept : Path
+        Where the job's runs lie, and the folder that gets the packed job.
+
+    Raises
+    ------
+    HarnessError
+        If the command fails.
+    """
+    if not (folder / "run.json").is_file():
+        begun = (folder / "plan.json").is_file()
+        _typed(["harness", "run", "--resume", str(folder)] if begun else command, {0})
+    content = (folder / "run.json").read_bytes()
+    kept.mkdir(parents=True, exist_ok=True)
+    # without a time of day in it, so that the same job gives the same file
+    (kept / PACKED).write_bytes(gzip.compress(json.dumps(json.loads(content)).encode(), mtime=0))
+
+
+def compared(command: Sequence[str], folder: Path) -> SideBySide:
+    """Set two sides beside each other; only the page is kept beside the jobs, which give the record again.
+
+    Parameters
+    ----------
+    command : sequence of str
+        ``harness compare ... --out folder``.
+
+    Raises
+    ------
+    HarnessError
+        If nothing could be compared.
+    """
+    _typed(command, {0, 1})
+    path = folder / "compare.json"
+    found = files.decode(path.read_bytes(), SideBySide, str(path))
+    path.unlink()
+    return found
+
+
+def _typed(command: Sequence[str], good: Iterable[int]) -> None:
+    code = subprocess.run([sys.executable, "-m", *command], check=False).returncode
+    if code not in good:
+        raise HarnessError(f"'{shlex.join(command)}' ended with code {code}", "See what it printed")
+
+
+# -- the page -------------------------------------------------------------------------------------
+
+
+def machine(job: Job) -> str:
+    """Say where and when a job ran."""
+    found = job.environment
+    where = f"{found['cpu']}, {found['cores']} cores, {found['ram_gib']} GiB, Python {found['python']}, {found['os']}"
+    return f"runs of {job.created[:10]}: {where};\ncommit {job.commit[:10] or 'none'}"
+
+
+def table(columns: Sequence[str], words: int, rows: Iterable[Sequence[str]]) -> list[str]:
+    """Lay out a Markdown table whose first `words` columns are words, the others numbers."""
+    rule = ["---" if place < words or name == "verdict" else "---:" for place, name in enumerate(columns)]
+    return [f"| {' | '.join(row)} |" for row in (columns, rule, *rows)]
+
+
+def scores(variant: VariantBeside) -> Iterator[tuple[str, ...]]:
+    """Write each score as `SCORE_COLUMNS` name it; shares in percent and points."""
+    for judged in variant.equivalences:
+        factor = 1.0 if judged.unit else 100.0
+        means = [
+            f"{factor * mean:.4g}{'' if sd is None else f' ± {factor * sd:.2g}'} ({runs})"
+            for mean, sd, runs in zip(judged.mean, judged.spread, judged.runs, strict=True)
+        ]
+        ends = "—" if judged.lower is None or judged.upper is None else f"{factor * judged.lower:+.2g} to {factor * judged.upper:+.2g}"  # fmt: skip
+        margin = "—" if judged.margin is None else f"{factor * judged.margin:.2g}"
+        yield (
+            f"{judged.metric}, {judged.unit or 'points'}", *means, f"{factor * judged.difference:+.2g}", ends, margin, judged.verdict,
+            _half_a_point(judged),
+        )  # fmt: skip
+
+
+def _half_a_point(judged: Equivalence) -> str:
+    known = [sd for sd in judged.spread if sd is not None]
+    if judged.unit or not known:
+        return "—"
+    runs = runs_for_tost(0.0, equivalence.MARGIN_SHARE, float(np.sqrt(np.mean(np.square(known)))))
+    return "over 1,000" if runs is None else f"{runs} runs"
+
+
+def disturbed(sides: Mapping[str, SideRuns]) -> list[str]:
+    """Say of which sides, by name, times must not be used."""
+    loud = [
+        f"{side.disturbed} of {len(side.seeds)} on {name}" for name, side in sides.items() if side.disturbed
+    ]
+    if not loud:
+        return []
+    told = ", ".join(loud)
+    return [f"**Other work ran beside**: DISTURBED were {told} of a variant's runs. Times of such runs are not claimed.", ""]  # fmt: skip
+
+
+def contrasts(variant: VariantBeside, wanted: Iterable[tuple[str, str]]) -> Iterator[tuple[str, ...]]:
+    """Write the wanted stages and metrics that both sides have, as `CONTRAST_COLUMNS` name them."""
+    by_name = {(found.stage, found.metric): found for found in variant.contrasts}
+    for name in wanted:
+        if name in by_name:
+            yield f"{name[0]}: {_WORDS[name[1]]}", *_shown(by_name[name])
+
+
+def _shown(found: Contrast) -> tuple[str, str, str, str]:
+    a, b, ratio, interval = cells(found)
+    return (a, b, "DISTURBED", "—") if found.disturbed else (a, b, ratio, interval)
