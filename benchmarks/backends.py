@@ -1,7 +1,8 @@
 """Compare backends on this machine and write down what was found: ``python -m benchmarks.backends --markdown docs/backends.md``.
 
 Each backend runs the same variants and seeds by `harness run`, and each pair of them is set side by side by `harness compare` with a margin of
-the first one's spread over seeds. Runs are kept below ``--runs``, so that what is there is not run again; ``--reference`` gets what is committed.
+the first one's spread over seeds. The first backend keeps its weights, and every other predicts with them too: label by label. Runs are kept
+below ``--runs``, so that what is there is not run again; ``--reference`` gets what is committed.
 """
 
 from __future__ import annotations
@@ -70,6 +71,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(backend: str, options: argparse.Namespace) -> list[str]:
     asked = ["--tier", options.tier, "--seeds", str(options.seeds), "--no-count", "--backend", backend]
+    first = options.backends[0]
+    asked += ["--keep-weights"] if backend == first else ["--weights", str(options.runs / first)]
     return ["harness", "run", *options.variants, *asked, "--out", str(options.runs / backend)]
 
 
@@ -91,6 +94,7 @@ def page(found: dict[Pair, SideBySide], ran: Sequence[Job]) -> str:
     contrasts = [
         (variant.title, *pair, *row) for pair, variant in pairs for row in beside.contrasts(variant, CONTRASTS)
     ]  # fmt: skip
+    labels = [(variant.title, *pair, *row) for pair, variant in pairs for row in beside.labels(variant)]
     return "\n".join(
         [
             "# Backends side by side",
@@ -107,6 +111,12 @@ def page(found: dict[Pair, SideBySide], ran: Sequence[Job]) -> str:
             *beside.SCORES_TOLD,
             "",
             *beside.table(("variant", "A", "B", *beside.SCORE_COLUMNS), 4, scores),
+            "",
+            "## Same weights",
+            "",
+            *beside.LABELS_TOLD,
+            "",
+            *beside.table(("variant", "A", "B", *beside.LABEL_COLUMNS), 4, labels),
             "",
             "## Times and memory",
             "",

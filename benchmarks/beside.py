@@ -40,6 +40,11 @@ SCORES_TOLD = (
     "spread over seeds. The last column says how many runs a side would show agreement within half a point, with 90% power,",
     "if there is no difference.",
 )
+LABEL_COLUMNS = ("images", "runs", "labels", "changed", "right on A alone", "right on B alone")
+LABELS_TOLD = (
+    "B predicted the test images with A's weights too. What is left of the difference between two trainings is then how they compute:",
+    "labels that differ, over all images and runs.",
+)
 _WORDS = {
     "seconds": "time", "first_step_seconds": "first step", "step_seconds": "a later step", "above_imports_bytes": "memory above imports",
 }  # fmt: skip
@@ -125,6 +130,13 @@ def scores(variant: VariantBeside) -> Iterator[tuple[str, ...]]:
             f"{judged.metric}, {judged.unit or 'points'}", *means, f"{factor * judged.difference:+.2g}", ends, margin, judged.verdict,
             _half_a_point(judged),
         )  # fmt: skip
+
+
+def labels(variant: VariantBeside) -> Iterator[tuple[str, ...]]:
+    """Write each set that both sides predicted with the same weights, as `LABEL_COLUMNS` name it."""
+    for found in variant.weights:
+        numbers = (found.runs, found.images * found.runs, found.changed, found.worse, found.better)
+        yield found.told, *(f"{number:,}" for number in numbers)
 
 
 def _half_a_point(judged: Equivalence) -> str:

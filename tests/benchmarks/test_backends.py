@@ -64,7 +64,9 @@ def test_two_real_backends(tmp_path: Path, cache: Path, monkeypatch: pytest.Monk
     assert backends.main(words) == 0
     told = capsys.readouterr().out
     assert "| kmnist_svd_logreg:o-ma | numpy | torch | accuracy, points |" in told
-    assert f"--backend torch --out {runs}/torch" in told
+    assert f"--backend torch --weights {runs}/numpy --out {runs}/torch" in told
+    (labels,) = [line for line in told.splitlines() if "A's weights on B" in line]
+    assert labels.startswith("| kmnist_svd_logreg:o-ma | numpy | torch | test, A's weights on B | 2 |")
     assert sorted(str(path.relative_to(reference)) for path in reference.rglob("*.*") if path.is_file()) == [
         "numpy-torch/compare.html", "numpy/run.json.gz", "torch/run.json.gz",
     ]  # fmt: skip
