@@ -7,7 +7,7 @@ import typing
 from pathlib import Path
 
 from harness import baselines as stored_baselines
-from harness import executors, jobs, plans
+from harness import choosing, executors, jobs, plans
 from harness import scenarios as declarations
 from harness.errors import HarnessError, unknown
 from harness.exporters import table
@@ -84,13 +84,13 @@ def run(
             f"{told} cannot be run", "seeds and threads are at least 1, first_seed is at least 0"
         )
     paths = _texts(scenarios)
-    settings = jobs.Settings(
+    settings = choosing.Settings(
         tier=tier, seeds=seeds, first_seed=first_seed, device=device, backend=backend, threads=threads,
         time_limit=time_limit, scenario_paths=paths, keep_weights=keep_weights, weights=str(weights or ""),
     )  # fmt: skip
     declared = declarations.load_all(paths)
     roots = stored_baselines.search_path(_path(baselines))
-    wanted = jobs.requests(jobs.select(declared, names, tier), settings)
+    wanted = choosing.requests(choosing.select(declared, names, tier), settings)
     folder = Path(out) if out is not None else jobs.default_folder()
     plan = plans.make(wanted, _command(names, settings, baselines), _path(baselines))
     with plans.claimed(folder), executors.opened("local") as executor:
@@ -166,7 +166,7 @@ def _path(folder: Folder | None) -> Path | None:
     return None if folder is None else Path(folder)
 
 
-def _command(names: Sequence[str], settings: jobs.Settings, baselines: Folder | None) -> str:
+def _command(names: Sequence[str], settings: choosing.Settings, baselines: Folder | None) -> str:
     """Write the command line that repeats the job."""
     words = ["harness", "run", *names, "--tier", settings.tier, "--seeds", str(settings.seeds)]
     words += ["--first-seed", str(settings.first_seed), "--device", settings.device]

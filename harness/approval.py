@@ -12,6 +12,7 @@ from pathlib import Path
 
 from harness import (
     baselines,
+    choosing,
     environment,
     files,
     flips,
@@ -185,7 +186,7 @@ def waive(asked: waivers.Asked, scenarios: Mapping[str, Scenario], named: Path |
     """
     last = waivers.last_day(asked.until, today)
     name, metric = waivers.resolve(asked, scenarios)
-    ((scenario, variant),) = jobs.select(scenarios, [name], asked.tier)
+    ((scenario, variant),) = choosing.select(scenarios, [name], asked.tier)
     # a folder that is yet to be made is no error
     roots = baselines.search_path(named if named is not None and named.is_dir() else None)
     counted = _counted((scenario.name, variant, asked.tier), roots)
@@ -210,7 +211,7 @@ def _counted(place: Place, roots: Sequence[Path]) -> set[str]:
 
 def show(scenarios: Mapping[str, Scenario], name: str, tier: Tier, named: Path | None, today: dt.date) -> str:
     """Describe every stored baseline of a variant that the search path shows, its waivers, and any waiver that covers nothing."""
-    ((scenario, variant),) = jobs.select(scenarios, [name], tier)
+    ((scenario, variant),) = choosing.select(scenarios, [name], tier)
     place = (scenario.name, variant, tier)
     roots, folder = baselines.search_path(named), baselines.folder_of(*place)
     found = next((paths for root in roots if (paths := sorted((root / folder).glob("*.json")))), [])

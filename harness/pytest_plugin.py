@@ -181,16 +181,16 @@ class VariantItem(pytest.Item):
         return comparison
 
     def _run(self, first: int, seeds: int) -> list[RunResult]:
-        from harness import executors, jobs
+        from harness import choosing, executors
 
-        settings = jobs.Settings(
+        settings = choosing.Settings(
             tier=self.config.getoption("harness_tier"),
             seeds=seeds,
             first_seed=first,
             scenario_paths=_paths(self.config),
             count=False,
         )
-        wanted = jobs.requests([(self.scenario, self.variant)], settings)
+        wanted = choosing.requests([(self.scenario, self.variant)], settings)
         declared = {self.scenario.name: self.scenario}
         # the folder is the session's: items, and xdist's workers, share it
         return list(executors.run_all(executors.Local(), wanted, declared, self.config.stash[_OUT]))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness import environment, executors, files, jobs
+from harness import choosing, environment, executors, files
 from harness.errors import HarnessError
 from harness.scenarios import load_all
 
@@ -161,8 +161,8 @@ def collect(
         If a run fails: samples with a hole would not be consecutive.
     """
     scenarios = load_all(paths)
-    selection = jobs.select(scenarios, names, tier)
-    settings = jobs.Settings(tier=tier, scenario_paths=tuple(paths))
+    selection = choosing.select(scenarios, names, tier)
+    settings = choosing.Settings(tier=tier, scenario_paths=tuple(paths))
     done: dict[tuple[str, str, Mode], list[RunResult]] = {}
     written: list[Path] = []
     with tempfile.TemporaryDirectory(prefix="collect-") as scratch:
@@ -181,11 +181,11 @@ def collect(
 
 
 def _round(
-    selection: Sequence[tuple[Scenario, str]], settings: jobs.Settings, modes: Sequence[Mode], index: int
+    selection: Sequence[tuple[Scenario, str]], settings: choosing.Settings, modes: Sequence[Mode], index: int
 ) -> Iterator[tuple[Mode, RunRequest]]:
     for mode in modes:
         first = index if mode == "seeds" else 0
-        for request in jobs.requests(selection, dataclasses.replace(settings, first_seed=first)):
+        for request in choosing.requests(selection, dataclasses.replace(settings, first_seed=first)):
             yield mode, dataclasses.replace(request, repeat=index if mode == "same" else 0)
 
 

@@ -118,7 +118,7 @@ def _begin(
     coin: int | None, strict: bool, expectations: bool, **options: typing.Any,  # noqa: ANN401
 ) -> int:  # fmt: skip
     """Plan a gate's first look, and conduct it."""
-    from harness import baselines, files, jobs, plans, scenarios, waivers
+    from harness import baselines, choosing, files, jobs, plans, scenarios, waivers
     from harness.gate import opening
     from harness.records import GateSettings
 
@@ -128,9 +128,9 @@ def _begin(
         against=against, seeds=seeds, max_runs=max_runs, max_minutes=max_minutes, strict=strict, expectations=expectations,
         scenario_paths=files.absolute(scenario_paths),
     )  # fmt: skip
-    settings = jobs.Settings(tier=tier, seeds=seeds, scenario_paths=scenario_paths, **options)
+    settings = choosing.Settings(tier=tier, seeds=seeds, scenario_paths=scenario_paths, **options)
     declared = scenarios.load_all(scenario_paths)
-    selection = jobs.select(declared, names, tier)
+    selection = choosing.select(declared, names, tier)
     roots, folder = baselines.search_path(baselines_folder), out or jobs.default_folder()
     waivers.read(roots)  # a damaged file is said before anything is measured
     with opening.one_gate(), plans.claimed(folder), _sides(against, scenario_paths) as sides:

@@ -74,13 +74,13 @@ def doctor_command(
 
 def _noise(pairs: int, scenario: str, scenario_paths: tuple[str, ...]) -> None:
     """Time the fixed workload, and a scenario's smoke tier if one is named."""
-    from harness import jobs, noise, scenarios
+    from harness import choosing, noise, scenarios
 
     def waiting() -> None:
         click.echo("Waiting: another job measures on this machine.")
 
     declared = scenarios.load_all(scenario_paths)
-    chosen = jobs.select(declared, [scenario], "smoke") if scenario else []
+    chosen = choosing.select(declared, [scenario], "smoke") if scenario else []
     click.echo(f"\nnoise: {pairs} pairs of fresh processes")
     click.echo(noise.described(noise.of_calibration(pairs, waiting)))
     for found, variant in chosen:

@@ -57,11 +57,11 @@ def plan_command(
     """Say what `harness run` with the same words would take: minutes, memory and disk, from stored runs or baselines."""
     from rich.console import Console
 
-    from harness import baselines, environment, forecast, jobs, scenarios
+    from harness import baselines, choosing, environment, forecast, scenarios
 
     declared = scenarios.load_all(scenario_paths)
-    settings = jobs.Settings(tier=tier, scenario_paths=scenario_paths, **options)
-    wanted = jobs.requests(jobs.select(declared, names, tier), settings)
+    settings = choosing.Settings(tier=tier, scenario_paths=scenario_paths, **options)
+    wanted = choosing.requests(choosing.select(declared, names, tier), settings)
     known = list(folders) or _newest_last(Path("reports"))
     roots = baselines.search_path(baselines_folder)
     found = forecast.forecast(wanted, known, roots, environment.machine())

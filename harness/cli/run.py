@@ -41,17 +41,17 @@ def run_command(
     executor: str, scheduler: str, workers: int | None, **options: typing.Any,  # noqa: ANN401
 ) -> int:  # fmt: skip
     """Run variants, judge them and write the report; the default variant of every scenario if none is named."""
-    from harness import baselines, jobs, plans, scenarios, waivers
+    from harness import baselines, choosing, jobs, plans, scenarios, waivers
 
     where = {"name": executor, "scheduler": scheduler, "workers": workers}
     if resume is not None:
         refuse_changes(context, resume, "run")
         return _resume(resume, where)
-    settings = jobs.Settings(tier=tier, scenario_paths=scenario_paths, **options)
+    settings = choosing.Settings(tier=tier, scenario_paths=scenario_paths, **options)
     declared = scenarios.load_all(scenario_paths)
     roots = baselines.search_path(baselines_folder)
     waivers.read(roots)  # a damaged file is said before anything is measured
-    wanted = jobs.requests(jobs.select(declared, names, tier), settings)
+    wanted = choosing.requests(choosing.select(declared, names, tier), settings)
     plan = plans.make(wanted, shlex.join(["harness", *sys.argv[1:]]), baselines_folder)
     folder = out or jobs.default_folder()
     with plans.claimed(folder):

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import typing
 
-from harness import jobs, probes, sides
+from harness import choosing, probes, sides
 from harness.datasets.cache import machine_lock
 from harness.environment import git_commit
 from harness.errors import HarnessError
@@ -43,7 +43,7 @@ def one_gate() -> Iterator[None]:
 
 
 def first_look(
-    selection: Sequence[tuple[Scenario, str]], settings: jobs.Settings, asked: GateSettings, opened: Sides | None, *,
+    selection: Sequence[tuple[Scenario, str]], settings: choosing.Settings, asked: GateSettings, opened: Sides | None, *,
     coin: int | None, new_allowed: bool,
 ) -> tuple[GateSettings, list[RunRequest]]:  # fmt: skip
     """Complete a gate's settings and list the runs that it begins with.
@@ -66,7 +66,7 @@ def first_look(
     wanted = [
         request
         for scenario, variant in selection
-        for request in jobs.requests(
+        for request in choosing.requests(
             [(scenario, variant)],
             dataclasses.replace(settings, seeds=first_runs(scenario, asked), count=False),
         )

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness import executors, jobs, runner, scenarios, sides
+from harness import choosing, executors, runner, scenarios, sides
 from harness.errors import RevisionError, UnknownNameError
 from harness.records import Failure, Measurement, RunRequest
 from tests.sides.conftest import probe
@@ -41,7 +41,7 @@ sys.meta_path.{place}
 def run_both(opened: Sides, scenario_paths: Sequence[str], out: Path) -> dict[str, RunResult]:
     """Run the probe once on each side."""
     declared = scenarios.load_all(scenario_paths)
-    requests = jobs.requests([(declared["probe"], "default")], jobs.Settings())
+    requests = choosing.requests([(declared["probe"], "default")], choosing.Settings())
     both = [*sides.requests_of("base", requests, opened), *sides.requests_of("head", requests, opened)]
     return {
         result.request.side: result

@@ -1,0 +1,147 @@
+"""From names and settings to the runs of a job."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import typing
+
+from harness import baselines, files, probes
+from harness.errors import UnknownNameError, unknown
+from harness.measure import given
+from harness.records import TIERS, TIME_LIMITS, RunRequest
+from harness.scenarios import find
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from harness.records import Scenario, Tier
+
+CPU_ONLY = ("numpy",)
+"""Backends that no accelerator runs."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How the selected variants are to be run."""
+
+    tier: Tier = "smoke"
+    """Tier."""
+    seeds: int = 1
+    """Runs of each variant; seeds count from `first_seed`."""
+    first_seed: int = 0
+    """First seed."""
+    device: str = "cpu"
+    """cpu or cuda."""
+    backend: str | None = None
+    """Backend, or each scenario's default."""
+    threads: int = 2
+    """Threads of each worker."""
+    time_limit: float | None = None
+    """Seconds a run may take; the tier's default if None."""
+    scenario_paths: tuple[str, ...] = ()
+    """Files that declare further scenarios."""
+    memory_limit: int | None = None
+    """Resident memory, MiB, that a run may hold; None sets no limit."""
+    count: bool | None = None
+    """Whether each variant's work is counted too, in two runs of its lowest tier; with as many seeds as a baseline needs if None."""
+    keep_weights: bool = False
+    """Whether each run keeps its weights, for a job elsewhere to predict with."""
+    weights: str = ""
+    """Folder of a job that kept its weights: each run predicts with those of its seed too; empty for none."""
+
+
+def select(scenarios: Mapping[str, Scenario], names: Sequence[str], tier: Tier) -> list[tuple[Scenario, str]]:
+    """Resolve ``SCENARIO[:VARIANT]`` names to scenario and variant; none named means every scenario's default variant.
+
+    ``SCENARIO:all`` selects every variant that the tier has.
+
+    Raises
+    ------
+    UnknownNameError
+        If a scenario or variant is unknown, or a named one does not have the tier.
+    """
+    if not names:
+        return [
+            (scenario, scenario.variants[0].name)
+            for scenario in scenarios.values()
+            if tier in scenario.tiers and tier in scenario.variants[0].tiers
+        ]
+    chosen = list(itertools.chain.from_iterable(_select_one(scenarios, name, tier) for name in names))
+    return list({(scenario.name, variant): (scenario, variant) for scenario, variant in chosen}.values())
+
+
+def _select_one(scenarios: Mapping[str, Scenario], name: str, tier: Tier) -> list[tuple[Scenario, str]]:
+    slug, _, variant = name.partition(":")
+    scenario = find(scenarios, slug)
+    variants = {declared.name: declared for declared in scenario.variants}
+    if variant == "all":
+        wanted = [
+            declared.name
+            for declared in scenario.variants
+            if tier in declared.tiers and tier in scenario.tiers
+        ]
+    elif variant and variant not in variants:
+        raise unknown(f"variant of {slug}", variant, variants)
+    else:
+        wanted = [variant or scenario.variants[0].name]
+    for chosen in wanted:
+        if tier not in scenario.tiers or tier not in variants[chosen].tiers:
+            having = [known for known in TIERS if known in scenario.tiers and known in variants[chosen].tiers]
+            raise UnknownNameError(f"{slug}:{chosen} has no tier '{tier}'", f"It has: {', '.join(having)}")
+    return [(scenario, chosen) for chosen in wanted]
+
+
+def requests(selection: Sequence[tuple[Scenario, str]], settings: Settings) -> list[RunRequest]:
+    """List the runs to do, seed by seed, so that an interrupted job has whole rounds; counting runs last.
+
+    Raises
+    ------
+    UnknownNameError
+        If a selected scenario does not run on the device or backend asked for.
+    """
+    seeds = range(settings.first_seed, settings.first_seed + settings.seeds)
+    measured = [
+        _request(scenario, variant, seed, settings) for seed in seeds for scenario, variant in selection
+    ]
+    declared = {scenario.name: scenario for scenario, _ in selection}
+    count = settings.seeds >= baselines.SEEDS_AT_LEAST if settings.count is None else settings.count
+    return [*measured, *(probes.requests(measured, declared) if count else ())]
+
+
+def _request(scenario: Scenario, variant: str, seed: int, settings: Settings) -> RunRequest:
+    if settings.device not in scenario.devices:
+        raise unknown(f"device for {scenario.name}", settings.device, scenario.devices)
+    backend = _backend(scenario, settings)
+    request = RunRequest(
+        scenario=scenario.name,
+        variant=variant,
+        tier=settings.tier,
+        seed=seed,
+        device=settings.device,
+        backend=backend,
+        threads=settings.threads,
+        scenario_paths=files.absolute(settings.scenario_paths),
+        time_limit=settings.time_limit or TIME_LIMITS[settings.tier],
+        memory_limit=settings.memory_limit and settings.memory_limit * 2**20,
+        keep_weights=settings.keep_weights,
+    )
+    return (
+        dataclasses.replace(request, weights=given.find(settings.weights, request))
+        if settings.weights
+        else request
+    )
+
+
+def _backend(scenario: Scenario, settings: Settings) -> str:
+    """Return the backend asked for, or the scenario's first that computes on the device."""
+    able = [name for name in scenario.backends if settings.device == "cpu" or name not in CPU_ONLY]
+    backend = settings.backend or (able or scenario.backends)[0]
+    if backend not in scenario.backends:
+        raise unknown(f"backend for {scenario.name}", backend, scenario.backends)
+    if backend not in able:
+        step = f"Use --backend {' or '.join(able)}" if able else "Use --device cpu"
+        raise UnknownNameError(
+            f"{scenario.name} on backend '{backend}' has no device '{settings.device}'", step
+        )
+    return backend
