@@ -135,7 +135,7 @@ def scores(variant: VariantBeside) -> Iterator[tuple[str, ...]]:
 def labels(variant: VariantBeside) -> Iterator[tuple[str, ...]]:
     """Write each set that both sides predicted with the same weights, as `LABEL_COLUMNS` name it."""
     for found in variant.weights:
-        numbers = (found.runs, found.images * found.runs, found.changed, found.worse, found.better)
+        numbers = (found.runs, found.labels, found.changed, found.worse, found.better)
         yield found.told, *(f"{number:,}" for number in numbers)
 
 

@@ -238,11 +238,12 @@ def _identical(found: Iterable[Found], done: tuple[Runs, Runs]) -> dict[str, int
 
 def _same_weights(found: Sequence[Found]) -> typing.Iterator[SameWeights]:
     for name, net in flips.same_weights(found).items():
-        told = [one.record for one in found if one.record.set == name and not one.record.problem]
+        compared = [one for one in found if one.record.set == name and not one.record.problem]
+        told = [one.record for one in compared]
         worse, better = (sum(getattr(one, f"{turn}_count") for one in told) for turn in ("worse", "better"))
         yield SameWeights(
-            set=name, images=len(net.images), runs=net.runs, checkpoints=net.checkpoints, worse=worse, better=better,
-            changed=worse + better + sum(one.changed for one in told), p=sign_test(net.images),
+            set=name, labels=sum(one.images for one in told), runs=len(told), checkpoints=len({one.weights for one in compared}),
+            worse=worse, better=better, changed=worse + better + sum(one.changed for one in told), p=sign_test(net.images), tested=net.runs,
         )  # fmt: skip
 
 

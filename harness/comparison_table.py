@@ -133,13 +133,17 @@ def sentence(judged: Equivalence) -> str:
 def labels(found: SameWeights) -> str:
     """Say what was found label by label."""
     checkpoints = f"{found.checkpoints} checkpoint{'s' * (found.checkpoints != 1)}"
-    head = f"set {found.told}, {_runs(found.runs)} of {found.images} images, {checkpoints}"
+    head = f"set {found.told}, {_runs(found.runs)}, {found.labels:,} labels, {checkpoints}"
     if not found.changed:
         return f"{head}: zero labels changed"
     return (
         f"{head}: {found.changed} labels changed, {found.worse} for the worse and {found.better} for the better;"
-        f" exact McNemar p = {found.p:.2g}"
+        f" exact McNemar p = {found.p:.2g}{_over(found)}"
     )
+
+
+def _over(found: SameWeights) -> str:
+    return f", over the {found.tested} that saw the same images" if found.tested < found.runs else ""
 
 
 def identity(side: IdentitySide) -> str:

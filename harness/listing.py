@@ -6,7 +6,6 @@ import dataclasses
 import typing
 from collections import Counter
 
-from harness import datasets
 from harness.environment import missing_packages
 
 if typing.TYPE_CHECKING:
@@ -88,6 +87,8 @@ def _paragraph(scenario: Scenario) -> str:
 
 def data_status() -> str:
     """Return one paragraph a data set: where it is, whether it is complete, what is wrong, what to do."""
+    from harness import datasets  # with NumPy: scenarios are listed without it
+
     lines = []
     for row in datasets.status():
         fields = dataclasses.asdict(row) if dataclasses.is_dataclass(row) else dict(row)

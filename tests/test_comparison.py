@@ -324,13 +324,14 @@ def whole(variant: VariantBeside, left_out: tuple[str, ...]) -> SideBySide:
     )
 
 
-def stored(folder: Path, seed: int, wrong: Sequence[int], **changes: typing.Any) -> RunResult:
-    """Leave a run with predictions that are wrong at some images."""
-    predicted = LABELS.copy()
+def stored(folder: Path, seed: int, wrong: Sequence[int], *, shift: int = 0, **changes: typing.Any) -> RunResult:  # fmt: skip
+    """Leave a run with predictions that are wrong at some images; another `shift` means other images."""
+    labels = np.roll(LABELS, shift)
+    predicted = labels.copy()
     predicted[list(wrong)] = (predicted[list(wrong)] + 1) % 10
     made = result(seed, sets=("test",), accuracy=1 - len(wrong) / len(LABELS), **changes)
     files.write_npz(
-        folder / made.folder / "predictions.npz", {"test/labels": LABELS, "test/predicted": predicted}
+        folder / made.folder / "predictions.npz", {"test/labels": labels, "test/predicted": predicted}
     )
     return made
 
@@ -344,12 +345,25 @@ def test_the_same_weights_are_compared_label_by_label(tmp_path: Path) -> None:
     asked = comparison.Asked(readers=readers)
     ((variant,), _) = comparison.compare(a, b, asked)
     (found,) = variant.weights
-    assert (found.changed, found.worse, found.better, found.images) == (4, 3, 1, 400)
+    assert (found.changed, found.worse, found.better, found.labels) == (4, 3, 1, 400)
     assert found.p == pytest.approx(2 * 5 / 16)
     other = job(stored(tmp_path / "b", 0, [2, 3, 4], weights="ee" * 32, backend="torch"))
     ((variant,), _) = comparison.compare(a, other, asked)
     assert variant.weights == ()
     assert [(flip.worse_count, flip.better_count) for flip in variant.flips] == [(3, 1)]
+
+
+def test_labels_of_other_images_are_counted_and_not_tested(tmp_path: Path) -> None:
+    """Where each seed draws its own images every run's labels are counted; the test keeps to runs of the same images."""
+    readers = (predictions.reader(tmp_path / "a"), predictions.reader(tmp_path / "b"))
+    weights = ["ab" * 32, "cd" * 32]
+    a = job(*(stored(tmp_path / "a", seed, [1], shift=seed, weights=weights[seed]) for seed in range(2)))
+    b = job(*(stored(tmp_path / "b", seed, [2, 3], shift=seed, weights=weights[seed], backend="torch") for seed in range(2)))  # fmt: skip
+    ((variant,), _) = comparison.compare(a, b, comparison.Asked(readers=readers))
+    (found,) = variant.weights
+    assert (found.runs, found.labels, found.checkpoints, found.tested) == (2, 800, 2, 1)
+    assert (found.changed, found.worse, found.better) == (6, 4, 2)
+    assert found.p == 1.0
 
 
 def test_identical_predictions_are_equivalent_whatever_the_number_of_runs(tmp_path: Path) -> None:
@@ -389,11 +403,11 @@ def test_weights_of_one_job_are_predicted_with_by_another(harness: Harness) -> N
         in harness("compare", "a", "plain").out
     )
     done = harness("compare", "a", "b", "--out", "c")
-    told = "set test, A's weights on B, 2 runs of 100 images, 1 checkpoint: 2 labels changed, 2 for the worse and 0 for the better"
+    told = "set test, A's weights on B, 2 runs, 200 labels, 1 checkpoint: 2 labels changed, 2 for the worse and 0 for the better"
     assert told in done.out
     assert "on no set" not in done.out
     assert (
-        "Set test, A&#39;s weights on B, 2 runs of 100 images"
+        "Set test, A&#39;s weights on B, 2 runs, 200 labels"
         in (harness.folder / "c" / "compare.html").read_text()
     )
     refused = harness(*words, "--weights", "plain", "--out", "d")

@@ -30,3 +30,14 @@ def test_one_run_is_measured_judged_shown_and_listed_without_heavy_libraries(har
     codes, modules = json.loads(done.stdout.splitlines()[-1])
     assert codes == [0, 0, 0, 0], done.stderr
     assert not HEAVY & set(modules)
+
+
+def test_scenarios_are_listed_without_numpy(harness: Harness) -> None:
+    """`harness list` starts with what declares scenarios, and nothing that computes."""
+    code = "import json, sys; from harness.cli import main; code = main(['list']); print(json.dumps([code, sorted(sys.modules)]))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=harness.folder, env=harness.environment
+    )  # fmt: skip
+    found, modules = json.loads(done.stdout.splitlines()[-1])
+    assert found == 0, done.stderr
+    assert not {"numpy", "matplotlib", "urllib.request", *HEAVY} & set(modules)

@@ -7,7 +7,6 @@ import errno
 from typing import TYPE_CHECKING
 
 from harness import files
-from harness.datasets import guarding
 from harness.datasets.cache import cache_folder
 from harness.datasets.declared import Declared, declared
 from harness.datasets.loading import Dataset, load, load_from, part_file, raw_folder
@@ -145,6 +144,10 @@ def _check(wanted: Declared, raw: Path) -> None:
 def _torchvision(wanted: Declared, staging: Path) -> None:
     """Let torchvision download and unpack into `staging`; it compares each file with its published MD5."""
     import http.client
+
+    from harness.datasets import (
+        guarding,
+    )  # urllib's parts take longer to import than the rest of a command's start
 
     try:
         from torchvision import datasets

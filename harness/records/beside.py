@@ -100,8 +100,8 @@ class SameWeights:
 
     set: str
     """Name of the prediction set."""
-    images: int
-    """Images of a run."""
+    labels: int
+    """Labels compared, over all runs."""
     runs: int
     """Runs compared."""
     checkpoints: int
@@ -113,7 +113,9 @@ class SameWeights:
     better: int
     """Of these, wrong on A and right on B."""
     p: float
-    """Exact two-sided p of McNemar's test, each image's flips summed over runs."""
+    """Exact two-sided p of McNemar's test, each image's flips summed over the runs that saw the same images."""
+    tested: int
+    """How many these are; a run of other images would count what two of them drew twice."""
 
     @property
     def told(self) -> str:

@@ -105,7 +105,7 @@ def variant(name: str = "default") -> VariantBeside:
             score("accuracy", "DIFFERENT"), score("f1_macro", "EQUIVALENT", reason="the difference lies within the margin"),
             score("loss", "INCONCLUSIVE", unit="nat", runs_to_decide=42, lower=None, upper=None, margin=None, spread=(None, None)),
         ),
-        weights=(SameWeights(set="test", images=400, runs=1, checkpoints=1, changed=4, worse=3, better=1, p=0.625),),
+        weights=(SameWeights(set="test", labels=400, runs=1, checkpoints=1, changed=4, worse=3, better=1, p=0.625, tested=1),),
         flips=(),
         identities=(
             IdentityBeside(name=f"w{HOSTILE}", formula="a = b", a=good, b=dataclasses.replace(good, holds=False, error=1.0)),
