@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 import typing
+from pathlib import Path
 
 import numpy as np
 
@@ -20,7 +21,6 @@ from harness.stored import PACKED
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from harness.records import Contrast, Equivalence, Job, SideRuns, VariantBeside
 
@@ -68,10 +68,11 @@ def measured(command: Sequence[str], folder: Path, kept: Path) -> None:
     if not (folder / "run.json").is_file():
         begun = (folder / "plan.json").is_file()
         _typed(["harness", "run", "--resume", str(folder)] if begun else command, {0})
-    content = (folder / "run.json").read_bytes()
+    content = json.dumps(json.loads((folder / "run.json").read_bytes()))
     kept.mkdir(parents=True, exist_ok=True)
-    # without a time of day in it, so that the same job gives the same file
-    (kept / PACKED).write_bytes(gzip.compress(json.dumps(json.loads(content)).encode(), mtime=0))
+    # where the checkout lies is nobody's business; without a time of day in it the same job gives the same file
+    below = content.replace(f"{Path.cwd()}/", "")
+    (kept / PACKED).write_bytes(gzip.compress(below.encode(), mtime=0))
 
 
 def compared(command: Sequence[str], folder: Path) -> SideBySide:

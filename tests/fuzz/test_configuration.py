@@ -61,7 +61,7 @@ LINES = st.tuples(
 def away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Work in an empty folder, run nothing, ask no git."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli, "_run", lambda *_: 0)
+    monkeypatch.setattr("harness.cli.run._run", lambda *_: 0)
     monkeypatch.setattr(environment, "git_commit", lambda *_: "")
     return tmp_path
 
