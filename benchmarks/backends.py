@@ -41,7 +41,9 @@ def main(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
     try:
         for backend in options.backends:
-            beside.measured(_run(backend, options), options.runs / backend, options.reference / backend)
+            beside.ran(_run(backend, options), options.runs / backend)
+        for backend in options.backends:
+            beside.keep(options.runs / backend, options.reference / backend)
         pairs = itertools.combinations(options.backends, 2)
         found = {pair: beside.compared(_compare(pair, options), _folder(pair, options)) for pair in pairs}
         told = page(found, [jobs.read(options.reference / backend) for backend in options.backends])

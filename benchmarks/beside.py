@@ -50,15 +50,15 @@ _WORDS = {
 }  # fmt: skip
 
 
-def measured(command: Sequence[str], folder: Path, kept: Path) -> None:
-    """Run a job, go on where it was stopped, or leave what is whole; keep it, packed.
+def ran(command: Sequence[str], folder: Path) -> None:
+    """Run a job, go on where it was stopped, or leave what is whole.
 
     Parameters
     ----------
     command : sequence of str
         ``harness run ... --out folder``.
-    folder, kept : Path
-        Where the job's runs lie, and the folder that gets the packed job.
+    folder : Path
+        Where the job's runs lie.
 
     Raises
     ------
@@ -68,6 +68,10 @@ def measured(command: Sequence[str], folder: Path, kept: Path) -> None:
     if not (folder / "run.json").is_file():
         begun = (folder / "plan.json").is_file()
         _typed(["harness", "run", "--resume", str(folder)] if begun else command, {0})
+
+
+def keep(folder: Path, kept: Path) -> None:
+    """Keep a job packed in a folder of the checkout; call it when every job has run, for it makes the checkout differ from its commit."""
     content = json.dumps(json.loads((folder / "run.json").read_bytes()))
     kept.mkdir(parents=True, exist_ok=True)
     # where the checkout lies is nobody's business; without a time of day in it the same job gives the same file

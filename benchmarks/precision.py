@@ -38,7 +38,8 @@ def main(argv: Sequence[str]) -> int:
     """Run what is missing, compare each pair, store, write the page; 0, or 2 if something could not be measured."""
     options = _parser().parse_args(argv)
     try:
-        beside.measured(_run(options), options.runs, options.reference)
+        beside.ran(_run(options), options.runs)
+        beside.keep(options.runs, options.reference)
         found = {
             pair: beside.compared(_compare(pair, options), _folder(pair, options)) for pair in options.pairs
         }
