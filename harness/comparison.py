@@ -22,7 +22,8 @@ if typing.TYPE_CHECKING:
 
 __all__ = ["SCHEMA", "Asked", "compare"]
 
-SCHEMA = 1
+SCHEMA = 2
+"""Of ``compare.json``. Since 2, sets with the same weights count labels over all runs and say over how many p was taken."""
 
 
 def compare(a: Job, b: Job, asked: Asked) -> tuple[tuple[VariantBeside, ...], tuple[str, ...]]:

@@ -159,9 +159,8 @@ def _beside(run: RunResult, name: str, read: Reader, lookup: Lookup, against: st
     except StorageError as error:
         return _not_compared(blank, error.what)
     sets, folder = reference
-    of = name.removesuffix(
-        GIVEN
-    )  # what the reference's weights predict here is held against its own predictions
+    # what the reference's weights predict here is held against its own predictions
+    of = name.removesuffix(GIVEN)
     if of not in sets:
         return _not_compared(blank, f"the reference has no prediction set '{of}'")
     if not np.array_equal(head.labels, sets[of].labels):
