@@ -12,7 +12,7 @@ import msgspec
 
 from harness import environment, files
 from harness.errors import BaselineError
-from harness.records import Baseline, BaselineMetric
+from harness.records import Baseline, BaselineMetric, finite
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -148,8 +148,8 @@ def _wrong_metric(baseline: Baseline) -> str:
             return f"has {len(values)} values of metric '{name}' for {len(baseline.seeds)} seeds"
         if len(values) < SEEDS_AT_LEAST:
             return f"has {len(values)} values of metric '{name}', at least {SEEDS_AT_LEAST} are needed"
-        if not all(math.isfinite(value) for value in values):
-            return f"has a value of metric '{name}' that is not finite"
+        if not all(map(finite, values)):
+            return f"has a value of metric '{name}' that is not finite, or too large to square"
         if metric.kind in _NEVER_NEGATIVE and min(values) < 0:
             return f"has a negative value of metric '{name}', a {metric.kind}"
     return ""
@@ -199,7 +199,7 @@ def _wrong_count(baseline: Baseline) -> str:
             return f"has a count '{name}' of kind {metric.kind}, not work"
         if len(metric.values) != 1:
             return f"has {len(metric.values)} values of count '{name}', one is needed"
-        if not (math.isfinite(metric.values[0]) and metric.values[0] >= 0):
+        if not (finite(metric.values[0]) and metric.values[0] >= 0):
             return f"has a value of count '{name}' that is negative or not finite"
     return ""
 

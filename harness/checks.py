@@ -16,7 +16,7 @@ import numpy as np
 from harness import environment, files
 from harness.compare import LEVEL_BOUND, MEMORY_FLOOR_BYTES, MEMORY_FLOOR_SHARE, ROUNDING
 from harness.errors import BaselineError
-from harness.records import BaselineMetric, Direction, Judgement, Kind
+from harness.records import BaselineMetric, Direction, Judgement, Kind, finite
 from harness.statistics import spread, t_quantile
 
 if typing.TYPE_CHECKING:
@@ -128,14 +128,17 @@ def load(path: Path) -> Stored | None:
         stored = msgspec.json.decode(files.read_bytes(path), type=Stored)
     except FileNotFoundError:
         return None
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BaselineError(f"{path} is damaged: {error}", "Restore it from version control") from error
     if stored.schema > SCHEMA:
         raise BaselineError(
             f"{path} has schema {stored.schema}, this version reads up to {SCHEMA}", "Upgrade report-harness"
         )
-    if not all(metric.values for metric in stored.metrics.values()):
-        raise BaselineError(f"{path} holds a metric without a value", "Restore it from version control")
+    if not all(metric.values and all(map(finite, metric.values)) for metric in stored.metrics.values()):
+        raise BaselineError(
+            f"{path} holds a metric without a value, or one that is not finite",
+            "Restore it from version control",
+        )
     return stored
 
 

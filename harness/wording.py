@@ -5,6 +5,8 @@ from __future__ import annotations
 import typing
 
 if typing.TYPE_CHECKING:
+    from collections.abc import Callable
+
     from harness.records import Judgement, RunRequest, Value
 
 
@@ -12,9 +14,10 @@ def sentence(key: str, judgement: Judgement) -> str:
     """Say of `key`, such as ``scenario:variant``: verdict, value, reference, bounds, reason, place, test and next command."""
     values = f"{short(judgement.value)} against {short(judgement.reference)} {judgement.unit}".rstrip()
     row = f", {judgement.row}" if judgement.row else ""
+    within = bounds(judgement.lower, judgement.upper, short)
     parts = [
         f"{judgement.verdict} {key} {judgement.metric}:",
-        f"{values}{_bounds(judgement)}.",
+        f"{values}{within and f', bounds {within}'}.",
         f"{judgement.reason}.",
         f"[{judgement.place}{row}]" if judgement.place else "",
         f"Test: {judgement.test}." if judgement.test else "",
@@ -23,10 +26,11 @@ def sentence(key: str, judgement: Judgement) -> str:
     return " ".join(part for part in parts if part)
 
 
-def _bounds(judgement: Judgement) -> str:
-    if judgement.lower is None:
-        return ""
-    return f", bounds {short(judgement.lower)} to {short(judgement.upper)}"
+def bounds(lower: float | None, upper: float | None, write: Callable[[float], str]) -> str:
+    """Say between what a value must lie, of which either end may be open; empty without both."""
+    if lower is None:
+        return "" if upper is None else f"at most {write(upper)}"
+    return f"at least {write(lower)}" if upper is None else f"{write(lower)} to {write(upper)}"
 
 
 def short(value: Value | None) -> str:

@@ -166,6 +166,7 @@ def cut(plain: dict[str, typing.Any]) -> None:
     [
         (change("accuracy", values=[float("nan")] * 5), "cannot be read"),
         (change("fit.peak_bytes", values=[1.0, -1.0, 1.0, 1.0, 1.0]), "negative value of metric"),
+        (change("accuracy", values=[9.7e299] * 5), "not finite, or too large to square"),
         (change("accuracy", values=[]), "0 values of metric 'accuracy' for 5 seeds"),
         (change("accuracy", values=FIVE[:4]), "4 values of metric 'accuracy' for 5 seeds"),
         (change("accuracy", values=["0.9"] * 5), "is damaged"),

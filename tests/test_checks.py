@@ -130,6 +130,11 @@ def test_names_stay_in_the_folder(name: str) -> None:
             '{"schema": 1, "environment": {}, "metrics": {"a": {"values": [], "unit": "", "kind": "size", "better": "none"}}}',
             "without a value",
         ),
+        (
+            '{"schema": 1, "environment": {}, "metrics": {"a": {"values": [9.7e299], "unit": "", "kind": "size", "better": "none"}}}',
+            "not finite",
+        ),
+        ("[" * 100_000, "damaged"),
     ],
 )
 def test_a_damaged_file_is_named(tmp_path: Path, content: str, told: str) -> None:

@@ -258,6 +258,13 @@ def test_a_derived_metric_that_fails(
     assert told in harness.job("out")["results"][0]["error"]
 
 
+EXPECTING = (
+    "SCENARIO = declare(guess, expectations=(Expectation(**"
+    "dict(dict(metric='accuracy', variant='default', value=0.9, unit='', place='Table 1'), {})),))"
+)
+"""A scenario with one expectation, of which some fields are still to be given."""
+
+
 @pytest.mark.parametrize(
     ("body", "told"),
     [
@@ -271,6 +278,13 @@ def test_a_derived_metric_that_fails(
         ),
         ("SCENARIO = declare(guess, needs=('torhc',))", "needs an unknown extra"),
         ("SCENARIO = declare(guess, backends=('theano',))", "backends"),
+        (EXPECTING.format("rule='sprad'"), "an expectation of 'accuracy' whose rule is none of spread, draw"),
+        (EXPECTING.format("better='more'"), "whose direction is none of higher, lower"),
+        (EXPECTING.format("tiers=('papr',)"), "whose tiers are not among smoke, short, paper"),
+        (EXPECTING.format("rule='mean', runs=0"), "half_width, test_images or runs is too small"),
+        (EXPECTING.format("half_width=float('nan')"), "half_width, test_images or runs is too small"),
+        (EXPECTING.format("value=float('inf')"), "or not finite"),
+        (EXPECTING.format("value=None"), "without value, order or reason"),
     ],
 )
 def test_a_scenario_file_that_contradicts_itself(

@@ -246,13 +246,9 @@ def _number(value: Value | None, judgement: Judgement) -> str:
 
 
 def _bounds(judgement: Judgement) -> str:
-    low, high = (
-        None if bound is None else wording.quantity(bound, judgement.unit)
-        for bound in (judgement.lower, judgement.upper)
+    return wording.bounds(
+        judgement.lower, judgement.upper, lambda bound: wording.quantity(bound, judgement.unit)
     )
-    if low is None:
-        return f"at most {high}" if high is not None else ""
-    return f"{low} to {high}" if high is not None else f"at least {low}"
 
 
 def _place(judgement: Judgement) -> str:

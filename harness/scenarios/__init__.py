@@ -10,7 +10,18 @@ from pathlib import Path
 
 from harness.environment import EXTRAS
 from harness.errors import HarnessError, ScenarioError, unknown
-from harness.records import BACKENDS, DEVICES, TIERS, Expectation, Scenario, Source, Variant
+from harness.records import (
+    BACKENDS,
+    DEVICES,
+    TIERS,
+    Direction,
+    Expectation,
+    Rule,
+    Scenario,
+    Source,
+    Variant,
+    finite,
+)
 from harness.scenarios import (
     digits1000_cnn,
     kmnist_svd_logreg,
@@ -146,6 +157,11 @@ def check(scenario: Scenario, origin: str) -> None:
             any(_too_fine(e.half_width, e.test_images, e.rule) for e in scenario.expectations),
             "has a tolerance finer than one test image",
         ),
+        *(
+            (bool(told), f"has an expectation of '{e.metric}' {told}")
+            for e in scenario.expectations
+            if (told := _unsound(e))
+        ),
     ]
     for wrong, what in problems:
         if wrong:
@@ -177,6 +193,21 @@ def _is_sound_variant(variant: Variant) -> bool:
 
 def _too_fine(half_width: float, images: int, rule: str) -> bool:
     return rule == "exact" and images > 0 and half_width < 0.5 / images
+
+
+def _unsound(expected: Expectation) -> str:
+    """Say what of an expectation cannot be; judging would find out when every run has been made."""
+    rules, directions = typing.get_args(Rule), typing.get_args(Direction)
+    amounts = (expected.half_width, expected.test_images, expected.runs - 1)
+    checks = [
+        (expected.rule in rules, f"whose rule is none of {', '.join(rules)}"),
+        (expected.better in directions, f"whose direction is none of {', '.join(directions)}"),
+        (set(expected.tiers) <= set(TIERS), f"whose tiers are not among {', '.join(TIERS)}"),
+        (all(finite(amount) and amount >= 0 for amount in amounts), "whose half_width, test_images or runs is too small"),
+        (expected.value is None or finite(expected.value), "whose value is no number or list of numbers, or not finite"),
+        (expected.value is not None or bool(expected.order or expected.unreadable), "without value, order or reason"),
+    ]  # fmt: skip
+    return next((what for holds, what in checks if not holds), "")
 
 
 def _is_slug(name: str) -> bool:

@@ -87,6 +87,15 @@ def test_they_open_quietly_and_fit(
     assert (watched.said, watched.asked) == ([], [(shelf / name).as_uri()])
 
 
+def test_an_index_without_jobs_opens_quietly(browser: Browser, tmp_path: Path) -> None:
+    """Where there is nothing to filter the page's script still runs to its end."""
+    index_page.write(tmp_path)
+    page = browser.new_page()
+    watched = Watched(page, (tmp_path / "index.html").as_uri())
+    page.close()
+    assert (watched.said, watched.asked) == ([], [(tmp_path / "index.html").as_uri()])
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_they_read_without_scripts_and_link_to_one_another(browser: Browser, shelf: Path, name: str) -> None:
     """Without scripts nothing dead is offered, folds open, and links between the pages lead to files that are there."""

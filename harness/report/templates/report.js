@@ -58,13 +58,14 @@
   }
 
   // filter: a verdict's own word matches only that verdict, anything else matches text; a facet matches one of a row's own numbers
-  const field = document.getElementById("filter");
+  const field = document.getElementById("filter");  // a page without rows has none
+  const matches = document.getElementById("matches");
   const rows = all("[data-row]");
   const words = new Set(all(".tally li[data-verdict]").map((item) => item.dataset.verdict));
   const facets = all(".tools select[data-facet]");
   const folds = new Map();
   const filter = () => {
-    const query = field.value.trim();
+    const query = field?.value.trim() ?? "";
     const open = query === "" && facets.every((facet) => facet.value === "");
     const within = (row) => facets.every((facet) => facet.value === "" || (row.dataset[facet.dataset.facet] ?? "").split(" ").includes(facet.value));
     const hits = (row) => within(row) && (words.has(query) ? row.dataset.verdict === query : row.textContent.toLowerCase().includes(query.toLowerCase()));
@@ -80,10 +81,10 @@
     if (open) folds.clear();
     // a part of the page without a row that matches is out of the way meanwhile
     for (const block of all("[data-block]")) block.hidden = !open && all("[data-row]:not([hidden])", block).length === 0;
-    document.getElementById("matches").textContent = open ? "" : `${count} of ${rows.length} rows`;
+    if (matches) matches.textContent = open ? "" : `${count} of ${rows.length} rows`;
     all(".tally button").forEach((chip) => chip.setAttribute("aria-pressed", String(chip.dataset.word === query)));
   };
-  for (const input of [field, ...facets]) input.addEventListener("input", filter);
+  for (const input of [field, ...facets].filter(Boolean)) input.addEventListener("input", filter);
   for (const item of all(".tally:not([aria-label=Runs]) li[data-verdict]")) {
     const button = make("button", "", "chip");
     button.dataset.word = item.dataset.verdict;
@@ -111,5 +112,5 @@
   addEventListener("hashchange", reveal);
   if (location.hash) reveal();
   addEventListener("beforeprint", () => all("details.more").forEach((fold) => { fold.open = true; }));
-  document.querySelector(".tools").hidden = false;
+  for (const tools of all(".tools")) tools.hidden = false;
 })();
