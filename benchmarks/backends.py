@@ -101,7 +101,7 @@ def page(found: dict[Pair, SideBySide], ran: Sequence[Job]) -> str:
         [
             "# Backends side by side",
             "",
-            f"Written by `python -m benchmarks.backends --markdown docs/backends.md` from {beside.machine(ran[0])}.",
+            f"Written by `python -m benchmarks.backends --markdown docs/backends.md` from {beside.machine(*ran)}.",
             "The pages of `harness compare` and the jobs lie in `reports/reference/backends/`.",
             "",
             "```console",

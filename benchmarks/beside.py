@@ -108,11 +108,17 @@ def _typed(command: Sequence[str], good: Iterable[int]) -> None:
 # -- the page -------------------------------------------------------------------------------------
 
 
-def machine(job: Job) -> str:
-    """Say where and when a job ran."""
-    found = job.environment
+def machine(*ran: Job) -> str:
+    """Say where and when jobs ran on one machine, and of which commits; a changed checkout is said."""
+    found = ran[0].environment
+    commits = dict.fromkeys(_commit(job) for job in ran)
     where = f"{found['cpu']}, {found['cores']} cores, {found['ram_gib']} GiB, Python {found['python']}, {found['os']}"
-    return f"runs of {job.created[:10]}: {where};\ncommit {job.commit[:10] or 'none'}"
+    return f"runs of {ran[0].created[:10]}: {where};\ncommit {', '.join(commits)}"
+
+
+def _commit(job: Job) -> str:
+    mark = "+dirty" if job.commit.endswith("+dirty") else ""
+    return (job.commit.removesuffix("+dirty")[:10] or "none") + mark
 
 
 def table(columns: Sequence[str], words: int, rows: Iterable[Sequence[str]]) -> list[str]:

@@ -301,8 +301,23 @@ def test_markdown_tells_what_is_not_reproduced_and_that_nobody_explained_it() ->
     """A missed number stands in a list of its own with value, verdict and reason."""
     page = ledger.as_markdown(collect(runs(3, 0.90)), [], [])
     missed = page.split("## Not reproduced")[1].split("\n## ")[0]
-    assert "**BELOW** `probe:default` `accuracy`, Table 1: not explained yet." in missed
-    assert "Published 0.980, measured 0.9010 ± 0.001 over 3 runs" in missed
+    assert (
+        "Not explained yet.\n\n- **BELOW** `probe:default` `accuracy`, Table 1: published 0.980, " in missed
+    )
+    assert ": published 0.980, measured 0.9010 ± 0.001 over 3 runs" in missed
+
+
+def test_what_many_rows_share_is_said_once() -> None:
+    """An explanation stands above all that it explains, a remark of three rows and more below the table; one of two stays with them."""
+    row = next(row for row in collect(runs(3, 0.90)) if row.missed)
+    missed = [dataclasses.replace(row, explanation="It is the seed.") for _ in range(2)]
+    blank = dataclasses.replace(row.judgement, verdict="NOT_JUDGED", reason="no | data")
+    page = ledger.as_markdown([*missed, *[dataclasses.replace(row, judgement=blank)] * 3], [], [])
+    assert page.count("It is the seed.") == 1
+    assert page.count("**BELOW** `probe:default`") == 2
+    assert page.count("| NOT_JUDGED | 0.012 | remark 1 |") == 3
+    assert page.count("remark 1: no \\| data.") == 1
+    assert page.count(f"| {row.judgement.reason} |") == 2
 
 
 def test_the_same_rows_give_the_same_page() -> None:

@@ -62,7 +62,7 @@ def _head(results: Results, minutes: float) -> list[str]:
         "",
         f"Written by `{COMMAND} --markdown docs/error-rates.md {options}` on {dt.datetime.now(dt.UTC):%Y-%m-%d}",
         f"(commit {environment.git_commit()[:8] or 'unknown'}, {minutes:.0f} minutes of one core). Peers: {peers.versions()}.",
-        "Every row has a random stream of its own, from the seed and the row's name. The recipe: [statistics.md](statistics.md).",
+        "Every row has a random stream of its own, from the seed and the row's name. The recipe: [gate.md](gate.md).",
         "",
         "The simulation does the gate's looks for many trials at once; levels and floors are read from `harness/gate/rules.py`. Before",
         f"this page was written, {compared:,} looks on random draws of every noise below, ties included, were also decided by the gate's",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import io
 import math
@@ -29,6 +30,8 @@ FORMS = {
     "unreadable": "unreadable prints",
 }
 UNEXPLAINED = "not explained yet"
+REPEATED = 3
+"""Rows of a source from which on a remark stands below the table, once."""
 _ROUNDING = 1e-9
 """Spread over the largest value below which runs do not differ but by rounding."""
 INLINE = 4
@@ -83,13 +86,14 @@ def as_markdown(rows: Sequence[Row], findings: Sequence[AuditFinding], jobs: Ite
         lstrip_blocks=True,
         autoescape=False,  # noqa: S701 - Markdown, not HTML; cells are escaped by `cell`
     )
-    environment.filters |= {"cell": _cell, "value": value, "verdict": _verdict}
+    environment.filters |= {"cell": _cell, "verdict": _verdict}
     told = body(rows, findings, jobs)
     return environment.get_template(TEMPLATE).render(
         **{field.name: getattr(told, field.name) for field in dataclasses.fields(told)},
         verdicts=VERDICTS,
         forms=FORMS,
-        unexplained=UNEXPLAINED,
+        explained=_by_explanation(told.missed),
+        repeated=_repeated,
         published=published,
         measured=measured,
         spans=spans,
@@ -168,6 +172,21 @@ def by_source(rows: Iterable[Row]) -> dict[str, list[Row]]:
     for row in rows:
         found.setdefault(row.source, []).append(row)
     return found
+
+
+def _by_explanation(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """Sort rows by what explains them, in the order met."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row.explanation or UNEXPLAINED.capitalize(), []).append(row)
+    return found
+
+
+def _repeated(rows: Iterable[Row]) -> dict[str, str]:
+    """Give the remarks that many rows share a number."""
+    found = collections.Counter(row.judgement.reason for row in rows if row.judgement.verdict != "REPRODUCED")
+    shared = [reason for reason, times in found.items() if reason and times >= REPEATED]
+    return {reason: f"remark {number}" for number, reason in enumerate(shared, start=1)}
 
 
 # -- cells --------------------------------------------------------------------
