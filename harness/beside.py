@@ -21,6 +21,7 @@ from harness.records import (
     SideRuns,
     VariantBeside,
 )
+from harness.reduced import violation
 from harness.statistics import median_interval, rank_coverage, sign_test
 
 if typing.TYPE_CHECKING:
@@ -255,29 +256,25 @@ def _identities(runs: tuple[Runs, Runs]) -> list[IdentityBeside]:
     ours, theirs = (_worst(side) for side in runs)
     found = [
         IdentityBeside(
-            name=name, formula=(ours.get(name) or theirs[name])[0].formula, a=_checked(ours.get(name)), b=_checked(theirs.get(name)),
+            name=name, formula=(ours.get(name) or theirs[name]).formula, a=_checked(ours.get(name)), b=_checked(theirs.get(name)),
         )
         for name in dict.fromkeys((*ours, *theirs))
     ]  # fmt: skip
     return sorted(found, key=lambda pair: [side.dtype if side else "" for side in (pair.a, pair.b)])
 
 
-def _worst(runs: Runs) -> dict[str, list[IdentityCheck]]:
-    checks: dict[str, list[IdentityCheck]] = {}
+def _worst(runs: Runs) -> dict[str, IdentityCheck]:
+    checks: dict[str, IdentityCheck] = {}
     for found in measured(runs):
         for check in found.identities:
-            checks.setdefault(check.name, []).append(check)
+            checks[check.name] = max(checks.get(check.name, check), check, key=violation)
     return checks
 
 
-def _checked(checks: Sequence[IdentityCheck] | None) -> IdentitySide | None:
-    if not checks:
+def _checked(worst: IdentityCheck | None) -> IdentitySide | None:
+    if worst is None:
         return None
-    worst = max(checks, key=lambda check: (not check.holds, check.error / check.tolerance if check.tolerance else check.error))  # fmt: skip
     dtype = _DTYPE.search(worst.detail)
     return IdentitySide(
-        dtype=dtype[0] if dtype else "",
-        error=worst.error,
-        tolerance=worst.tolerance,
-        holds=all(check.holds for check in checks),
+        dtype=dtype[0] if dtype else "", error=worst.error, tolerance=worst.tolerance, holds=worst.holds
     )

@@ -14,7 +14,13 @@ import msgspec
 import numpy as np
 
 from harness import environment, files
-from harness.compare import LEVEL_BOUND, MEMORY_FLOOR_BYTES, MEMORY_FLOOR_SHARE, ROUNDING
+from harness.compare import (
+    LEVEL_BOUND,
+    MEMORY_FLOOR_BYTES,
+    MEMORY_FLOOR_SHARE,
+    ROUNDING,
+    redefined,
+)
 from harness.errors import BaselineError
 from harness.records import BaselineMetric, Direction, Judgement, Kind, finite
 from harness.statistics import spread, t_quantile
@@ -188,20 +194,13 @@ def _judge(path: Path, name: str, check: Check, stored: Stored | None) -> Judgem
     if stored is None or name not in stored.metrics:
         return dataclasses.replace(blank, verdict="NO_BASELINE", reason="nothing is stored for it")
     theirs = stored.metrics[name]
-    redefined = _redefined(check, theirs)
-    if redefined:
-        return dataclasses.replace(blank, reason="; ".join(redefined))
+    changed = redefined(check, theirs)
+    if changed:
+        return dataclasses.replace(blank, reason="; ".join(changed))
     other = environment.differences("memory", here(), stored.environment) if check.kind == "memory" else []
     if other:
         return dataclasses.replace(blank, verdict="INCOMPARABLE", reason="; ".join(other))
     return _decide(blank, check, np.asarray(theirs.values, np.float64))
-
-
-def _redefined(check: Check, theirs: BaselineMetric) -> list[str]:
-    """Name what the test declares otherwise than it did when the values were stored."""
-    fields = ("unit", "kind", "better")
-    changed = [(field, getattr(check, field), getattr(theirs, field)) for field in fields]
-    return [f"{field} of the metric: '{ours}', not '{old}'" for field, ours, old in changed if ours != old]
 
 
 def _decide(blank: Judgement, check: Check, base: np.typing.NDArray[np.float64]) -> Judgement:

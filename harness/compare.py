@@ -217,7 +217,7 @@ def _against(
     if blank.metric not in stored.metrics:
         return dataclasses.replace(blank, verdict="NO_BASELINE", reason="the reference has no such metric")
     theirs = stored.metrics[blank.metric]
-    obstacles = [*_redefined(measured, theirs), *_obstacles(measured.kind, done, stored)]
+    obstacles = [*redefined(measured, theirs), *_obstacles(measured.kind, done, stored)]
     # the gate leaves out pairs that something disturbed; elsewhere one is enough
     if measured.kind == "runtime" and not paired and any(result.disturbed for result in done):
         obstacles.append("DISTURBED: other processes used the machine")
@@ -238,10 +238,10 @@ def _against(
     return _judge_score(blank, measured, values, base, smallest_difference(measured, base, done))
 
 
-def _redefined(measured: Measured, theirs: BaselineMetric) -> list[str]:
-    """Name what a metric's declaration says otherwise than the baseline."""
+def redefined(declared: object, theirs: BaselineMetric) -> list[str]:
+    """Name what a metric's declaration says otherwise than when the baseline was stored."""
     fields = ("unit", "kind", "better")
-    changed = [(name, getattr(measured, name), getattr(theirs, name)) for name in fields]
+    changed = [(name, getattr(declared, name), getattr(theirs, name)) for name in fields]
     return [f"{name} of the metric: '{ours}', not '{old}'" for name, ours, old in changed if ours != old]
 
 
@@ -254,16 +254,9 @@ def _obstacles(kind: Kind, done: Sequence[RunResult], stored: Baseline) -> list[
     for measurement in measurements:
         if stored.scenario_version != measurement.scenario_version:
             found.append(f"scenario version: {measurement.scenario_version}, not {stored.scenario_version}")
-        found += _other_data(measurement, stored)
+        found += environment.other_data(measurement.datasets, stored.datasets)
         found += environment.differences(kind, measurement.environment, stored.environment)
     return list(dict.fromkeys(found))
-
-
-def _other_data(measurement: Measurement, stored: Baseline) -> list[str]:
-    ours = {use.name: use.sha256 for use in measurement.datasets}
-    theirs = {use.name: use.sha256 for use in stored.datasets}
-    changed = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
-    return [f"data set {name}: other content" for name in changed]
 
 
 # -- baseline: the judges --------------------------------------------------------------------

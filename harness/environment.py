@@ -18,7 +18,7 @@ from harness.errors import MissingExtraError, RevisionError
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from harness.records import Kind
+    from harness.records import DatasetUse, Kind
 
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "torchvision", "tensorflow", "keras", "jax")
 _MODULES = {"scikit-learn": "sklearn"}
@@ -97,6 +97,16 @@ def differences(kind: Kind, ours: Mapping[str, str], theirs: Mapping[str, str]) 
         if _reduce(name, a, precision) != _reduce(name, b, precision):
             found.append(f"{name}: {a}, not {b}")
     return found
+
+
+def other_data(ours: Iterable[DatasetUse], theirs: Iterable[DatasetUse]) -> list[str]:
+    """Name the data sets whose content differs, or that one side alone read."""
+    a, b = ({use.name: use.sha256 for use in uses} for uses in (ours, theirs))
+    return [
+        f"data set {name}: other content"
+        for name in sorted(a.keys() | b.keys())
+        if a.get(name) != b.get(name)
+    ]
 
 
 def _reduce(name: str, version: str, precision: Precision) -> str:

@@ -91,7 +91,7 @@ def data_status() -> str:
 
     lines = []
     for row in datasets.status():
-        fields = dataclasses.asdict(row) if dataclasses.is_dataclass(row) else dict(row)
+        fields = dataclasses.asdict(row)
         lines.append(
             "\n  ".join(
                 [

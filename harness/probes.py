@@ -205,11 +205,7 @@ def obstacles(counted: RunResult, stored: Baseline) -> list[str]:
     if measurement.scenario_version != stored.scenario_version:
         found.append(f"scenario version: {measurement.scenario_version}, not {stored.scenario_version}")
     if counted.request.tier == stored.tier:
-        ours, theirs = (
-            {use.name: use.sha256 for use in uses} for uses in (measurement.datasets, stored.datasets)
-        )
-        changed = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
-        found += [f"data set {name}: other content" for name in changed]
+        found += environment.other_data(measurement.datasets, stored.datasets)
     return found
 
 

@@ -30,9 +30,9 @@ def _spelled(found: re.Match[str]) -> str:
     return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
 
 
-def no_formula(text: str) -> str:
-    """Return text for a cell of a CSV file: what a spreadsheet would take for a formula gets an apostrophe in front."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
+def harmless(cell: object) -> object:
+    """Return a cell of a CSV file: a text that a spreadsheet would take for a formula gets an apostrophe in front, a number stays one."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
 
 
 def marked(text: str) -> str:

@@ -61,7 +61,7 @@ def test_the_frame_is_the_csv(here: Harness) -> None:
     assert frame["value"].isna().sum() == 1
     read = {"dtype": {"index": str, "value": float}, "keep_default_na": False, "na_values": {"value": [""]}}
     pd.testing.assert_frame_equal(
-        pd.read_csv(io.StringIO(table.csv_text(job)), **read),  # type: ignore[call-overload]
+        pd.read_csv(io.StringIO("".join(table.csv_lines(job))), **read),  # type: ignore[call-overload]
         frame,
         check_dtype=False,
     )

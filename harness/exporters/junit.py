@@ -21,11 +21,6 @@ if typing.TYPE_CHECKING:
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def xml_text(job: Job) -> str:
-    """Write a job as JUnit XML; see `xml_parts`."""
-    return "".join(xml_parts(job))
-
-
 def xml_parts(job: Job) -> Iterator[str]:
     """Return a job as JUnit XML, case by case.
 

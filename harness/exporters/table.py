@@ -7,7 +7,7 @@ import csv
 import dataclasses
 import typing
 
-from harness.visible import no_formula
+from harness.visible import harmless
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -68,11 +68,6 @@ def _numbers(value: Value, index: str = "") -> Iterator[tuple[str, float]]:
         yield from _numbers(item, f"{index};{place}" if index else str(place))
 
 
-def csv_text(job: Job) -> str:
-    """Lay the table out as CSV (RFC 4180) with a header line; see `csv_lines`."""
-    return "".join(csv_lines(job))
-
-
 def csv_lines(job: Job) -> Iterator[str]:
     """Yield the table's lines as CSV (RFC 4180), the header first.
 
@@ -83,7 +78,7 @@ def csv_lines(job: Job) -> Iterator[str]:
     writer.writeheader()
     yield line.text
     for row in rows(job):
-        writer.writerow({name: _harmless(cell) for name, cell in row.items()})
+        writer.writerow({name: harmless(cell) for name, cell in row.items()})
         yield line.text
 
 
@@ -95,10 +90,6 @@ class _Line:
     def write(self, text: str) -> None:
         """Keep a line."""
         self.text = text
-
-
-def _harmless(cell: object) -> object:
-    return no_formula(cell) if isinstance(cell, str) else cell
 
 
 class System(typing.NamedTuple):

@@ -35,14 +35,6 @@ if typing.TYPE_CHECKING:
     from harness.records import Direction, Kind, Value
 
 
-class LoadedData(typing.Protocol):
-    """A data set as `harness.datasets.load` gives it."""
-
-    @property
-    def use(self) -> DatasetUse:
-        """How it was found."""
-
-
 class Device(typing.Protocol):
     """How stages wait for, and ask about, an accelerator."""
 

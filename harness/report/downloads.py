@@ -11,7 +11,7 @@ import zipfile
 
 import numpy as np
 
-from harness.visible import no_formula
+from harness.visible import harmless
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -44,12 +44,8 @@ def address(kind: str, content: bytes) -> str:
 def table(rows: Iterable[Sequence[object]]) -> Download:
     """Write rows as CSV (RFC 4180); a text that a spreadsheet would take for a formula gets an apostrophe in front."""
     out = io.StringIO(newline="")
-    csv.writer(out, lineterminator="\n").writerows([_harmless(cell) for cell in row] for row in rows)
+    csv.writer(out, lineterminator="\n").writerows([harmless(cell) for cell in row] for row in rows)
     return Download(address("text/csv;charset=utf-8", out.getvalue().encode()), "csv", "Data (CSV)")
-
-
-def _harmless(cell: object) -> object:
-    return no_formula(cell) if isinstance(cell, str) else cell
 
 
 def arrays(labels: Sequence[str], stored: Sequence[NDArray[np.generic]]) -> Download | None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from harness.measure.work import PREFIX
 from harness.report import numbers
 
 if TYPE_CHECKING:
     from harness.records import Job, Measured, Probe, RunResult
 
-PREFIX = "work."
 HEADINGS = {
     "calls": "Pipeline calls",
     "rounds": "Rounds of its loops",

@@ -30,7 +30,7 @@ def test_pandas_reads_it_back(job: Job) -> None:
     """Every number of every run comes back equal, under its scenario, variant, tier, seed, metric and index."""
     import pandas as pd
 
-    frame = pd.read_csv(io.StringIO(table.csv_text(job)), **READ)  # type: ignore[call-overload]
+    frame = pd.read_csv(io.StringIO("".join(table.csv_lines(job))), **READ)  # type: ignore[call-overload]
     assert tuple(frame.columns) == table.COLUMNS
     key = ["scenario", "variant", "tier", "seed", "device", "backend", "metric", "index"]
     assert not frame.duplicated(key).any()
@@ -58,7 +58,7 @@ def test_a_failed_run_is_a_row(job: Job) -> None:
 
 def test_no_cell_is_a_formula(job: Job) -> None:
     """A metric named like a formula gets an apostrophe; its negative value stays a number."""
-    cells = list(csv.DictReader(io.StringIO(table.csv_text(job))))
+    cells = list(csv.DictReader(io.StringIO("".join(table.csv_lines(job)))))
     (row,) = (
         row for row in cells if row["metric"] == "'=1+1" and row["seed"] == "0" and row["variant"] == "good"
     )

@@ -18,7 +18,7 @@ from harness.pipelines.mnist_autoencoder import network
 from harness.pipelines.mnist_autoencoder.features import encode, normalise
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     import keras
@@ -319,22 +319,15 @@ def run(
 
 
 def sweep(
-    features: NDArray[np.floating],
-    data: Labelled,
-    settings: Iterable[Setting],
-    *,
-    seed: int,
-    done: Collection[Setting] = (),
+    features: NDArray[np.floating], data: Labelled, settings: Iterable[Setting], *, seed: int
 ) -> Iterator[Point]:
     """Train one new head a setting on cached features; every setting starts from the same seed.
 
     Yields each point when it is finished, so the caller can keep it; a sweep that was stopped goes on when it
-    is called again with the settings it kept as `done`. Only the first stage is swept: the second would train
-    the encoder, and there would be nothing to cache.
+    is called with the settings that are left. Only the first stage is swept: the second would train the
+    encoder, and there would be nothing to cache.
     """
     for setting in settings:
-        if setting in done:
-            continue
         rng = keras_steps.seed_everything(seed)
         head = network.build_head(setting.dense)
         history = train_head(head, features, data, epochs=setting.epochs, batch=setting.batch, rng=rng)
