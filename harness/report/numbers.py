@@ -24,6 +24,8 @@ _SECONDS = (
 """From which duration on each unit is used, its length in seconds, its name."""
 _LEAST_SHARE = 1e-3
 """Below this a number without a unit is more likely an error than a share, and is not written in percent."""
+LEAST_WRITTEN_OUT = 1e-3
+"""Below this a number has a power of ten, whatever its digits: nobody counts zeros."""
 _NARROW = "\N{NARROW NO-BREAK SPACE}"
 
 
@@ -46,7 +48,8 @@ class Scale:
 
     def printed(self, value: float) -> str:
         """Write a published number with the digits that were declared, and no more."""
-        return f"{value * self.factor:,.10g}".replace("-", "−") + self.suffix
+        mantissa, power, exponent = f"{value * self.factor:,.10g}".partition("e")
+        return f"{mantissa}{power}{int(exponent) if power else ''}".replace("-", "−") + self.suffix
 
     def small(self, value: float) -> str:
         """Write a spread or resolution; one that would round to nothing gets a power of ten."""
@@ -68,7 +71,7 @@ def _digits(value: float, decimals: int | None) -> str:
         return f"{value:,.{decimals}f}"
     if value == int(value) and abs(value) < 1e9:
         return f"{int(value):,}"
-    if abs(value) < 1e-3 or abs(value) >= 1e9:
+    if abs(value) < LEAST_WRITTEN_OUT or abs(value) >= 1e9:
         return scientific(value)
     return f"{value:,.{max(0, 3 - math.floor(math.log10(abs(value))))}f}"
 
@@ -122,6 +125,8 @@ def _factor(kind: Kind, unit: str, known: list[float]) -> tuple[float, str]:
 def _decimals(known: list[float], factor: float, step: float | None) -> int | None:
     scaled = [value * factor for value in known]
     largest = max(map(abs, scaled), default=0.0)
+    if 0 < largest < LEAST_WRITTEN_OUT:
+        return None
     whole = all(math.isclose(value, round(value), rel_tol=1e-6) for value in scaled)
     if step is not None and math.isfinite(step) and step > 0 and not (whole and step * factor < 1e-3):
         place = 1 - math.floor(math.log10(step * factor))
@@ -129,7 +134,7 @@ def _decimals(known: list[float], factor: float, step: float | None) -> int | No
         return max(0, min(place, room, 9))
     if whole:
         return 1 if factor != 1 and scaled else None
-    if largest < 1e-3 or largest >= 1e9:
+    if largest >= 1e9:
         return None
     return max(0, min(9, 3 - math.floor(math.log10(largest))))
 

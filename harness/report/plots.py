@@ -166,7 +166,27 @@ def _bands(axes: Axes, figure: Figure, series: Sequence[Numbers], bands: Sequenc
     for index, band in enumerate(bands):
         if band is not None:
             x, _ = line_points(figure, series[index])
-            axes.fill_between(x, *band, color=_colour(index), alpha=0.18, linewidth=0)
+            axes.fill_between(*_columns(x, *band), color=_colour(index), alpha=0.18, linewidth=0)
+
+
+def _columns(x: Numbers, low: Numbers, high: Numbers) -> tuple[Numbers, Numbers, Numbers]:
+    """Return a band with no more points than a plot is pixels wide: the lowest and highest of those that share one.
+
+    Parameters
+    ----------
+    x, low, high : (n,) arrays
+
+    Returns
+    -------
+    x, low, high : arrays of at most `WIDTH` values
+        The band as it was if it is short, or if its x do not rise.
+    """
+    every = -(-len(x) // WIDTH)
+    if every < 2 or np.any(np.diff(x) < 0):
+        return x, low, high
+    starts = np.arange(0, len(x), every)
+    middle = np.add.reduceat(x, starts) / np.diff([*starts, len(x)])
+    return middle, np.fmin.reduceat(low, starts), np.fmax.reduceat(high, starts)
 
 
 def dashes(index: int) -> Any:  # noqa: ANN401 - matplotlib's own union

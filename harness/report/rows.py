@@ -182,6 +182,8 @@ def _with_spread(value: Value | None, over_runs: float | None, scale: numbers.Sc
         over_runs = 0.0
     if single is None:
         whole = shown(value, scale)
+        if not over_runs:
+            return whole
         return dataclasses.replace(whole, text=f"{whole.text}, spread up to {scale.small(over_runs)}")
     return Shown(text=f"{scale.bare(single)} ± {scale.small(over_runs)}")
 

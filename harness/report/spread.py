@@ -8,6 +8,8 @@ import math
 import statistics
 import typing
 
+from harness.report.numbers import LEAST_WRITTEN_OUT, scientific
+
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -121,7 +123,10 @@ class _Axis:
         found = [number * step for number in range(first, last + 1)]
         if len(found) < 2:
             return ends
-        texts = [f"{number:,.{digits}f}".replace("-", "−") for number in found]
+        tiny = max(map(abs, found)) < LEAST_WRITTEN_OUT
+        texts = [
+            scientific(number) if tiny else f"{number:,.{digits}f}".replace("-", "−") for number in found
+        ]
         texts[-1] += scale.suffix
         return tuple(
             (self.place(number / scale.factor), text) for number, text in zip(found, texts, strict=True)

@@ -15,7 +15,7 @@ from PIL import Image
 
 from harness import files
 from harness.records import Figure
-from harness.report import figures, palette
+from harness.report import figures, palette, plots
 
 if typing.TYPE_CHECKING:
     from pathlib import Path
@@ -154,6 +154,31 @@ def test_large_data_stays_in_its_file(job: Job, tmp_path: Path) -> None:
     drawing = draw(job, tmp_path, make("lines"), {"f/0": noise})
     assert drawing.data is None
     assert drawing.stored == "run/arrays.npz"
+
+
+@pytest.mark.parametrize("count", [1, plots.WIDTH, plots.WIDTH + 1, 1750])
+def test_a_band_of_many_steps_encloses_what_it_did(count: int) -> None:
+    """Of the points that share a pixel the lowest and highest are drawn; a gap in one of them hides none."""
+    rng = np.random.default_rng(0)
+    low = rng.normal(size=count)
+    high = low + rng.uniform(size=count)
+    low[count // 2] = np.nan
+    x, below, above = plots._columns(np.arange(count, dtype=np.float64), low, high)
+    assert len(x) == len(below) == len(above) <= plots.WIDTH
+    assert (np.diff(x) > 0).all()
+    assert (np.nanmin(below, initial=9), above.max()) == (np.nanmin(low, initial=9), high.max())
+    every = -(-count // plots.WIDTH)
+    for place in range(len(x)):
+        part = slice(place * every, (place + 1) * every)
+        assert above[place] == high[part].max()
+        assert every == 1 or below[place] == np.nanmin(low[part])
+
+
+def test_a_band_whose_x_come_back_is_drawn_as_it_is() -> None:
+    """Points in the order of a closed curve share no pixel with their neighbours."""
+    x = np.cos(np.linspace(0, 6, 2 * plots.WIDTH))
+    given = (x, x - 1, x + 1)
+    assert all(a is b for a, b in zip(given, plots._columns(*given), strict=True))
 
 
 def test_lines_are_the_mean_over_runs_within_a_band(job: Job, tmp_path: Path) -> None:

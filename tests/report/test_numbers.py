@@ -67,3 +67,12 @@ def test_rounding_stays_below_the_resolution(step: float, value: float) -> None:
     """What is written differs from the value by less than a tenth of the resolution."""
     scale = numbers.scale("accuracy", "", [value], step)
     assert abs(float(scale.bare(value)) / 100 - value) <= step / 10
+
+
+def test_tiny_numbers_have_a_power_of_ten_everywhere() -> None:
+    """Rounding errors are written alike as mean, spread, bound and published value, whatever their resolution."""
+    scale = numbers.scale("accuracy", "", [2.81e-6, 1e-6], step=8.2e-7)
+    assert [scale.bare(2.81e-6), scale.small(8.2e-7), scale.text(1e-6), scale.printed(1e-6)] == [
+        "2.8e−6", "8.2e−7", "1.0e−6", "1e−6",
+    ]  # fmt: skip
+    assert numbers.scale("accuracy", "", [0.0], step=1e-9).bare(0.0) == "0"
