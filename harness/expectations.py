@@ -54,7 +54,7 @@ def judge(expected: Expectation, key: str, tier: Tier, done: Sequence[RunResult]
     tier : str
         Tier of the runs.
     done : sequence of RunResult
-        Finished runs of one variant and tier.
+        Finished runs of one variant and tier. Where times are judged, those that something disturbed are left out.
     """
     first_tier = expected.tiers[0] if expected.tiers else tier
     blank = Judgement(
@@ -71,7 +71,10 @@ def judge(expected: Expectation, key: str, tier: Tier, done: Sequence[RunResult]
         return dataclasses.replace(blank, verdict="UNREADABLE", reason=expected.unreadable)
     if not done:
         return dataclasses.replace(blank, reason="no run finished")
-    blank = _with_obstacle(expected, blank, tier, done)
+    timed = _is_timed(expected, done)
+    if timed:
+        done = [result for result in done if not result.disturbed] or done
+    blank = _with_obstacle(expected, blank, tier, done, timed=timed)
     try:
         values, published = _stack(expected, done), _published(expected)
         _check_pair(expected, values, published, done)
@@ -90,19 +93,28 @@ def judge(expected: Expectation, key: str, tier: Tier, done: Sequence[RunResult]
 
 
 def _with_obstacle(
-    expected: Expectation, blank: Judgement, tier: Tier, done: Sequence[RunResult]
+    expected: Expectation, blank: Judgement, tier: Tier, done: Sequence[RunResult], *, timed: bool
 ) -> Judgement:
-    """Give a reason not to judge that lies in the protocol: another tier, or data that is not all there."""
+    """Give a reason not to judge that lies in the protocol: another tier, data that is not all there, or times of a busy machine."""
     if tier not in expected.tiers:
         return dataclasses.replace(
             blank, reason=f"published for the {'/'.join(expected.tiers)} tier, this is the {tier} tier"
         )
+    if timed and done[0].disturbed:
+        return dataclasses.replace(blank, reason="DISTURBED: other processes used the machine in every run")
     short = _incomplete(done) if expected.needs_complete else []
     if not short:
         return blank
     fetch = f"harness data fetch {' '.join(use.name for use in short)}"
     return dataclasses.replace(
         blank, reason="incomplete data: " + "; ".join(use.found for use in short), next_step=fetch
+    )
+
+
+def _is_timed(expected: Expectation, done: Sequence[RunResult]) -> bool:
+    names = expected.order or (expected.metric,)
+    return any(
+        result.metrics[name].kind == "runtime" for result in done for name in names if name in result.metrics
     )
 
 

@@ -153,6 +153,30 @@ def test_other_tier_is_not_judged_but_shown() -> None:
     assert found.value == pytest.approx(0.9)
 
 
+def timed(seconds: Sequence[tuple[float, float]], loud: Sequence[int], unit: str = "s") -> Judgement:
+    """Judge that a is quicker than b, where something disturbed the runs at some places."""
+    kind: typing.Literal["runtime", "size"] = "runtime" if unit == "s" else "size"
+    done = [
+        dataclasses.replace(
+            run({}, seed), concurrent=seed in loud, metrics={n: Measured(value=v, unit=unit, kind=kind) for n, v in zip("ab", pair, strict=True)}
+        )
+        for seed, pair in enumerate(seconds)
+    ]  # fmt: skip
+    expected = expect(value=None, rule="ordering", order=("a", "b"), better="lower", unit=unit)
+    return judge(expected, "probe:default", "paper", done)
+
+
+def test_times_that_something_disturbed_are_not_judged() -> None:
+    """Quiet runs alone say which of two takes longer; without any nobody does. What is no time is judged from every run."""
+    pairs = [(1.0, 2.0), (1.1, 2.2), (1.0, 2.1), (3.0, 2.0)]
+    quiet = timed(pairs, loud=[3])
+    assert (quiet.verdict, quiet.n) == ("REPRODUCED", 3)
+    loud = timed(pairs, loud=range(4))
+    assert (loud.verdict, loud.n) == ("NOT_JUDGED", 4)
+    assert loud.reason == "DISTURBED: other processes used the machine in every run"
+    assert timed(pairs, loud=[3], unit="B").n == 4
+
+
 def test_incomplete_data_is_not_judged_in_any_run() -> None:
     """One run of many on incomplete data rules the judgement out and names what to fetch."""
     done = [*runs([0.9, 0.9]), *runs([0.9], data=PART)]
