@@ -16,7 +16,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from harness import reduced, stored, wording
+from harness import outcome, reduced, stored, wording
 from harness.outcome import ATTENTION, needs_attention
 from harness.visible import marked
 
@@ -78,6 +78,7 @@ def _line(index: int, total: int, result: RunResult) -> str:
 def show(console: Console, job: Job, page: Path) -> None:
     """Print the table of a job, what needs attention, and the report's path."""
     console.print(_table(job))
+    _show_interruption(console, job, page.parent)
     for found in sorted(_incomplete(job)):
         console.print(f"[yellow]Incomplete data[/] {marked(found)}", highlight=False)
     every = itertools.chain(job.results, job.counted)
@@ -86,6 +87,15 @@ def show(console: Console, job: Job, page: Path) -> None:
         for line in _attention(comparison):
             console.print(line, highlight=False)
     console.print(f"Report: {marked(str(page))}", highlight=False, soft_wrap=True)
+
+
+def _show_interruption(console: Console, job: Job, folder: Path) -> None:
+    """Print what an interrupted job lacks, and the command that does it."""
+    if outcome.interrupted(job):
+        told, step = outcome.interruption(job), outcome.resume_command(folder, gate=job.gate is not None)
+        console.print(
+            f"[bold red]INTERRUPTED[/] {marked(f'{told}. Next: {step}')}", highlight=False, soft_wrap=True
+        )
 
 
 def _show_failures(console: Console, failed: Iterable[RunResult]) -> None:

@@ -38,9 +38,7 @@ def judge_command(
         baselines.search_path(baselines_folder),
         Console(),
     )
-    job = procedure.read(run, declared, roots)
-    again = procedure.rejudge if job.gate else jobs.rejudge
-    judged = again(job, declared, roots, run)
+    judged = procedure.rejudge(jobs.read(run), declared, roots, run)
     terminal.show(console, judged, jobs.store(judged, declared, run))
     shelve(run)
     for metric in explained:

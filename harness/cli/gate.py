@@ -198,7 +198,8 @@ def _conduct(
     except KeyboardInterrupt:
         stopped, plan = True, plans.read(out)
     minutes = (time.monotonic() - begun) / 60
-    job = procedure.assemble(plan, plans.results(plan, out), declared, roots, out, minutes=minutes)
+    plan = plans.ended(plan, out)
+    job = procedure.assemble(plan, declared, roots, out, minutes=minutes, stopped=stopped)
     terminal.show(console, job, jobs.store(job, declared, out))
     shelve(out)
     for sentence in sorted(unproved - {""})[:1]:

@@ -21,7 +21,9 @@ def closed(job: Job) -> Job:
 
 
 def exit_code(job: Job, gate: Gate) -> int:
-    """Return 1 for worse, 2 for not measured or undecided, 3 if a person must decide, else 0; the lowest of those that hold."""
+    """Return 130 if interrupted, 1 for worse, 2 for not measured or undecided, 3 if a person must decide, else 0; the first that holds."""
+    if gate.interrupted:
+        return outcome.INTERRUPTED
     judgements = [judgement for comparison in job.comparisons for judgement in comparison.judgements]
     failed = any(comparison.failed for comparison in job.comparisons)
     failed = failed or any(run.status != "ok" for run in outcome.runs(job))
