@@ -74,7 +74,7 @@ if typing.TYPE_CHECKING:
 @click.option(
     "--expectations",
     is_flag=True,
-    help="A value BELOW or ABOVE its published one fails too (exit code 1).",
+    help="A value BELOW or ABOVE its published one fails too (exit code 1), and one that was not measured (2).",
 )
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit XML.")
 @click.option("--summary", type=click.Path(path_type=Path), metavar="FILE", help="Append a Markdown summary.")

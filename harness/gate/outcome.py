@@ -35,7 +35,8 @@ def _code(judgement: Judgement, gate: Gate) -> int:
     """Return what one judgement asks for."""
     verdict, timed = judgement.verdict, judgement.kind == "runtime"
     if judgement.against == "expectation":
-        return WORSE if gate.settings.expectations and verdict in {"BELOW", "ABOVE"} else 0
+        of_published = {"BELOW": WORSE, "ABOVE": WORSE, "ERROR": UNMEASURED}
+        return of_published.get(verdict, 0) if gate.settings.expectations else 0
     if verdict in {"VIOLATED", "REGRESSED"}:
         return WORSE
     if verdict == "ERROR":

@@ -17,7 +17,8 @@ from harness.errors import UnknownNameError
 from harness.exporters import junit
 from harness.gate import opening
 from harness.gate import outcome as gate_outcome
-from harness.records import Scenario, Source, Variant
+from harness.outcome import element
+from harness.records import GateSettings, Scenario, Source, Variant
 from tests.conftest import one_thread
 from tests.exporters.test_summary import a_job, comparison, judgement
 
@@ -137,6 +138,33 @@ def test_a_slip_is_said_before_anything_is_run(harness: Harness) -> None:
     assert done.code == 2
     assert "unknown metric of this gate 'acuracy'. Did you mean 'accuracy'?" in done.err
     assert not (harness.folder / "gate").exists()
+
+
+# -- published values --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("verdict", "asked", "code", "tag"),
+    [
+        ("ERROR", True, 2, "error"), ("ERROR", False, 0, "skipped"), ("BELOW", True, 1, "failure"), ("BELOW", False, 0, "skipped"),
+        ("KNOWN_GAP", True, 0, "skipped"), ("REPRODUCED", True, 0, ""),
+    ],
+)  # fmt: skip
+def test_exit_code_and_junit_agree_on_published_values(
+    verdict: Verdict, asked: bool, code: int, tag: str
+) -> None:
+    """One that was not measured is 2 with --expectations; without it neither the exit code nor an element of JUnit's fails."""
+    of_published = judgement(verdict, against="expectation", gated=False)
+    job = ended(of_published, expectations=asked)
+    assert job.gate is not None
+    assert (job.gate.exit_code, element(of_published, job.gate.settings)) == (code, tag)
+
+
+def test_a_plain_run_fails_for_a_published_value_that_was_not_measured() -> None:
+    """Without a gate the exit code is 2 and the element an error, as it always was."""
+    of_published = judgement("ERROR", against="expectation", gated=False)
+    assert element(of_published) == "error"
+    assert element(of_published, GateSettings()) == "skipped"
 
 
 # -- the command as a whole ----------------------------------------------------------------
