@@ -216,13 +216,15 @@ def store_part(job: Job, scenarios: Mapping[str, Scenario], out: Path, name: str
 
     scenario, _, variant = name.partition(":")
 
-    def chosen(of: RunRequest | Comparison) -> bool:
+    def chosen(of: RunRequest | Comparison | Probe) -> bool:
         return of.scenario == scenario and (not variant or of.variant == variant)
 
     part = dataclasses.replace(
         job,
         results=[result for result in job.results if chosen(result.request)],
         comparisons=tuple(filter(chosen, job.comparisons)),
+        counted=tuple(result for result in job.counted if chosen(result.request)),
+        probes=tuple(filter(chosen, job.probes)),
         gate=None,
         unfinished={
             other: count
