@@ -11,6 +11,7 @@ from harness import choosing, executors, jobs, plans
 from harness import scenarios as declarations
 from harness.errors import HarnessError, unknown
 from harness.exporters import table
+from harness.gate import procedure
 from harness.records import TIERS
 
 if typing.TYPE_CHECKING:
@@ -97,7 +98,7 @@ def run(
         plans.begin(plan, folder)
         for _ in executors.run_all(executor, wanted, declared, folder):
             pass  # each is stored as it comes
-        job = jobs.assemble(plans.results(plan, folder), declared, roots, plan.command, folder)
+        job = jobs.assemble(plans.ended(plan, folder), declared, roots, folder)
         jobs.store(job, declared, folder)
     return job
 
@@ -116,7 +117,7 @@ def read(folder: Folder) -> Job:
 def judge(
     job: Job, *, scenarios: Sequence[Folder] = (), baselines: Folder | None = None, folder: Folder | None = None
 ) -> Job:  # fmt: skip
-    """Judge a job's results again, against today's expectations and baselines; nothing is run or written.
+    """Judge a job's results again, a gate's as ``harness gate`` does, against today's expectations and baselines; nothing is run or written.
 
     Parameters
     ----------
@@ -128,7 +129,7 @@ def judge(
         Folder to read baselines from first.
 
     folder : path, optional
-        The job's folder, whose predictions are held against the baseline's: without it no flipped images are found.
+        The job's folder, whose predictions are held against the baseline's: without it no flipped images are found, nor decide in a gate.
 
     Raises
     ------
@@ -136,7 +137,7 @@ def judge(
         If a scenario is not declared, or the folder of baselines does not exist.
     """
     declared = declarations.load_all(_texts(scenarios))
-    return jobs.rejudge(job, declared, stored_baselines.search_path(_path(baselines)), _path(folder))
+    return procedure.rejudge(job, declared, stored_baselines.search_path(_path(baselines)), _path(folder))
 
 
 def frame(job: Job) -> pd.DataFrame:

@@ -44,7 +44,7 @@ class Point:
     """One job's value of one metric."""
 
     created: str
-    """When the job was judged, UTC, ISO 8601."""
+    """When the job began, UTC, ISO 8601; of a job of schema 1, when it was judged."""
     commit: str
     """Commit, or empty."""
     value: float

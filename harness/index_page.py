@@ -27,7 +27,9 @@ MOST_LEFT = 200
 NAME = "index.html"
 SIGNS: Mapping[Tone, Sign] = {
     "bad": Sign("BROKEN", "✕", "bad", "An identity is violated, a metric regressed, or a run failed."),
-    "warn": Sign("CHECK", "!", "warn", "Something is inconclusive, or differs from a published value."),
+    "warn": Sign(
+        "CHECK", "!", "warn", "Something is inconclusive or interrupted, or differs from a published value."
+    ),
     "decide": Sign("DECIDE", "?", "decide", "Nothing broke, and a person must approve or compare something."),
     "good": Sign("HOLDS", "✓", "good", "Everything that could be judged holds."),
     "quiet": Sign("OPEN", "·", "quiet", "Nothing was judged."),

@@ -10,7 +10,7 @@ import itertools
 import typing
 import urllib.parse
 
-from harness import files, jobs, stored
+from harness import files, jobs, plans, stored
 from harness.errors import HarnessError
 from harness.records import TIERS
 from harness.report import linking, sections, verdicts
@@ -49,7 +49,7 @@ class Row:
     link: str
     """Address of its page, relative to the index; empty if there is none."""
     created: str
-    """When it was judged, UTC, ISO 8601."""
+    """When it began, UTC, ISO 8601; in files of schema 1, when it was judged."""
     command: str
     """Command line, cut where it is very long."""
     commit: str
@@ -148,7 +148,7 @@ def _row(path: Path) -> Row | Left:
         if (path / "run.json").exists():
             return Left(path.name, "its run.json is no file", damaged=True)
         if (path / "plan.json").exists():
-            step = f"Type: harness run --resume {path}, or harness judge {path}"
+            step = f"Type: {plans.go_on(path)}, or harness judge {path}"
             return Left(path.name, f"a job that has not ended. {step}", damaged=True)
     except HarnessError as error:
         return Left(path.name, str(error), damaged=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import datetime as dt
 import itertools
@@ -15,18 +16,30 @@ import harness
 from harness import baselines, environment, files, flips, outcome, plans, predictions, probes, stored, waivers
 from harness.compare import compare
 from harness.errors import BaselineError, StorageError, unknown
-from harness.records import Job, RunRequest
+from harness.records import Gate, Job, RunRequest
 from harness.scenarios import find
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from harness.predictions import Reader
-    from harness.records import Baseline, Comparison, Flips, Probe, RunResult, Scenario, Tier
+    from harness.records import (
+        Baseline,
+        Comparison,
+        Flips,
+        GateSettings,
+        Plan,
+        Probe,
+        RunResult,
+        Scenario,
+        Tier,
+    )
 
     Counted = tuple[RunResult | None, Probe | None]
 
-SCHEMA = 1
+SCHEMA = 2
+"""Of ``run.json``. Since 2, date and commit are those of the job's start, `unfinished` counts planned runs that left no result, and a
+gate that was interrupted says so."""
 
 
 def judge(
@@ -133,32 +146,51 @@ def _without_baseline(comparison: Comparison, error: BaselineError) -> Compariso
     return dataclasses.replace(comparison, judgements=tuple(judged))
 
 
-def assemble(
-    results: Iterable[RunResult],
-    scenarios: Mapping[str, Scenario],
-    roots: Sequence[Path],
-    command: str,
-    out: Path,
-) -> Job:
-    """Judge results, measured and counted ones, and put them into one job record; what they stored lies below `out`."""
-    return rejudge(unjudged(results, command, out), scenarios, roots, out)
+def assemble(plan: Plan, scenarios: Mapping[str, Scenario], roots: Sequence[Path], out: Path) -> Job:
+    """Judge what the runs of a plan left in a folder so far, measured and counted ones, and put it into one job record."""
+    return rejudge(unjudged(plan, plans.results(plan, out), out), scenarios, roots, out)
 
 
-def unjudged(results: Iterable[RunResult], command: str, out: Path) -> Job:
-    """Put results into a job that is not judged yet: counted ones apart, and each two of them probed."""
-    done = results if isinstance(results, stored.Results) else tuple(results)
-    counted = tuple(stored.of(done, "count"))
+def unjudged(plan: Plan, results: Sequence[RunResult], out: Path) -> Job:
+    """Put the results of a plan into a job that is not judged yet: a gate's base apart, counted ones apart, and each two of them probed.
+
+    Date and commit are the plan's: the job may be put together later, and by other code.
+    """
+    counted = tuple(stored.of(results, "count"))
+    base, unfinished = stored.of(results, "measure", "base"), _unfinished(plan, results)
     return Job(
         schema=SCHEMA,
-        created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        command=command,
+        created=plan.created,
+        command=plan.command,
         version=harness.__version__,
-        commit=environment.git_commit(),
+        commit=plan.commit,
         environment=environment.machine(),
-        results=stored.of(done, "measure"),
+        results=stored.of(results, "measure", "head"),
         comparisons=(),
         counted=counted,
         probes=tuple(probes.compare(*pair, out) for pair in probes.pairs(counted)),
+        gate=None if plan.gate is None else _unjudged_gate(plan.gate, base, cut_short=bool(unfinished)),
+        unfinished=unfinished,
+    )
+
+
+def _unfinished(plan: Plan, results: Sequence[RunResult]) -> dict[str, int]:
+    """Count the planned runs of each variant that left no result."""
+    left = collections.Counter(f"{request.scenario}:{request.variant}" for request in plan.requests)
+    for (scenario, variant, _), runs in stored.groups(results).items():
+        left[f"{scenario}:{variant}"] -= len(runs)
+    return dict(+left)
+
+
+def _unjudged_gate(settings: GateSettings, base: Sequence[RunResult], *, cut_short: bool) -> Gate:
+    """Return what is known of a gate that decided nothing yet: never that it passed."""
+    return Gate(
+        settings=settings,
+        trials=(),
+        base_results=base,
+        minutes=0.0,
+        exit_code=outcome.INTERRUPTED if cut_short else 2,
+        interrupted=cut_short,
     )
 
 
@@ -184,14 +216,21 @@ def store_part(job: Job, scenarios: Mapping[str, Scenario], out: Path, name: str
 
     scenario, _, variant = name.partition(":")
 
-    def chosen(of: RunRequest | Comparison) -> bool:
+    def chosen(of: RunRequest | Comparison | Probe) -> bool:
         return of.scenario == scenario and (not variant or of.variant == variant)
 
     part = dataclasses.replace(
         job,
         results=[result for result in job.results if chosen(result.request)],
         comparisons=tuple(filter(chosen, job.comparisons)),
+        counted=tuple(result for result in job.counted if chosen(result.request)),
+        probes=tuple(filter(chosen, job.probes)),
         gate=None,
+        unfinished={
+            other: count
+            for other, count in job.unfinished.items()
+            if name in {other, other.partition(":")[0]}
+        },
     )
     if not part.results and not part.comparisons:
         raise unknown(
@@ -222,11 +261,12 @@ def read(folder: Path) -> Job:
         )
     if not path.exists() and (folder / "plan.json").exists():
         plan = plans.read(folder)
-        return unjudged(plans.results(plan, folder), plan.command, folder)
+        return unjudged(plan, plans.results(plan, folder), folder)
     if not path.exists():
         finished = sorted(folder.glob("runs/*/result.json"), key=lambda found: found.stat().st_mtime_ns)
         if finished:
-            return unjudged(stored.gathered(finished), "", folder)
+            results = stored.gathered(finished)
+            return unjudged(plans.unknown(results[0].started), results, folder)
     step = f"Remove it and type: harness judge {folder}"
     try:
         large = stored.read_large(path, step)

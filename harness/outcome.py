@@ -19,6 +19,7 @@ GOOD: tuple[Verdict, ...] = ("REPRODUCED", "PASS", "HOLDS")
 """Verdicts that leave nothing to do."""
 
 PHRASES: Mapping[str, tuple[str, str]] = {
+    "unfinished": ("planned run is missing", "planned runs are missing"),
     "VIOLATED": ("identity is violated", "identities are violated"),
     "runs": ("run failed", "runs failed"),
     "ERROR": ("check could not be made", "checks could not be made"),
@@ -34,7 +35,11 @@ PHRASES: Mapping[str, tuple[str, str]] = {
     "PASS": ("metric is no worse", "metrics are no worse"),
     "HOLDS": ("identity holds", "identities hold"),
 }
-"""Verdict, or failed runs, to how one and how several of it are said, worst first."""
+"""Verdict, or failed or missing runs, to how one and how several of it are said, worst first."""
+INTERRUPTED = 130
+"""Exit code of a gate that did not come to its end."""
+MOST_NAMES = 8
+"""Variants with missing runs that a sentence names; their number is said."""
 
 
 def runs(job: Job) -> Iterator[RunResult]:
@@ -52,7 +57,7 @@ def needs_attention(judgement: Judgement) -> bool:
 
 
 def counts(job: Job) -> collections.Counter[str]:
-    """Count verdicts, and failed runs as ``runs``; what is only shown and has nothing to be compared with is left out."""
+    """Count verdicts, failed runs as ``runs`` and missing ones as ``unfinished``; what is only shown and has no reference is left out."""
     judged = [judgement for comparison in job.comparisons for judgement in comparison.judgements]
     found = collections.Counter[str](
         judgement.verdict
@@ -60,6 +65,7 @@ def counts(job: Job) -> collections.Counter[str]:
         if needs_attention(judgement) or judgement.verdict not in ATTENTION
     )
     found["runs"] = sum(result.status != "ok" for result in runs(job))
+    found["unfinished"] = sum(job.unfinished.values())
     return found
 
 
@@ -74,6 +80,33 @@ def sentence(counted: Mapping[str, int]) -> str:
 def _joined(words: Iterable[str], counted: Mapping[str, int]) -> str:
     told = [f"{counted[word]} {PHRASES[word][counted[word] != 1]}" for word in words]
     return told[0] if len(told) == 1 else ", ".join(told[:-1]) + " and " + told[-1]
+
+
+def interrupted(job: Job) -> bool:
+    """Whether a job did not come to its end."""
+    return bool(job.unfinished) or (job.gate is not None and job.gate.interrupted)
+
+
+def interruption(job: Job) -> str:
+    """Say how many planned runs of an interrupted job are missing, and of which variants; empty if it came to its end."""
+    if not interrupted(job):
+        return ""
+    if not job.unfinished:
+        return "the gate had not decided yet; every planned run has ended"
+    named = [f"{name} ({count})" for name, count in job.unfinished.items()][:MOST_NAMES]
+    more = len(job.unfinished) - len(named)
+    missing = _joined(["unfinished"], {"unfinished": sum(job.unfinished.values())})
+    return f"{missing}, of {', '.join(named)}{f' and {more} more variants' if more else ''}"
+
+
+def resume_command(folder: object = "RUN", *, gate: bool) -> str:
+    """Return the command that does what is missing of a job."""
+    return f"harness {'gate' if gate else 'run'} --resume {folder}"
+
+
+def unjudged(job: Job) -> bool:
+    """Whether a job has nothing to tell: results that nobody judged, or no results although it came to its end."""
+    return not job.comparisons and (bool(job.results) or not interrupted(job))
 
 
 def exit_code(job: Job) -> int:
@@ -92,10 +125,10 @@ def exit_code(job: Job) -> int:
 def meaning(job: Job) -> str:
     """Say the exit code in a few words: worse, slower, could not measure, a person must approve, interrupted, passed."""
     code = exit_code(job)
+    if code == INTERRUPTED or (code == 0 and interrupted(job)):
+        return "interrupted"
     if code != 1:
-        return {0: "passed", 2: "could not measure", 3: "a person must approve", 130: "interrupted"}.get(
-            code, "unknown"
-        )
+        return {0: "passed", 2: "could not measure", 3: "a person must approve"}.get(code, "unknown")
     worse = {_damage(judgement) for comparison in job.comparisons for judgement in comparison.judgements}
     return " and ".join(word for word in ("broken", "worse", "slower") if word in worse) or "worse"
 
@@ -132,6 +165,8 @@ def element(judgement: Judgement, settings: GateSettings | None = None) -> str:
         published and judgement.verdict in {"BELOW", "ABOVE"}
     ):
         return "failure"
+    if judgement.against == "expectation" and settings and not published:
+        return "skipped"  # published values change no exit code of this gate
     # a time that cannot be decided or compared is a warning, unless the gate is strict
     open_verdicts = {"INCONCLUSIVE", "INCOMPARABLE"} if judgement.kind == "runtime" else {"INCONCLUSIVE"}
     acts = judgement.gated and (judgement.kind != "runtime" or strict)

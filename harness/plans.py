@@ -7,11 +7,12 @@ all. So whatever ends a job, and whenever, the folder says what is finished and 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime as dt
 import shutil
 import typing
 
-from harness import environment, files, masking, stored
+from harness import environment, files, masking, outcome, stored
 from harness.errors import HarnessError, StorageError
 from harness.records import Plan, RunRequest, RunResult
 
@@ -43,6 +44,33 @@ def make(requests: Sequence[RunRequest], command: str, baselines: Path | None) -
         baselines="" if baselines is None else str(baselines.resolve()),
         requests=tuple(requests),
     )
+
+
+def unknown(created: str) -> Plan:
+    """Return the plan of runs whose own is lost: it says when they began, and names no commit that they may not be of."""
+    return Plan(schema=SCHEMA, created=created, command="", commit="", baselines="", requests=())
+
+
+def ended(plan: Plan, out: Path) -> Plan:
+    """Return the plan of runs that have just ended: its commit is dirty if the checkout moved meanwhile, and stays so when it is resumed.
+
+    Not where a gate ran both of its sides from checkouts of their own.
+    """
+    own_code = plan.gate is not None and plan.gate.against
+    if own_code or not plan.commit or environment.git_commit() == plan.commit:
+        return plan
+    moved = dataclasses.replace(plan, commit=f"{plan.commit.removesuffix('+dirty')}+dirty")
+    files.write_json(out / "plan.json", moved)
+    return moved
+
+
+def go_on(out: Path) -> str:
+    """Return the command that goes on with the job in a folder; what is wrong with its plan is said when it is typed."""
+    try:
+        gate = read(out).gate is not None
+    except StorageError:
+        gate = False
+    return outcome.resume_command(out, gate=gate)
 
 
 def read(out: Path) -> Plan:
@@ -129,7 +157,8 @@ def _make_room(old: Plan, out: Path) -> None:
     left = len(missing(old, out))
     if 0 < ended < len(old.requests):
         told = f"'{out}' holds a job with {left} of {len(old.requests)} runs to do"
-        raise StorageError(told, f"Type: harness run --resume {out}, or name another folder with --out")
+        step = f"Type: {outcome.resume_command(out, gate=old.gate is not None)}"
+        raise StorageError(told, f"{step}, or name another folder with --out")
     _remove_derived(out)
     for request in old.requests:
         shutil.rmtree(out / "runs" / request.key, ignore_errors=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import typing
 from collections import Counter
 
@@ -16,7 +15,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from harness import reduced, stored, wording
+from harness import outcome, reduced, stored, wording
 from harness.outcome import ATTENTION, needs_attention
 from harness.visible import marked
 
@@ -78,22 +77,35 @@ def _line(index: int, total: int, result: RunResult) -> str:
 def show(console: Console, job: Job, page: Path) -> None:
     """Print the table of a job, what needs attention, and the report's path."""
     console.print(_table(job))
+    _show_interruption(console, job, page.parent)
     for found in sorted(_incomplete(job)):
         console.print(f"[yellow]Incomplete data[/] {marked(found)}", highlight=False)
-    every = itertools.chain(job.results, job.counted)
-    _show_failures(console, (result for result in every if result.status != "ok"))
+    _show_failures(console, (result for result in outcome.runs(job) if result.status != "ok"))
     for comparison in job.comparisons:
         for line in _attention(comparison):
             console.print(line, highlight=False)
     console.print(f"Report: {marked(str(page))}", highlight=False, soft_wrap=True)
 
 
+def _show_interruption(console: Console, job: Job, folder: Path) -> None:
+    """Print what an interrupted job lacks, and the command that does it."""
+    if outcome.interrupted(job):
+        told, step = outcome.interruption(job), outcome.resume_command(folder, gate=job.gate is not None)
+        console.print(
+            f"[bold red]INTERRUPTED[/] {marked(f'{told}. Next: {step}')}", highlight=False, soft_wrap=True
+        )
+
+
 def _show_failures(console: Console, failed: Iterable[RunResult]) -> None:
     """Print why runs failed, the first of them with their logs' last lines, each reason once, and how many more there are."""
-    first: dict[tuple[str, str], RunResult] = {}
-    alike, more = Counter[tuple[str, str]](), 0
+    first: dict[tuple[str, str, str], RunResult] = {}
+    alike, more = Counter[tuple[str, str, str]](), 0
     for result in failed:
-        why = (result.error.replace(result.request.key, "", 1), result.log_tail)
+        why = (
+            wording.whose(result.request),
+            result.error.replace(result.request.key, "", 1),
+            result.log_tail,
+        )
         if why in first or len(first) < MOST_FAILURES:
             first.setdefault(why, result)
             alike[why] += 1
@@ -101,7 +113,8 @@ def _show_failures(console: Console, failed: Iterable[RunResult]) -> None:
             more += 1
     for why, result in first.items():
         others = f"[dim] (and {alike[why] - 1} more for the same reason)[/]" if alike[why] > 1 else ""
-        console.print(f"[bold red]ERROR[/] {marked(result.error)}{others}", highlight=False)
+        whose = f"{why[0]} run: " if why[0] else ""
+        console.print(f"[bold red]ERROR[/] {marked(whose + result.error)}{others}", highlight=False)
         if result.log_tail:
             console.print(marked(result.log_tail), style="dim", highlight=False)
     if more:

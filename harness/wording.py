@@ -49,6 +49,13 @@ def quantity(value: Value | None, unit: str) -> str:
     return f"{short(value)} {unit}".rstrip()
 
 
+def whose(asked: RunRequest) -> str:
+    """Say of a run what it is besides a measured one of the code in question: ``base``, ``counted``, both; empty if it is nothing else."""
+    return ", ".join(
+        word for word, so in {"base": asked.side == "base", "counted": asked.purpose == "count"}.items() if so
+    )
+
+
 def run_name(asked: RunRequest) -> str:
     """Name a run within its variant and tier, such as ``run seed 0 (numpy, cpu)``; what is usual is left out."""
     unusual = [

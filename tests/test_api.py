@@ -16,6 +16,7 @@ import pytest
 import harness as package
 from harness.errors import HarnessError, UnknownNameError
 from harness.exporters import table
+from harness.records import Gate, GateSettings, Measured
 
 if typing.TYPE_CHECKING:
     from tests.conftest import Harness
@@ -81,6 +82,29 @@ def test_judging_again_takes_the_named_baselines(here: Harness) -> None:
     judged = package.judge(job, scenarios=[scenario], baselines="mine").comparisons[0].judgements
     assert {judgement.verdict for judgement in judged} == {"PASS"}
     assert (here.folder / "out" / "run.json").read_bytes() == before
+
+
+def test_a_gate_is_judged_as_a_gate(here: Harness) -> None:
+    """`judge` holds a gate's runs against its base, never pooled with it or against a baseline: the exit code is the gate's."""
+    scenario = here.scenario("SCENARIO = declare(lambda run: guess(run, right=50 + run.seed))")
+    job = package.run("probe", seeds=5, scenarios=[scenario], out="out")
+    better = {"accuracy": Measured(value=0.99, better="higher")}
+    base = tuple(
+        dataclasses.replace(
+            run, request=dataclasses.replace(run.request, side="base"), metrics={**run.metrics, **better}
+        )
+        for run in job.results
+    )
+    gate = Gate(settings=GateSettings(against="main"), trials=(), base_results=base, minutes=1.0, exit_code=0)
+    judged = package.judge(dataclasses.replace(job, gate=gate), scenarios=[scenario])
+    assert judged.gate is not None
+    assert [(trial.metric, trial.flagged) for trial in judged.gate.trials if trial.direction == "worse"] == [
+        ("accuracy", True)
+    ]
+    assert judged.gate.exit_code == 2
+    (found,) = (j for j in judged.comparisons[0].judgements if j.metric == "accuracy")
+    assert found.verdict == "INCONCLUSIVE"
+    assert found.reference == pytest.approx(0.99)
 
 
 def test_one_job_predicts_with_the_weights_of_another(here: Harness) -> None:

@@ -46,6 +46,14 @@ def seeds(harness: Harness) -> list[int]:
     return [result["request"]["seed"] for result in harness.job("out")["results"] if result["status"] == "ok"]
 
 
+def commit(harness: Harness) -> str:
+    """Return the commit that is checked out."""
+    words = ["git", "rev-parse", "HEAD"]
+    return subprocess.run(
+        words, cwd=harness.folder, capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
 def stamp(harness: Harness, seed: int) -> int:
     """Return when a run's result was written."""
     folder = harness.folder / "out" / "runs" / f"probe--default--smoke--numpy-cpu--seed{seed}"
@@ -91,6 +99,7 @@ def test_whatever_ends_it(harness: Harness, how: signal.Signals) -> None:
     if how != signal.SIGKILL:
         assert seeds(harness) == [0]
         assert b"harness run --resume out" in err
+        assert "2 planned runs are missing" in (harness.folder / "out" / "index.html").read_text()
     (harness.folder / "go").touch()
     done = harness("run", "--resume", "out")
     assert done.code == 0, done.err
@@ -106,6 +115,10 @@ def test_a_killed_job_is_read_from_its_runs(harness: Harness) -> None:
     process.communicate(timeout=240)
     done = harness("judge", "out", "--scenarios", "probe.py")
     assert done.code == 0, done.err
+    assert (
+        "INTERRUPTED 2 planned runs are missing, of probe:default (2). Next: harness run --resume out"
+        in done.out
+    )
     assert seeds(harness) == [0]
 
 
@@ -167,6 +180,46 @@ def test_another_commit_is_refused(run_probe: Callable[..., Finished], harness: 
     done = harness("run", "--resume", "out")
     assert done.code == 2
     assert "began at commit" in done.err
+
+
+def test_a_checkout_that_moves_while_runs_are_made(
+    run_probe: Callable[..., Finished], harness: Harness
+) -> None:
+    """Some runs may be of the other commit: the job is of the first and dirty, and no resuming makes it clean again."""
+    body = """
+    import subprocess
+
+    def measure(run):
+        guess(run)
+        subprocess.run(["git", "-c", "user.name=T", "-c", "user.email=t@example.org", "commit", "-qm", "next", "--allow-empty"], check=True)
+
+    SCENARIO = declare(measure)
+    """
+    harness.scenario(body)
+    harness.repository()
+    first = commit(harness)
+    assert run_probe(body).code == 0
+    assert harness.job("out")["commit"] == f"{first}+dirty"
+    subprocess.run(["git", "reset", "-q", "--soft", first], cwd=harness.folder, check=True)
+    done = harness("run", "--resume", "out")
+    assert done.code == 2
+    assert f"began at commit '{first}+dirty'" in done.err
+
+
+def test_a_killed_job_is_of_the_commit_that_ran(run_probe: Callable[..., Finished], harness: Harness) -> None:
+    """What is put together after another commit was checked out names that of its runs, and so does a baseline made of it."""
+    body = "SCENARIO = declare(guess, deterministic=True)"
+    harness.scenario(body)
+    harness.repository()
+    first = commit(harness)
+    assert run_probe(body, "--seeds", "5", "--no-count").code == 0
+    (harness.folder / "out" / "run.json").unlink()
+    harness.repository()
+    assert commit(harness) != first
+    done = harness("baseline", "propose", "out", "--scenarios", "probe.py", "--who", "T", "--reason", "test")
+    assert done.code == 0, done.err
+    (path,) = (harness.folder / "out" / "proposals").glob("*/*/*/*.json")
+    assert json.loads(path.read_bytes())["commit"] == first
 
 
 @pytest.mark.parametrize(

@@ -17,14 +17,16 @@ from harness.cli.here import data_group, doctor_command, init_command, list_comm
 from harness.cli.pages import history_command, index_command, ledger_command
 from harness.cli.plan import plan_command
 from harness.cli.run import run_command
-from harness.cli.shared import interrupted
+from harness.cli.shared import fail, fail_unexpectedly, interrupted
 from harness.errors import HarnessError
-from harness.visible import visible
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["EXPORTS", "cli", "main"]
+
+JUDGING = ("run", "gate", "judge", "compare")
+"""Commands whose exit code is a verdict."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,41 +40,46 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0, or 1 (identity violated), 2 (it could not be done), 130 (interrupted).
+        0, or 1 (identity violated), 2 (it could not be done, or the harness itself is wrong), 130 (interrupted).
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         code = cli.main(args=arguments, prog_name="harness", standalone_mode=False)
     except HarnessError as error:
-        return _fail(str(error))
+        return fail(error)
     except click.exceptions.Abort:
         return interrupted()
     except KeyboardInterrupt:
         return interrupted()
     except click.ClickException as error:
-        return _fail(error.format_message())
+        return fail(error.format_message())
     except SystemExit as ended:
         if isinstance(ended.__context__, BrokenPipeError):  # rich ends so too
-            return _reader_gone()
+            return _reader_gone(arguments)
         # nothing of ours exits so: a scenario file did, and its 0 would look like success
-        return _fail(
+        return fail(
             f"a scenario file ended the program (exit code {ended.code}). Let it raise an error instead"
         )
     except OSError as error:
         # a name that no file system takes, before anything tried to read or write there
-        return _fail(f"{error.strerror}: '{error.filename}'")
+        named = error.filename is not None
+        return fail(f"{error.strerror}: '{error.filename}'") if named else fail_unexpectedly(error)
+    except Exception as error:  # noqa: BLE001 - Python's own exit code of it is 1: worse or slower
+        return fail_unexpectedly(error)
     return code if isinstance(code, int) else 0
 
 
-def _reader_gone() -> int:
-    """End quietly where who read the output (head, less) has gone; what is still to be written goes nowhere."""
+def _reader_gone(arguments: Sequence[str]) -> int:
+    """End quietly where who read the output (head, less) has gone, unless 0 would be a verdict that nobody came to.
+
+    What is still to be written goes nowhere.
+    """
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if any(word in JUDGING for word in arguments[:1]):
+        return fail(
+            "nobody reads the output any more, so this ended before its verdict. Stored runs are kept"
+        )
     return 0
-
-
-def _fail(message: str) -> int:
-    click.echo(visible(f"harness: error: {message}"), err=True)
-    return 2
 
 
 class _Commands(click.Group):

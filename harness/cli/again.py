@@ -7,7 +7,15 @@ from pathlib import Path
 
 import click
 
-from harness.cli.shared import Known, baselines_option, scenario_option, shelve
+from harness.cli.shared import (
+    Known,
+    baselines_option,
+    ended_with,
+    explanations,
+    scenario_option,
+    shelve,
+    tell_all,
+)
 
 EXPORTS = ("csv", "junit", "summary", "github-action-benchmark", "bencher", "asv")
 """Formats of other tools that a stored run is written in; named here so that the help imports none of them."""
@@ -31,21 +39,18 @@ def judge_command(
     from rich.console import Console
 
     from harness import baselines, jobs, scenarios, terminal
-    from harness.gate import explain, procedure
+    from harness.gate import procedure
 
     declared, roots, console = (
         scenarios.load_all(scenario_paths),
         baselines.search_path(baselines_folder),
         Console(),
     )
-    job = procedure.read(run, declared, roots)
-    again = procedure.rejudge if job.gate else jobs.rejudge
-    judged = again(job, declared, roots, run)
+    judged = procedure.rejudge(jobs.read(run), declared, roots, run)
     terminal.show(console, judged, jobs.store(judged, declared, run))
     shelve(run)
-    for metric in explained:
-        console.print(explain.explain(judged, metric), markup=False, highlight=False, soft_wrap=True)
-    return jobs.exit_code(judged)
+    well = tell_all(*explanations(console, judged, explained))
+    return ended_with(jobs.exit_code(judged), well=well)
 
 
 @click.command("report")

@@ -16,11 +16,14 @@ import click
 from harness.cli.shared import (
     MOST_SEEDS,
     Seconds,
+    ended_with,
     executing,
+    explanations,
     interrupted,
     job_options,
     refuse_changes,
     shelve,
+    tell_all,
 )
 from harness.errors import HarnessError
 
@@ -69,7 +72,9 @@ if typing.TYPE_CHECKING:
 )
 @click.option("--strict", is_flag=True, help="An undecided or incomparable runtime fails too (exit code 2).")
 @click.option(
-    "--expectations", is_flag=True, help="A value BELOW or ABOVE its published one fails too (exit code 1)."
+    "--expectations",
+    is_flag=True,
+    help="A value BELOW or ABOVE its published one fails too (exit code 1), and one that was not measured (2).",
 )
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit XML.")
 @click.option("--summary", type=click.Path(path_type=Path), metavar="FILE", help="Append a Markdown summary.")
@@ -131,6 +136,7 @@ def _begin(
     settings = choosing.Settings(tier=tier, seeds=seeds, scenario_paths=scenario_paths, **options)
     declared = scenarios.load_all(scenario_paths)
     selection = choosing.select(declared, names, tier)
+    opening.refuse_unknown(told.explained, selection)
     roots, folder = baselines.search_path(baselines_folder), out or jobs.default_folder()
     waivers.read(roots)  # a damaged file is said before anything is measured
     with opening.one_gate(), plans.claimed(folder), _sides(against, scenario_paths) as sides:
@@ -145,15 +151,21 @@ def _resume(folder: Path, where: dict[str, typing.Any], told: Told) -> int:
     from harness import baselines, plans, scenarios
     from harness.gate import opening
 
-    gate = plans.read(folder).gate
+    plan = plans.read(folder)
+    gate = plan.gate
     if gate is None:
         raise HarnessError(f"the job in '{folder}' is no gate", f"Type: harness run --resume {folder}")
+    declared = scenarios.load_all(gate.scenario_paths)
+    asked = {(request.scenario, request.variant) for request in plan.requests}
+    opening.refuse_unknown(
+        told.explained, [(scenarios.find(declared, name), variant) for name, variant in asked]
+    )
     with opening.one_gate(), plans.claimed(folder):
         plan = plans.resume(folder)
         with _sides(gate.base_commit if gate.against else "", gate.scenario_paths) as sides:
             roots = baselines.search_path(Path(plan.baselines) if plan.baselines else None)
             plan = opening.reopened(plan, sides)
-            return _conduct(plan, scenarios.load_all(gate.scenario_paths), roots, folder, where, told, sides)
+            return _conduct(plan, declared, roots, folder, where, told, sides)
 
 
 @contextlib.contextmanager
@@ -198,36 +210,57 @@ def _conduct(
     except KeyboardInterrupt:
         stopped, plan = True, plans.read(out)
     minutes = (time.monotonic() - begun) / 60
-    job = procedure.assemble(plan, plans.results(plan, out), declared, roots, out, minutes=minutes)
-    terminal.show(console, job, jobs.store(job, declared, out))
+    plan = plans.ended(plan, out)
+    job = procedure.assemble(plan, declared, roots, out, minutes=minutes, stopped=stopped)
+    well = tell_all(lambda: terminal.show(console, job, jobs.store(job, declared, out)))
     shelve(out)
     for sentence in sorted(unproved - {""})[:1]:
         console.print(f"[yellow]Note[/] {escape(sentence)}", highlight=False)
-    code = _tell(console, job, told, out)
+    code = _tell(console, job, told, out, well=well)
     return interrupted(f". Next: harness gate --resume {out}") if stopped else code
 
 
-def _tell(console: Console, job: Job, told: Told, out: Path) -> int:
-    """Write what was asked for besides the report, and return the exit code."""
-    from harness import files, outcome
-    from harness.exporters import github, junit, summary
-    from harness.gate import explain
+def _tell(console: Console, job: Job, told: Told, out: Path, *, well: bool) -> int:
+    """Write what was asked for besides the report, which went `well`, and return the exit code; what fails takes no verdict away."""
+    from harness import outcome
 
-    if told.junit:
-        files.write_parts(told.junit, junit.xml_parts(job))
-    if told.summary:
-        # GitHub's own file of a step is appended to by every step
-        before = told.summary.read_text() if told.summary.exists() else ""
-        files.write_text(told.summary, before + summary.markdown(job))
-    for metric in told.explained:
-        console.print(explain.explain(job, metric), markup=False, highlight=False, soft_wrap=True)
-    if os.environ.get("GITHUB_ACTIONS") == "true":
-        click.echo("\n".join(github.commands(job)))
-    code = outcome.exit_code(job)
+    besides = tell_all(
+        lambda: _write_junit(job, told.junit),
+        lambda: _append_summary(job, told.summary),
+        lambda: _annotate(job),
+        *explanations(console, job, told.explained),
+    )
+    code = ended_with(outcome.exit_code(job), well=well and besides)
+    lacking = "" if well and besides else ", but not all that was asked for could be written"
     console.print(
-        f"Gate: {outcome.meaning(job)} (exit code {code}); {out}",
+        f"Gate: {outcome.meaning(job)}{lacking} (exit code {code}); {out}",
         markup=False,
         highlight=False,
         soft_wrap=True,
     )
     return code
+
+
+def _write_junit(job: Job, path: Path | None) -> None:
+    from harness import files
+    from harness.exporters import junit
+
+    if path is not None:
+        files.write_parts(path, junit.xml_parts(job))
+
+
+def _append_summary(job: Job, path: Path | None) -> None:
+    """Add to a summary whatever it holds: GitHub's own file of a step is appended to by every step."""
+    from harness import files
+    from harness.exporters import summary
+
+    if path is not None:
+        before = files.read_bytes(path) if path.exists() else b""
+        files.write_bytes(path, before + summary.markdown(job).encode())
+
+
+def _annotate(job: Job) -> None:
+    from harness.exporters import github
+
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        click.echo("\n".join(github.commands(job)))

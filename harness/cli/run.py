@@ -88,7 +88,7 @@ def _run(
                 pass
     except KeyboardInterrupt:
         stopped = True
-    job = jobs.assemble(plans.results(plan, out), declared, roots, plan.command, out)
+    job = jobs.assemble(plans.ended(plan, out), declared, roots, out)
     terminal.show(console, job, jobs.store(job, declared, out))
     shelve(out)
     return interrupted(f". Next: harness run --resume {out}") if stopped else jobs.exit_code(job)

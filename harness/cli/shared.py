@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import signal
 import threading
+import traceback
 import typing
 from collections.abc import Callable
 from pathlib import Path
 
 import click
 
+from harness import outcome
 from harness.errors import HarnessError, unknown
 from harness.records import BACKENDS, DEVICES, EXECUTORS, TIERS
 from harness.visible import visible
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from rich.console import Console
 
     from harness.executors import Executor
+    from harness.records import Job
 
 Command = typing.TypeVar("Command", bound=Callable[..., typing.Any])
 
@@ -67,6 +71,54 @@ def interrupted(next_step: str = "") -> int:
     """Say that an interrupt ended the command, and return its exit code."""
     click.echo(f"harness: interrupted; what was measured is kept{next_step}", err=True)
     return 130
+
+
+def fail(error: object) -> int:
+    """Say what is wrong in one line, and return the exit code of what could not be done."""
+    click.echo(visible(f"harness: error: {error}"), err=True)
+    return 2
+
+
+def fail_unexpectedly(error: Exception) -> int:
+    """Say that the harness itself is wrong, with what its developers need; the exit code is never that of a verdict."""
+    from harness import masking
+
+    click.echo(visible(masking.masked("".join(traceback.format_exception(error)))), err=True)
+    told = masking.masked(f"{type(error).__name__}: {error}")
+    step = "Report it with the lines above; stored runs are kept, and --resume goes on with them"
+    return fail(f"this is an error of the harness itself, no verdict ({told}). {step}")
+
+
+def tell_all(*channels: Callable[[], object]) -> bool:
+    """Tell an outcome in several ways; one that fails is said, and keeps no other from being told. Return whether all went well."""
+    well = True
+    for tell in channels:
+        try:
+            tell()
+        except BrokenPipeError:
+            raise  # nobody reads any more
+        except HarnessError as error:
+            fail(error)
+            well = False
+        except Exception as error:  # noqa: BLE001 - the verdict must not be lost to a defect of a format
+            fail_unexpectedly(error)
+            well = False
+    return well
+
+
+def explanations(console: Console, job: Job, metrics: Iterable[str]) -> list[Callable[[], None]]:
+    """Return a way to print the arithmetic of each metric's verdict."""
+    from harness.gate import explain
+
+    def tell(metric: str) -> None:
+        console.print(explain.explain(job, metric), markup=False, highlight=False, soft_wrap=True)
+
+    return [functools.partial(tell, metric) for metric in metrics]
+
+
+def ended_with(verdict: int, *, well: bool) -> int:
+    """Return the exit code where telling may have failed: that of the verdict if it is worse or interrupted, else 2 if it did."""
+    return verdict if well or verdict in {1, outcome.INTERRUPTED} else 2
 
 
 def shelve(job: Path) -> None:

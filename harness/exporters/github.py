@@ -22,6 +22,9 @@ def commands(job: Job) -> list[str]:
     Of each kind at most `MOST`; where there are more, the last one says how many.
     """
     found: dict[str, list[tuple[str, str]]] = {"error": [], "warning": [], "notice": []}
+    if outcome.interrupted(job):
+        step = outcome.resume_command(gate=job.gate is not None)
+        found["error"].append(("INTERRUPTED", f"{outcome.interruption(job)}. Next: {step}"))
     for result in outcome.runs(job):
         if result.status != "ok":
             request = result.request

@@ -25,20 +25,21 @@ def xml_parts(job: Job) -> Iterator[str]:
     """Return a job as JUnit XML, case by case.
 
     REGRESSED and VIOLATED are failures; their type says the kind of metric, so that ``REGRESSED runtime`` (slower) and ``REGRESSED
-    accuracy`` (worse) differ. A failed run, ERROR and a gated INCONCLUSIVE are errors: it could not be measured. A time that is
-    INCONCLUSIVE is one only if the gate was strict. Every other verdict that is no pass is skipped, with its sentence as the
-    message: WAIVED with its last day and reason.
+    accuracy`` (worse) differ. A failed run, ERROR and a gated INCONCLUSIVE are errors: it could not be measured. So is what an
+    interrupted job lacks. A time that is INCONCLUSIVE is one only if the gate was strict, a published value only if the gate acts on
+    those. Every other verdict that is no pass is skipped, with its sentence as the message: WAIVED with its last day and reason.
 
     Raises
     ------
     StorageError
         If the job was interrupted before it was judged: an empty file would look like success.
     """
-    if not job.comparisons:
+    if outcome.unjudged(job):
         raise StorageError("the run has no judgements", "Type: harness judge RUN, then export it again")
     return itertools.chain(
         ['<?xml version="1.0" encoding="utf-8"?>\n<testsuites name="harness">\n'],
         itertools.chain.from_iterable(_suites(job)),
+        _interruption(job),
         ["</testsuites>\n"],
     )
 
@@ -46,12 +47,31 @@ def xml_parts(job: Job) -> Iterator[str]:
 def _suites(job: Job) -> Iterator[Iterator[str]]:
     settings = job.gate.settings if job.gate else None
     base = job.gate.base_results if job.gate else ()
-    parts = [stored.groups(runs) for runs in (job.results, base, job.counted)]
+    parts = [stored.groups(runs) for runs in (job.results, base)]
     for comparison in job.comparisons:
         key = (comparison.scenario, comparison.variant, comparison.tier)
-        runs = [part.get(key, ()) for part in parts]
+        # work is counted in the lowest tier, whatever tier is judged
+        counted = [run for run in job.counted if (run.request.scenario, run.request.variant) == key[:2]]
+        runs = [*(part.get(key, ()) for part in parts), counted]
         judged = [_judgement_case(comparison, judgement, settings) for judgement in comparison.judgements]
         yield _suite(comparison, runs, judged)
+
+
+def _interruption(job: Job) -> Iterator[str]:
+    """Yield a suite of errors for what an interrupted job lacks: without it the file would look like success."""
+    if not outcome.interrupted(job):
+        return
+    lacking = [(name, f"{count} planned runs are missing") for name, count in job.unfinished.items()]
+    cases = lacking or [("gate", outcome.interruption(job))]
+    yield f'  <testsuite name="interrupted" failures="0" errors="{len(cases)}" skipped="0" tests="{len(cases)}" time="0.000">\n'
+    for name, told in cases:
+        message = _clean(f"{told}. Next: {outcome.resume_command(gate=job.gate is not None)}")
+        classname = _clean(f"harness.{name.replace(':', '.')}")
+        case = ET.Element("testcase", classname=classname, name="planned runs", time="0.000")
+        ET.SubElement(case, "error", type="INTERRUPTED", message=message)
+        ET.indent(case, level=2)
+        yield f"    {ET.tostring(case, encoding='unicode')}\n"
+    yield "  </testsuite>\n"
 
 
 @dataclasses.dataclass(slots=True)

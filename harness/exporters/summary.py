@@ -71,7 +71,7 @@ def markdown(job: Job, report_url: str = "") -> str:
     StorageError
         If the job was interrupted before it was judged: an empty summary would look like success.
     """
-    if not job.comparisons and job.gate is None:
+    if outcome.unjudged(job):
         raise StorageError("the run has no judgements", "Type: harness judge RUN, then export it again")
     return _fitted(_head(job, report_url), list(_tables(job)))
 
@@ -152,7 +152,10 @@ def _tables(job: Job) -> Iterator[_Table]:
 
 
 def _decisions(job: Job) -> Iterator[tuple[str, ...]]:
-    """Yield a row for every failed run and every verdict that a person should see, worst first."""
+    """Yield a row for what an interrupted job lacks, for every failed run and every verdict that a person should see, worst first."""
+    if outcome.interrupted(job):
+        told, step = outcome.interruption(job), outcome.resume_command(gate=job.gate is not None)
+        yield ("", "planned runs", "**INTERRUPTED**", "", "", prose(told), code(step))
     for result in outcome.runs(job):
         if result.status != "ok":
             request = result.request

@@ -6,10 +6,10 @@ import contextlib
 import dataclasses
 import typing
 
-from harness import choosing, probes, sides
+from harness import choosing, probes, sides, waivers
 from harness.datasets.cache import machine_lock
 from harness.environment import git_commit
-from harness.errors import HarnessError
+from harness.errors import HarnessError, unknown
 from harness.gate.trials import first_runs
 
 if typing.TYPE_CHECKING:
@@ -40,6 +40,33 @@ def one_gate() -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def refuse_unknown(metrics: Sequence[str], selection: Sequence[tuple[Scenario, str]]) -> None:
+    """Refuse metrics to explain that no gate of these variants judges: a slip is said before hours of runs.
+
+    Parameters
+    ----------
+    metrics : sequence of str
+        Each a metric, or ``SCENARIO[:VARIANT]/METRIC``. Counts of work are known after the runs only: any name of one passes.
+    selection : sequence of (Scenario, str)
+        Scenarios and variants.
+
+    Raises
+    ------
+    UnknownNameError
+        With the nearest metric that is judged.
+    """
+    for metric in metrics:
+        place, _, name = metric.rpartition("/")
+        meant = [
+            scenario
+            for scenario, variant in selection
+            if place in {"", scenario.name, f"{scenario.name}:{variant}"}
+        ]
+        if not any(waivers.judges(scenario, (), name) for scenario in meant):
+            known = {gated for scenario, _ in selection for gated in scenario.gated}
+            raise unknown("metric of this gate", metric, known)
 
 
 def first_look(

@@ -21,7 +21,9 @@ def closed(job: Job) -> Job:
 
 
 def exit_code(job: Job, gate: Gate) -> int:
-    """Return 1 for worse, 2 for not measured or undecided, 3 if a person must decide, else 0; the lowest of those that hold."""
+    """Return 130 if interrupted, 1 for worse, 2 for not measured or undecided, 3 if a person must decide, else 0; the first that holds."""
+    if gate.interrupted:
+        return outcome.INTERRUPTED
     judgements = [judgement for comparison in job.comparisons for judgement in comparison.judgements]
     failed = any(comparison.failed for comparison in job.comparisons)
     failed = failed or any(run.status != "ok" for run in outcome.runs(job))
@@ -33,7 +35,8 @@ def _code(judgement: Judgement, gate: Gate) -> int:
     """Return what one judgement asks for."""
     verdict, timed = judgement.verdict, judgement.kind == "runtime"
     if judgement.against == "expectation":
-        return WORSE if gate.settings.expectations and verdict in {"BELOW", "ABOVE"} else 0
+        of_published = {"BELOW": WORSE, "ABOVE": WORSE, "ERROR": UNMEASURED}
+        return of_published.get(verdict, 0) if gate.settings.expectations else 0
     if verdict in {"VIOLATED", "REGRESSED"}:
         return WORSE
     if verdict == "ERROR":

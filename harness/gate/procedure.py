@@ -7,12 +7,11 @@ import itertools
 import time
 import typing
 
-from harness import baselines, files, flips, jobs, plans, predictions, reduced, stored
+from harness import baselines, files, flips, jobs, plans, predictions, reduced
 from harness.compare import judged_metrics
 from harness.errors import BaselineError, HarnessError
 from harness.gate import outcome, trials
 from harness.gate.trials import CONFIRM_SEED, Evidence, Want
-from harness.records import Gate, Plan
 from harness.scenarios import find
 
 if typing.TYPE_CHECKING:
@@ -21,7 +20,7 @@ if typing.TYPE_CHECKING:
 
     from harness.flips import Found
     from harness.predictions import Reader
-    from harness.records import GateSettings, Job, Probe, Round, RunRequest, RunResult, Scenario, Tier
+    from harness.records import GateSettings, Job, Plan, Probe, Round, RunRequest, RunResult, Scenario, Tier
 
     Rounds = dict[Round, list[RunResult]]
 
@@ -103,59 +102,56 @@ def _affordable(requests: list[RunRequest], left: int) -> list[RunRequest]:
 
 
 def assemble(
-    plan: Plan, results: Sequence[RunResult], declared: Mapping[str, Scenario], roots: Sequence[Path], out: Path, *,
-    minutes: float,
+    plan: Plan, declared: Mapping[str, Scenario], roots: Sequence[Path], out: Path, *, minutes: float, stopped: bool
 ) -> Job:  # fmt: skip
-    """Judge everything that a gate measured and put it into one job.
+    """Judge everything that a gate measured so far and put it into one job.
 
     Parameters
     ----------
     plan : Plan
         The gate's.
-    results : sequence of RunResult
-        Every run that ended, of both sides and rounds; what lies on disk stays there.
     declared, roots
         Scenarios by name, and folders of baselines.
     out : Path
-        Folder of the job.
+        Folder of the job, where the results of both sides and all rounds lie.
     minutes : float
         How long it took.
+    stopped : bool
+        Whether it was ended from outside.
     """
-    job = jobs.unjudged(results, plan.command, out)
-    head, base = (stored.of(job.results, "measure", side) for side in ("head", "base"))
-    gate = Gate(
-        settings=_settings(plan), trials=(), base_results=base, minutes=round(minutes, 2), exit_code=0
+    job = jobs.unjudged(plan, plans.results(plan, out), out)
+    if job.gate is None:
+        raise HarnessError("the job is no gate", "Type: harness run")
+    gate = dataclasses.replace(
+        job.gate, minutes=round(minutes, 2), interrupted=stopped or job.gate.interrupted
     )
-    return rejudge(dataclasses.replace(job, results=head, gate=gate), declared, roots, out)
+    return rejudge(dataclasses.replace(job, gate=gate), declared, roots, out)
 
 
-def read(folder: Path, declared: Mapping[str, Scenario], roots: Sequence[Path]) -> Job:
-    """Read a stored job; a gate that was killed before it could write ``run.json`` is put together from its finished runs.
+def rejudge(
+    job: Job, declared: Mapping[str, Scenario], roots: Sequence[Path], out: Path | None = None
+) -> Job:
+    """Judge the results of a stored job again, a gate's as a gate does; everything measured stays as it is.
 
-    Raises
-    ------
-    StorageError
-        If there is none, or it is damaged or of a newer schema.
-    """
-    if not (folder / "run.json").exists() and (folder / "plan.json").exists():
-        plan = plans.read(folder)
-        if plan.gate is not None:
-            return assemble(plan, plans.results(plan, folder), declared, roots, folder, minutes=0.0)
-    return jobs.read(folder)
-
-
-def rejudge(job: Job, declared: Mapping[str, Scenario], roots: Sequence[Path], out: Path) -> Job:
-    """Judge the results of a gate stored in a folder again; everything measured stays as it is.
+    Parameters
+    ----------
+    job : Job
+        A gate's or a plain run's.
+    declared, roots
+        Scenarios by name, and folders of baselines.
+    out : Path, optional
+        Folder of the job. Without it no flipped images are found, nor decide where both sides have the same weights.
 
     Raises
     ------
-    HarnessError
-        If the job is no gate, or a stored run is of a scenario that is not declared here.
+    UnknownNameError
+        If a stored run is of a scenario that is not declared here.
     """
     if job.gate is None:
-        raise HarnessError("the job is no gate", "Type: harness judge RUN")
+        return jobs.rejudge(job, declared, roots, out)
     every = itertools.chain(job.results, job.counted, job.gate.base_results)
-    found = _evidence(every, job.probes, declared, roots, job.gate.settings, predictions.reader(out))
+    read = predictions.reader(out) if out is not None else None
+    found = _evidence(every, job.probes, declared, roots, job.gate.settings, read)
     state = trials.decide(found, job.gate.settings, more=False)
     gate = dataclasses.replace(job.gate, trials=state.trials)
     judged = tuple(jobs.waived(state.comparisons, roots))
@@ -168,7 +164,7 @@ def _evidence(
     declared: Mapping[str, Scenario],
     roots: Sequence[Path],
     settings: GateSettings,
-    read: Reader,
+    read: Reader | None,
 ) -> list[Evidence]:
     """Sort results by variant, side and round; one evidence a variant that was measured."""
     groups: dict[tuple[str, str, Tier], dict[str, Rounds]] = {}
@@ -208,7 +204,7 @@ def _one(
     sides: Mapping[str, Rounds],
     roots: Sequence[Path],
     settings: GateSettings,
-    read: Reader,
+    read: Reader | None,
 ) -> Evidence:
     head = sides.get("head", {})
     measured = next(
@@ -223,10 +219,10 @@ def _one(
     if not settings.against and measured is not None:
         try:
             stored = baselines.find(roots, scenario.name, variant, tier, measured.environment)
-            flipped = flips.against_baseline(first, stored, names, read) if stored else []
+            flipped = flips.against_baseline(first, stored, names, read) if stored and read else []
         except BaselineError as error:
             damaged = str(error)
-    elif settings.against:
+    elif settings.against and read:
         base = [run for run in sides.get("base", {}).get("screen", ()) if run.status == "ok"]
         flipped = flips.against_base(first, base, names, read, f"base {settings.against}")
     return Evidence(

@@ -76,7 +76,7 @@ class GateSettings:
     strict: bool = False
     """Whether an undecided runtime fails too."""
     expectations: bool = False
-    """Whether a value BELOW or ABOVE its published one fails too."""
+    """Whether a value BELOW or ABOVE its published one fails too, and one that could not be measured."""
     code_changed: tuple[str, ...] = ()
     """Changed files between base and head that make their times incomparable: what measures."""
     dependencies_changed: tuple[str, ...] = ()

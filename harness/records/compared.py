@@ -159,7 +159,7 @@ class Job:
     version: str
     """Version of the harness."""
     commit: str
-    """Commit of the working folder, or empty."""
+    """Commit of the code that ran; ends with ``+dirty`` if the tree was not clean, or moved meanwhile. Empty if unknown."""
     environment: dict[str, str]
     """Environment of the runner."""
     results: Sequence[RunResult]
@@ -172,3 +172,5 @@ class Job:
     """Determinism of each variant whose work was counted."""
     gate: Gate | None = None
     """What a gate did besides; None for a plain run."""
+    unfinished: dict[str, int] = dataclasses.field(default_factory=dict)
+    """Planned runs that left no result, by ``scenario:variant``: the job was interrupted. Empty if it came to its end, and in older files."""

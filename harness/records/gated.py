@@ -117,3 +117,5 @@ class Gate:
     """From the first run's start until the last one's end, minutes."""
     exit_code: int
     """What the gate ended with."""
+    interrupted: bool = False
+    """Whether it was ended before it had decided, or planned runs are missing; not if it came to its own --max-runs or --max-minutes."""

@@ -33,6 +33,8 @@ class Card:
     """Judgements."""
     failures: tuple[RunResult, ...] = ()
     """Failed runs."""
+    unnamed: int = 0
+    """How many more failed."""
     reason: str = ""
     """The reason, if all findings share one."""
     next_steps: tuple[str, ...] = ()
@@ -51,13 +53,14 @@ def _urgency(card: Card) -> tuple[int, int, bool]:
 
 
 def _failures(section: Section) -> list[Card]:
-    if not section.failed:
+    if not section.failed and not section.beside:
         return []
     card = Card(
         sign=SIGNS["ERROR"],
         against="run",
         section=section,
-        failures=section.failed,
+        failures=(*section.failed, *section.beside),
+        unnamed=section.broken - len(section.failed),
         next_steps=section.commands,
     )
     return [card]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
+from harness import outcome
 from harness.report import attention, environments, flipped, gating, room, sections, verdicts
 from harness.report.templating import constants, environment
 
@@ -36,7 +37,7 @@ def render(job: Job, folder: Path, scenarios: Mapping[str, Scenario], up: str = 
     str
         One self-contained HTML page: it loads nothing and reads without scripts. Same input, same text.
     """
-    shown = sections.build(job, folder, scenarios)
+    shown, counted = sections.build(job, folder, scenarios), outcome.counts(job)
     return environment().get_template("report.html.j2").render(
         job=job,
         headline=verdicts.headline(job),
@@ -56,6 +57,10 @@ def render(job: Job, folder: Path, scenarios: Mapping[str, Scenario], up: str = 
             "heading": "right before and wrong now, or the other way round",
             "same": "Both sides predicted with the same weights: in a gate an exact test of these images decides the accuracy.",
         },
-        failed=sum(result.status == "error" for result in job.results),
+        failed=counted["runs"],
+        finished=sum(section.finished for section in shown),
+        missing=counted["unfinished"],
+        interruption=outcome.interruption(job),
+        resume=outcome.resume_command(gate=job.gate is not None),
         **constants(script=True, up=up),
     )  # fmt: skip

@@ -79,7 +79,7 @@ def _without_data(drawing: Drawing) -> Drawing:
 def brief_bytes(section: Section) -> int:
     """Estimate the size of a section in brief."""
     urgent = [row for row in section.judged if row.urgent]
-    failed = sum(2 * len(run.log_tail) + len(run.error) for run in section.failed)
+    failed = sum(2 * len(run.log_tail) + len(run.error) for run in (*section.failed, *section.beside))
     return _HEAD + failed + sum(map(_row_bytes, urgent))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
 import shlex
 import statistics
@@ -67,6 +68,8 @@ class Section:
     """Runs that finished, at most `MOST_RUNS`, without their numbers."""
     failed: tuple[RunResult, ...]
     """Runs that did not, at most `MOST_RUNS`."""
+    beside: tuple[RunResult, ...]
+    """Failed runs besides the measured ones of the code in question: those of a gate's base, and counted ones."""
     disturbed: tuple[RunResult, ...]
     """Those of `done` whose times other processes disturbed."""
     datasets: tuple[DatasetUse, ...]
@@ -244,10 +247,11 @@ def _section(
     judged_rows = [_judgement_row(j, runs.done, anchor, anchors, incomplete=incomplete) for j in judged]
     kept = [*runs.done, *runs.failed]
     shells = tuple(map(reduced.shell, runs.done))
+    beside = _failed_beside(job, key)
     return Section(
         anchor=anchor, scenario=key[0], variant=key[1], tier=key[2],
         doc=_doc(scenario, key[1]), source=scenario.source if scenario else None,
-        worst=_worst([j for j in judged if weighs(j)], runs.failed), done=shells,
+        worst=_worst([j for j in judged if weighs(j)], [*runs.failed, *beside]), done=shells, beside=beside,
         failed=tuple(map(reduced.shell, runs.failed)), finished=runs.finished, broken=runs.broken, disturbances=runs.disturbances,
         disturbed=tuple(shell for shell in shells if shell.disturbed), datasets=tuple(runs.datasets),
         judged=tuple(judged_rows), identities=tuple(rows.identity_rows(kept, judged_rows)),
@@ -256,6 +260,14 @@ def _section(
         flips=flipped.part([f for c in job.comparisons if _key(c) == key for f in c.flips], folder),
         problems=tuple(runs.problems), options=_options(kept), commands=_commands(runs), brief=True,
     )  # fmt: skip
+
+
+def _failed_beside(job: Job, key: Key) -> tuple[RunResult, ...]:
+    """Return what failed of a variant on a gate's base, and of its counted runs, which may be of a lower tier."""
+    base = stored.groups(job.gate.base_results).get(key, ()) if job.gate else ()
+    counted = (run for run in job.counted if (run.request.scenario, run.request.variant) == key[:2])
+    failed = (run for run in itertools.chain(base, counted) if run.status != "ok")
+    return tuple(map(reduced.shell, itertools.islice(failed, MOST_RUNS)))
 
 
 def _judgement_row(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 from markupsafe import Markup, escape
 
-from harness import __version__
+from harness import __version__, wording
 from harness.report import numbers, palette, spread, strips
 from harness.report.linking import PRODUCER
 
@@ -36,6 +36,7 @@ def environment() -> jinja2.Environment:
         "moment": _moment,
         "at": _at,
         "commit": commit,
+        "whose": wording.whose,
     }
     return made
 

@@ -162,6 +162,7 @@ _OF_GATE: Mapping[int, tuple[Tone, str]] = {
     1: ("bad", "✕"),
     2: ("warn", "!"),
     3: ("decide", "?"),
+    outcome.INTERRUPTED: ("warn", "!"),
 }
 """By exit code: what a gate came to is said by it, not by what it merely shows."""
 
@@ -174,5 +175,9 @@ _LEADS: Mapping[Tone, tuple[str, str]] = {
 }
 
 
+_OF_RUNS: Mapping[str, Tone] = {"runs": "bad", "unfinished": "warn"}
+"""Failed runs, and planned ones that are missing."""
+
+
 def _tone_of(word: str) -> Tone:
-    return "bad" if word == "runs" else SIGNS[word].tone
+    return _OF_RUNS.get(word) or SIGNS[word].tone

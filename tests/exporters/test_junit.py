@@ -126,12 +126,12 @@ def test_a_waived_metric_says_until_when_and_why(job: Job) -> None:
 
 
 def test_runs_of_both_sides_and_rounds_are_cases_of_their_own(job: Job) -> None:
-    """A gate's base runs and counted runs stand beside the measured ones; one that died is an error."""
+    """A gate's base runs and counted runs, of whatever tier, stand beside the measured ones; one that died is an error."""
     first = job.results[0]
     base = dataclasses.replace(
         first, request=dataclasses.replace(first.request, side="base", round="confirm")
     )
-    asked = dataclasses.replace(first.request, purpose="count", repeat=1)
+    asked = dataclasses.replace(first.request, purpose="count", repeat=1, tier="smoke")
     counted = dataclasses.replace(first, request=asked, status="error", error="it died")
     gate = Gate(settings=GateSettings(), trials=(), base_results=(base,), minutes=1.0, exit_code=2)
     found = cases(dataclasses.replace(job, gate=gate, counted=(counted,)), "probe:good (short)")

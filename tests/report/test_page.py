@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness.records import Comparison, DatasetUse, Job, Judgement, Variant, Verdict
+from harness.records import Comparison, DatasetUse, Gate, GateSettings, Job, Judgement, Variant, Verdict
 from harness.report import render
 from harness.report.verdicts import SIGNS, headline
 
@@ -143,6 +143,33 @@ def test_a_failed_run_shows_its_error_and_its_log(job: Job, parsed: Parsed) -> N
     failed = next(result for result in job.results if result.status == "error")
     assert failed.error in parsed.text
     assert failed.log_tail in parsed.text
+
+
+def test_failed_runs_of_the_base_and_counted_ones_are_shown(job: Job) -> None:
+    """They decide a gate's exit code, so the page has them as cards with their side and error, and counts them as the headline does."""
+    first = next(result for result in job.results if result.status == "ok")
+
+    def failed(error: str, **changes: typing.Any) -> RunResult:
+        asked = dataclasses.replace(first.request, **changes)
+        return dataclasses.replace(first, request=asked, status="error", error=error, measurement=None)
+
+    base, counted = failed("base died", side="base"), failed("count died", purpose="count", tier="smoke")
+    gate = Gate(
+        settings=GateSettings(against="main"), trials=(), base_results=(base,), minutes=1.0, exit_code=2
+    )
+    gated = dataclasses.replace(job, results=(first,), comparisons=(), gate=gate, counted=(counted,))
+    assert headline(gated).sentence.startswith("2 runs failed")
+    parsed = Parsed(render(gated, NOWHERE, {}))
+    card = parsed.text[parsed.text.index("Needs attention\n") : parsed.text.index("Everything else")]
+    assert [
+        told
+        for told in ("numpy on cpu, base", "base died", "numpy on cpu, counted", "count died")
+        if told not in card
+    ] == []
+    tallies = {
+        (a["data-verdict"], a["data-count"]) for _, a in parsed.elements if a.get("data-group") == "run"
+    }
+    assert tallies == {("ERROR", "2"), ("OK", "1")}
 
 
 def test_incomplete_data_is_marked_beside_every_verdict(job: Job, parsed: Parsed) -> None:
