@@ -160,7 +160,7 @@ def test_an_interrupt_between_two_looks_is_one(tmp_path: Path) -> None:
     job = stopped()
     assert (outcome.exit_code(job), headline(job).lead) == (130, "Gate: interrupted.")
     told = "the gate had not decided yet"
-    assert told in junit.xml_text(job)
+    assert told in "".join(junit.xml_parts(job))
     assert told in summary.markdown(job)
     assert told in render(job, tmp_path, {})
     assert any(told in line and line.startswith("::error") for line in github.commands(job))
@@ -170,7 +170,7 @@ def test_many_variants_are_counted() -> None:
     """A sentence names eight variants and counts the others; the JUnit file has them all."""
     job = stopped(unfinished={f"probe:v{number}": 2 for number in range(20)})
     assert outcome.interruption(job).endswith("probe:v7 (2) and 12 more variants")
-    assert junit.xml_text(job).count("<error") == 20
+    assert "".join(junit.xml_parts(job)).count("<error") == 20
 
 
 @pytest.mark.parametrize(("code", "lead"), [(0, "passed"), (3, "a person must approve")])
