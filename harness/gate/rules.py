@@ -5,6 +5,7 @@ Recipe, levels and measured error rates: docs/statistics.md and docs/error-rates
 
 from __future__ import annotations
 
+import math
 import typing
 
 import numpy as np
@@ -258,6 +259,11 @@ def can_decide(net: Net) -> bool:
 def beyond(look: Look) -> bool:
     """Whether what a look found is more than its floor."""
     return _above(look.estimate, look.floor)
+
+
+def share(look: Look) -> float:
+    """Return p as a share of its level; infinite where so few runs have no level."""
+    return look.p / look.level if look.level else math.inf
 
 
 def _above(estimate: float, floor: float) -> bool:

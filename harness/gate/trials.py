@@ -10,19 +10,16 @@ import dataclasses
 import math
 import typing
 
-import numpy as np
-
 from harness import baselines, probes
 from harness.compare import compare, smallest_difference
-from harness.gate import images, rules, verdicts
+from harness.gate import images, rules, values, verdicts
 from harness.records import Trial
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from numpy.typing import NDArray
-
     from harness.flips import Found
+    from harness.gate.values import Floats
     from harness.records import (
         Baseline,
         Comparison,
@@ -30,7 +27,6 @@ if typing.TYPE_CHECKING:
         Judgement,
         Kind,
         Look,
-        Measured,
         Probe,
         Round,
         RunResult,
@@ -38,7 +34,6 @@ if typing.TYPE_CHECKING:
         Tier,
     )
 
-    Floats = NDArray[np.float64]
     Direction = typing.Literal["worse", "better"]
     Key = tuple[str, str, str, str, str]
 
@@ -129,9 +124,10 @@ def decide(evidence: Sequence[Evidence], settings: GateSettings, *, more: bool =
         screened, needed = _screen(each, comparison, settings)
         trials += screened
         wanted += [Want(each.scenario.name, each.variant, "screen", needed)] if needed else []
+    known = {each.name: each for each in evidence}
     if not (wanted and more):
-        trials, wanted = _confirm({each.name: each for each in evidence}, trials)
-    trials = verdicts.verdicts(trials)
+        trials, wanted = _confirm(known, trials)
+    trials = [_whole(known[_of(trial)], trial) for trial in verdicts.verdicts(trials)]
     judged = tuple(
         verdicts.judged(
             comparison,
@@ -176,10 +172,10 @@ def _against_reference(each: Evidence, settings: GateSettings, lost: Sequence[st
     """Judge the screen's runs against the stored baseline or the base runs; without a usable one each is an ERROR."""
     first = first_runs(each.scenario, settings)
     failed = [run for runs in each.head.values() for run in runs if run.status != "ok"]
-    head = [*_ok(each.head.get("screen", ()))[:first], *failed]
+    head = [*values.finished(each.head.get("screen", ()))[:first], *failed]
     reference, told = each.stored, each.damaged
     if each.base is not None:
-        shaped = baselines.of_base(_ok(each.base.get("screen", ()))[:first])
+        shaped = baselines.of_base(values.finished(each.base.get("screen", ()))[:first])
         reference = (shaped, f"base {settings.against}") if shaped else None
         told = "" if shaped or not lost else f"the base side did not finish: {lost[0]}"
     paired = each.base is not None
@@ -207,10 +203,6 @@ def _incomparable(judgement: Judgement, settings: GateSettings) -> Judgement:
     told = f"what measures changed between base and head: {', '.join(settings.code_changed)}"
     step = "harness gate --against a commit that measures alike; counts of work are compared all the same"
     return dataclasses.replace(judgement, verdict="INCOMPARABLE", reason=told, next_step=step)
-
-
-def _ok(runs: Iterable[RunResult]) -> list[RunResult]:
-    return [run for run in runs if run.status == "ok"]
 
 
 def _testable(comparison: Comparison, each: Evidence) -> list[Judgement]:
@@ -265,7 +257,7 @@ def _trial(each: Evidence, kind: str, direction: Direction, looks: Sequence[Look
 def _unlikely(look: Look) -> tuple[float, float]:
     """Rank a look by its p; exact ranks of few runs often tie, and then what is further beyond its floor is the surer to be confirmed."""
     beyond = look.estimate / look.floor if look.floor > 0 else math.inf
-    return look.p / look.level if look.level else math.inf, -beyond
+    return rules.share(look), -beyond
 
 
 def _looks(
@@ -273,14 +265,14 @@ def _looks(
 ) -> Iterator[tuple[Direction, Look]]:
     """Look at one score or memory in both directions; of a metric without direction both are worse."""
     name = judgement.metric
-    head, base, declared = _values(each, name, round_, limit)
+    head, base, declared = values.of_sides(each, name, round_, limit)
     if len(base) < 2 or not len(head):
         return
     worse: rules.Worse = "higher" if declared.better == "lower" else "lower"
     better: rules.Worse = "lower" if worse == "higher" else "higher"
     other: Direction = "worse" if declared.better == "none" else "better"
     ways: tuple[tuple[Direction, rules.Worse], ...] = (("worse", worse), (other, better))
-    floor = smallest_difference(declared, base, _ok(each.head.get(round_, ())))
+    floor = smallest_difference(declared, base, values.finished(each.head.get(round_, ())))
     for direction, way in ways:
         yield direction, _look(judgement.kind, name, (base, head), way, round_, floor)
 
@@ -294,24 +286,6 @@ def _look(
     return rules.score_look(name, *sides, worse=worse, round_=round_, floor=floor)
 
 
-def _values(each: Evidence, name: str, round_: Round, limit: int) -> tuple[Floats, Floats, Measured]:
-    """Return head's and the reference's values, (n,) and (m,), and how the metric is declared."""
-    runs = _ok(each.head.get(round_, ()))[:limit]
-    head = _numbers(runs, name)
-    if each.base is not None:
-        base = _numbers(_ok(each.base.get(round_, ()))[:limit], name)
-    else:
-        stored = each.stored[0].metrics[name].values if each.stored else []
-        base = np.asarray(stored, np.float64)
-    declared = next(run.metrics[name] for rounds in each.head.values() for run in _ok(rounds))
-    return head, base, declared
-
-
-def _numbers(runs: Iterable[RunResult], name: str) -> Floats:
-    found = [run.metrics[name].value for run in runs if name in run.metrics]
-    return np.asarray([value for value in found if not isinstance(value, list)], np.float64)
-
-
 def _times(
     each: Evidence, name: str, round_: Round, settled: Callable[[Look], bool]
 ) -> tuple[list[Look], int]:
@@ -323,28 +297,16 @@ def _times(
         `needed` is how many pairs the round must have for the next look; 0 if it is decided, or nothing more helps.
     """
     levels = rules.RUNTIME_SCREEN if round_ == "screen" else rules.RUNTIME_CONFIRM
-    base, head, disturbed = _pairs(each, name, round_)
+    pairs = values.of_pairs(each, name, round_)
+    base, head = pairs.times
     looks: list[Look] = []
     for count in sorted(levels):
         if count > len(base):
-            return looks, count + disturbed if disturbed <= DISTURBED_ALLOWED else 0
+            return looks, count + pairs.disturbed if pairs.disturbed <= DISTURBED_ALLOWED else 0
         looks.append(rules.runtime_look(name, base[:count], head[:count], round_=round_))
         if looks[-1].clear or settled(looks[-1]):
             break
     return looks, 0
-
-
-def _pairs(each: Evidence, name: str, round_: Round) -> tuple[Floats, Floats, int]:
-    """Return times of base and head, (n,) each, of the pairs that nothing disturbed, and how many were."""
-    base = {run.request.seed: run for run in _ok((each.base or {}).get(round_, ()))}
-    both = [
-        (base[run.request.seed], run) for run in _ok(each.head.get(round_, ())) if run.request.seed in base
-    ]
-    quiet = [pair for pair in both if not any(run.disturbed for run in pair)]
-    values = [_numbers([pair[side] for pair in quiet], name) for side in (0, 1)]
-    if both and both[0][1].metrics[name].better == "higher":
-        values = [1 / np.maximum(side, 1e-300) for side in values]  # rates: larger is faster
-    return values[0], values[1], len(both) - len(quiet)
 
 
 # -- the confirm round ------------------------------------------------------------------------
@@ -363,7 +325,7 @@ def _confirm(
             done.append(trial)
             continue
         looks, needed = _confirm_looks(evidence[_of(trial)], trial, flagged)
-        beyond = [look.p / look.level for look in looks if rules.beyond(look)]
+        beyond = [rules.share(look) for look in looks if rules.beyond(look)]
         done.append(dataclasses.replace(trial, confirm=tuple(looks), ratio=min(beyond, default=None)))
         if needed:
             key = (trial.scenario, trial.variant)
@@ -375,7 +337,8 @@ def _confirm_looks(each: Evidence, trial: Trial, flagged: int) -> tuple[list[Loo
     if trial.kind == "runtime":
         return _times(each, trial.metric, "confirm", lambda look: _settled(look, flagged))
     looks: list[Look] = []
-    runs = min(len(_ok(side.get("confirm", ()))) for side in (each.head, each.base or each.head))
+    sides = (each.head, each.base or each.head)
+    runs = min(len(values.having(side.get("confirm", ()), trial.metric)) for side in sides)
     lead = next(look for look in trial.screen if look.metric == trial.metric)
     for count in sorted(rules.CONFIRM_LEVELS):
         if count > runs:
@@ -387,9 +350,20 @@ def _confirm_looks(each: Evidence, trial: Trial, flagged: int) -> tuple[list[Loo
 
 
 def _confirm_look(each: Evidence, trial: Trial, lead: Look, count: int) -> Look:
-    head, base, declared = _values(each, trial.metric, "confirm", count)
-    floor = smallest_difference(declared, base, _ok(each.head["confirm"]))
+    head, base, declared = values.of_sides(each, trial.metric, "confirm", count)
+    floor = smallest_difference(declared, base, values.finished(each.head["confirm"]))
     return _look(trial.kind, trial.metric, (base, head), lead.worse, "confirm", floor)
+
+
+def _whole(each: Evidence, trial: Trial) -> Trial:
+    """Name the fresh runs that lack the leading metric: what a diverged training did not measure is no pass."""
+    if not trial.flagged or trial.by_images:
+        return trial
+    lacking = values.lacking(each, trial.metric, timed=trial.kind == "runtime")
+    if not lacking:
+        return trial
+    verdict = "INCONCLUSIVE" if trial.verdict == "PASS" else trial.verdict
+    return dataclasses.replace(trial, verdict=verdict, reason=f"{trial.reason}; {lacking}")
 
 
 def _settled(look: Look, flagged: int) -> bool:

@@ -55,7 +55,7 @@ def _verdict(trial: Trial, divisor: int, confirmed: bool) -> Trial:
     unit = "pairs" if trial.kind == "runtime" else "fresh runs"
     if confirmed:
         share = f" / {divisor} flagged groups left" if divisor > 1 else ""
-        best = min((look for look in trial.confirm if beyond(look)), key=lambda look: look.p / look.level)
+        best = min((look for look in trial.confirm if beyond(look)), key=rules.share)
         told = f"{trial.direction} in the screen, confirmed on {len(best.head)} {unit} (p = {best.p:.2g}, level {best.level:g}{share})"
         return dataclasses.replace(
             trial, verdict="REGRESSED" if trial.direction == "worse" else "IMPROVED", reason=told

@@ -22,7 +22,7 @@ class Look:
     base: list[float]
     """Reference values, in the metric's unit: a stored baseline's, or those of base runs."""
     head: list[float]
-    """Values in question; where `base` holds base runs, value i of both is one pair."""
+    """Values in question; of a runtime, value i of `base` and `head` is one pair."""
     worse: Literal["higher", "lower"]
     """Direction that is tested: which values would be worse (or, in a test for improvement, better)."""
     estimate: float
