@@ -105,7 +105,9 @@ class State:
     """Every variant's judgements, those of gated metrics as the trials say."""
 
 
-def decide(evidence: Sequence[Evidence], settings: GateSettings, *, more: bool = True) -> State:
+def decide(
+    evidence: Sequence[Evidence], settings: GateSettings, *, more: bool = True, screening: bool = True
+) -> State:
     """Judge what was measured so far, and name the runs that are needed to go on.
 
     Parameters
@@ -116,6 +118,8 @@ def decide(evidence: Sequence[Evidence], settings: GateSettings, *, more: bool =
         How many runs a screen has, what cannot be compared.
     more : bool
         Whether further runs may be asked for; if not, what is undecided is INCONCLUSIVE.
+    screening : bool
+        Whether the screen may ask for further runs; once it cannot have them, what it flagged so far is confirmed.
     """
     comparisons = [_compared(each, settings) for each in evidence]
     trials: list[Trial] = []
@@ -123,7 +127,7 @@ def decide(evidence: Sequence[Evidence], settings: GateSettings, *, more: bool =
     for each, comparison in zip(evidence, comparisons, strict=True):
         screened, needed = _screen(each, comparison, settings)
         trials += screened
-        wanted += [Want(each.scenario.name, each.variant, "screen", needed)] if needed else []
+        wanted += [Want(each.scenario.name, each.variant, "screen", needed)] if needed and screening else []
     known = {each.name: each for each in evidence}
     if not (wanted and more):
         trials, wanted = _confirm(known, trials)
@@ -132,7 +136,7 @@ def decide(evidence: Sequence[Evidence], settings: GateSettings, *, more: bool =
         verdicts.judged(
             comparison,
             [trial for trial in trials if _of(trial) == each.name],
-            {judgement.metric for judgement in _testable(comparison, each)},
+            {judgement.metric: _unlooked(each, judgement) for judgement in _testable(comparison, each)},
         )
         for each, comparison in zip(evidence, comparisons, strict=True)
     )
@@ -216,6 +220,16 @@ def _testable(comparison: Comparison, each: Evidence) -> list[Judgement]:
         and not judgement.test.startswith("equality")
         and (judgement.kind != "runtime" or each.base is not None)
     ]
+
+
+def _unlooked(each: Evidence, judgement: Judgement) -> str:
+    """Say what a metric lacks where the runs are not enough for a first look at it."""
+    if judgement.kind != "runtime":
+        return "too few reference runs"
+    quiet = len(values.of_pairs(each, judgement.metric, "screen").base)
+    if not quiet:
+        return "no quiet pair to compare"
+    return f"{quiet} quiet pair{'s' * (quiet > 1)} to compare, the first look takes {FIRST_PAIRS}"
 
 
 # -- the screen ------------------------------------------------------------------------------

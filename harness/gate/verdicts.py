@@ -13,7 +13,7 @@ from harness.gate.rules import beyond
 from harness.statistics import holm
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from harness.records import Comparison, Judgement, Look, Trial, Verdict
 
@@ -106,10 +106,24 @@ def _would_decide(look: Look | None) -> str:
 # -- judgements ------------------------------------------------------------------------------
 
 
-def judged(comparison: Comparison, trials: Sequence[Trial], tested: set[str]) -> Comparison:
-    """Put the trials' verdicts into the judgements of the metrics that they tested."""
+def judged(comparison: Comparison, trials: Sequence[Trial], tested: Mapping[str, str]) -> Comparison:
+    """Put the trials' verdicts into the judgements of the metrics that they tested.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        A variant's.
+    trials : sequence of Trial
+        Its decided groups.
+    tested : mapping
+        Metrics that tests decide, and what is said of each where no look at it was possible.
+    """
     judgements = tuple(
-        _one(judgement, [trial for trial in trials if _holds(trial, judgement.metric)])
+        _one(
+            judgement,
+            [trial for trial in trials if _holds(trial, judgement.metric)],
+            tested[judgement.metric],
+        )
         if judgement.against == "baseline" and judgement.metric in tested
         else judgement
         for judgement in comparison.judgements
@@ -121,11 +135,10 @@ def _holds(trial: Trial, metric: str) -> bool:
     return metric in trial.followers or any(look.metric == metric for look in trial.screen)
 
 
-def _one(judgement: Judgement, trials: Sequence[Trial]) -> Judgement:
+def _one(judgement: Judgement, trials: Sequence[Trial], unlooked: str) -> Judgement:
     """Judge one metric by its groups: the leading metric carries the verdict, others that alarmed follow it."""
     if not trials:
-        told = "no quiet pair to compare" if judgement.kind == "runtime" else "too few reference runs"
-        return dataclasses.replace(judgement, verdict="INCONCLUSIVE", reason=told)
+        return dataclasses.replace(judgement, verdict="INCONCLUSIVE", reason=unlooked)
     ranked = sorted(trials, key=lambda trial: _weight(trial, judgement.metric))
     trial = ranked[0]
     verdict, reason = trial.verdict, trial.reason
