@@ -97,7 +97,8 @@ def _further(plan: Plan, want: Want) -> list[RunRequest]:
         for request in plan.requests
         if (request.scenario, request.variant, request.purpose) == (want.scenario, want.variant, "measure")
     ]
-    start = CONFIRM_SEED if want.round == "confirm" else min(request.seed for request in planned)
+    begun = [request.seed for request in planned if request.round == want.round]
+    start = min(begun, default=min(request.seed for request in planned) + CONFIRM_SEED)
     known = {request.key for request in planned}
     templates = {request.side: request for request in reversed(planned)}
     wanted = [

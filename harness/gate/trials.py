@@ -43,7 +43,7 @@ FIRST_PAIRS = min(rules.RUNTIME_SCREEN)
 DISTURBED_ALLOWED = 20
 """Disturbed pairs of a round that are made up for by further ones; a machine that is never quiet ends INCONCLUSIVE."""
 CONFIRM_SEED = 1_000_000
-"""Seeds of the confirm round start here: no screen and no baseline has them."""
+"""The confirm round's seeds start so far above the screen's: a screen never has so many, so that the two share none."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

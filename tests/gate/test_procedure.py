@@ -6,9 +6,12 @@ import dataclasses
 import typing
 
 import numpy as np
+import pytest
 
 from harness import files, plans
+from harness.cli.shared import MOST_SEEDS
 from harness.gate import procedure
+from harness.gate.trials import CONFIRM_SEED
 from harness.records import GateSettings, Plan, RunRequest, Variant
 from tests.gate.test_trials import PROBE, result
 
@@ -141,3 +144,41 @@ def test_a_gate_without_time_begins_no_look(tmp_path: Path) -> None:
     )  # fmt: skip
     assert len(plan.requests) == 14
     assert told(job)["a accuracy"][0] == "INCONCLUSIVE"
+
+
+@pytest.mark.parametrize("first", [0, 7, CONFIRM_SEED - 3, CONFIRM_SEED, 3 * CONFIRM_SEED])
+def test_fresh_runs_have_seeds_of_their_own(tmp_path: Path, first: int) -> None:
+    """Whatever the first seed is, the confirm round repeats none of the screen's, and the screen goes on with its own."""
+    plan, job = conducted(
+        opened("a", first=first), lambda request: made(request, lost=0.05, loud=1.0), tmp_path
+    )
+    rounds = {
+        name: sorted(request.seed for request in plan.requests if request.round == name and request.side == "head")
+        for name in ("screen", "confirm")
+    }  # fmt: skip
+    assert not {*rounds["screen"]} & {*rounds["confirm"]}
+    for seeds in rounds.values():
+        assert len(seeds) >= 10
+        assert seeds == list(range(seeds[0], seeds[0] + len(seeds)))
+    assert rounds["screen"][0] == first
+    assert told(job)["a accuracy"][0] == "REGRESSED"
+
+
+def test_no_screen_reaches_the_confirm_rounds_seeds() -> None:
+    """The most seeds that the command takes end where the confirm round's begin."""
+    assert MOST_SEEDS <= CONFIRM_SEED
+
+
+def test_a_confirm_round_begun_at_other_seeds_goes_on_with_them(tmp_path: Path) -> None:
+    """A job of an earlier version, whose confirm round began at a million whatever the first seed was, keeps its ten pairs."""
+    plan = opened("a", first=5)
+    begun = [
+        dataclasses.replace(request, round="confirm", seed=request.seed - 5 + CONFIRM_SEED + more)
+        for request in plan.requests
+        for more in (0, 7)
+        if request.seed - 5 + more < 10
+    ]  # fmt: skip
+    plan = dataclasses.replace(plan, requests=(*plan.requests, *begun))
+    after, job = conducted(plan, lambda request: made(request, lost=0.05), tmp_path)
+    assert after.requests == plan.requests
+    assert told(job)["a accuracy"][0] == "REGRESSED"
