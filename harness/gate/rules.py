@@ -251,6 +251,21 @@ def _told_flips(net: Net, p: float) -> str:
     return f"{exact}: {worse} of {len(net.images)} images worse and {better} better over {over}{left}, p = {p:.2g}"
 
 
+def width(look: Look, divisor: int = 1) -> float:
+    """Return the gap of means beyond which a look at scores alarms if the ranks agree: the t bound at the level used, at least the floor.
+
+    Parameters
+    ----------
+    look : Look
+        Of `score_look`.
+    divisor : int
+        Holm's divisor of its level.
+    """
+    base, taken = np.asarray(look.base), T_SHARE if look.round == "screen" else 1.0
+    error = float(base.std(ddof=1)) * math.sqrt(1 / len(look.base) + 1 / len(look.head))
+    return max(t_quantile(1 - look.level / divisor / taken, len(base) - 1) * error, look.floor)
+
+
 def can_decide(net: Net) -> bool:
     """Whether so many images flipped that the exact test could reach its level, if all did so one way."""
     return bool(0.5 ** int((net.images != 0).sum()) <= FLIPS_LEVEL)
