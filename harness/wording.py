@@ -24,9 +24,10 @@ def sentence(key: str, judgement: Judgement) -> str:
 
 
 def _bounds(judgement: Judgement) -> str:
-    if judgement.lower is None:
-        return ""
-    return f", bounds {short(judgement.lower)} to {short(judgement.upper)}"
+    lower, upper = judgement.lower, judgement.upper
+    if lower is None:
+        return "" if upper is None else f", at most {short(upper)}"
+    return f", at least {short(lower)}" if upper is None else f", bounds {short(lower)} to {short(upper)}"
 
 
 def short(value: Value | None) -> str:

@@ -312,15 +312,23 @@ def _times(
     """
     levels = rules.RUNTIME_SCREEN if round_ == "screen" else rules.RUNTIME_CONFIRM
     pairs = values.of_pairs(each, name, round_)
-    base, head = pairs.times
     looks: list[Look] = []
     for count in sorted(levels):
-        if count > len(base):
+        if count > len(pairs.base):
             return looks, count + pairs.disturbed if pairs.disturbed <= DISTURBED_ALLOWED else 0
-        looks.append(rules.runtime_look(name, base[:count], head[:count], round_=round_))
+        looks.append(_time(name, pairs.first(count), round_))
         if looks[-1].clear or settled(looks[-1]):
             break
     return looks, 0
+
+
+def _time(name: str, pairs: values.Pairs, round_: Round) -> Look:
+    """Look at a runtime; of a rate the times behind it are compared, and the rates themselves are told."""
+    base, head = pairs.times
+    look = rules.runtime_look(name, base, head, round_=round_)
+    if not pairs.rate:
+        return look
+    return dataclasses.replace(look, base=pairs.base.tolist(), head=pairs.head.tolist(), worse="lower")
 
 
 # -- the confirm round ------------------------------------------------------------------------

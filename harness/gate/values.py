@@ -62,6 +62,10 @@ class Pairs:
     rate: bool
     """Whether the values are rates, of which less is slower."""
 
+    def first(self, count: int) -> Pairs:
+        """Return the first so many pairs."""
+        return dataclasses.replace(self, base=self.base[:count], head=self.head[:count])
+
     @property
     def times(self) -> tuple[Floats, Floats]:
         """Both sides as times, of which more is slower."""

@@ -205,6 +205,8 @@ def _bounds(
     Ranks decide on times and bytes, and have no bounds: there the floor is shown, which an alarm must be beyond too.
     """
     if judgement.kind == "runtime":
+        if look.worse == "lower":  # a rate
+            return reference / rules.SLOWDOWN_FLOOR, None, None
         return None, reference * rules.SLOWDOWN_FLOOR, None
     width = look.floor if judgement.kind == "memory" else rules.width(look, divisor)
     return reference - width, reference + width, width
@@ -213,7 +215,8 @@ def _bounds(
 def _estimate(judgement: Judgement, look: Look) -> str:
     """Say the difference that was held against the floor, where it is none of the two values shown."""
     if judgement.kind == "runtime":
-        return f"{look.estimate:.3f} times the base ({look.lower:.3f} to {look.upper:.3f}); "
+        whose = "the base" if look.worse == "higher" else "the base's time"
+        return f"{look.estimate:.3f} times {whose} ({look.lower:.3f} to {look.upper:.3f}); "
     if judgement.kind == "memory":
         difference = look.estimate if look.worse == "higher" else -look.estimate
         return f"median difference {wording.quantity(difference, judgement.unit)}; "

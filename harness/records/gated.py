@@ -26,8 +26,8 @@ class Look:
     worse: Literal["higher", "lower"]
     """Direction that is tested: which values would be worse (or, in a test for improvement, better)."""
     estimate: float
-    """Difference of means (accuracy), median difference (memory), median ratio head to base (runtime); of the same weights, the net
-    share of images that flipped."""
+    """Difference of means (accuracy), median difference (memory), median ratio head to base (runtime; of a rate, that of the times behind
+    it); of the same weights, the net share of images that flipped."""
     lower: float
     """Lower end of the 99% interval of `estimate`."""
     upper: float

@@ -8,6 +8,7 @@ import typing
 import numpy as np
 import pytest
 
+from harness import wording
 from harness.gate import trials
 from harness.gate.trials import CONFIRM_SEED, Evidence, Want
 from harness.records import (
@@ -39,6 +40,7 @@ LIKE = {
     "peak_bytes": Measured(value=0.0, unit="B", kind="memory", better="lower"),
     "left_bytes": Measured(value=0.0, unit="B", kind="memory", better="lower"),
     "total.seconds": Measured(value=0.0, unit="s", kind="runtime", better="lower"),
+    "train.images_per_second": Measured(value=0.0, unit="1/s", kind="runtime", better="higher"),
 }
 PROBE = Scenario(
     name="probe", version=1, source=Source(slug="probe", title="A probe"), measure=print,
@@ -396,8 +398,30 @@ def test_slower_times_are_confirmed_on_fresh_pairs() -> None:
     assert judgement.gated
     assert judgement.reason.startswith("1.198 times the base")
     assert (judgement.n, judgement.lower, judgement.resolution) == (10, None, None)
+    assert f", at most {judgement.upper:.5g}. 1.198" in wording.sentence("probe", judgement)
     assert judgement.upper == pytest.approx(1.05 * np.median(seconds(2, 10)["total.seconds"]))
     assert judgement.spread == pytest.approx(seconds(3, 10, mean=1.2)["total.seconds"].std(ddof=1))
+
+
+def test_a_rate_is_told_as_a_rate() -> None:
+    """Images per second fell to five sixths: as times they are 1.2 times the base, as they stand they are rates below their bound."""
+
+    def rates(seed: int, runs: int, mean: float = 100) -> dict[str, Floats]:
+        return {"train.images_per_second": noise(seed, runs, mean, 1.0)}
+
+    screen = sided(rates(0, 7), rates(1, 7, mean=100 / 1.2))
+    confirm = sided(rates(2, 10), rates(3, 10, mean=100 / 1.2), round_="confirm")
+    state = trials.decide([joined(screen, confirm)], AGAINST)
+    (found,) = judgements(state)
+    base, head = (
+        np.median(side["train.images_per_second"]) for side in (rates(2, 10), rates(3, 10, mean=100 / 1.2))
+    )
+    assert (found.verdict, found.value, found.reference, found.upper) == ("REGRESSED", head, base, None)
+    assert found.lower == pytest.approx(base / 1.05)
+    assert found.reason.startswith("1.20")
+    assert "times the base's time" in found.reason
+    assert f", at least {found.lower:.5g}. 1.20" in wording.sentence("probe", found)
+    assert {look.worse for trial in state.trials for look in (*trial.screen, *trial.confirm)} == {"lower"}
 
 
 def test_loud_times_ask_for_the_next_look() -> None:
