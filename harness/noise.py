@@ -29,7 +29,6 @@ if typing.TYPE_CHECKING:
 
 PASSES = 30
 """Passes of the calibration kernel in one process: long enough to meet what a stage meets, not the fastest of them."""
-LEAST_PAIRS = min(rules.RUNTIME_SCREEN)
 SLOWDOWNS = (1.10, 1.15, 1.20, 1.30, 1.50, 2.00)
 TRIALS = 400
 WANTED = 0.95
