@@ -164,10 +164,9 @@ def power(values: Floats, slowdown: float, *, trials: int = TRIALS, seed: int = 
     """
     generator = np.random.default_rng(seed)
     ends = [_gate(values, slowdown, generator) for _ in range(trials)]
-    seen = [pairs for verdict, pairs in ends if verdict != "cleared"]
     return Power(
         slowdown,
-        {look: sum(pairs <= look for pairs in seen) / trials for look in sorted(rules.RUNTIME_SCREEN)},
+        {look: sum(pairs <= look for _, pairs in ends) / trials for look in sorted(rules.RUNTIME_SCREEN)},
         sum(verdict == "cleared" for verdict, _ in ends) / trials,
         sum(verdict == "failed" for verdict, _ in ends) / trials,
     )
