@@ -8,7 +8,6 @@ import typing
 
 import numpy as np
 
-from harness import wording
 from harness.gate import rules
 from harness.gate.rules import beyond
 from harness.statistics import holm, spread
@@ -219,7 +218,7 @@ def _estimate(judgement: Judgement, look: Look) -> str:
         return f"{look.estimate:.3f} times {whose} ({look.lower:.3f} to {look.upper:.3f}); "
     if judgement.kind == "memory":
         difference = look.estimate if look.worse == "higher" else -look.estimate
-        return f"median difference {wording.quantity(difference, judgement.unit)}; "
+        return f"median difference {difference / 2**20:+.2f} MiB; "
     return ""
 
 

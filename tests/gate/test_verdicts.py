@@ -139,7 +139,7 @@ def test_bounds_of_memory_are_its_floor() -> None:
     assert found.n == 10
     assert found.spread == pytest.approx(peaks(3, 10, 110)["peak_bytes"].std(ddof=1))
     assert found.reason.startswith(
-        "median difference 9.92 MiB; worse in the screen, confirmed on 10 fresh runs"
+        "median difference +9.92 MiB; worse in the screen, confirmed on 10 fresh runs"
     )
     assert found.test.endswith("level 0.004; the bounds are its floor, ranks have none")
 
