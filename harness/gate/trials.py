@@ -254,18 +254,22 @@ def _screen(each: Evidence, comparison: Comparison, settings: GateSettings) -> t
 
 
 def _trial(each: Evidence, kind: str, direction: Direction, looks: Sequence[Look]) -> Trial:
-    alarms = [look for look in looks if look.alarm]
-    lead = min(alarms or looks, key=_unlikely)
+    leading = lead(looks)
     return Trial(
         scenario=each.scenario.name,
         variant=each.variant,
         tier=each.tier,
         kind=typing.cast("typing.Any", kind),
         direction=direction,
-        metric=lead.metric,
+        metric=leading.metric,
         screen=tuple(looks),
-        flagged=bool(alarms),
+        flagged=any(look.alarm for look in looks),
     )
+
+
+def lead(looks: Sequence[Look]) -> Look:
+    """Return the look whose metric leads a group: of those that alarmed, or of all if none did, the least likely."""
+    return min([look for look in looks if look.alarm] or looks, key=_unlikely)
 
 
 def _unlikely(look: Look) -> tuple[float, float]:
@@ -361,20 +365,20 @@ def _confirm_looks(each: Evidence, trial: Trial, flagged: int) -> tuple[list[Loo
     looks: list[Look] = []
     sides = (each.head, each.base or each.head)
     runs = min(len(values.having(side.get("confirm", ()), trial.metric)) for side in sides)
-    lead = next(look for look in trial.screen if look.metric == trial.metric)
+    leading = next(look for look in trial.screen if look.metric == trial.metric)
     for count in sorted(rules.CONFIRM_LEVELS):
         if count > runs:
             return looks, count
-        looks.append(_confirm_look(each, trial, lead, count))
+        looks.append(_confirm_look(each, trial, leading.worse, count))
         if looks[-1].clear or _settled(looks[-1], flagged):
             break
     return looks, 0
 
 
-def _confirm_look(each: Evidence, trial: Trial, lead: Look, count: int) -> Look:
+def _confirm_look(each: Evidence, trial: Trial, worse: rules.Worse, count: int) -> Look:
     head, base, declared = values.of_sides(each, trial.metric, "confirm", count)
     floor = smallest_difference(declared, base, values.finished(each.head["confirm"]))
-    return _look(trial.kind, trial.metric, (base, head), lead.worse, "confirm", floor)
+    return _look(trial.kind, trial.metric, (base, head), worse, "confirm", floor)
 
 
 def _whole(each: Evidence, trial: Trial) -> Trial:
