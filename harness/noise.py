@@ -29,7 +29,6 @@ if typing.TYPE_CHECKING:
 
 PASSES = 30
 """Passes of the calibration kernel in one process: long enough to meet what a stage meets, not the fastest of them."""
-LEAST_PAIRS = min(rules.RUNTIME_SCREEN)
 SLOWDOWNS = (1.10, 1.15, 1.20, 1.30, 1.50, 2.00)
 TRIALS = 400
 WANTED = 0.95
@@ -165,10 +164,9 @@ def power(values: Floats, slowdown: float, *, trials: int = TRIALS, seed: int = 
     """
     generator = np.random.default_rng(seed)
     ends = [_gate(values, slowdown, generator) for _ in range(trials)]
-    seen = [pairs for verdict, pairs in ends if verdict != "cleared"]
     return Power(
         slowdown,
-        {look: sum(pairs <= look for pairs in seen) / trials for look in sorted(rules.RUNTIME_SCREEN)},
+        {look: sum(pairs <= look for _, pairs in ends) / trials for look in sorted(rules.RUNTIME_SCREEN)},
         sum(verdict == "cleared" for verdict, _ in ends) / trials,
         sum(verdict == "failed" for verdict, _ in ends) / trials,
     )

@@ -15,9 +15,11 @@ def sentence(key: str, judgement: Judgement) -> str:
     values = f"{short(judgement.value)} against {short(judgement.reference)} {judgement.unit}".rstrip()
     row = f", {judgement.row}" if judgement.row else ""
     within = bounds(judgement.lower, judgement.upper, short)
+    if judgement.lower is not None and judgement.upper is not None:
+        within = f"bounds {within}"
     parts = [
         f"{judgement.verdict} {key} {judgement.metric}:",
-        f"{values}{within and f', bounds {within}'}.",
+        f"{', '.join(filter(None, (values, within)))}.",
         f"{judgement.reason}.",
         f"[{judgement.place}{row}]" if judgement.place else "",
         f"Test: {judgement.test}." if judgement.test else "",

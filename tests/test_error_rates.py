@@ -130,7 +130,9 @@ def test_looks_at_every_noise_are_the_gates_own() -> None:
 
 LIKE = {
     "accuracy": Measured(value=0.0, better="higher"),
+    "f1_macro": Measured(value=0.0, better="higher"),
     "peak_bytes": Measured(value=0.0, unit="B", kind="memory", better="lower"),
+    "left_bytes": Measured(value=0.0, unit="B", kind="memory", better="lower"),
     "total.seconds": Measured(value=0.0, unit="s", kind="runtime", better="lower"),
 }
 PROBE = Scenario(
@@ -140,17 +142,23 @@ PROBE = Scenario(
 Sides = dict[str, tuple["Floats", "Floats"]]
 
 
+GROUPS: dict[noise.Kind, tuple[str, str]] = {"accuracy": ("accuracy", "f1_macro"), "memory": ("peak_bytes", "left_bytes")}  # fmt: skip
+Key = tuple[str, gates.Direction]
+
+
 def made_up(rng: np.random.Generator, pairs: int) -> Sides:
     """Draw base and head values of one round, head shifted by nothing or a lot."""
     slower, lost, grown = rng.choice([0.0, 0.08, 0.2]), rng.choice([-2.0, 0.0, 2.0]), rng.choice([0.0, 0.045])
     base, head = noise.pairs(noise.LOGNORMAL_6.draw, slower, rng, 1, pairs)
-    scores = noise.normal(rng, 2, pairs) * 0.01 + 0.9
-    peaks = (100 + noise.TAILS.draw(rng, 2, pairs)) * 2.0**20
-    return {
-        "total.seconds": (base[0], head[0]),
-        "accuracy": (scores[0], scores[1] - 0.01 * lost),
-        "peak_bytes": (peaks[0], peaks[1] * (1 + grown)),
-    }
+    drawn: Sides = {"total.seconds": (base[0], head[0])}
+    for name, more in (("accuracy", 1.0), ("f1_macro", 1.5)):
+        scores = noise.normal(rng, 2, pairs) * 0.01 + 0.9
+        drawn[name] = scores[0], scores[1] - 0.01 * lost * more
+    # what is left grows by fewer bytes than the peak, and yet by more of its floor
+    for name, level, growth in (("peak_bytes", 100, 1.0), ("left_bytes", 20, 4.0)):
+        held = (level + 0.2 * noise.TAILS.draw(rng, 2, pairs)) * 2.0**20
+        drawn[name] = held[0], held[1] * (1 + grown * growth)
+    return drawn
 
 
 def finished(side: Side, round_: Round, drawn: Sides) -> list[RunResult]:
@@ -176,46 +184,64 @@ def finished(side: Side, round_: Round, drawn: Sides) -> list[RunResult]:
     return found
 
 
-def expected_verdicts(screen: Sides, confirm: Sides) -> dict[tuple[str, str], str]:
-    """Decide as the simulation does: screens by `looks`, confirm rounds by `gates.take_looks`, Holm over the flagged."""
+def alarms(screen: Sides, kind: noise.Kind, sign: float) -> tuple[Floats, Floats, looks.Looked]:
+    """Look at both metrics of a group with the many-trials form; `sign` -1 turns worse into better."""
     first = trials.FIRST_PAIRS
+    base, head = (np.stack([screen[name][side][:first] for name in GROUPS[kind]]) for side in (0, 1))
+    if kind == "accuracy":
+        return base, head, looks.score(sign * base, sign * head, "screen", gates.SCORE_FLOOR)
+    return base, head, looks.memory(base, head, "screen", better=sign < 0)
+
+
+def expected_leads(screen: Sides) -> dict[Key, str]:
+    """Name the leading metric of every group that the screen flags, as the simulation does."""
     timed, slowed = (side[None] for side in screen["total.seconds"])
-    times = looks.runtime_round(timed, slowed, "screen")
-    base, head = (side[None, :first] for side in screen["accuracy"])
-    before, after = (side[None, :first] for side in screen["peak_bytes"])
-    flagged = {
-        ("runtime", "worse"): bool(times.alarm[0]),
-        ("accuracy", "worse"): bool(looks.score(base, head, "screen").alarm()[0]),
-        ("accuracy", "better"): bool(looks.score(-base, -head, "screen").alarm()[0]),
-        ("memory", "worse"): bool(looks.memory(before, after, "screen").alarm()[0]),
-        ("memory", "better"): bool(looks.memory(before, after, "screen", better=True).alarm()[0]),
-    }
-    found = dict.fromkeys(flagged, "PASS")
-    if not flagged["runtime", "worse"] and not times.clear[0]:
+    found: dict[Key, str] = {}
+    if looks.runtime_round(timed, slowed, "screen").alarm[0]:
+        found["runtime", "worse"] = "total.seconds"
+    ways: tuple[tuple[gates.Direction, float], ...] = (("worse", 1.0), ("better", -1.0))
+    for kind, names in GROUPS.items():
+        for direction, sign in ways:
+            base, head, looked = alarms(screen, kind, sign)
+            if looked.alarm().any():
+                found[kind, direction] = names[gates.lead(kind, direction, base, head)]
+    return found
+
+
+def first_of_the_smallest_p(screen: Sides, key: Key) -> str:
+    """Name the metric that would lead a group if ties went to the first."""
+    kind, direction = typing.cast("noise.Kind", key[0]), key[1]
+    looked = alarms(screen, kind, 1.0 if direction == "worse" else -1.0)[2]
+    return GROUPS[kind][int(np.where(looked.alarm(), looked.p, np.inf).argmin())]
+
+
+def expected_verdicts(screen: Sides, confirm: Sides, leads: dict[Key, str]) -> dict[Key, str]:
+    """Decide as the simulation does: screens by `looks`, confirm rounds by `gates.take_looks`, Holm over the flagged."""
+    timed, slowed = (side[None] for side in screen["total.seconds"])
+    groups: list[Key] = [("runtime", "worse")]
+    groups += [(kind, way) for kind in GROUPS for way in typing.get_args(gates.Direction)]
+    found = dict.fromkeys(groups, "PASS")
+    if ("runtime", "worse") not in leads and not looks.runtime_round(timed, slowed, "screen").clear[0]:
         found["runtime", "worse"] = "INCONCLUSIVE"
-    asked = [key for key, alarm in flagged.items() if alarm]
-    taken = {key: gates.take_looks(*_look(key, confirm), len(asked)) for key in asked}
+    taken = {key: gates.take_looks(*_look(key, confirm[lead]), len(leads)) for key, lead in leads.items()}
     stepped = statistics.holm({key: ratio for key, (ratio, _) in taken.items()})
-    for key in asked:
+    for key in leads:
         confirmed = "REGRESSED" if key[1] == "worse" else "IMPROVED"
         found[key] = confirmed if stepped[key][1] else "PASS" if taken[key][1] else "INCONCLUSIVE"
     return found
 
 
-def _look(key: tuple[str, str], confirm: Sides) -> tuple[typing.Any, typing.Any]:
-    kind, direction = key
+def _look(key: Key, sides: tuple[Floats, Floats]) -> tuple[typing.Any, typing.Any]:
+    (kind, direction), (base, head) = key, sides
     if kind == "runtime":
-        base, head = confirm["total.seconds"]
         return lambda n: rules.runtime_look("m", base[:n], head[:n], round_="confirm"), sorted(
             rules.RUNTIME_CONFIRM
         )
     if kind == "memory":
-        base, head = confirm["peak_bytes"]
         way: rules.Worse = "higher" if direction == "worse" else "lower"
         return lambda n: rules.memory_look("m", base[:n], head[:n], worse=way, round_="confirm"), sorted(
             rules.CONFIRM_LEVELS
         )
-    base, head = confirm["accuracy"]
     turn: rules.Worse = "lower" if direction == "worse" else "higher"
     return (
         lambda n: rules.score_look("m", base[:n], head[:n], worse=turn, round_="confirm", floor=0.0),
@@ -224,8 +250,8 @@ def _look(key: tuple[str, str], confirm: Sides) -> tuple[typing.Any, typing.Any]
 
 
 def test_simulated_gates_end_as_the_gate_itself_decides() -> None:
-    """Screen, confirm round and Holm of made-up gates, changed and unchanged, give `trials.decide`'s verdicts group by group."""
-    rng, seen = np.random.default_rng(SEED), set()
+    """Screen, leading metrics, confirm round and Holm of made-up gates, changed and unchanged, are `trials.decide`'s, group by group."""
+    rng, seen, tied = np.random.default_rng(SEED), set[str](), 0
     for _ in range(25):
         screen, confirm = made_up(rng, 40), made_up(rng, 40)
         runs: dict[Side, dict[Round, list[RunResult]]] = {
@@ -236,10 +262,18 @@ def test_simulated_gates_end_as_the_gate_itself_decides() -> None:
             scenario=PROBE, variant="default", tier="smoke", head=runs["head"], base=runs["base"], stored=None
         )
         state = trials.decide([evidence], GateSettings(against="main", seeds=5), more=False)
+        leads = expected_leads(screen)
+        assert {
+            (trial.kind, trial.direction): trial.metric for trial in state.trials if trial.flagged
+        } == leads
         decided = {(trial.kind, trial.direction): trial.verdict for trial in state.trials}
-        assert decided == expected_verdicts(screen, confirm)
+        assert decided == expected_verdicts(screen, confirm, leads)
         seen |= set(decided.values())
+        tied += sum(
+            key[0] in GROUPS and first_of_the_smallest_p(screen, key) != lead for key, lead in leads.items()
+        )
     assert seen >= {"PASS", "REGRESSED", "IMPROVED"}
+    assert tied > 5  # where the smallest p ties, the first would lead wrongly
 
 
 # -- rates within their bounds ----------------------------------------------------------------

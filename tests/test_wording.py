@@ -18,8 +18,8 @@ JUDGED = Judgement(
     ("lower", "upper", "told"),
     [
         (None, None, "0.3 against 0.2. one run"),
-        (None, 0.2, "0.3 against 0.2, bounds at most 0.2. one run"),
-        (0.4, None, "0.3 against 0.2, bounds at least 0.4. one run"),
+        (None, 0.2, "0.3 against 0.2, at most 0.2. one run"),
+        (0.4, None, "0.3 against 0.2, at least 0.4. one run"),
         (0.1, 0.2, "0.3 against 0.2, bounds 0.1 to 0.2. one run"),
     ],
 )

@@ -1,7 +1,7 @@
 """Whole gates on an unchanged program: every scenario, every metric, both rounds, Holm over what was flagged.
 
-The screens of all gates are computed at once (`looks`); whatever they flag is confirmed by the gate's own `rules`, look by look, as
-`harness.gate.trials` does it. Counters and identities are exact and never differ, so that they need no draw.
+The screens of all gates are computed at once (`looks`); of what they flag the gate's own rule names the leading metric, and the gate's own
+`rules` confirm it, look by look, as `harness.gate.trials` does it. Counters and identities are exact and never differ, so that they need no draw.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.error_rates import looks, noise
 from benchmarks.error_rates.power import CONFIRM_PAIRS, CONFIRM_RUNS, MIB, SCREEN_PAIRS, stream
-from harness.gate import rules
+from harness.gate import rules, trials
 from harness.gate.trials import FIRST_PAIRS
 from harness.statistics import holm
 
@@ -23,7 +23,7 @@ if typing.TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmarks.error_rates.noise import Draw
-    from harness.records import Look, Verdict
+    from harness.records import Look, Round, Verdict
 
     Floats = NDArray[np.float64]
 
@@ -34,6 +34,8 @@ OWN_TIME = 0.015
 """Noise of a stage's own, beside what all stages of a run share."""
 SHARED_SCORE = 0.95
 """Correlation of accuracy, F1 and loss."""
+SCORE_FLOOR = 1e-6
+"""Floor of every score, in standard deviations: hardly any, as rounding's is, and the same for all."""
 OWN_BYTES, LEVEL_BYTES = 0.2, 100.0
 """MiB of a memory metric's own noise, and above imports."""
 CHUNK = 500
@@ -208,17 +210,35 @@ def _screen_values(
         way = typing.cast("Direction", direction)
         looked = _look_at_all(kind, base.reshape(-1, m), head.reshape(-1, n), sign)
         alarm = looked.alarm().reshape(gates, metrics)
-        p = np.where(alarm, looked.p.reshape(gates, metrics), np.inf)
         for gate in np.flatnonzero(alarm.any(axis=1)):
-            lead = int(p[gate].argmin())
-            flags.append(Flagged(int(gate), scenario, kind, way, None if fresh else base[gate, lead]))
+            reference = None if fresh else base[gate, lead(kind, way, base[gate], head[gate])]
+            flags.append(Flagged(int(gate), scenario, kind, way, reference))
     return flags
 
 
 def _look_at_all(kind: noise.Kind, base: Floats, head: Floats, sign: float) -> looks.Looked:
     if kind == "accuracy":
-        return looks.score(sign * base, sign * head, "screen")
+        return looks.score(sign * base, sign * head, "screen", SCORE_FLOOR)
     return looks.memory(base, head, "screen", better=sign < 0)
+
+
+def lead(kind: noise.Kind, direction: Direction, base: Floats, head: Floats) -> int:
+    """Return which metric leads a group of scores or bytes, (metrics, m) and (metrics, n), by the gate's own looks and its own rule."""
+    found = [
+        _look(kind, direction, str(index), sides, "screen")
+        for index, sides in enumerate(zip(base, head, strict=True))
+    ]
+    return int(trials.lead(found).metric)
+
+
+def _look(
+    kind: noise.Kind, direction: Direction, name: str, sides: tuple[Floats, Floats], round_: Round
+) -> Look:
+    """Take the gate's own look at a score, of which less is worse, or at bytes, of which more is."""
+    way: rules.Worse = "higher" if (kind == "memory") == (direction == "worse") else "lower"
+    if kind == "memory":
+        return rules.memory_look(name, *sides, worse=way, round_=round_)
+    return rules.score_look(name, *sides, worse=way, round_=round_, floor=SCORE_FLOOR)
 
 
 # -- the confirm round ------------------------------------------------------------------------
@@ -273,10 +293,6 @@ def _fresh_look(flag: Flagged, rng: np.random.Generator) -> tuple[Callable[[int]
 
     def look(n: int) -> Look:
         reference = anew[:n] if flag.reference is None else flag.reference
-        if flag.kind == "memory":
-            way: rules.Worse = "higher" if flag.direction == "worse" else "lower"
-            return rules.memory_look("lead", reference, head[:n], worse=way, round_="confirm")
-        way = "lower" if flag.direction == "worse" else "higher"
-        return rules.score_look("lead", reference, head[:n], worse=way, round_="confirm", floor=0.0)
+        return _look(flag.kind, flag.direction, "lead", (reference, head[:n]), "confirm")
 
     return look, rules.CONFIRM_LEVELS

@@ -83,9 +83,9 @@ def _one(key: str, judgement: Judgement, trials: Iterable[Trial]) -> str:
             lines.append(f"    the group ({trial.kind}, {trial.direction}) is flagged; {leads}")
             lines += [line for look in trial.confirm for line in _look(look, trial.divisor)]
             if trial.ratio is not None:
-                told = "confirms" if trial.ratio * trial.divisor <= 1 else "does not confirm"
+                allowed = f"Holm allows 1 / {trial.divisor} = {1 / trial.divisor:.3g}"
                 lines.append(
-                    f"    smallest p / level = {trial.ratio:.3g}; Holm allows 1 / {trial.divisor} = {1 / trial.divisor:.3g}: {told}"
+                    f"    smallest p / level = {trial.ratio:.3g}; {allowed}: {_step(trial, trial.ratio)}"
                 )
         lines.append(f"    {trial.verdict}: {trial.reason}")
     if not own:
@@ -93,10 +93,20 @@ def _one(key: str, judgement: Judgement, trials: Iterable[Trial]) -> str:
     return "\n".join(lines)
 
 
+def _step(trial: Trial, ratio: float) -> str:
+    """Say what Holm's step made of a group; a step that fails ends them all."""
+    if trial.verdict in {"REGRESSED", "IMPROVED"}:
+        return "confirms"
+    if ratio * trial.divisor <= 1 + 1e-9:
+        return "within it, yet not confirmed: Holm's steps ended at a group with a smaller p / level"
+    return "does not confirm"
+
+
 def _look(look: Look, divisor: int) -> list[str]:
     share = f" / {divisor}" if divisor > 1 else ""
     found = "beyond" if beyond(look) else "within"
-    ended = "alarm" if look.alarm and divisor == 1 else "cleared" if look.clear else "open"
+    alarm = look.alarm and (divisor == 1 or look.p <= look.level / divisor)
+    ended = "alarm" if alarm else "cleared" if look.clear else "open"
     return [
         f"    {look.round}, {len(look.head)} against {len(look.base)}",
         f"      reference {_values(look.base)}",

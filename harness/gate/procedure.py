@@ -59,9 +59,7 @@ def conduct(
         settings = _settings(plan)
         within = time.monotonic() - begun < 60 * settings.max_minutes
         found = _evidence(plans.results(plan, out), (), declared, roots, settings, read)
-        state = trials.decide(found, settings)
-        further = [request for want in state.wanted for request in _further(plan, want)] if within else []
-        further = _affordable(further, settings.max_runs - len(plan.requests))
+        further = _next(plan, found, settings) if within else []
         if not further:
             return plan
         # the plan grows on disk first: a gate that is killed here goes on with these
@@ -75,6 +73,22 @@ def _settings(plan: Plan) -> GateSettings:
     return plan.gate
 
 
+def _next(plan: Plan, found: Sequence[Evidence], settings: GateSettings) -> list[RunRequest]:
+    """List the runs of the next look; none when all is decided, or the budget holds no more.
+
+    What the screen cannot have keeps nothing from its confirm round that it has flagged already. Half a look decides nothing: where not all
+    variants' fresh runs can be had, whole variants are confirmed, those with the fewest first.
+    """
+    left = settings.max_runs - len(plan.requests)
+    for screening in (True, False):
+        state = trials.decide(found, settings, screening=screening)
+        every = [request for want in state.wanted for request in _further(plan, want)]
+        if 0 < len(every) <= left:
+            return every
+    looks = [_further(plan, want) for want in sorted(state.wanted, key=lambda want: want.runs)]
+    return next((look for look in looks if 0 < len(look) <= left), [])
+
+
 def _further(plan: Plan, want: Want) -> list[RunRequest]:
     """List the runs that are wanted and not planned yet, on each side that the plan has."""
     planned = [
@@ -82,7 +96,8 @@ def _further(plan: Plan, want: Want) -> list[RunRequest]:
         for request in plan.requests
         if (request.scenario, request.variant, request.purpose) == (want.scenario, want.variant, "measure")
     ]
-    start = CONFIRM_SEED if want.round == "confirm" else min(request.seed for request in planned)
+    begun = [request.seed for request in planned if request.round == want.round]
+    start = min(begun, default=min(request.seed for request in planned) + CONFIRM_SEED)
     known = {request.key for request in planned}
     templates = {request.side: request for request in reversed(planned)}
     wanted = [
@@ -91,11 +106,6 @@ def _further(plan: Plan, want: Want) -> list[RunRequest]:
         for template in templates.values()
     ]
     return [request for request in wanted if request.key not in known]
-
-
-def _affordable(requests: list[RunRequest], left: int) -> list[RunRequest]:
-    """Refuse a look whose runs the budget does not hold: half a look decides nothing."""
-    return requests if len(requests) <= left else []
 
 
 # -- putting the job together -----------------------------------------------------------------

@@ -5,6 +5,7 @@ Recipe, levels and measured error rates: docs/statistics.md and docs/error-rates
 
 from __future__ import annotations
 
+import math
 import typing
 
 import numpy as np
@@ -250,6 +251,21 @@ def _told_flips(net: Net, p: float) -> str:
     return f"{exact}: {worse} of {len(net.images)} images worse and {better} better over {over}{left}, p = {p:.2g}"
 
 
+def width(look: Look, divisor: int = 1) -> float:
+    """Return the gap of means beyond which a look at scores alarms if the ranks agree: the t bound at the level used, at least the floor.
+
+    Parameters
+    ----------
+    look : Look
+        Of `score_look`.
+    divisor : int
+        Holm's divisor of its level.
+    """
+    base, taken = np.asarray(look.base), T_SHARE if look.round == "screen" else 1.0
+    error = float(base.std(ddof=1)) * math.sqrt(1 / len(look.base) + 1 / len(look.head))
+    return max(t_quantile(1 - look.level / divisor / taken, len(base) - 1) * error, look.floor)
+
+
 def can_decide(net: Net) -> bool:
     """Whether so many images flipped that the exact test could reach its level, if all did so one way."""
     return bool(0.5 ** int((net.images != 0).sum()) <= FLIPS_LEVEL)
@@ -258,6 +274,11 @@ def can_decide(net: Net) -> bool:
 def beyond(look: Look) -> bool:
     """Whether what a look found is more than its floor."""
     return _above(look.estimate, look.floor)
+
+
+def share(look: Look) -> float:
+    """Return p as a share of its level; infinite where so few runs have no level."""
+    return look.p / look.level if look.level else math.inf
 
 
 def _above(estimate: float, floor: float) -> bool:

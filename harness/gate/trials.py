@@ -10,19 +10,16 @@ import dataclasses
 import math
 import typing
 
-import numpy as np
-
 from harness import baselines, probes
 from harness.compare import compare, smallest_difference
-from harness.gate import images, rules, verdicts
+from harness.gate import images, rules, values, verdicts
 from harness.records import Trial
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from numpy.typing import NDArray
-
     from harness.flips import Found
+    from harness.gate.values import Floats
     from harness.records import (
         Baseline,
         Comparison,
@@ -30,7 +27,6 @@ if typing.TYPE_CHECKING:
         Judgement,
         Kind,
         Look,
-        Measured,
         Probe,
         Round,
         RunResult,
@@ -38,7 +34,6 @@ if typing.TYPE_CHECKING:
         Tier,
     )
 
-    Floats = NDArray[np.float64]
     Direction = typing.Literal["worse", "better"]
     Key = tuple[str, str, str, str, str]
 
@@ -48,7 +43,7 @@ FIRST_PAIRS = min(rules.RUNTIME_SCREEN)
 DISTURBED_ALLOWED = 20
 """Disturbed pairs of a round that are made up for by further ones; a machine that is never quiet ends INCONCLUSIVE."""
 CONFIRM_SEED = 1_000_000
-"""Seeds of the confirm round start here: no screen and no baseline has them."""
+"""The confirm round's seeds start so far above the screen's: a screen never has so many, so that the two share none."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +105,9 @@ class State:
     """Every variant's judgements, those of gated metrics as the trials say."""
 
 
-def decide(evidence: Sequence[Evidence], settings: GateSettings, *, more: bool = True) -> State:
+def decide(
+    evidence: Sequence[Evidence], settings: GateSettings, *, more: bool = True, screening: bool = True
+) -> State:
     """Judge what was measured so far, and name the runs that are needed to go on.
 
     Parameters
@@ -121,6 +118,8 @@ def decide(evidence: Sequence[Evidence], settings: GateSettings, *, more: bool =
         How many runs a screen has, what cannot be compared.
     more : bool
         Whether further runs may be asked for; if not, what is undecided is INCONCLUSIVE.
+    screening : bool
+        Whether the screen may ask for further runs; once it cannot have them, what it flagged so far is confirmed.
     """
     comparisons = [_compared(each, settings) for each in evidence]
     trials: list[Trial] = []
@@ -128,15 +127,16 @@ def decide(evidence: Sequence[Evidence], settings: GateSettings, *, more: bool =
     for each, comparison in zip(evidence, comparisons, strict=True):
         screened, needed = _screen(each, comparison, settings)
         trials += screened
-        wanted += [Want(each.scenario.name, each.variant, "screen", needed)] if needed else []
+        wanted += [Want(each.scenario.name, each.variant, "screen", needed)] if needed and screening else []
+    known = {each.name: each for each in evidence}
     if not (wanted and more):
-        trials, wanted = _confirm({each.name: each for each in evidence}, trials)
-    trials = verdicts.verdicts(trials)
+        trials, wanted = _confirm(known, trials)
+    trials = [_whole(known[_of(trial)], trial) for trial in verdicts.verdicts(trials)]
     judged = tuple(
         verdicts.judged(
             comparison,
             [trial for trial in trials if _of(trial) == each.name],
-            {judgement.metric for judgement in _testable(comparison, each)},
+            {judgement.metric: _unlooked(each, judgement) for judgement in _testable(comparison, each)},
         )
         for each, comparison in zip(evidence, comparisons, strict=True)
     )
@@ -176,10 +176,10 @@ def _against_reference(each: Evidence, settings: GateSettings, lost: Sequence[st
     """Judge the screen's runs against the stored baseline or the base runs; without a usable one each is an ERROR."""
     first = first_runs(each.scenario, settings)
     failed = [run for runs in each.head.values() for run in runs if run.status != "ok"]
-    head = [*_ok(each.head.get("screen", ()))[:first], *failed]
+    head = [*values.finished(each.head.get("screen", ()))[:first], *failed]
     reference, told = each.stored, each.damaged
     if each.base is not None:
-        shaped = baselines.of_base(_ok(each.base.get("screen", ()))[:first])
+        shaped = baselines.of_base(values.finished(each.base.get("screen", ()))[:first])
         reference = (shaped, f"base {settings.against}") if shaped else None
         told = "" if shaped or not lost else f"the base side did not finish: {lost[0]}"
     paired = each.base is not None
@@ -209,10 +209,6 @@ def _incomparable(judgement: Judgement, settings: GateSettings) -> Judgement:
     return dataclasses.replace(judgement, verdict="INCOMPARABLE", reason=told, next_step=step)
 
 
-def _ok(runs: Iterable[RunResult]) -> list[RunResult]:
-    return [run for run in runs if run.status == "ok"]
-
-
 def _testable(comparison: Comparison, each: Evidence) -> list[Judgement]:
     """List judgements of gated metrics that tests decide, not equality or an obstacle."""
     return [
@@ -224,6 +220,16 @@ def _testable(comparison: Comparison, each: Evidence) -> list[Judgement]:
         and not judgement.test.startswith("equality")
         and (judgement.kind != "runtime" or each.base is not None)
     ]
+
+
+def _unlooked(each: Evidence, judgement: Judgement) -> str:
+    """Say what a metric lacks where the runs are not enough for a first look at it."""
+    if judgement.kind != "runtime":
+        return "too few reference runs"
+    quiet = len(values.of_pairs(each, judgement.metric, "screen").base)
+    if not quiet:
+        return "no quiet pair to compare"
+    return f"{quiet} quiet pair{'s' * (quiet > 1)} to compare, the first look takes {FIRST_PAIRS}"
 
 
 # -- the screen ------------------------------------------------------------------------------
@@ -248,24 +254,28 @@ def _screen(each: Evidence, comparison: Comparison, settings: GateSettings) -> t
 
 
 def _trial(each: Evidence, kind: str, direction: Direction, looks: Sequence[Look]) -> Trial:
-    alarms = [look for look in looks if look.alarm]
-    lead = min(alarms or looks, key=_unlikely)
+    leading = lead(looks)
     return Trial(
         scenario=each.scenario.name,
         variant=each.variant,
         tier=each.tier,
         kind=typing.cast("typing.Any", kind),
         direction=direction,
-        metric=lead.metric,
+        metric=leading.metric,
         screen=tuple(looks),
-        flagged=bool(alarms),
+        flagged=any(look.alarm for look in looks),
     )
+
+
+def lead(looks: Sequence[Look]) -> Look:
+    """Return the look whose metric leads a group: of those that alarmed, or of all if none did, the least likely."""
+    return min([look for look in looks if look.alarm] or looks, key=_unlikely)
 
 
 def _unlikely(look: Look) -> tuple[float, float]:
     """Rank a look by its p; exact ranks of few runs often tie, and then what is further beyond its floor is the surer to be confirmed."""
     beyond = look.estimate / look.floor if look.floor > 0 else math.inf
-    return look.p / look.level if look.level else math.inf, -beyond
+    return rules.share(look), -beyond
 
 
 def _looks(
@@ -273,14 +283,14 @@ def _looks(
 ) -> Iterator[tuple[Direction, Look]]:
     """Look at one score or memory in both directions; of a metric without direction both are worse."""
     name = judgement.metric
-    head, base, declared = _values(each, name, round_, limit)
+    head, base, declared = values.of_sides(each, name, round_, limit)
     if len(base) < 2 or not len(head):
         return
     worse: rules.Worse = "higher" if declared.better == "lower" else "lower"
     better: rules.Worse = "lower" if worse == "higher" else "higher"
     other: Direction = "worse" if declared.better == "none" else "better"
     ways: tuple[tuple[Direction, rules.Worse], ...] = (("worse", worse), (other, better))
-    floor = smallest_difference(declared, base, _ok(each.head.get(round_, ())))
+    floor = smallest_difference(declared, base, values.finished(each.head.get(round_, ())))
     for direction, way in ways:
         yield direction, _look(judgement.kind, name, (base, head), way, round_, floor)
 
@@ -294,24 +304,6 @@ def _look(
     return rules.score_look(name, *sides, worse=worse, round_=round_, floor=floor)
 
 
-def _values(each: Evidence, name: str, round_: Round, limit: int) -> tuple[Floats, Floats, Measured]:
-    """Return head's and the reference's values, (n,) and (m,), and how the metric is declared."""
-    runs = _ok(each.head.get(round_, ()))[:limit]
-    head = _numbers(runs, name)
-    if each.base is not None:
-        base = _numbers(_ok(each.base.get(round_, ()))[:limit], name)
-    else:
-        stored = each.stored[0].metrics[name].values if each.stored else []
-        base = np.asarray(stored, np.float64)
-    declared = next(run.metrics[name] for rounds in each.head.values() for run in _ok(rounds))
-    return head, base, declared
-
-
-def _numbers(runs: Iterable[RunResult], name: str) -> Floats:
-    found = [run.metrics[name].value for run in runs if name in run.metrics]
-    return np.asarray([value for value in found if not isinstance(value, list)], np.float64)
-
-
 def _times(
     each: Evidence, name: str, round_: Round, settled: Callable[[Look], bool]
 ) -> tuple[list[Look], int]:
@@ -323,28 +315,24 @@ def _times(
         `needed` is how many pairs the round must have for the next look; 0 if it is decided, or nothing more helps.
     """
     levels = rules.RUNTIME_SCREEN if round_ == "screen" else rules.RUNTIME_CONFIRM
-    base, head, disturbed = _pairs(each, name, round_)
+    pairs = values.of_pairs(each, name, round_)
     looks: list[Look] = []
     for count in sorted(levels):
-        if count > len(base):
-            return looks, count + disturbed if disturbed <= DISTURBED_ALLOWED else 0
-        looks.append(rules.runtime_look(name, base[:count], head[:count], round_=round_))
+        if count > len(pairs.base):
+            return looks, count + pairs.disturbed if pairs.disturbed <= DISTURBED_ALLOWED else 0
+        looks.append(_time(name, pairs.first(count), round_))
         if looks[-1].clear or settled(looks[-1]):
             break
     return looks, 0
 
 
-def _pairs(each: Evidence, name: str, round_: Round) -> tuple[Floats, Floats, int]:
-    """Return times of base and head, (n,) each, of the pairs that nothing disturbed, and how many were."""
-    base = {run.request.seed: run for run in _ok((each.base or {}).get(round_, ()))}
-    both = [
-        (base[run.request.seed], run) for run in _ok(each.head.get(round_, ())) if run.request.seed in base
-    ]
-    quiet = [pair for pair in both if not any(run.disturbed for run in pair)]
-    values = [_numbers([pair[side] for pair in quiet], name) for side in (0, 1)]
-    if both and both[0][1].metrics[name].better == "higher":
-        values = [1 / np.maximum(side, 1e-300) for side in values]  # rates: larger is faster
-    return values[0], values[1], len(both) - len(quiet)
+def _time(name: str, pairs: values.Pairs, round_: Round) -> Look:
+    """Look at a runtime; of a rate the times behind it are compared, and the rates themselves are told."""
+    base, head = pairs.times
+    look = rules.runtime_look(name, base, head, round_=round_)
+    if not pairs.rate:
+        return look
+    return dataclasses.replace(look, base=pairs.base.tolist(), head=pairs.head.tolist(), worse="lower")
 
 
 # -- the confirm round ------------------------------------------------------------------------
@@ -363,7 +351,7 @@ def _confirm(
             done.append(trial)
             continue
         looks, needed = _confirm_looks(evidence[_of(trial)], trial, flagged)
-        beyond = [look.p / look.level for look in looks if rules.beyond(look)]
+        beyond = [rules.share(look) for look in looks if rules.beyond(look)]
         done.append(dataclasses.replace(trial, confirm=tuple(looks), ratio=min(beyond, default=None)))
         if needed:
             key = (trial.scenario, trial.variant)
@@ -375,21 +363,33 @@ def _confirm_looks(each: Evidence, trial: Trial, flagged: int) -> tuple[list[Loo
     if trial.kind == "runtime":
         return _times(each, trial.metric, "confirm", lambda look: _settled(look, flagged))
     looks: list[Look] = []
-    runs = min(len(_ok(side.get("confirm", ()))) for side in (each.head, each.base or each.head))
-    lead = next(look for look in trial.screen if look.metric == trial.metric)
+    sides = (each.head, each.base or each.head)
+    runs = min(len(values.having(side.get("confirm", ()), trial.metric)) for side in sides)
+    leading = next(look for look in trial.screen if look.metric == trial.metric)
     for count in sorted(rules.CONFIRM_LEVELS):
         if count > runs:
             return looks, count
-        looks.append(_confirm_look(each, trial, lead, count))
+        looks.append(_confirm_look(each, trial, leading.worse, count))
         if looks[-1].clear or _settled(looks[-1], flagged):
             break
     return looks, 0
 
 
-def _confirm_look(each: Evidence, trial: Trial, lead: Look, count: int) -> Look:
-    head, base, declared = _values(each, trial.metric, "confirm", count)
-    floor = smallest_difference(declared, base, _ok(each.head["confirm"]))
-    return _look(trial.kind, trial.metric, (base, head), lead.worse, "confirm", floor)
+def _confirm_look(each: Evidence, trial: Trial, worse: rules.Worse, count: int) -> Look:
+    head, base, declared = values.of_sides(each, trial.metric, "confirm", count)
+    floor = smallest_difference(declared, base, values.finished(each.head["confirm"]))
+    return _look(trial.kind, trial.metric, (base, head), worse, "confirm", floor)
+
+
+def _whole(each: Evidence, trial: Trial) -> Trial:
+    """Name the fresh runs that lack the leading metric: what a diverged training did not measure is no pass."""
+    if not trial.flagged or trial.by_images:
+        return trial
+    lacking = values.lacking(each, trial.metric, timed=trial.kind == "runtime")
+    if not lacking:
+        return trial
+    verdict = "INCONCLUSIVE" if trial.verdict == "PASS" else trial.verdict
+    return dataclasses.replace(trial, verdict=verdict, reason=f"{trial.reason}; {lacking}")
 
 
 def _settled(look: Look, flagged: int) -> bool:

@@ -10,10 +10,10 @@ import numpy as np
 
 from harness.gate import rules
 from harness.gate.rules import beyond
-from harness.statistics import holm
+from harness.statistics import holm, spread
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from harness.records import Comparison, Judgement, Look, Trial, Verdict
 
@@ -30,6 +30,11 @@ def verdicts(trials: Sequence[Trial]) -> list[Trial]:
         _verdict(trial, *stepped[index]) if trial.flagged else _unflagged(trial)
         for index, trial in enumerate(trials)
     ]
+
+
+def _surest(trial: Trial) -> Look:
+    """Return the look that confirms a group: the smallest p as a share of its level."""
+    return min((look for look in trial.confirm if beyond(look)), key=rules.share)
 
 
 def _unflagged(trial: Trial) -> Trial:
@@ -55,7 +60,7 @@ def _verdict(trial: Trial, divisor: int, confirmed: bool) -> Trial:
     unit = "pairs" if trial.kind == "runtime" else "fresh runs"
     if confirmed:
         share = f" / {divisor} flagged groups left" if divisor > 1 else ""
-        best = min((look for look in trial.confirm if beyond(look)), key=lambda look: look.p / look.level)
+        best = _surest(trial)
         told = f"{trial.direction} in the screen, confirmed on {len(best.head)} {unit} (p = {best.p:.2g}, level {best.level:g}{share})"
         return dataclasses.replace(
             trial, verdict="REGRESSED" if trial.direction == "worse" else "IMPROVED", reason=told
@@ -106,10 +111,24 @@ def _would_decide(look: Look | None) -> str:
 # -- judgements ------------------------------------------------------------------------------
 
 
-def judged(comparison: Comparison, trials: Sequence[Trial], tested: set[str]) -> Comparison:
-    """Put the trials' verdicts into the judgements of the metrics that they tested."""
+def judged(comparison: Comparison, trials: Sequence[Trial], tested: Mapping[str, str]) -> Comparison:
+    """Put the trials' verdicts into the judgements of the metrics that they tested.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        A variant's.
+    trials : sequence of Trial
+        Its decided groups.
+    tested : mapping
+        Metrics that tests decide, and what is said of each where no look at it was possible.
+    """
     judgements = tuple(
-        _one(judgement, [trial for trial in trials if _holds(trial, judgement.metric)])
+        _one(
+            judgement,
+            [trial for trial in trials if _holds(trial, judgement.metric)],
+            tested[judgement.metric],
+        )
         if judgement.against == "baseline" and judgement.metric in tested
         else judgement
         for judgement in comparison.judgements
@@ -121,11 +140,10 @@ def _holds(trial: Trial, metric: str) -> bool:
     return metric in trial.followers or any(look.metric == metric for look in trial.screen)
 
 
-def _one(judgement: Judgement, trials: Sequence[Trial]) -> Judgement:
+def _one(judgement: Judgement, trials: Sequence[Trial], unlooked: str) -> Judgement:
     """Judge one metric by its groups: the leading metric carries the verdict, others that alarmed follow it."""
     if not trials:
-        told = "no quiet pair to compare" if judgement.kind == "runtime" else "too few reference runs"
-        return dataclasses.replace(judgement, verdict="INCONCLUSIVE", reason=told)
+        return dataclasses.replace(judgement, verdict="INCONCLUSIVE", reason=unlooked)
     ranked = sorted(trials, key=lambda trial: _weight(trial, judgement.metric))
     trial = ranked[0]
     verdict, reason = trial.verdict, trial.reason
@@ -135,31 +153,83 @@ def _one(judgement: Judgement, trials: Sequence[Trial]) -> Judgement:
         verdict, reason = "PASS", "the screen found nothing"
     elif trial.metric != judgement.metric and trial.flagged:
         reason = f"follows {trial.metric} of the same group: {trial.reason}"
-    looks = [look for look in (*trial.screen, *trial.confirm) if look.metric == judgement.metric]
-    return _told(judgement, looks[-1], verdict, reason)
+    look = _decisive(trial, judgement.metric)
+    return _told(judgement, look, trial.divisor if look.round == "confirm" else 1, verdict, reason)
 
 
-def _told(judgement: Judgement, look: Look, verdict: Verdict, reason: str) -> Judgement:
+def _decisive(trial: Trial, metric: str) -> Look:
+    """Return the look at a metric that its verdict rests on: the one that confirms, else the last."""
+    if trial.metric == metric and trial.verdict in {"REGRESSED", "IMPROVED"}:
+        return _surest(trial)
+    return [look for look in (*trial.screen, *trial.confirm) if look.metric == metric][-1]
+
+
+def _told(judgement: Judgement, look: Look, divisor: int, verdict: Verdict, reason: str) -> Judgement:
+    """Tell a decision by the look that it rests on: that look's runs, and the bounds that it held them against."""
     head, base = np.asarray(look.head), np.asarray(look.base)
     measure = np.median if judgement.kind in {"memory", "runtime"} else np.mean
-    bounds: dict[str, float | None] = {}
-    if judgement.kind == "runtime":
-        bounds = {"lower": None, "upper": float(np.median(base)) * rules.SLOWDOWN_FLOOR}
-        reason = f"{look.estimate:.3f} times the base ({look.lower:.3f} to {look.upper:.3f}); {reason}"
+    value, reference = float(measure(head)), float(measure(base))
+    lower, upper, resolution = _bounds(judgement, look, divisor, reference)
+    despite = _despite(look, divisor, value - reference, resolution) if verdict == "PASS" else ""
+    level = f"{look.level:.2g}" + (f" / {divisor}" if divisor > 1 else "")
+    by = (
+        "; the bounds are its floor, ranks have none"
+        if judgement.kind in {"memory", "runtime"}
+        else f", floor {look.floor:.3g}"
+    )
     return dataclasses.replace(
         judgement,
         verdict=verdict,
         n=len(head),
-        value=float(measure(head)),
-        reference=float(measure(base)),
+        value=value,
+        spread=spread(head),
+        reference=reference,
         reference_runs=tuple(look.base),
-        test=f"{look.round}: {look.tests}, level {look.level:.2g}",
-        reason=reason,
+        lower=lower,
+        upper=upper,
+        resolution=resolution,
+        test=f"{look.round}: {look.tests}, level {level}{by}",
+        reason=f"{_estimate(judgement, look)}{reason}{despite}",
         next_step=f"harness judge RUN --explain {judgement.metric}"
         if verdict != "PASS"
         else judgement.next_step,
-        **typing.cast("typing.Any", bounds),
     )
+
+
+def _bounds(
+    judgement: Judgement, look: Look, divisor: int, reference: float
+) -> tuple[float | None, float | None, float | None]:
+    """Return what the look held the value against, and the smallest difference that counted.
+
+    Ranks decide on times and bytes, and have no bounds: there the floor is shown, which an alarm must be beyond too.
+    """
+    if judgement.kind == "runtime":
+        if look.worse == "lower":  # a rate
+            return reference / rules.SLOWDOWN_FLOOR, None, None
+        return None, reference * rules.SLOWDOWN_FLOOR, None
+    width = look.floor if judgement.kind == "memory" else rules.width(look, divisor)
+    return reference - width, reference + width, width
+
+
+def _estimate(judgement: Judgement, look: Look) -> str:
+    """Say the difference that was held against the floor, where it is none of the two values shown."""
+    if judgement.kind == "runtime":
+        whose = "the base" if look.worse == "higher" else "the base's time"
+        return f"{look.estimate:.3f} times {whose} ({look.lower:.3f} to {look.upper:.3f}); "
+    if judgement.kind == "memory":
+        difference = look.estimate if look.worse == "higher" else -look.estimate
+        return f"median difference {difference / 2**20:+.2f} MiB; "
+    return ""
+
+
+def _despite(look: Look, divisor: int, gap: float, resolution: float | None) -> str:
+    """Say why a value beyond its bounds passed; empty if it lies within, or the screen flagged it."""
+    within = resolution is None or abs(gap) <= resolution * (1 + 1e-6) or abs(look.estimate) <= look.floor
+    if within or (look.alarm and look.round == "screen"):
+        return ""
+    if look.p <= look.level / divisor:
+        return "; it lies beyond the bounds, but Holm's steps ended before it"
+    return "; it lies beyond the bounds, but the rank test does not agree"
 
 
 def _told_by_images(judgement: Judgement, trial: Trial) -> Judgement:
@@ -184,9 +254,7 @@ def _touched(trial: Trial, metric: str) -> bool:
     """Whether the group's verdict is this metric's too."""
     if trial.by_images:
         return True
-    if trial.verdict == "PASS":
-        return trial.metric == metric
-    if trial.flagged:
+    if trial.flagged or trial.verdict == "PASS":
         return trial.metric == metric or any(look.alarm for look in trial.screen if look.metric == metric)
     last = [look for look in trial.screen if look.metric == metric][-1]
     return not last.clear

@@ -22,12 +22,12 @@ class Look:
     base: list[float]
     """Reference values, in the metric's unit: a stored baseline's, or those of base runs."""
     head: list[float]
-    """Values in question; where `base` holds base runs, value i of both is one pair."""
+    """Values in question; of a runtime, value i of `base` and `head` is one pair."""
     worse: Literal["higher", "lower"]
     """Direction that is tested: which values would be worse (or, in a test for improvement, better)."""
     estimate: float
-    """Difference of means (accuracy), median difference (memory), median ratio head to base (runtime); of the same weights, the net
-    share of images that flipped."""
+    """Difference of means (accuracy), median difference (memory), median ratio head to base (runtime; of a rate, that of the times behind
+    it); of the same weights, the net share of images that flipped."""
     lower: float
     """Lower end of the 99% interval of `estimate`."""
     upper: float

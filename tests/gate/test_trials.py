@@ -38,6 +38,7 @@ LIKE = {
     "peak_bytes": Measured(value=0.0, unit="B", kind="memory", better="lower"),
     "left_bytes": Measured(value=0.0, unit="B", kind="memory", better="lower"),
     "total.seconds": Measured(value=0.0, unit="s", kind="runtime", better="lower"),
+    "train.images_per_second": Measured(value=0.0, unit="1/s", kind="runtime", better="higher"),
 }
 PROBE = Scenario(
     name="probe", version=1, source=Source(slug="probe", title="A probe"), measure=print,
@@ -231,6 +232,34 @@ def test_identities_are_judged_over_both_rounds() -> None:
     assert state.comparisons[0].judgements[0].verdict == "VIOLATED"
 
 
+def without(run: RunResult, name: str) -> RunResult:
+    """Return a run that could not measure a metric, and says why."""
+    assert run.measurement is not None
+    metrics = {kept: measured for kept, measured in run.metrics.items() if kept != name}
+    measurement = dataclasses.replace(run.measurement, problems=("it diverged",))
+    return dataclasses.replace(run, metrics=metrics, measurement=measurement)
+
+
+@pytest.mark.parametrize("row", [0, 9])
+def test_a_fresh_run_that_lacks_the_metric_leaves_it_undecided(row: int) -> None:
+    """A training that diverges in the confirm round gives no loss: nine of ten decide nothing, and the gap has a name."""
+    each = evidence(scores(5, 5, loss=0.3), scores(7, 10, loss=0.3))
+    confirm = [*each.head["confirm"]]
+    confirm[row] = without(confirm[row], "loss")
+    state = trials.decide([dataclasses.replace(each, head={**each.head, "confirm": confirm})], STORED)
+    assert verdicts(state) == {"accuracy": "PASS", "loss": "INCONCLUSIVE"}
+    assert judgements(state)[1].reason.endswith("measured in 9 of 10 fresh runs: it diverged")
+
+
+def test_what_fresh_runs_lack_is_no_pass() -> None:
+    """Ten of the twenty runs that another group asked for have a loss as it was: half of them diverged, and that never clears it."""
+    each = evidence(scores(5, 5, loss=0.3), scores(7, 20))
+    confirm = [without(run, "loss") if run.request.seed % 2 else run for run in each.head["confirm"]]
+    state = trials.decide([dataclasses.replace(each, head={**each.head, "confirm": confirm})], STORED)
+    assert verdicts(state)["loss"] == "INCONCLUSIVE"
+    assert "not confirmed on 10 fresh runs; measured in 10 of 20 fresh runs" in judgements(state)[1].reason
+
+
 # -- beside a base --------------------------------------------------------------------------------
 
 
@@ -310,6 +339,38 @@ def test_a_machine_that_is_never_quiet_is_inconclusive() -> None:
     assert state.wanted == ()
     assert verdicts(state) == {"total.seconds": "INCONCLUSIVE"}
     assert "no quiet pair" in judgements(state)[0].reason
+
+
+@pytest.mark.parametrize("row", [0, 4])
+def test_a_pair_counts_where_both_runs_have_the_time(row: int) -> None:
+    """Base times differ from pair to pair by more than the sides do: a pair that one run lacks takes its other run with it."""
+    level = {"total.seconds": np.linspace(1.0, 3.0, 11)}
+    slower = {"total.seconds": 1.2 * level["total.seconds"]}
+    screen = sided(seconds(0, 7), seconds(1, 7, mean=1.2))
+    confirm = sided(level, slower, round_="confirm")
+    head = [*confirm.head["confirm"]]
+    head[row] = without(head[row], "total.seconds")
+    both = joined(screen, dataclasses.replace(confirm, head={"confirm": head}))
+    state = trials.decide([both], AGAINST)
+    (trial,) = state.trials
+    (look,) = trial.confirm
+    np.testing.assert_allclose(look.head, 1.2 * np.asarray(look.base))
+    assert trial.reason.endswith("measured in 10 of 11 fresh runs: it diverged")
+
+
+def test_a_run_that_went_on_from_an_earlier_attempt_is_made_up_for() -> None:
+    """It has no total time, and its pair is left out like any other disturbed one."""
+    screen = sided(seconds(0, 7), seconds(1, 7, mean=1.2))
+    confirm = sided(seconds(2, 10), seconds(3, 10, mean=1.2), round_="confirm")
+    first, *rest = confirm.head["confirm"]
+    lost = without(first, "total.seconds")
+    assert lost.measurement is not None
+    lost = dataclasses.replace(lost, measurement=dataclasses.replace(lost.measurement, resumed=("train",)))
+    state = trials.decide(
+        [joined(screen, dataclasses.replace(confirm, head={"confirm": [lost, *rest]}))], AGAINST
+    )
+    assert state.wanted == (Want("probe", "default", "confirm", 11),)
+    assert "measured in" not in state.trials[0].reason
 
 
 def test_times_are_not_compared_when_what_measures_changed() -> None:

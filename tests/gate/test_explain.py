@@ -1,0 +1,51 @@
+"""What ``--explain`` says of Holm's steps."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+
+from harness.gate import explain, trials
+from harness.gate.verdicts import verdicts
+from harness.records import Gate, Job
+from tests.gate.test_trials import STORED, evidence, scores
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.records import Trial
+
+
+def test_a_group_that_an_earlier_step_stopped_is_not_said_to_be_confirmed() -> None:
+    """Shares of .6 and .7 of the level: half is allowed to the first, which ends the steps; the second would have had all of it."""
+    each = evidence(scores(5, 5, accuracy=0.9), scores(7, 10, accuracy=0.9))
+    state = trials.decide([each, dataclasses.replace(each, variant="other")], STORED)
+    shares = {"default": 0.6, "other": 0.7}
+    stepped = verdicts(
+        [dataclasses.replace(one, ratio=shares[one.variant]) for one in state.trials if one.flagged]
+    )
+    told = explained(stepped, state).split("probe:other accuracy")
+    assert "= 0.6; Holm allows 1 / 2 = 0.5: does not confirm" in told[0]
+    assert (
+        "= 0.7; Holm allows 1 / 1 = 1: within it, yet not confirmed: Holm's steps ended at a group" in told[1]
+    )
+    assert "confirms" not in "".join(told)
+
+
+def test_a_look_that_confirms_at_a_share_of_its_level_is_an_alarm() -> None:
+    """Beside a second flagged group the explanation calls it neither open nor cleared."""
+    each = evidence(scores(5, 5, accuracy=0.9), scores(7, 10, accuracy=0.9))
+    state = trials.decide([each, dataclasses.replace(each, variant="other")], STORED)
+    told = explained(state.trials, state)
+    assert "against 0.004 / 2: alarm" in told
+    assert "open" not in told
+    assert told.count(": confirms") == 2
+
+
+def explained(decided: Sequence[Trial], state: trials.State) -> str:
+    """Explain the accuracy of a gate with these trials."""
+    gate = Gate(settings=STORED, trials=tuple(decided), base_results=(), minutes=0.0, exit_code=1)
+    job = Job(
+        schema=1, created="", command="", version="", commit="", environment={}, results=(), comparisons=state.comparisons, gate=gate
+    )  # fmt: skip
+    return explain.explain(job, "accuracy")
