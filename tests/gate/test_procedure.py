@@ -49,7 +49,7 @@ def conducted(plan: Plan, make: Make, out: Path) -> tuple[Plan, Job]:
             files.write_json(out / "runs" / request.key / "result.json", make(request))
 
     plan = procedure.conduct(plan, DECLARED, (), out, do, interleave=list)
-    return plan, procedure.assemble(plan, plans.results(plan, out), DECLARED, (), out, minutes=0.0)
+    return plan, procedure.assemble(plan, DECLARED, (), out, minutes=0.0, stopped=False)
 
 
 def made(request: RunRequest, *, lost: float = 0.0, loud: float = 0.01) -> RunResult:
