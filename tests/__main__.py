@@ -13,6 +13,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTEST = [sys.executable, "-m", "pytest"]
+TORCH = (
+    "tests/pipelines", "tests/measure/test_work_torch.py", "tests/datasets/test_fetching.py",
+    "tests/scenarios/test_given_weights.py",
+)  # fmt: skip
+KERAS = ("tests/pipelines", "tests/measure/test_work_keras.py", "tests/scenarios")
+"""Where tests of a framework lie: each process collects no other files."""
 SECOND_BACKEND = ("mnist_interpolation", "digits1000_cnn")
 """Pipelines whose tests train on torch as well."""
 TWO = ["-n", "2", "--no-loadscope-reorder", "--dist"]
@@ -32,8 +38,8 @@ SUITES: dict[str, list[list[str]]] = {
     "core": [[*PYTEST, *FILES, "-m", "not torch and not keras and not planted"]],
     # one gate after the other where their times are compared
     "planted": [[*PYTEST, *([] if TIMED else [*TWO, "loadgroup"]), "-m", "planted", "tests/planted"]],
-    "torch": [[*PYTEST, *FILES, "-m", "torch"]],
-    "keras": [[*PYTEST, *FILES, "-m", "keras"]],
+    "torch": [[*PYTEST, *FILES, "-m", "torch", *TORCH]],
+    "keras": [[*PYTEST, *FILES, "-m", "keras", *KERAS]],
     "keras-torch": [
         [
             *PYTEST,

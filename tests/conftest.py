@@ -64,6 +64,16 @@ def guess(run, right=90):
 """
 
 
+SMALLER = """
+import dataclasses
+from harness.scenarios.mnist_autoencoder import SCENARIO as BUILT_IN, SMOKE
+
+SMOKE = {**BUILT_IN.tiers["smoke"], "limit": 128, "frozen_epochs": 2, "tuning_epochs": 1, "sweep_epochs": 1}
+SCENARIO = dataclasses.replace(BUILT_IN, name="smaller", tiers={"smoke": SMOKE})
+"""
+"""A scenario file: the autoencoder on fewer images for fewer epochs, where only the way matters."""
+
+
 def one_thread(*words: str) -> list[str]:
     """Return a command's words, with one thread if it begins runs and does not name a number."""
     begins = words[:1] in {("run",), ("gate",)} and not {"--resume", "--threads"} & set(words)
