@@ -9,6 +9,12 @@ from tests import soak, soak_cluster
 pytestmark = pytest.mark.slow
 
 
+@pytest.fixture(autouse=True)
+def _short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs of four runs: after the kills there is little left to wait for."""
+    monkeypatch.setattr(soak, "RUNS", 4)
+
+
 def test_jobs_that_are_killed() -> None:
     """Two random kills of local jobs lose nothing."""
     assert soak.main(["--kills", "2", "--seed", "3"]) == 0

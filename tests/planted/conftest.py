@@ -21,15 +21,6 @@ if typing.TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder that all workers of this session have in common."""
-    own = tmp_path_factory.getbasetemp()
-    folder = (own.parent if hasattr(request.config, "workerinput") else own) / "planted"
-    folder.mkdir(exist_ok=True)
-    return folder
-
-
-@pytest.fixture(scope="session")
 def program(shared: Path, cache: Path) -> Program:
     """Return an unchanged copy but for a shorter training, in a repository of its own."""
     with FileLock(shared / "program.lock"):
