@@ -25,6 +25,8 @@ TWO = ["-n", "2", "--no-loadscope-reorder", "--dist"]
 """Two workers, in the order of `LONGEST` in ``tests/conftest.py``; each has its own cache, and with it its own measuring lock."""
 FILES = [*TWO, "loadfile"]
 """Two files at a time, whose fixtures are made once."""
+APART, SYSTEM = "torch or keras or planted", "system or browser"
+"""Markers of suites of their own, and of `system`; `core` is what has none of them."""
 TIMED = os.environ.get("HARNESS_PLANTED_TIME") == "1"
 WORKFLOWS = [str(path.relative_to(ROOT)) for path in sorted((ROOT / ".github" / "workflows").glob("*.yml"))]
 SUITES: dict[str, list[list[str]]] = {
@@ -35,7 +37,8 @@ SUITES: dict[str, list[list[str]]] = {
         [str(Path(sys.executable).with_name("lint-imports"))],
         [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows", *WORKFLOWS],
     ],
-    "core": [[*PYTEST, *FILES, "-m", "not torch and not keras and not planted"]],
+    "core": [[*PYTEST, *FILES, "-m", f"not ({APART}) and not ({SYSTEM})"]],
+    "system": [[*PYTEST, *FILES, "-m", f"not ({APART}) and ({SYSTEM})"]],
     # one gate after the other where their times are compared
     "planted": [[*PYTEST, *([] if TIMED else [*TWO, "loadgroup"]), "-m", "planted", "tests/planted"]],
     "torch": [[*PYTEST, *FILES, "-m", "torch", *TORCH]],

@@ -129,6 +129,7 @@ def worker(
     return process
 
 
+@pytest.mark.system
 def test_dask_gives_what_this_machine_gives(run_probe: Callable[..., Finished], harness: Harness) -> None:
     """Two workers: the same predictions and accuracy, memory within 1.5 MiB, where it ran, and no runtime to judge."""
     assert run_probe(GOOD, "--seeds", "2").code == 0
@@ -152,6 +153,7 @@ def test_dask_gives_what_this_machine_gives(run_probe: Callable[..., Finished], 
     assert "DISTURBED" in done.out
 
 
+@pytest.mark.system
 def test_a_scheduler_with_workers_elsewhere(
     harness: Harness, elsewhere: tuple[str, subprocess.Popen[bytes]]
 ) -> None:
@@ -178,6 +180,7 @@ def test_a_scheduler_with_workers_elsewhere(
     assert (harness.folder / "out" / result["folder"] / "log.txt").exists()
 
 
+@pytest.mark.system
 def test_no_worker_has_a_slot(harness: Harness, cluster: Callable[..., subprocess.Popen[bytes]]) -> None:
     """Workers that offer no slot would be waited for without end: one error with the command instead."""
     _, address = scheduler(harness, cluster)
@@ -189,6 +192,7 @@ def test_no_worker_has_a_slot(harness: Harness, cluster: Callable[..., subproces
     assert "Type: dask worker" in done.err
 
 
+@pytest.mark.system
 def test_ctrl_c_ends_runs_elsewhere(harness: Harness, elsewhere: tuple[str, subprocess.Popen[bytes]]) -> None:
     """An interrupt of the runner ends the run on the worker, which stays up; the job resumes on this machine."""
     address, far = elsewhere
@@ -203,6 +207,7 @@ def test_ctrl_c_ends_runs_elsewhere(harness: Harness, elsewhere: tuple[str, subp
     assert len(harness.job("out")["results"]) == 3
 
 
+@pytest.mark.system
 def test_data_that_nobody_has(harness: Harness, elsewhere: tuple[str, subprocess.Popen[bytes]]) -> None:
     """A data set that the runner lacks too is an error at once, with the command that fetches it."""
     address, _ = elsewhere
@@ -216,6 +221,7 @@ def test_data_that_nobody_has(harness: Harness, elsewhere: tuple[str, subprocess
     assert "the data set 'mnist' is not here" in result["error"]
 
 
+@pytest.mark.system
 def test_a_worker_that_is_killed(harness: Harness, elsewhere: tuple[str, subprocess.Popen[bytes]]) -> None:
     """SIGKILL of a worker ends its run; the run is done again on the worker that takes its place."""
     address, far = elsewhere
@@ -231,7 +237,7 @@ def test_a_worker_that_is_killed(harness: Harness, elsewhere: tuple[str, subproc
     assert [result["status"] for result in harness.job("out")["results"]] == ["ok"] * 3
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_a_scheduler_that_dies(harness: Harness, cluster: Callable[..., subprocess.Popen[bytes]]) -> None:
     """SIGKILL of the scheduler is one error with the command that goes on; finished runs are kept, and what ran ends at once."""
     dying, address = scheduler(harness, cluster)
@@ -358,6 +364,7 @@ def few_images(root: Path) -> None:
         files.write_bytes(root / "MNIST" / "raw" / part.file, idx.header(shape) + content)
 
 
+@pytest.mark.system
 def test_data_is_sent_to_a_worker_that_lacks_it(
     harness: Harness, cluster: Callable[..., subprocess.Popen[bytes]]
 ) -> None:

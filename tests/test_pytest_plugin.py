@@ -15,6 +15,7 @@ if typing.TYPE_CHECKING:
     from pathlib import Path
 
 pytest_plugins = ["pytester"]
+pytestmark = pytest.mark.system
 
 Run = typing.Callable[..., pytest.RunResult]
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests import soak, soak_cluster
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.system
 
 
 @pytest.fixture(autouse=True)

@@ -13,6 +13,8 @@ import pytest
 
 from tests.conftest import TIME_LIMIT, Harness
 
+pytestmark = pytest.mark.system
+
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 

@@ -16,7 +16,7 @@ from tests.benchmarks.conftest import ROOT, Suite
 if typing.TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 
 PROJECT = """
 [build-system]

@@ -23,6 +23,7 @@ if typing.TYPE_CHECKING:
 NAME = "harness.probe.short.good.error_rate"
 
 
+@pytest.mark.system
 def test_asv_show_reads_it(project: Project) -> None:
     """`asv show COMMIT` prints the median error rate over the runs."""
     done = project.asv("show", project.commits[0], "--details")
@@ -33,6 +34,7 @@ def test_asv_show_reads_it(project: Project) -> None:
     assert "0.09" in told
 
 
+@pytest.mark.system
 def test_asv_compare_finds_the_loss(project: Project) -> None:
     """`asv compare` lists a higher error rate as worse, by its interval over the runs; accuracy it would take for an improvement."""
     done = project.asv("compare", *project.commits, "--split")
@@ -51,6 +53,7 @@ def published(project: Project) -> Path:
     return project.folder / "html"
 
 
+@pytest.mark.system
 def test_asv_publish_draws_it(published: Path) -> None:
     """`asv publish` writes a graph of the series with both commits."""
     index = json.loads((published / "index.json").read_text())

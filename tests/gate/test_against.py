@@ -14,6 +14,8 @@ from tests.conftest import HEAD, Harness
 if typing.TYPE_CHECKING:
     from tests.conftest import Finished
 
+pytestmark = pytest.mark.system
+
 BODY = """
 import helper
 

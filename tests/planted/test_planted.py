@@ -22,7 +22,7 @@ if typing.TYPE_CHECKING:
 
     from tests.planted.program import Gated
 
-pytestmark = [pytest.mark.planted, pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.planted, pytest.mark.timeout(1800)]
 
 
 @pytest.mark.parametrize(

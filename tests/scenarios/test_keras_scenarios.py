@@ -26,7 +26,7 @@ if typing.TYPE_CHECKING:
     from harness.measure.run import Run
     from harness.records import Expectation
 
-pytestmark = [pytest.mark.keras, pytest.mark.slow]
+pytestmark = pytest.mark.keras
 KERAS = ("mnist_autoencoder", "mnist_interpolation", "digits1000_cnn")
 Record = dict[str, typing.Any]
 

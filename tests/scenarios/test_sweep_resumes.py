@@ -17,7 +17,7 @@ from tests.conftest import SMALLER, TIME_LIMIT, one_thread
 if typing.TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.keras, pytest.mark.slow]
+pytestmark = pytest.mark.keras
 ENOUGH = 3
 """Settings that are finished when it is killed."""
 
