@@ -158,14 +158,16 @@ def _placed(path: str, content: bytes, scratch: Path) -> str:
 
 
 def _called_off() -> Callable[[], bool]:
-    """Return what to ask whether the scheduler freed this task, as it does when the runner left or was interrupted."""
+    """Return what to ask whether the scheduler freed this task, as it does when the runner left or was interrupted, or is itself gone."""
     import distributed
 
     worker = distributed.get_worker()
     key = worker.get_current_task()
+    # a worker that lost its scheduler closes, and waits for half a minute for what it runs
+    closing = {distributed.core.Status.closing, distributed.core.Status.closed}
 
     def asked() -> bool:
         task = worker.state.tasks.get(key)
-        return task is None or task.state != "executing"
+        return task is None or task.state != "executing" or worker.status in closing
 
     return asked

@@ -13,10 +13,20 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTEST = [sys.executable, "-m", "pytest"]
+TORCH = (
+    "tests/pipelines", "tests/measure/test_work_torch.py", "tests/datasets/test_fetching.py",
+    "tests/scenarios/test_given_weights.py",
+)  # fmt: skip
+KERAS = ("tests/pipelines", "tests/measure/test_work_keras.py", "tests/scenarios")
+"""Where tests of a framework lie: each process collects no other files."""
 SECOND_BACKEND = ("mnist_interpolation", "digits1000_cnn")
 """Pipelines whose tests train on torch as well."""
-TWO = ["-n", "2", "--dist", "loadfile"]
-"""Two files at a time, whose fixtures are made once; each worker has its own cache, and with it its own measuring lock."""
+TWO = ["-n", "2", "--no-loadscope-reorder", "--dist"]
+"""Two workers, in the order of `LONGEST` in ``tests/conftest.py``; each has its own cache, and with it its own measuring lock."""
+FILES = [*TWO, "loadfile"]
+"""Two files at a time, whose fixtures are made once."""
+APART, SYSTEM = "torch or keras or planted", "system or browser"
+"""Markers of suites of their own, and of `system`; `core` is what has none of them."""
 TIMED = os.environ.get("HARNESS_PLANTED_TIME") == "1"
 WORKFLOWS = [str(path.relative_to(ROOT)) for path in sorted((ROOT / ".github" / "workflows").glob("*.yml"))]
 SUITES: dict[str, list[list[str]]] = {
@@ -27,15 +37,16 @@ SUITES: dict[str, list[list[str]]] = {
         [str(Path(sys.executable).with_name("lint-imports"))],
         [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows", *WORKFLOWS],
     ],
-    "core": [[*PYTEST, *TWO, "-m", "not torch and not keras and not planted"]],
+    "core": [[*PYTEST, *FILES, "-m", f"not ({APART}) and not ({SYSTEM})"]],
+    "system": [[*PYTEST, *FILES, "-m", f"not ({APART}) and ({SYSTEM})"]],
     # one gate after the other where their times are compared
-    "planted": [[*PYTEST, *([] if TIMED else ["-n", "2"]), "-m", "planted", "tests/planted"]],
-    "torch": [[*PYTEST, *TWO, "-m", "torch"]],
-    "keras": [[*PYTEST, *TWO, "-m", "keras"]],
+    "planted": [[*PYTEST, *([] if TIMED else [*TWO, "loadgroup"]), "-m", "planted", "tests/planted"]],
+    "torch": [[*PYTEST, *FILES, "-m", "torch", *TORCH]],
+    "keras": [[*PYTEST, *FILES, "-m", "keras", *KERAS]],
     "keras-torch": [
         [
             *PYTEST,
-            *TWO,
+            *FILES,
             "-m",
             "keras",
             *(f"tests/pipelines/test_{name}_experiment.py" for name in SECOND_BACKEND),

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import textwrap
 import typing
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -34,7 +35,15 @@ for name in [name for name in os.environ if name.startswith("PYTEST_XDIST")]:
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
+
+LONGEST = (
+    "report/test_accessibility.py", "test_pytest_plugin.py", "test_resume.py", "test_executors.py", "gate/test_command.py",
+    "test_soak.py", "test_faults.py", "test_tutorial.py", "gate/test_flips_command.py", "test_probes.py", "report/test_browser.py",
+    "gate/test_against.py", "benchmarks/test_asv.py", "test_concurrency.py", "benchmarks/test_fresh_environment.py",
+    "benchmarks/test_backends.py", "test_limits.py", "test_comparison.py", "measure/test_work_keras.py",
+    "scenarios/test_keras_scenarios.py", "scenarios/test_sweep_resumes.py", "pipelines/test_mnist_autoencoder.py",
+)  # fmt: skip
+"""Files that take longest, begun first: of two workers none goes on alone with one of them at the end."""
 
 HEAD = """
 import numpy as np
@@ -53,6 +62,16 @@ def guess(run, right=90):
     predicted[right:] = (labels[right:] + 1) % 10
     run.predictions(labels, predicted)
 """
+
+
+SMALLER = """
+import dataclasses
+from harness.scenarios.mnist_autoencoder import SCENARIO as BUILT_IN, SMOKE
+
+SMOKE = {**BUILT_IN.tiers["smoke"], "limit": 128, "frozen_epochs": 2, "tuning_epochs": 1, "sweep_epochs": 1}
+SCENARIO = dataclasses.replace(BUILT_IN, name="smaller", tiers={"smoke": SMOKE})
+"""
+"""A scenario file: the autoencoder on fewer images for fewer epochs, where only the way matters."""
 
 
 def one_thread(*words: str) -> list[str]:
@@ -137,10 +156,24 @@ class Harness:
             subprocess.run(["git", *words], cwd=self.folder, check=True)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of the longest files first, the rest as they were."""
+    places = {Path(__file__).parent / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One cache for the whole session: the digits are decoded once."""
     return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder that all workers of this session have in common."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if hasattr(request.config, "workerinput") else own
 
 
 @pytest.fixture

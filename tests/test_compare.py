@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import subprocess
-import sys
 import typing
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmarks.error_rates import __main__ as error_rates
+from benchmarks.error_rates import judging
 from harness.compare import compare
 from harness.records import (
     Baseline,
@@ -29,14 +27,12 @@ from harness.records import (
     StageResult,
     Variant,
 )
-from tests.conftest import TIME_LIMIT
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.records import Judgement
 
-ROOT = Path(__file__).resolve().parents[1]
 MIB = 2.0**20
 DIGITS = DatasetUse(name="digits", sha256="00", complete=True, found="all there")
 ACCURACY = Measured(value=0.0, better="higher")
@@ -469,14 +465,29 @@ def test_order_of_judgements_and_choice_of_expectations() -> None:
 # -- error rates ------------------------------------------------------------
 
 
+NOISES = ("normal", "heavy", "skewed", "humps", "images")
+RULES = ("spread", "draw", "mean", "split")
+ROWS = (
+    *(f"accuracy {noise}, 10 against 5, {shift} sd" for noise in NOISES for shift in (0, 3)),
+    *(f"accuracy normal, 10 against 1, {shift} sd" for shift in (0, 3)),
+    *(f"memory normal, 10 against 5, {growth} MiB of 100" for growth in (0, 10)),
+    *(f"published {rule}, 10 runs, 0 sd" for rule in RULES),
+    "published spread, 10 runs, 10 sd",
+)
+
+
 @pytest.fixture(scope="module")
 def rates() -> dict[str, dict[str, float]]:
-    """Simulate the table of docs/statistics.md with few trials."""
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.error_rates", "judging", "--trials", "500"],
-        env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True, timeout=TIME_LIMIT,
-    )  # fmt: skip
-    return typing.cast("dict[str, dict[str, float]]", json.loads(done.stdout))
+    """Simulate rows of the table of docs/statistics.md with few trials."""
+    return judging.table(500, error_rates.SEED, ROWS)
+
+
+def test_the_table_has_every_row(capsys: pytest.CaptureFixture[str]) -> None:
+    """The command prints each row's shares, which sum to one, these rows among them."""
+    assert error_rates.main(["judging", "--trials", "1"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert set(ROWS) < set(printed)
+    assert {sum(shares.values()) for shares in printed.values()} == {1.0}
 
 
 def upper(bar: float, trials: int = 500) -> float:
@@ -494,7 +505,7 @@ def alarms(verdicts: dict[str, float]) -> float:
     )
 
 
-@pytest.mark.parametrize("noise", ["normal", "heavy", "skewed", "humps", "images"])
+@pytest.mark.parametrize("noise", NOISES)
 def test_unchanged_program_is_seldom_alarmed(rates: dict[str, dict[str, float]], noise: str) -> None:
     """10 baseline and 5 new runs of an unchanged program: at most 1% alarms, whatever the noise."""
     assert alarms(rates[f"accuracy {noise}, 10 against 5, 0 sd"]) <= upper(0.01)
@@ -506,7 +517,7 @@ def test_single_runs_never_alarm(rates: dict[str, dict[str, float]]) -> None:
     assert alarms(rates["accuracy normal, 10 against 1, 3 sd"]) == 0
 
 
-@pytest.mark.parametrize("noise", ["normal", "heavy", "skewed", "humps", "images"])
+@pytest.mark.parametrize("noise", NOISES)
 def test_three_standard_deviations_are_caught(rates: dict[str, dict[str, float]], noise: str) -> None:
     """A loss of 3 standard deviations over seeds is REGRESSED in 85% or more of jobs of five runs."""
     assert 1 - rates[f"accuracy {noise}, 10 against 5, 3 sd"].get("REGRESSED", 0) <= upper(0.15)
@@ -518,7 +529,7 @@ def test_memory_alarms(rates: dict[str, dict[str, float]]) -> None:
     assert 1 - rates["memory normal, 10 against 5, 10 MiB of 100"].get("REGRESSED", 0) <= upper(0.01)
 
 
-@pytest.mark.parametrize("rule", ["spread", "draw", "mean", "split"])
+@pytest.mark.parametrize("rule", RULES)
 def test_true_published_values_are_reproduced(rates: dict[str, dict[str, float]], rule: str) -> None:
     """A published value that our own program gave is BELOW or ABOVE in about 1%, at most 1.5%."""
     assert alarms(rates[f"published {rule}, 10 runs, 0 sd"]) <= upper(0.015)

@@ -484,6 +484,7 @@ def cases() -> list[tuple[list[float], list[float]]]:
     return found
 
 
+@pytest.mark.system
 def test_asv_compare_says_the_same(tmp_path: Path) -> None:
     """`asv compare --factor 1.1` marks with + exactly the stored benchmarks that the called function finds slower."""
     git = ["git", "-C", str(tmp_path), "-c", "user.name=T", "-c", "user.email=t@example.org"]
@@ -560,6 +561,7 @@ def test_replayed(benchmark, index):
 """
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("field", ["mean", "min"])
 def test_pytest_benchmark_says_the_same(tmp_path: Path, field: str) -> None:
     """A session with `--benchmark-compare-fail` that replays the stored times fails for exactly those called slower."""
@@ -587,6 +589,7 @@ def test_pytest_benchmark_says_the_same(tmp_path: Path, field: str) -> None:
     assert failed == expected
 
 
+@pytest.mark.system
 def test_pyperf_says_the_same(tmp_path: Path) -> None:
     """`pyperf compare_to` calls exactly those significant and slower."""
     import pyperf

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -19,7 +20,7 @@ from harness.datasets import idx, loading
 from harness.datasets.declared import MNIST
 from harness.errors import StorageError
 from harness.records import Attempt, RunRequest
-from tests.conftest import one_thread
+from tests.conftest import Harness, one_thread
 from tests.soak_cluster import connected
 from tests.test_resume import gone, until
 
@@ -27,7 +28,7 @@ if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.conftest import Finished, Harness
+    from tests.conftest import Finished
 
 GOOD = "SCENARIO = declare(guess)"
 HANGS = """
@@ -46,9 +47,9 @@ SCENARIO = declare(measure)
 """
 
 
-@pytest.fixture
-def cluster(harness: Harness) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
-    """Start parts of a cluster as a user would, each in a session of its own; all end with the test."""
+@contextlib.contextmanager
+def parts(harness: Harness) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Start parts of a cluster as a user would, each in a session of its own; all end together."""
     started: list[subprocess.Popen[bytes]] = []
 
     def start(*words: str, **variables: str) -> subprocess.Popen[bytes]:
@@ -85,6 +86,24 @@ def cluster(harness: Harness) -> Iterator[Callable[..., subprocess.Popen[bytes]]
         process.wait()
 
 
+@pytest.fixture
+def cluster(harness: Harness) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Start parts of a cluster that end with the test."""
+    with parts(harness) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def elsewhere(
+    tmp_path_factory: pytest.TempPathFactory, cache: Path
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Return the address of a scheduler and its worker with one slot, which several tests share."""
+    made = Harness(tmp_path_factory.mktemp("cluster"), cache)
+    with parts(made) as start:
+        _, address = scheduler(made, start)
+        yield address, worker(start, address)
+
+
 def environment(harness: Harness) -> dict[str, str]:
     """Return the environment of a cluster's parts: the code is on their path, nothing else is shared."""
     root = os.path.dirname(os.path.dirname(executors.__file__))  # noqa: PTH120 - joined into a variable
@@ -110,6 +129,7 @@ def worker(
     return process
 
 
+@pytest.mark.system
 def test_dask_gives_what_this_machine_gives(run_probe: Callable[..., Finished], harness: Harness) -> None:
     """Two workers: the same predictions and accuracy, memory within 1.5 MiB, where it ran, and no runtime to judge."""
     assert run_probe(GOOD, "--seeds", "2").code == 0
@@ -133,12 +153,12 @@ def test_dask_gives_what_this_machine_gives(run_probe: Callable[..., Finished], 
     assert "DISTURBED" in done.out
 
 
+@pytest.mark.system
 def test_a_scheduler_with_workers_elsewhere(
-    harness: Harness, cluster: Callable[..., subprocess.Popen[bytes]]
+    harness: Harness, elsewhere: tuple[str, subprocess.Popen[bytes]]
 ) -> None:
-    """Workers that share no folder get the scenario file sent; one slot on the machine leaves the runtime judged."""
-    _, address = scheduler(harness, cluster)
-    worker(cluster, address)
+    """A worker that knows no folder of the runner's does the run; one slot on the machine leaves the runtime judged."""
+    address, _ = elsewhere
     path = harness.folder / harness.scenario(GOOD)
     arguments = (
         "run",
@@ -160,6 +180,7 @@ def test_a_scheduler_with_workers_elsewhere(
     assert (harness.folder / "out" / result["folder"] / "log.txt").exists()
 
 
+@pytest.mark.system
 def test_no_worker_has_a_slot(harness: Harness, cluster: Callable[..., subprocess.Popen[bytes]]) -> None:
     """Workers that offer no slot would be waited for without end: one error with the command instead."""
     _, address = scheduler(harness, cluster)
@@ -171,12 +192,10 @@ def test_no_worker_has_a_slot(harness: Harness, cluster: Callable[..., subproces
     assert "Type: dask worker" in done.err
 
 
-def test_ctrl_c_ends_runs_elsewhere(
-    harness: Harness, cluster: Callable[..., subprocess.Popen[bytes]]
-) -> None:
+@pytest.mark.system
+def test_ctrl_c_ends_runs_elsewhere(harness: Harness, elsewhere: tuple[str, subprocess.Popen[bytes]]) -> None:
     """An interrupt of the runner ends the run on the worker, which stays up; the job resumes on this machine."""
-    _, address = scheduler(harness, cluster)
-    far = worker(cluster, address)
+    address, far = elsewhere
     process, pid = begin(harness, address)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=240)
@@ -188,27 +207,24 @@ def test_ctrl_c_ends_runs_elsewhere(
     assert len(harness.job("out")["results"]) == 3
 
 
-@pytest.mark.slow
-def test_a_scheduler_that_dies(harness: Harness, cluster: Callable[..., subprocess.Popen[bytes]]) -> None:
-    """SIGKILL of the scheduler is one error with the command that goes on; finished runs are kept."""
-    dying, address = scheduler(harness, cluster)
-    worker(cluster, address)
-    process, pid = begin(harness, address)
-    dying.kill()
-    _, err = process.communicate(timeout=240)
-    assert process.returncode == 2, err
-    assert b"harness run --resume out" in err
-    until(lambda: gone(pid), "the run outlived its scheduler")
-    (harness.folder / "go").touch()
-    done = harness("run", "--resume", "out")
-    assert done.code == 0
-    assert len(harness.job("out")["results"]) == 3
+@pytest.mark.system
+def test_data_that_nobody_has(harness: Harness, elsewhere: tuple[str, subprocess.Popen[bytes]]) -> None:
+    """A data set that the runner lacks too is an error at once, with the command that fetches it."""
+    address, _ = elsewhere
+    scenario = harness.scenario(DATA)
+    done = harness(
+        "run", "probe", "--scenarios", scenario, "--executor", "dask", "--scheduler", address, "--out", "out"
+    )
+    assert done.code == 2
+    (result,) = harness.job("out")["results"]
+    assert result["attempts"] == 1
+    assert "the data set 'mnist' is not here" in result["error"]
 
 
-def test_a_worker_that_is_killed(harness: Harness, cluster: Callable[..., subprocess.Popen[bytes]]) -> None:
+@pytest.mark.system
+def test_a_worker_that_is_killed(harness: Harness, elsewhere: tuple[str, subprocess.Popen[bytes]]) -> None:
     """SIGKILL of a worker ends its run; the run is done again on the worker that takes its place."""
-    _, address = scheduler(harness, cluster)
-    far = worker(cluster, address)
+    address, far = elsewhere
     process, pid = begin(harness, address)
     (harness.folder / "go").touch()
     parent = psutil.Process(pid).parent()
@@ -219,6 +235,23 @@ def test_a_worker_that_is_killed(harness: Harness, cluster: Callable[..., subpro
     assert process.returncode == 0, err
     until(lambda: gone(pid), "the run outlived its worker")
     assert [result["status"] for result in harness.job("out")["results"]] == ["ok"] * 3
+
+
+@pytest.mark.system
+def test_a_scheduler_that_dies(harness: Harness, cluster: Callable[..., subprocess.Popen[bytes]]) -> None:
+    """SIGKILL of the scheduler is one error with the command that goes on; finished runs are kept, and what ran ends at once."""
+    dying, address = scheduler(harness, cluster)
+    worker(cluster, address)
+    process, pid = begin(harness, address)
+    dying.kill()
+    _, err = process.communicate(timeout=240)
+    assert process.returncode == 2, err
+    assert b"harness run --resume out" in err
+    until(lambda: gone(pid), "the run outlived its scheduler", 25)
+    (harness.folder / "go").touch()
+    done = harness("run", "--resume", "out")
+    assert done.code == 0
+    assert len(harness.job("out")["results"]) == 3
 
 
 def begin(harness: Harness, address: str) -> tuple[subprocess.Popen[bytes], int]:
@@ -300,6 +333,20 @@ def test_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "the worker has version 999" in reply.attempt.error
 
 
+def test_a_scenario_file_is_sent_where_it_is_missing_or_another(tmp_path: Path) -> None:
+    """The same file is used where it lies; where the path holds another one, or nothing, a copy with what was sent is."""
+    path, scratch = tmp_path / "probe.py", tmp_path / "scratch"
+    path.write_bytes(b"ours")
+    assert remote._placed(str(path), b"ours", scratch) == str(path)
+    for content in (b"theirs", None):
+        path.unlink()
+        if content is not None:
+            path.write_bytes(content)
+        placed = remote._placed(str(path), b"ours", scratch)
+        assert placed == str(scratch / "scenarios" / "probe.py")
+        assert (scratch / "scenarios" / "probe.py").read_bytes() == b"ours"
+
+
 DATA = """
 def measure(run):
     data = run.dataset("mnist")
@@ -317,6 +364,7 @@ def few_images(root: Path) -> None:
         files.write_bytes(root / "MNIST" / "raw" / part.file, idx.header(shape) + content)
 
 
+@pytest.mark.system
 def test_data_is_sent_to_a_worker_that_lacks_it(
     harness: Harness, cluster: Callable[..., subprocess.Popen[bytes]]
 ) -> None:
@@ -365,20 +413,6 @@ def test_data_is_sent_to_a_worker_that_lacks_it(
     assert ok <= places, again.err
     assert ok
     assert [folder.stat().st_ino for folder in filled] == before
-
-
-def test_data_that_nobody_has(harness: Harness, cluster: Callable[..., subprocess.Popen[bytes]]) -> None:
-    """A data set that the runner lacks too is an error at once, with the command that fetches it."""
-    _, address = scheduler(harness, cluster)
-    worker(cluster, address)
-    scenario = harness.scenario(DATA)
-    done = harness(
-        "run", "probe", "--scenarios", scenario, "--executor", "dask", "--scheduler", address, "--out", "out"
-    )
-    assert done.code == 2
-    (result,) = harness.job("out")["results"]
-    assert result["attempts"] == 1
-    assert "the data set 'mnist' is not here" in result["error"]
 
 
 def test_a_scenario_file_of_any_encoding_is_sent(tmp_path: Path) -> None:

@@ -76,6 +76,7 @@ def test_a_worker_that_fails(
     job = harness.job("out")
     assert [result["status"] for result in job["results"]] == ["error"]
     assert told in job["results"][0]["error"]
+    assert job["results"][0]["attempts"] == (1 if "harness data" in told else 2)
     assert (harness.folder / "out" / "index.html").is_file()
 
 

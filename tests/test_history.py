@@ -125,7 +125,7 @@ def test_sparklines() -> None:
 
 
 def test_the_command_shows_stored_runs(harness: Harness) -> None:
-    """By default every run below reports/ is read; a pattern chooses metrics; without runs the next step is named."""
+    """By default every run below reports/ is read; a pattern chooses metrics; --html writes the page; without runs the next step is named."""
     none = harness("history")
     assert none.code == 2
     assert "Type: harness run" in none.err
@@ -140,6 +140,12 @@ def test_the_command_shows_stored_runs(harness: Harness) -> None:
     assert "f1_macro" not in shown.out
     assert "f1_macro" in harness("history", "--metric", "f1_*").out
     assert harness("history", "reports/a", "reports/a", "--metric", "accuracy").out.count(" 1 │") == 1
+    written = harness("history", "--html", "history.html")
+    assert written.code == 0, written.err
+    assert "Page: history.html" in written.out
+    page = (harness.folder / "history.html").read_text()
+    assert "accuracy" in page
+    assert "metrics without a change are not shown" in page
     missing = harness("history", "reports/none")
     assert missing.code == 2
     assert "reports/none" in missing.err

@@ -14,7 +14,6 @@ from harness import history, history_page
 if typing.TYPE_CHECKING:
     from harness.history import Line
     from harness.records import Direction
-    from tests.conftest import Harness
 
 HOSTILE = "<script>alert(1)</script>&\"'"
 
@@ -84,16 +83,3 @@ def test_a_thousand_commits_and_fifty_metrics_stay_small() -> None:
     assert len(page) < 1_000_000
     assert "drawn with at most 200 points" in page
     assert "10 changes of level" in page
-
-
-def test_the_command_writes_the_page(harness: Harness) -> None:
-    """``harness history --html FILE`` writes it beside the table, and says how many metrics were not asked for."""
-    scenario = harness.scenario("SCENARIO = declare(guess)")
-    for name in ("a", "b"):
-        assert harness("run", "probe", "--scenarios", scenario, "--out", f"reports/{name}").code == 0
-    shown = harness("history", "--html", "history.html")
-    assert shown.code == 0, shown.err
-    assert "Page: history.html" in shown.out
-    page = (harness.folder / "history.html").read_text()
-    assert "accuracy" in page
-    assert "metrics without a change are not shown" in page

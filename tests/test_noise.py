@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import typing
 
 import numpy as np
@@ -79,12 +80,15 @@ def test_the_description_says_what_is_needed() -> None:
     assert "here a 20% slowdown" in told
 
 
-def test_the_kernel_is_timed_in_fresh_processes() -> None:
-    """Every value is a positive time of its own, in pairs."""
-    found = noise.of_calibration(2)
-    assert (len(found.base), len(found.head)) == (2, 2)
-    assert all(value > 0 for value in (*found.base, *found.head))
-    assert len(set(found.values)) > 1
+def test_the_kernel_is_timed_in_fresh_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every value is a positive time, in pairs; each comes from a process of its own, and none from this one."""
+    found = noise.of_calibration(1)
+    assert (len(found.base), len(found.head)) == (1, 1)
+    assert all(value > 0 for value in found.values)
+    monkeypatch.setattr(noise, "_ONCE", "import os; print(os.getpid())")
+    processes = set(noise.of_calibration(2).values)
+    assert len(processes) == 4
+    assert os.getpid() not in processes
 
 
 def test_a_kernel_that_fails_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -41,9 +42,9 @@ HOSTILE = b"""{"schema": 1, "created": "", "command": "", "commit": "", "baselin
 "requests": [{"scenario": "../../x", "variant": "v", "tier": "smoke", "seed": 0}]}"""
 
 
-def seeds(harness: Harness) -> list[int]:
+def seeds(harness: Harness, out: str = "out") -> list[int]:
     """Return the seeds of the stored job's finished runs."""
-    return [result["request"]["seed"] for result in harness.job("out")["results"] if result["status"] == "ok"]
+    return [result["request"]["seed"] for result in harness.job(out)["results"] if result["status"] == "ok"]
 
 
 def commit(harness: Harness) -> str:
@@ -87,19 +88,8 @@ def gone(pid: int) -> bool:
         return True
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_whatever_ends_it(harness: Harness, how: signal.Signals) -> None:
-    """Ctrl-C, SIGTERM and SIGKILL of the runner end its workers too; --resume does the two missing runs and keeps the first."""
-    process, workers = begin(harness, HANGS)
-    first = stamp(harness, 0)
-    process.send_signal(how)
-    _, err = process.communicate(timeout=240)
-    assert process.returncode == (-9 if how == signal.SIGKILL else 130), err
-    until(lambda: all(map(gone, workers)), "a process of the worker outlived the runner")
-    if how != signal.SIGKILL:
-        assert seeds(harness) == [0]
-        assert b"harness run --resume out" in err
-        assert "2 planned runs are missing" in (harness.folder / "out" / "index.html").read_text()
+def goes_on(harness: Harness, first: int) -> None:
+    """See that --resume does the two missing runs and keeps the first."""
     (harness.folder / "go").touch()
     done = harness("run", "--resume", "out")
     assert done.code == 0, done.err
@@ -108,18 +98,52 @@ def test_whatever_ends_it(harness: Harness, how: signal.Signals) -> None:
     assert "2/2" in done.out
 
 
-def test_a_killed_job_is_read_from_its_runs(harness: Harness) -> None:
-    """Without --resume too nothing is lost: `harness judge` puts together what a killed job finished."""
-    process, _ = begin(harness, HANGS)
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_job_goes_on(harness: Harness, how: signal.Signals) -> None:
+    """Ctrl-C and SIGTERM of the runner end its workers too, store what is finished and say how to go on."""
+    process, workers = begin(harness, HANGS)
+    first = stamp(harness, 0)
+    process.send_signal(how)
+    _, err = process.communicate(timeout=240)
+    assert process.returncode == 130, err
+    until(lambda: all(map(gone, workers)), "a process of the worker outlived the runner")
+    assert seeds(harness) == [0]
+    assert b"harness run --resume out" in err
+    assert "2 planned runs are missing" in (harness.folder / "out" / "index.html").read_text()
+    goes_on(harness, first)
+
+
+def test_a_killed_job_goes_on(harness: Harness) -> None:
+    """SIGKILL of the runner ends its workers, frees its lock and loses nothing: what it finished is judged, and no new job overwrites it."""
+    process, workers = begin(harness, HANGS)
+    first = stamp(harness, 0)
+    plan = json.loads((harness.folder / "out" / "plan.json").read_text())
+    assert [request["seed"] for request in plan["requests"]] == [0, 1, 2]
+    assert os.path.isabs(plan["requests"][0]["scenario_paths"][0])  # noqa: PTH117 - a string of JSON
+    again = ("run", "probe", "--scenarios", "probe.py", "--out", "out", "--seeds", "1")
+    for arguments in (again, ("run", "--resume", "out")):
+        done = harness(*arguments)
+        assert done.code == 2
+        assert "another run writes into 'out'" in done.err
     process.kill()
     process.communicate(timeout=240)
-    done = harness("judge", "out", "--scenarios", "probe.py")
+    assert process.returncode == -9
+    until(lambda: all(map(gone, workers)), "a process of the worker outlived the runner")
+    shutil.copytree(harness.folder / "out", harness.folder / "copy")
+    done = harness("judge", "copy", "--scenarios", "probe.py")
     assert done.code == 0, done.err
-    assert (
-        "INTERRUPTED 2 planned runs are missing, of probe:default (2). Next: harness run --resume out"
-        in done.out
-    )
-    assert seeds(harness) == [0]
+    told = "INTERRUPTED 2 planned runs are missing, of probe:default (2). Next: harness run --resume copy"
+    assert told in done.out
+    assert seeds(harness, "copy") == [0]
+    done = harness("run", "probe", "--scenarios", harness.scenario(GOOD, "good.py"), "--out", "other")
+    assert done.code == 0, done.err
+    assert "Waiting" not in done.out
+    done = harness(*again)
+    assert done.code == 2
+    assert "holds a job with 2 of 3 runs to do. Type: harness run --resume out" in done.err
+    goes_on(harness, first)
+    assert harness(*again).code == 0
+    assert sorted(path.name[-5:] for path in (harness.folder / "out" / "runs").iterdir()) == ["seed0"]
 
 
 def test_failed_runs_are_repeated(run_probe: Callable[..., Finished], harness: Harness) -> None:
@@ -160,16 +184,14 @@ def test_a_torn_result_is_done_again(run_probe: Callable[..., Finished], harness
     assert (seeds(harness), stamp(harness, 0)) == ([0, 1], before)
 
 
-@pytest.mark.parametrize("extra", [("probe",), ("--tier", "smoke"), ("--seeds", "9"), ("--out", "elsewhere")])
-def test_changed_arguments_are_refused(
-    run_probe: Callable[..., Finished], harness: Harness, extra: tuple[str, ...]
-) -> None:
+def test_changed_arguments_are_refused(run_probe: Callable[..., Finished], harness: Harness) -> None:
     """--resume takes its settings from the plan and refuses any beside it, naming them."""
     assert run_probe(GOOD).code == 0
-    done = harness("run", "--resume", "out", *extra)
-    assert done.code == 2
-    assert "--resume takes everything from the job's plan" in done.err
-    assert not (harness.folder / "elsewhere").exists()
+    for extra in (("probe",), ("--tier", "smoke"), ("--seeds", "9"), ("--out", "elsewhere")):
+        done = harness("run", "--resume", "out", *extra)
+        assert done.code == 2, extra
+        assert "--resume takes everything from the job's plan" in done.err
+        assert not (harness.folder / "elsewhere").exists()
 
 
 def test_another_commit_is_refused(run_probe: Callable[..., Finished], harness: Harness) -> None:
@@ -245,36 +267,6 @@ def test_a_plan_that_cannot_be_used(harness: Harness, content: bytes | None, tol
     assert not (harness.folder / "out" / "run.json").exists()
 
 
-def test_two_runs_into_one_folder(harness: Harness) -> None:
-    """The second run into a folder is refused while the first one runs, and harms nothing."""
-    process, _ = begin(harness, HANGS)
-    for arguments in (
-        ("run", "probe", "--scenarios", "probe.py", "--out", "out"),
-        ("run", "--resume", "out"),
-    ):
-        done = harness(*arguments)
-        assert done.code == 2
-        assert "another run writes into 'out'" in done.err
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=240)
-    assert seeds(harness) == [0]
-
-
-def test_a_job_that_ended_early_is_not_overwritten(harness: Harness) -> None:
-    """A new job into the folder of an unfinished one is refused with the way to go on; into a finished one it is not."""
-    process, _ = begin(harness, HANGS)
-    process.kill()
-    process.communicate(timeout=240)
-    again = ("run", "probe", "--scenarios", "probe.py", "--out", "out", "--seeds", "1")
-    done = harness(*again)
-    assert done.code == 2
-    assert "holds a job with 2 of 3 runs to do. Type: harness run --resume out" in done.err
-    (harness.folder / "go").touch()
-    assert harness("run", "--resume", "out").code == 0
-    assert harness(*again).code == 0
-    assert sorted(path.name[-5:] for path in (harness.folder / "out" / "runs").iterdir()) == ["seed0"]
-
-
 def test_a_flaky_failure_is_repeated_once(run_probe: Callable[..., Finished], harness: Harness) -> None:
     """A run that fails once is repeated and shown as flaky, with why it failed first; one that always fails is ERROR."""
     body = """
@@ -301,33 +293,6 @@ def test_a_flaky_failure_is_repeated_once(run_probe: Callable[..., Finished], ha
     assert "the last line of the log" in failed["log_tail"]
     assert "FLAKY" in done.out
     assert "FLAKY" in (harness.folder / "out" / "index.html").read_text()
-
-
-def test_what_would_fail_again_is_not_repeated(run_probe: Callable[..., Finished], harness: Harness) -> None:
-    """Missing data, as everything that the harness can explain, is an ERROR at the first attempt."""
-    body = "def measure(run):\n    run.dataset('mnist')\nSCENARIO = declare(measure)"
-    assert run_probe(body).code == 2
-    assert harness.job("out")["results"][0]["attempts"] == 1
-
-
-def test_the_lock_of_a_killed_runner_is_free(harness: Harness) -> None:
-    """After SIGKILL of a runner the next job measures at once."""
-    process, _ = begin(harness, HANGS)
-    process.kill()
-    process.communicate(timeout=240)
-    done = harness("run", "probe", "--scenarios", harness.scenario(GOOD, "good.py"), "--out", "other")
-    assert done.code == 0, done.err
-    assert "Waiting" not in done.out
-
-
-def test_the_plan_is_there_before_the_first_run(harness: Harness) -> None:
-    """While the first job still runs its plan names every run, so that nothing is needed to resume but the folder."""
-    process, _ = begin(harness, HANGS)
-    plan = json.loads((harness.folder / "out" / "plan.json").read_text())
-    assert [request["seed"] for request in plan["requests"]] == [0, 1, 2]
-    assert os.path.isabs(plan["requests"][0]["scenario_paths"][0])  # noqa: PTH117 - a string of JSON
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=240)
 
 
 def test_a_plan_of_another_scenario_is_refused(run_probe: Callable[..., Finished], harness: Harness) -> None:

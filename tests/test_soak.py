@@ -6,7 +6,13 @@ import pytest
 
 from tests import soak, soak_cluster
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.system
+
+
+@pytest.fixture(autouse=True)
+def _short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs of four runs: after the kills there is little left to wait for."""
+    monkeypatch.setattr(soak, "RUNS", 4)
 
 
 def test_jobs_that_are_killed() -> None:

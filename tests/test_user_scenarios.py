@@ -45,7 +45,10 @@ def test_baselines_of_a_user_scenario(harness: Harness) -> None:
     """Runs of a file's scenario become a baseline that the next run is held against."""
     scenario = harness.scenario("SCENARIO = declare(guess, deterministic=True)")
     harness.repository()
-    assert harness("run", "probe", "--scenarios", scenario, "--seeds", "5", "--out", "first").code == 0
+    assert (
+        harness("run", "probe", "--scenarios", scenario, "--seeds", "5", "--no-count", "--out", "first").code
+        == 0
+    )
     proposed = harness(
         "baseline", "propose", "first", "--scenarios", scenario, "--who", "T", "--reason", "test"
     )
@@ -72,7 +75,10 @@ def test_baselines_of_another_machine_are_incomparable(harness: Harness) -> None
     """
     scenario = harness.scenario(body)
     harness.repository()
-    assert harness("run", "probe", "--scenarios", scenario, "--seeds", "5", "--out", "first").code == 0
+    assert (
+        harness("run", "probe", "--scenarios", scenario, "--seeds", "5", "--no-count", "--out", "first").code
+        == 0
+    )
     assert (
         harness(
             "baseline", "propose", "first", "--scenarios", scenario, "--who", "T", "--reason", "test"

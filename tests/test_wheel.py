@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import typing
@@ -13,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import TIME_LIMIT
+
+pytestmark = pytest.mark.system
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -42,8 +45,9 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def outside(scripts: Path, folder: Path, cache: Path) -> dict[str, str]:
-    """Return the variables of a command that knows nothing of the checkout."""
-    return {"PATH": str(scripts), "HARNESS_CACHE": str(cache), "HOME": str(folder), "COLUMNS": "200"}
+    """Return the variables of a command that knows nothing of the checkout, and finds git."""
+    git = Path(shutil.which("git") or "").parent
+    return {"PATH": f"{scripts}:{git}", "HARNESS_CACHE": str(cache), "HOME": str(folder), "COLUMNS": "200"}
 
 
 def run(scripts: Path, folder: Path, cache: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -88,19 +92,24 @@ def test_the_wheel_runs_outside_the_checkout(installed: Path, tmp_path: Path, ca
 
 
 def test_accepting_never_writes_into_the_package(installed: Path, tmp_path: Path, cache: Path) -> None:
-    """A baseline accepted into the installed package's folder is refused."""
-    done = run(
-        installed, tmp_path, cache, "run", "kmnist_svd_logreg", "--out", "out", "--seeds", "5", "--no-count"
-    )
-    assert done.returncode == 0, done.stderr
+    """A baseline accepted into the installed package's folder is refused, and nothing is written there."""
     for words in (
         ["init", "-q"],
         ["-c", "user.name=T", "-c", "user.email=t@example.org", "commit", "-qm", "x", "--allow-empty"],
     ):
         subprocess.run(["git", *words], cwd=tmp_path, check=True)
-    done = run(installed, tmp_path, cache, "baseline", "propose", "out", "--reason", "test", "--who", "T")
+    for arguments in (
+        ("run", "kmnist_svd_logreg", "--out", "out", "--seeds", "5", "--no-count"),
+        ("baseline", "propose", "out", "--reason", "test", "--who", "T"),
+    ):
+        done = run(installed, tmp_path, cache, *arguments)
+        assert done.returncode == 0, done.stderr
+    (package,) = installed.parent.glob("lib/python*/site-packages/harness/_baselines")
+    before = {path: path.stat().st_mtime_ns for path in package.rglob("*")}
+    done = run(installed, tmp_path, cache, "baseline", "accept", "out", "--baselines", str(package))
     assert done.returncode == 2
-    assert "the runs have no commit" in done.stderr
+    assert "belongs to an installed package" in done.stderr
+    assert {path: path.stat().st_mtime_ns for path in package.rglob("*")} == before
 
 
 def test_pytest_finds_the_plugin(installed: Path, tmp_path: Path, cache: Path) -> None:

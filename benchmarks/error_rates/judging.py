@@ -29,7 +29,7 @@ from harness.records import (
 )
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from numpy.typing import NDArray
 
@@ -148,8 +148,15 @@ def _two_labs(rule: Rule, runs: int, rng: np.random.Generator) -> tuple[Floats, 
     return ours, float(theirs.mean())
 
 
-def table(trials: int, seed: int) -> dict[str, dict[str, float]]:
+def table(trials: int, seed: int, wanted: Collection[str] = ()) -> dict[str, dict[str, float]]:
     """Simulate every row; each has a stream of its own, so rows do not depend on each other.
+
+    Parameters
+    ----------
+    trials, seed : int
+        Trials of each row, and the seed of all streams.
+    wanted : collection of str, optional
+        Rows to simulate, with the streams that they have among all; every row by default.
 
     Returns
     -------
@@ -184,6 +191,8 @@ def table(trials: int, seed: int) -> dict[str, dict[str, float]]:
     streams = np.random.SeedSequence(seed).spawn(len(rows))
     shares: dict[str, dict[str, float]] = {}
     for (name, simulate), stream in zip(rows.items(), streams, strict=True):
+        if wanted and name not in wanted:
+            continue
         counted = simulate(trials=trials, rng=np.random.default_rng(stream))
         shares[name] = {verdict: count / trials for verdict, count in sorted(counted.items())}
     return shares

@@ -21,6 +21,8 @@ if typing.TYPE_CHECKING:
 
     from tests.benchmarks.conftest import Suite
 
+pytestmark = pytest.mark.system
+
 MARK, CHEAP = "mark.track_mark", "asv_kernels.Im2col.track_difference"
 
 

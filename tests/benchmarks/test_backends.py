@@ -53,7 +53,7 @@ def test_disturbed_times_are_not_claimed() -> None:
     assert "$ harness run\n$ harness compare a b" in told
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_two_real_backends(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
     """Runs are done once, a page for the pair is written, the packed job is the job, and the scores agree."""
     monkeypatch.setenv("HARNESS_CACHE", str(cache))

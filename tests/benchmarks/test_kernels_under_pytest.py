@@ -17,6 +17,8 @@ from tests.conftest import TIME_LIMIT
 if typing.TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.system
+
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
     """Run pytest on the kernels, on the data that ships."""

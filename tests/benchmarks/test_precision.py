@@ -40,7 +40,7 @@ def test_the_page_shows_scores_ratios_and_bytes() -> None:
     assert "$ harness run\n$ harness compare a b" in told
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_two_real_variants(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both variants run once in one job; page, page of the pair and packed job are written, and a second call runs nothing."""
     monkeypatch.setenv("HARNESS_CACHE", str(cache))

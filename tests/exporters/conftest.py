@@ -9,6 +9,7 @@ import sys
 import typing
 
 import pytest
+from filelock import FileLock
 
 from harness import jobs
 from harness.exporters import asv
@@ -40,15 +41,17 @@ SCENARIO = declare(
 
 
 @pytest.fixture(scope="session")
-def folder(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
-    """Folder of the job: variants good (3 seeds), bad and dead (as many) in tier short."""
-    command = Harness(tmp_path_factory.mktemp("job"), cache)
-    command.scenario(PROBE)
-    command.repository()
-    done = command(
-        "run", "probe:all", "--scenarios", "probe.py", "--tier", "short", "--seeds", "3", "--out", "out"
-    )
-    assert done.code == 1, done.out + done.err
+def folder(shared: Path, cache: Path) -> Path:
+    """Folder of the job, made once for all workers and read only: variants good (3 seeds), bad and dead (as many) in tier short."""
+    command = Harness(shared / "exported", cache)
+    with FileLock(shared / "exported.lock"):
+        if not command.folder.exists():
+            command.folder.mkdir()
+            command.scenario(PROBE)
+            command.repository()
+            words = ("run", "probe:all", "--scenarios", "probe.py", "--tier", "short", "--seeds", "3")
+            done = command(*words, "--out", "out")
+            assert done.code == 1, done.out + done.err
     return command.folder / "out"
 
 

@@ -1,8 +1,9 @@
-"""asv itself reads what is exported for it: show, compare and publish, in a repository of two commits."""
+"""asv itself reads what is exported for it: show, compare and publish, in a repository of two commits; and a browser its site."""
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import platform
 import typing
@@ -11,6 +12,7 @@ import pytest
 
 from harness.errors import HarnessError, StorageError
 from harness.exporters import asv
+from tests.exporters import asv_pages
 
 if typing.TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +23,7 @@ if typing.TYPE_CHECKING:
 NAME = "harness.probe.short.good.error_rate"
 
 
+@pytest.mark.system
 def test_asv_show_reads_it(project: Project) -> None:
     """`asv show COMMIT` prints the median error rate over the runs."""
     done = project.asv("show", project.commits[0], "--details")
@@ -31,6 +34,7 @@ def test_asv_show_reads_it(project: Project) -> None:
     assert "0.09" in told
 
 
+@pytest.mark.system
 def test_asv_compare_finds_the_loss(project: Project) -> None:
     """`asv compare` lists a higher error rate as worse, by its interval over the runs; accuracy it would take for an improvement."""
     done = project.asv("compare", *project.commits, "--split")
@@ -41,33 +45,51 @@ def test_asv_compare_finds_the_loss(project: Project) -> None:
     assert "accuracy" not in done.stdout
 
 
-def test_asv_publish_draws_it(project: Project) -> None:
-    """`asv publish` writes a graph of the series with both commits."""
+@pytest.fixture(scope="module")
+def published(project: Project) -> Path:
+    """Return the site that `asv publish` writes."""
     done = project.asv("publish")
     assert done.returncode == 0, done.stdout + done.stderr
-    index = json.loads((project.folder / "html" / "index.json").read_text())
+    return project.folder / "html"
+
+
+@pytest.mark.system
+def test_asv_publish_draws_it(published: Path) -> None:
+    """`asv publish` writes a graph of the series with both commits."""
+    index = json.loads((published / "index.json").read_text())
     assert NAME in index["benchmarks"]
     assert index["params"]["backend"] == ["numpy"]
-    (graph,) = [
-        path
-        for path in (project.folder / "html" / "graphs").rglob(f"{NAME}.json")
-        if "summary" not in path.parts
-    ]
+    (graph,) = [path for path in (published / "graphs").rglob(f"{NAME}.json") if "summary" not in path.parts]
     points = json.loads(graph.read_text())
     assert [round(value, 12) for _, value in points] == [0.09, 0.39]
 
 
-def test_runs_of_one_commit_come_together(project: Project, job: Job) -> None:
+@pytest.mark.browser
+def test_the_published_site_draws_the_series(published: Path, tmp_path: Path) -> None:
+    """The graph page of the exported benchmark has its name, its two commits as points, and a drawn curve."""
+    local = asv_pages.libraries(tmp_path)
+    with asv_pages.served(published, local) as site, asv_pages.opened() as page:
+        drawn = asv_pages.series(page, f"{site}#{NAME}", local)
+        assert NAME in page.inner_text("#title")
+    assert list(itertools.chain(*drawn)) == [0.09, 0.39]
+
+
+def test_runs_of_one_commit_come_together(project: Project, job: Job, tmp_path: Path) -> None:
     """A second export for a commit adds to the first; the machine's description stays."""
-    (path,) = (project.results / platform.node()).glob(f"{project.commits[0][:8]}-*.json")
-    before = json.loads(path.read_text())["results"]
-    only = tuple(r for r in job.results if r.request.variant == "bad")
-    asv.write(
-        dataclasses.replace(job, commit=project.commits[0], results=only), project.results, "", project.folder
-    )
-    after = json.loads(path.read_text())["results"]
-    assert after == before
-    assert {name.split(".")[3] for name in after} == {"good", "bad"}
+
+    def written(variant: str) -> tuple[dict[str, typing.Any], bytes]:
+        only = tuple(run for run in job.results if run.request.variant == variant)
+        asv.write(
+            dataclasses.replace(job, commit=project.commits[0], results=only), tmp_path, "", project.folder
+        )
+        (path,) = (tmp_path / platform.node()).glob(f"{project.commits[0][:8]}-*.json")
+        return json.loads(path.read_text())["results"], path.with_name("machine.json").read_bytes()
+
+    (first, machine), (both, after) = written("good"), written("bad")
+    assert {name.split(".")[3] for name in first} == {"good"}
+    assert {name.split(".")[3] for name in both} == {"good", "bad"}
+    assert {name: both[name] for name in first} == first
+    assert after == machine
 
 
 def refuse(job: Job, project: Project, folder: Path, **changes: typing.Any) -> str:

@@ -25,8 +25,9 @@ from tests.fuzz.inputs import EDITS, edited, fuzz, scratch, try_reading
 # -- command lines --------------------------------------------------------------------
 
 COMMANDS = (
-    ("run",), ("list",), ("judge",), ("report",), ("baseline", "propose"), ("baseline", "diff"), ("baseline", "accept"),
-    ("baseline", "show"), ("export",), ("history",), ("ledger",), ("data", "nothing"), ("nothing",), (),
+    ("run",), ("gate",), ("plan",), ("list",), ("judge",), ("report",), ("compare",), ("baseline", "propose"), ("baseline", "diff"),
+    ("baseline", "accept"), ("baseline", "show"), ("export",), ("history",), ("index",), ("ledger",), ("init",), ("data", "nothing"),
+    ("nothing",), (),
 )  # fmt: skip
 OPTIONS = (
     "--tier", "--seeds", "--first-seed", "--device", "--backend", "--threads", "--time-limit", "--memory-limit", "--out",
@@ -59,11 +60,15 @@ LINES = st.tuples(
 
 @pytest.fixture
 def away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Work in an empty folder, run nothing, ask no git."""
-    monkeypatch.chdir(tmp_path)
+    """Work in an empty folder with nothing else beside it, run nothing, ask no git."""
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("harness.cli.run._run", lambda *_: 0)
+    monkeypatch.setattr("harness.cli.gate._conduct", lambda *_: 0)
     monkeypatch.setattr(environment, "git_commit", lambda *_: "")
-    return tmp_path
+    return here
 
 
 def test_command_lines(away: Path) -> None:

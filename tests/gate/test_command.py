@@ -85,8 +85,8 @@ def test_an_unchanged_program_passes(approved: Harness) -> None:
     assert probe["work_equal"]
 
 
-def test_a_worse_program_is_confirmed_and_explained(approved: Harness) -> None:
-    """Exit 1 after a confirm round on seeds that the screen never had; the arithmetic is printed."""
+def test_a_worse_program_is_confirmed_and_an_interrupted_gate_goes_on(approved: Harness) -> None:
+    """Exit 1 after a confirm round on seeds that the screen never had, explained; of that round's lost results only these are done again."""
     write(approved, error=0.2)
     done = gate(approved, "--explain", "accuracy")
     assert done.code == 1, done.out + done.err
@@ -99,6 +99,17 @@ def test_a_worse_program_is_confirmed_and_explained(approved: Harness) -> None:
     again = approved("judge", "gate", "--scenarios", "probe.py", "--explain", "accuracy")
     assert again.code == 1
     assert "confirm, 10 against 10" in again.out
+    for name in ("run.json", "index.html"):
+        (approved.folder / "gate" / name).unlink()
+    lost = sorted((approved.folder / "gate" / "runs").glob("*--confirm/result.json"))
+    assert len(lost) == 10
+    for path in lost[3:]:
+        path.unlink()
+    done = approved("gate", "--resume", "gate")
+    assert done.code == 1, done.out + done.err
+    assert done.out.count("done in") == 7
+    assert verdicts(approved)["accuracy"] == "REGRESSED"
+    assert approved("run", "--resume", "gate").code == 2
 
 
 def test_more_memory_is_confirmed(approved: Harness) -> None:
@@ -162,22 +173,6 @@ def test_a_missing_metric_is_never_a_pass(approved: Harness) -> None:
     )
     assert gate(approved, "--seeds", "1").code == 2
     assert verdicts(approved)["hold.above_imports_bytes"] == "ERROR"
-
-
-def test_an_interrupted_gate_goes_on(approved: Harness) -> None:
-    """A gate that lost its confirm round's results does only what is missing, and comes to the same verdict."""
-    write(approved, error=0.2)
-    assert gate(approved).code == 1
-    for name in ("run.json", "index.html"):
-        (approved.folder / "gate" / name).unlink()
-    lost = sorted((approved.folder / "gate" / "runs").glob("*--confirm/result.json"))
-    assert len(lost) == 10
-    for path in lost[3:]:
-        path.unlink()
-    done = approved("gate", "--resume", "gate")
-    assert done.code == 1, done.out + done.err
-    assert done.out.count("done in") == 7
-    assert approved("run", "--resume", "gate").code == 2
 
 
 def test_two_gates_at_once_are_one_clear_error(approved: Harness) -> None:

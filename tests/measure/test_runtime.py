@@ -16,7 +16,7 @@ import pytest
 from harness.measure import runtime
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 def spin(seconds: float) -> None:
@@ -49,8 +49,9 @@ def test_a_busy_process_is_seen(busy_child: subprocess.Popen[bytes]) -> None:
     assert foreign.cores() > 0.3
 
 
-def test_only_watched_stretches_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stretches add up, whatever happens between them: two of 0.4 s are enough to be told, one is not."""
+@pytest.fixture
+def pass_by(monkeypatch: pytest.MonkeyPatch) -> Callable[[float, float], None]:
+    """Let seconds pass, so many of them computed by others; no others do."""
     now = {"wall": 0.0, "busy": 0.0}
     monkeypatch.setattr(runtime, "time", types.SimpleNamespace(perf_counter=lambda: now["wall"]))
     monkeypatch.setattr(runtime, "_busy_seconds", lambda: now["busy"])
@@ -60,6 +61,11 @@ def test_only_watched_stretches_count(monkeypatch: pytest.MonkeyPatch) -> None:
         now["wall"] += wall
         now["busy"] += busy
 
+    return pass_by
+
+
+def test_only_watched_stretches_count(pass_by: Callable[[float, float], None]) -> None:
+    """Stretches add up, whatever happens between them: two of 0.4 s are enough to be told, one is not."""
     foreign = runtime.ForeignCpu()
     with foreign.watching():
         pass_by(0.4, 0.1)
@@ -70,12 +76,17 @@ def test_only_watched_stretches_count(monkeypatch: pytest.MonkeyPatch) -> None:
     assert foreign.cores() == pytest.approx(0.5)
 
 
-def test_a_failing_body_is_watched_to_its_end() -> None:
+def test_a_failing_body_is_watched_to_its_end(pass_by: Callable[[float, float], None]) -> None:
     """An exception passes through and the stretch counts."""
     foreign = runtime.ForeignCpu()
-    with pytest.raises(RuntimeError, match="broken"), foreign.watching():
+
+    def body() -> None:
+        pass_by(0.6, 0.3)
         raise RuntimeError("broken")
-    assert foreign.cores() == 0.0
+
+    with pytest.raises(RuntimeError, match="broken"), foreign.watching():
+        body()
+    assert foreign.cores() == pytest.approx(0.5)
 
 
 def busy_seconds() -> float:

@@ -217,22 +217,19 @@ def test_a_framework_that_a_stage_imports_counts_from_the_next_stage_on(tmp_path
     assert "torch: not counted in stage 'train', which imported it" in run.measurement.uncounted
 
 
-@pytest.mark.slow
-def test_the_built_in_torch_scenario_counts_alike_twice(
+def test_the_built_in_torch_scenario_counts_its_steps(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two counting runs of TinyConvNet's smoke tier agree in every count and every bit of their predictions."""
+    """A counting run of an epoch of TinyConvNet's smoke tier counts its steps and samples; the planted suite holds two against each other."""
     monkeypatch.setenv("HARNESS_CACHE", str(cache))
     monkeypatch.delenv("HARNESS_DATA", raising=False)
     declared = scenarios.load_all()
-    asked = RunRequest(scenario="tinyconvnet_svd", variant="default", tier="paper", seed=0, backend="torch")
+    asked = RunRequest(scenario="tinyconvnet_svd", variant="one-epoch", tier="paper", seed=0, backend="torch")
     wanted = [dataclasses.replace(one, threads=1) for one in probes.requests([asked], declared)]
     assert [one.tier for one in wanted] == ["smoke", "smoke"]
-    first, second = executors.run_all(executors.Local(), wanted, declared, tmp_path)
-    found = probes.compare(first, second, tmp_path)
-    assert found.differing == ()
-    counts = probes.counts(first)
-    epochs, images, batch = 10, 1437, 64
-    assert counts["work.train.optimiser_steps"].value == epochs * -(-images // batch)
-    assert counts["work.train.samples"].value == epochs * images
+    (found,) = executors.run_all(executors.Local(), wanted[:1], declared, tmp_path)
+    counts = probes.counts(found)
+    images, batch = 1437, 64
+    assert counts["work.train.optimiser_steps"].value == -(-images // batch)
+    assert counts["work.train.samples"].value == images
     assert counts["work.analyse.optimiser_steps"].value == 0

@@ -13,7 +13,7 @@ import pytest
 from filelock import FileLock
 
 from tests.planted import table
-from tests.planted.faults import BASELINE_SEEDS
+from tests.planted.faults import BASELINE_SEEDS, SHORTER
 from tests.planted.program import Program
 
 if typing.TYPE_CHECKING:
@@ -21,22 +21,13 @@ if typing.TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder that all workers of this session have in common."""
-    own = tmp_path_factory.getbasetemp()
-    folder = (own.parent if hasattr(request.config, "workerinput") else own) / "planted"
-    folder.mkdir(exist_ok=True)
-    return folder
-
-
-@pytest.fixture(scope="session")
 def program(shared: Path, cache: Path) -> Program:
-    """Return an unchanged copy, in a repository of its own."""
+    """Return an unchanged copy but for a shorter training, in a repository of its own."""
     with FileLock(shared / "program.lock"):
         new = not (shared / "program").exists()
         copy = Program(shared / "program", cache)
         if new:
-            copy.commit("start")
+            copy.plant(SHORTER).commit("start")
     return copy
 
 

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 
 from tests.planted.program import Change
 
 KMNIST = "kmnist_svd_logreg:o-ma"
 TINY = "tinyconvnet_svd:one-epoch"
 DROPOUT = "digits1000_cnn:dropout"
-BASELINE_SEEDS = {KMNIST: 10, TINY: 5, DROPOUT: 5}
-"""Scenarios that faults are planted in, the cheapest that show them, and how many seeds their baselines have."""
+BASELINE_SEEDS = {TINY: 5, DROPOUT: 5, KMNIST: 10}
+"""Scenarios that faults are planted in, the cheapest that show them, the dearest first, and how many seeds their baselines have."""
+
+SHORTER = Change(
+    "pipelines/digits1000_cnn/experiment.py",
+    'Variant("dropout", epochs=8, dropout=0.2)',
+    'Variant("dropout", epochs=2, dropout=0.2)',
+)
+"""Made in the program before its baselines: what is planted there shows however long training is."""
 
 COMPRESSION = "pipelines/kmnist_svd_logreg/compression.py"
 FOLDS = "pipelines/kmnist_svd_logreg/folds.py"
@@ -263,8 +271,7 @@ FAULTS = (
         options=STATISTICAL,
     ),
     _slower(10, 10),
-    _slower(20, 5),
-    _slower(50, 2),
+    *((_slower(20, 5), _slower(50, 2)) if os.environ.get("HARNESS_PLANTED_TABLE") else ()),
     Fault(
         name="a changed split",
         told="the data set's test images are drawn with another seed",
@@ -378,4 +385,4 @@ FAULTS = (
         error="left 2 processes running, ended now: 'sleep 86399', 'sleep 86399'",
     ),
 )  # fmt: skip
-"""Every regression, in the order of the table."""
+"""Every regression, in the order of the table; larger slowdowns take the way of the smallest, and only the table has them."""

@@ -20,7 +20,6 @@ if typing.TYPE_CHECKING:
 
 pytestmark = [
     pytest.mark.planted,
-    pytest.mark.slow,
     pytest.mark.timeout(3600),
     pytest.mark.skipif(
         os.environ.get("HARNESS_PLANTED_TIME") != "1", reason="NOT RUN: timed; set HARNESS_PLANTED_TIME=1 on a quiet machine"

@@ -8,21 +8,25 @@ import os
 import shutil
 import subprocess
 import sys
+import types
 import typing
 
 import numpy as np
 import pytest
 
 from harness import datasets, scenarios
-from harness.pipelines.digits1000_cnn import write_folders
+from harness.errors import StorageError
+from harness.pipelines.digits1000_cnn import read_folder, write_folders
+from harness.scenarios import digits1000_cnn_stages
 from tests.conftest import TIME_LIMIT, one_thread
 
 if typing.TYPE_CHECKING:
     from pathlib import Path
 
+    from harness.measure.run import Run
     from harness.records import Expectation
 
-pytestmark = [pytest.mark.keras, pytest.mark.slow]
+pytestmark = pytest.mark.keras
 KERAS = ("mnist_autoencoder", "mnist_interpolation", "digits1000_cnn")
 Record = dict[str, typing.Any]
 
@@ -148,39 +152,49 @@ def test_mistake_shows_the_published_contradiction(mistaken: Finished) -> None:
 
 
 def test_class_folders_are_written_once(defaults: Finished, mistaken: Finished, cache: Path) -> None:
-    """Two runs of one seed read the same 1,000 files."""
-    assert (
-        defaults.results["digits1000_cnn:final"]["status"]
-        == mistaken.results["digits1000_cnn:misaligned"]["status"]
-    )
+    """Two runs of one seed read the same 1,000 files: the first wrote them, and the second left them alone."""
+    ended = [(found.out / "run.json").stat().st_mtime for found in (defaults, mistaken)]
     (folder,) = [found for found in (cache / "digits1000").iterdir() if found.is_dir()]
-    assert len(list(folder.glob("*/*/*.png"))) == 1000
+    written = [path.stat().st_mtime for path in folder.glob("*/*/*.png")]
+    assert len(written) == 1000
+    assert max(written) < min(ended)
 
 
-@pytest.mark.parametrize("damage", ["lost", "stray", "changed"])
-def test_damaged_class_folders_are_told_in_one_line(tmp_path: Path, damage: str) -> None:
-    """A lost, foreign or changed file stops the run in one sentence without a traceback, which says how to go on."""
+def test_damaged_class_folders_are_told_in_one_line(tmp_path: Path) -> None:
+    """A lost file stops the run in one sentence without a traceback, which says how to go on."""
     cache = tmp_path / "cache"
     folder = drawn_folder(cache)
-    files = sorted((folder / "train" / "4").iterdir())
-    if damage == "stray":
-        (folder / "train" / "4" / "notes.txt").write_text("hello")
-    elif damage == "changed":
-        shutil.copy(files[1], files[0])
-    else:
-        files[0].unlink()
+    next((folder / "train" / "4").iterdir()).unlink()
     done = run(cache, tmp_path / "out", "digits1000_cnn", "--no-count")
     (result,) = done.results.values()
     assert done.code == 2
-    told = {
-        "lost": "holds 699 images",
-        "stray": "notes.txt' is a stray entry",
-        "changed": "holds 700 images, not the 700",
-    }
-    assert told[damage] in result["error"]
+    assert "holds 699 images" in result["error"]
     assert f"Delete '{folder}'; the next run writes it again" in result["error"]
     assert "Traceback" not in result["error"]
     assert "File" not in result["error"]
+
+
+@pytest.mark.parametrize("damage", ["stray", "changed"])
+def test_foreign_and_changed_files_are_told(tmp_path: Path, damage: str) -> None:
+    """A foreign file is named, and an image in another's place is no image that the seed draws."""
+    folder = drawn_folder(tmp_path)
+    files = sorted((folder / "train" / "4").iterdir())
+    if damage == "stray":
+        (folder / "train" / "4" / "notes.txt").write_text("hello")
+    else:
+        shutil.copy(files[1], files[0])
+    told = {"stray": "notes.txt' is a stray entry", "changed": "holds 700 images, not the 700"}
+    with pytest.raises(StorageError, match=told[damage]) as caught:
+        read(folder)
+    assert f"Delete '{folder}'; the next run writes it again" in str(caught.value)
+
+
+def read(folder: Path) -> None:
+    """Read and check class folders as a run of seed 0 does."""
+    with digits1000_cnn_stages.explained(folder):
+        training, testing = (read_folder(folder / part) for part in ("train", "test"))
+    asked = typing.cast("Run", types.SimpleNamespace(seed=0))
+    digits1000_cnn_stages.check_drawn(asked, folder, datasets.load("digits"), training, testing)
 
 
 def drawn_folder(cache: Path) -> Path:

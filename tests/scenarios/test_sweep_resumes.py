@@ -12,12 +12,12 @@ import typing
 import pytest
 
 from harness.scenarios.published.mnist_autoencoder import SWEEP_BATCHES, SWEEP_DENSE, SWEEP_EPOCHS
-from tests.conftest import TIME_LIMIT, one_thread
+from tests.conftest import SMALLER, TIME_LIMIT, one_thread
 
 if typing.TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.keras, pytest.mark.slow]
+pytestmark = pytest.mark.keras
 ENOUGH = 3
 """Settings that are finished when it is killed."""
 
@@ -26,7 +26,8 @@ def test_a_killed_sweep_trains_only_what_is_missing(cache: Path, tmp_path: Path)
     """After SIGKILL of everything, --resume takes the finished settings as they were and trains the others."""
     environment = {name: value for name, value in os.environ.items() if name != "HARNESS_DATA"}
     environment["HARNESS_CACHE"] = str(cache)
-    words = one_thread("run", "mnist_autoencoder:sweep", "--no-count", "--out", "out")
+    (tmp_path / "smaller.py").write_text(SMALLER)
+    words = one_thread("run", "smaller:sweep", "--scenarios", "smaller.py", "--no-count", "--out", "out")
     command = [sys.executable, "-m", "harness", *words]
     process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + TIME_LIMIT
