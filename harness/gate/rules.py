@@ -10,6 +10,7 @@ import typing
 
 import numpy as np
 
+from harness.compare import MEMORY_FLOOR_BYTES, MEMORY_FLOOR_SHARE
 from harness.records import Look
 from harness.statistics import (
     median_interval,
@@ -58,8 +59,6 @@ SLOWDOWN_FLOOR = 1.05
 SLOWDOWN_EXCLUDED = 1.10
 """A runtime passes only when this ratio is excluded."""
 
-MEMORY_FLOOR_BYTES = 1.5 * 2**20
-MEMORY_FLOOR_SHARE = 0.03
 MATTERS_SD: Mapping[int, float] = {10: 2.0, 20: 3.0}
 """Fresh runs a side -> a score is cleared once a loss of so many standard deviations over the baseline's seeds is excluded.
 
