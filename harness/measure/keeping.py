@@ -48,6 +48,11 @@ class Kept:
         self._identity = identity
         self._stamp: NDArray[np.uint8] | None = None
 
+    @property
+    def keeps(self) -> bool:
+        """Whether anything is kept."""
+        return self._folder is not None
+
     def get(self, name: str) -> dict[str, NDArray[typing.Any]] | None:
         """Return what was kept under a name; None if nothing was, it is damaged, or it belongs to another program."""
         if self._folder is None or not (self._folder / f"{name}.npz").is_file():
@@ -111,8 +116,11 @@ class Keeper:
         return arrays
 
     def put(self, arrays: Callable[[], Arrays]) -> None:
-        """Keep what the callable gives; it is not called where the last write is too young."""
-        if time.monotonic() - self._last >= self._seconds:
+        """Keep what the callable gives; it is not called where the last write is too young, nor where nothing is kept.
+
+        A counted run keeps nothing: calls after so many seconds would be work that only a slow machine does.
+        """
+        if self._kept.keeps and time.monotonic() - self._last >= self._seconds:
             self._kept.put(self._name, arrays())
             self._last = time.monotonic()
 

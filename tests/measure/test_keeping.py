@@ -51,13 +51,14 @@ def test_a_torn_file_is_as_none(tmp_path: Path) -> None:
 
 
 def test_without_a_folder_nothing_is_kept() -> None:
-    """A counted run, or one made by hand, has no folder: it keeps nothing and finds nothing, and asks for no identity."""
+    """A counted run, or one made by hand, has no folder: it keeps nothing and finds nothing, and asks for neither identity nor arrays."""
 
-    def never() -> str:
+    def never() -> typing.Any:
         raise AssertionError
 
     nowhere = keeping.Kept(None, never)
     nowhere.put("point", VALUES)
+    keeping.Keeper(nowhere, "point", 0, lambda: None).put(never)
     assert nowhere.get("point") is None
     nowhere.discard()
 
