@@ -13,7 +13,7 @@ import pytest
 from filelock import FileLock
 
 from tests.planted import table
-from tests.planted.faults import BASELINE_SEEDS, SHORTER
+from tests.planted.faults import BASELINE_SEEDS
 from tests.planted.program import Program
 
 if typing.TYPE_CHECKING:
@@ -22,12 +22,12 @@ if typing.TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def program(shared: Path, cache: Path) -> Program:
-    """Return an unchanged copy but for a shorter training, in a repository of its own."""
+    """Return an unchanged copy, in a repository of its own."""
     with FileLock(shared / "program.lock"):
         new = not (shared / "program").exists()
         copy = Program(shared / "program", cache)
         if new:
-            copy.plant(SHORTER).commit("start")
+            copy.commit("start")
     return copy
 
 

@@ -13,13 +13,6 @@ DROPOUT = "digits1000_cnn:dropout"
 BASELINE_SEEDS = {TINY: 5, DROPOUT: 5, KMNIST: 10}
 """Scenarios that faults are planted in, the cheapest that show them, the dearest first, and how many seeds their baselines have."""
 
-SHORTER = Change(
-    "pipelines/digits1000_cnn/experiment.py",
-    'Variant("dropout", epochs=8, dropout=0.2)',
-    'Variant("dropout", epochs=2, dropout=0.2)',
-)
-"""Made in the program before its baselines: what is planted there shows however long training is."""
-
 COMPRESSION = "pipelines/kmnist_svd_logreg/compression.py"
 FOLDS = "pipelines/kmnist_svd_logreg/folds.py"
 TRAINING = "pipelines/kmnist_svd_logreg/training.py"

@@ -13,8 +13,8 @@ HEAD = """# Planted regressions
 
 `python -m tests.planted --markdown docs/planted.md` wrote this page. Each row is a copy of this project with a few lines of its
 own code changed, gated by `harness gate` against baselines that the unchanged copy had made minutes before on the same machine. Nothing is
-simulated: `tests/planted/faults.py` has the changes, as text. `digits1000_cnn:dropout` trains 2 epochs
-instead of 8, in its baseline too. Runs count the counting runs too; seconds are the command's, on a machine that may have been busy.
+simulated: `tests/planted/faults.py` has the changes, as text. Runs count the counting runs too; seconds are the command's, on a machine that
+may have been busy.
 
 | regression | what was changed | caught by | verdict | exit code | runs | seconds |
 | --- | --- | --- | --- | --- | --- | --- |
