@@ -11,6 +11,7 @@ import pytest
 from harness import history_page, index_page, job_index, ledger
 from tests import browsing
 from tests.browsing import Watched
+from tests.report.test_gallery import GALLERY
 from tests.report.test_ledger_page import FINDINGS
 from tests.test_history_page import line
 from tests.test_job_index import HOSTILE, make, put
@@ -85,6 +86,19 @@ def test_they_open_quietly_and_fit(
         assert picture.stat().st_size > 10_000
     page.close()
     assert (watched.said, watched.asked) == ([], [(shelf / name).as_uri()])
+
+
+@pytest.mark.parametrize(
+    "path", sorted(GALLERY.rglob("*.html")), ids=lambda path: str(path.relative_to(GALLERY))
+)
+def test_pages_of_real_jobs_are_whole(browser: Browser, path: Path) -> None:
+    """No table of the gallery, whose values nobody chose, is cut off at its side on a desk, and nothing is said or asked for."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    watched = Watched(page, path.as_uri())
+    cut_off = page.evaluate(CUT_OFF)
+    page.close()
+    assert cut_off == []
+    assert (watched.said, watched.asked) == ([], [path.as_uri()])
 
 
 def test_an_index_without_jobs_opens_quietly(browser: Browser, tmp_path: Path) -> None:
