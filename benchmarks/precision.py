@@ -39,7 +39,7 @@ def main(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
     try:
         beside.ran(_run(options), options.runs)
-        beside.keep(options.runs, options.reference)
+        beside.keep(options.runs, options.reference / "runs")
         found = {
             pair: beside.compared(_compare(pair, options), _folder(pair, options)) for pair in options.pairs
         }

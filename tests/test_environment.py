@@ -75,6 +75,20 @@ def test_a_library_that_one_side_lacks_is_a_difference() -> None:
     assert environment.differences("memory", HOME, ours) == ["torch: none, not 2.6.0"]
 
 
+def test_large_pages_forbid_comparing_memory_where_both_sides_know_them() -> None:
+    """Memory of a system that hands out large pages is another; older records do not say, and keep their fingerprint."""
+    always, madvise = {**HOME, "huge_pages": "always"}, {**HOME, "huge_pages": "madvise"}
+    told = {kind: environment.differences(kind, always, madvise) for kind in KINDS}
+    assert {kind for kind, found in told.items() if found} == {"memory"}
+    assert told["memory"] == ["huge_pages: always, not madvise"]
+    assert (
+        environment.differences("memory", always, HOME)
+        == environment.differences("memory", HOME, always)
+        == []
+    )
+    assert environment.fingerprint(always) == environment.fingerprint(HOME)
+
+
 def test_this_machine_describes_itself() -> None:
     """Machine fields are texts, none empty but possibly the flags, and agree with the interpreter."""
     found = environment.machine()

@@ -54,9 +54,9 @@ def test_two_real_variants(tmp_path: Path, cache: Path, monkeypatch: pytest.Monk
     assert "| o-ma | o-ma-int8 | accuracy, points |" in told
     assert "| o-ma-int8 | stored.bytes |" in told
     assert sorted(str(path.relative_to(reference)) for path in reference.rglob("*.*") if path.is_file()) == [
-        "o-ma-o-ma-int8/compare.html", "run.json.gz",
+        "o-ma-o-ma-int8/compare.html", "runs/run.json.gz",
     ]  # fmt: skip
-    assert jobs.read(reference) == jobs.read(runs)
+    assert jobs.read(reference / "runs") == jobs.read(runs)
     before = (runs / "run.json").stat().st_mtime_ns
     assert precision.main(words) == 0
     assert (runs / "run.json").stat().st_mtime_ns == before
