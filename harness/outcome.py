@@ -9,7 +9,7 @@ import typing
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from harness.records import GateSettings, Job, Judgement, RunResult, Verdict
+    from harness.records import GateSettings, Job, Judgement, Plan, RunResult, Verdict
 
 ATTENTION: tuple[Verdict, ...] = (
     "VIOLATED", "ERROR", "REGRESSED", "BELOW", "ABOVE", "INCONCLUSIVE", "IMPROVED", "NO_BASELINE", "INCOMPARABLE", "WAIVED",
@@ -99,9 +99,9 @@ def interruption(job: Job) -> str:
     return f"{missing}, of {', '.join(named)}{f' and {more} more variants' if more else ''}"
 
 
-def resume_command(folder: object = "RUN", *, gate: bool) -> str:
+def resume_command(of: Job | Plan, folder: object = "RUN") -> str:
     """Return the command that does what is missing of a job."""
-    return f"harness {'gate' if gate else 'run'} --resume {folder}"
+    return f"harness {'run' if of.gate is None else 'gate'} --resume {folder}"
 
 
 def unjudged(job: Job) -> bool:

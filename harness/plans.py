@@ -67,10 +67,9 @@ def ended(plan: Plan, out: Path) -> Plan:
 def go_on(out: Path) -> str:
     """Return the command that goes on with the job in a folder; what is wrong with its plan is said when it is typed."""
     try:
-        gate = read(out).gate is not None
+        return outcome.resume_command(read(out), out)
     except StorageError:
-        gate = False
-    return outcome.resume_command(out, gate=gate)
+        return f"harness run --resume {out}"
 
 
 def read(out: Path) -> Plan:
@@ -157,7 +156,7 @@ def _make_room(old: Plan, out: Path) -> None:
     left = len(missing(old, out))
     if 0 < ended < len(old.requests):
         told = f"'{out}' holds a job with {left} of {len(old.requests)} runs to do"
-        step = f"Type: {outcome.resume_command(out, gate=old.gate is not None)}"
+        step = f"Type: {outcome.resume_command(old, out)}"
         raise StorageError(told, f"{step}, or name another folder with --out")
     _remove_derived(out)
     for request in old.requests:

@@ -90,7 +90,7 @@ def show(console: Console, job: Job, page: Path) -> None:
 def _show_interruption(console: Console, job: Job, folder: Path) -> None:
     """Print what an interrupted job lacks, and the command that does it."""
     if outcome.interrupted(job):
-        told, step = outcome.interruption(job), outcome.resume_command(folder, gate=job.gate is not None)
+        told, step = outcome.interruption(job), outcome.resume_command(job, folder)
         console.print(
             f"[bold red]INTERRUPTED[/] {marked(f'{told}. Next: {step}')}", highlight=False, soft_wrap=True
         )

@@ -23,7 +23,7 @@ def commands(job: Job) -> list[str]:
     """
     found: dict[str, list[tuple[str, str]]] = {"error": [], "warning": [], "notice": []}
     if outcome.interrupted(job):
-        step = outcome.resume_command(gate=job.gate is not None)
+        step = outcome.resume_command(job)
         found["error"].append(("INTERRUPTED", f"{outcome.interruption(job)}. Next: {step}"))
     for result in outcome.runs(job):
         if result.status != "ok":

@@ -65,7 +65,7 @@ def _interruption(job: Job) -> Iterator[str]:
     cases = lacking or [("gate", outcome.interruption(job))]
     yield f'  <testsuite name="interrupted" failures="0" errors="{len(cases)}" skipped="0" tests="{len(cases)}" time="0.000">\n'
     for name, told in cases:
-        message = _clean(f"{told}. Next: {outcome.resume_command(gate=job.gate is not None)}")
+        message = _clean(f"{told}. Next: {outcome.resume_command(job)}")
         classname = _clean(f"harness.{name.replace(':', '.')}")
         case = ET.Element("testcase", classname=classname, name="planned runs", time="0.000")
         ET.SubElement(case, "error", type="INTERRUPTED", message=message)

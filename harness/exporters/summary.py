@@ -154,7 +154,7 @@ def _tables(job: Job) -> Iterator[_Table]:
 def _decisions(job: Job) -> Iterator[tuple[str, ...]]:
     """Yield a row for what an interrupted job lacks, for every failed run and every verdict that a person should see, worst first."""
     if outcome.interrupted(job):
-        told, step = outcome.interruption(job), outcome.resume_command(gate=job.gate is not None)
+        told, step = outcome.interruption(job), outcome.resume_command(job)
         yield ("", "planned runs", "**INTERRUPTED**", "", "", prose(told), code(step))
     for result in outcome.runs(job):
         if result.status != "ok":
@@ -271,7 +271,7 @@ def evidence(job: Job, comparison: Comparison, judgement: Judgement) -> str:
         runs_told = f"{judgement.n} run{'s' if judgement.n > 1 else ''}" if judgement.n else ""
         return ", ".join(part for part in (judgement.test, runs_told) if part)
     look, divisor = found
-    level = f"{look.level:.2g}" + (f" / {divisor}" if divisor > 1 and look.round == "confirm" else "")
+    level = f"{look.level:.2g}" + (f" / {divisor}" if divisor > 1 else "")
     counted = (
         f"{len(look.head)} pairs"
         if judgement.kind == "runtime"
@@ -285,7 +285,7 @@ def _last_look(job: Job, comparison: Comparison, judgement: Judgement) -> tuple[
     direction = "better" if judgement.verdict == "IMPROVED" else "worse"
     key = (comparison.scenario, comparison.variant, comparison.tier, direction)
     looks = [
-        (look, trial.divisor)
+        (look, trial.divisor_of(look))
         for trial in (job.gate.trials if job.gate else ())
         if (trial.scenario, trial.variant, trial.tier, trial.direction) == key
         for look in (*trial.screen, *trial.confirm)

@@ -62,16 +62,11 @@ def _one(key: str, judgement: Judgement, trials: Iterable[Trial]) -> str:
     lines = [f"{key} {judgement.metric}: {judgement.verdict}", f"  {judgement.reason}"]
     if judgement.place:
         lines.append(f"  reference: {judgement.place}")
-    own = [
-        trial
-        for trial in trials
-        if judgement.metric in trial.followers
-        or any(look.metric == judgement.metric for look in trial.screen)
-    ]
+    own = [trial for trial in trials if trial.holds(judgement.metric)]
     for trial in own:
         # a follower has no look of its own: its group's is shown
         looks = [look for look in trial.screen if look.metric == judgement.metric] or list(trial.screen)
-        lines += [f"  {trial.direction}?", *(line for look in looks for line in _look(look, 1))]
+        lines += [f"  {trial.direction}?", *(line for look in looks for line in _look(trial, look))]
         if trial.flagged:
             leads = (
                 "it leads"
@@ -81,7 +76,7 @@ def _one(key: str, judgement: Judgement, trials: Iterable[Trial]) -> str:
             if trial.by_images:
                 leads = "the weights are the same, so that its images decide without a confirm round"
             lines.append(f"    the group ({trial.kind}, {trial.direction}) is flagged; {leads}")
-            lines += [line for look in trial.confirm for line in _look(look, trial.divisor)]
+            lines += [line for look in trial.confirm for line in _look(trial, look)]
             if trial.ratio is not None:
                 allowed = f"Holm allows 1 / {trial.divisor} = {1 / trial.divisor:.3g}"
                 lines.append(
@@ -102,17 +97,16 @@ def _step(trial: Trial, ratio: float) -> str:
     return "does not confirm"
 
 
-def _look(look: Look, divisor: int) -> list[str]:
+def _look(trial: Trial, look: Look) -> list[str]:
+    divisor = trial.divisor_of(look)
     share = f" / {divisor}" if divisor > 1 else ""
     found = "beyond" if beyond(look) else "within"
-    alarm = look.alarm and (divisor == 1 or look.p <= look.level / divisor)
-    ended = "alarm" if alarm else "cleared" if look.clear else "open"
     return [
         f"    {look.round}, {len(look.head)} against {len(look.base)}",
         f"      reference {_values(look.base)}",
         f"      runs      {_values(look.head)}",
         f"      estimate {look.estimate:.6g} (99% {look.lower:.6g} to {look.upper:.6g}), {found} the floor {look.floor:.6g}",
-        f"      {look.tests}; p = {look.p:.3g} against {look.level:.3g}{share}: {ended}",
+        f"      {look.tests}; p = {look.p:.3g} against {look.level:.3g}{share}: {trial.ended(look)}",
     ]
 
 

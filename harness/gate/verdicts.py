@@ -126,7 +126,7 @@ def judged(comparison: Comparison, trials: Sequence[Trial], tested: Mapping[str,
     judgements = tuple(
         _one(
             judgement,
-            [trial for trial in trials if _holds(trial, judgement.metric)],
+            [trial for trial in trials if trial.holds(judgement.metric)],
             tested[judgement.metric],
         )
         if judgement.against == "baseline" and judgement.metric in tested
@@ -134,10 +134,6 @@ def judged(comparison: Comparison, trials: Sequence[Trial], tested: Mapping[str,
         for judgement in comparison.judgements
     )
     return dataclasses.replace(comparison, judgements=judgements)
-
-
-def _holds(trial: Trial, metric: str) -> bool:
-    return metric in trial.followers or any(look.metric == metric for look in trial.screen)
 
 
 def _one(judgement: Judgement, trials: Sequence[Trial], unlooked: str) -> Judgement:
@@ -154,7 +150,7 @@ def _one(judgement: Judgement, trials: Sequence[Trial], unlooked: str) -> Judgem
     elif trial.metric != judgement.metric and trial.flagged:
         reason = f"follows {trial.metric} of the same group: {trial.reason}"
     look = _decisive(trial, judgement.metric)
-    return _told(judgement, look, trial.divisor if look.round == "confirm" else 1, verdict, reason)
+    return _told(judgement, look, trial.divisor_of(look), verdict, reason)
 
 
 def _decisive(trial: Trial, metric: str) -> Look:

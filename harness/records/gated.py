@@ -82,6 +82,21 @@ class Trial:
     followers: tuple[str, ...] = ()
     """Metrics of the group without looks of their own: they get the leading metric's verdict."""
 
+    def holds(self, metric: str) -> bool:
+        """Whether a metric is one of the group."""
+        return metric in self.followers or any(look.metric == metric for look in self.screen)
+
+    def divisor_of(self, look: Look) -> int:
+        """Holm's divisor of the level of one of its looks; the screen has none."""
+        return self.divisor if look.round == "confirm" else 1
+
+    def ended(self, look: Look) -> Literal["alarm", "cleared", "open"]:
+        """How one of its looks ended; an alarm of the confirm round is one at Holm's share of the level."""
+        divisor = self.divisor_of(look)
+        if look.alarm and (divisor == 1 or look.p <= look.level / divisor):
+            return "alarm"
+        return "cleared" if look.clear else "open"
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:

@@ -117,14 +117,14 @@ def _shown(trial: Trial) -> Sequence[Look]:
 
 
 def _look(look: Look, trial: Trial) -> LookRow:
-    share = f" / {trial.divisor}" if trial.divisor > 1 and look.round == "confirm" else ""
-    ended = "alarm" if look.alarm else "cleared" if look.clear else "open"
+    divisor = trial.divisor_of(look)
+    share = f" / {divisor}" if divisor > 1 else ""
     return LookRow(
         what=f"{look.round}, {len(look.head)} against {len(look.base)}",
         metric=look.metric,
         estimate=_estimate(look, trial),
         p=f"{look.p:.2g} against {look.level:.2g}{share}",
-        ended=ended,
+        ended=trial.ended(look),
         tests=look.tests,
     )
 

@@ -61,6 +61,6 @@ def render(job: Job, folder: Path, scenarios: Mapping[str, Scenario], up: str = 
         finished=sum(section.finished for section in shown),
         missing=counted["unfinished"],
         interruption=outcome.interruption(job),
-        resume=outcome.resume_command(gate=job.gate is not None),
+        resume=outcome.resume_command(job),
         **constants(script=True, up=up),
     )  # fmt: skip

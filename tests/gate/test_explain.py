@@ -42,6 +42,18 @@ def test_a_look_that_confirms_at_a_share_of_its_level_is_an_alarm() -> None:
     assert told.count(": confirms") == 2
 
 
+def test_a_look_within_its_level_but_not_its_share_is_no_alarm() -> None:
+    """Half of the level is allowed beside a second flagged group: in the confirm round alone, for explanation and report alike."""
+    each = evidence(scores(5, 5, accuracy=0.9), scores(7, 10, accuracy=0.9))
+    one = next(trial for trial in trials.decide([each], STORED).trials if trial.flagged)
+    (look,) = one.confirm
+    near = dataclasses.replace(look, p=0.6 * look.level, alarm=True, clear=False)
+    beside = dataclasses.replace(one, divisor=2)
+    assert (one.ended(near), beside.ended(near)) == ("alarm", "open")
+    assert beside.ended(dataclasses.replace(near, round="screen")) == "alarm"
+    assert beside.divisor_of(dataclasses.replace(near, round="screen")) == 1
+
+
 def explained(decided: Sequence[Trial], state: trials.State) -> str:
     """Explain the accuracy of a gate with these trials."""
     gate = Gate(settings=STORED, trials=tuple(decided), base_results=(), minutes=0.0, exit_code=1)
