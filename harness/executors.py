@@ -9,7 +9,7 @@ import logging
 import typing
 import uuid
 
-from harness import environment, files, masking, remote, runner
+from harness import environment, files, masking, plans, remote, runner
 from harness.errors import DataError, WorkerError
 from harness.scenarios import find
 
@@ -24,7 +24,6 @@ if typing.TYPE_CHECKING:
 SLOT, CARD = "run", "GPU"
 """Dask resources: what a run takes, and what one on a card takes besides."""
 CONNECT_SECONDS = 20
-GO_ON = "What was finished is kept. Type: harness run --resume"
 MOST_RETURNS = 8
 """How often a run may come back because its machine had not its data: each time another worker, or one that was being supplied."""
 WAITING = 2
@@ -71,9 +70,9 @@ class Dask:
         left, pool = collections.deque(requests), self._pool()
         tries: dict[str, RunRequest] = {}
         supplies = _Supplies(self.client)
-        self._check_slots(left)
+        self._check_slots(left, out)
         try:
-            self._submit(left, tries, pool)
+            self._submit(left, tries, pool, out)
             for future in pool:
                 request = tries.pop(future.key)
                 attempted = self._received(future, request, out)
@@ -82,7 +81,7 @@ class Dask:
                     left.appendleft(request)
                 else:
                     yield request, attempted
-                self._submit(left, tries, pool)
+                self._submit(left, tries, pool, out)
         finally:
             # what still runs notices it and ends itself: see `remote`
             self.client.cancel(list(pool.futures), force=True)
@@ -98,10 +97,11 @@ class Dask:
         left: collections.deque[RunRequest],
         tries: dict[str, RunRequest],
         pool: distributed.as_completed,
+        out: Path,
     ) -> None:
         """Keep a few runs waiting for every slot; the scheduler need not hold the rest."""
-        slots = sum(int(worker["resources"].get(SLOT, 0)) for worker in self._workers().values())
-        alone = self._slots() == 1
+        slots = sum(int(worker["resources"].get(SLOT, 0)) for worker in self._workers(out).values())
+        alone = self._slots(out) == 1
         while left and len(tries) < WAITING * max(slots, 1):
             request = left.popleft()
             key = f"{uuid.uuid4().hex}-{request.key}"
@@ -113,7 +113,7 @@ class Dask:
                 )
             )  # fmt: skip
 
-    def _check_slots(self, requests: Iterable[RunRequest]) -> None:
+    def _check_slots(self, requests: Iterable[RunRequest], out: Path) -> None:
         """See that some worker has what each run needs: Dask would wait for ever.
 
         Raises
@@ -121,7 +121,7 @@ class Dask:
         WorkerError
             If none has.
         """
-        offers = [worker["resources"] for worker in self._workers().values()]
+        offers = [worker["resources"] for worker in self._workers(out).values()]
         for request in requests:
             needed = _needed(request)
             if not any(all(offer.get(name, 0) >= 1 for name in needed) for offer in offers):
@@ -130,18 +130,18 @@ class Dask:
                 told = f"none of {len(offers)} workers offers {words}, which run {request.key} needs"
                 raise WorkerError(told, f'Type: dask worker {address} --nthreads 1 --resources "{words}"')
 
-    def _slots(self) -> int:
+    def _slots(self, out: Path) -> int:
         """Return how many runs may meet on one machine."""
         slots = collections.Counter[str]()
-        for worker in self._workers().values():
+        for worker in self._workers(out).values():
             slots[worker["host"]] += int(worker["resources"].get(SLOT, 0))
         return max(slots.values(), default=0)
 
-    def _workers(self) -> dict[str, dict[str, typing.Any]]:
+    def _workers(self, out: Path) -> dict[str, dict[str, typing.Any]]:
         try:
             return dict(self.client.scheduler_info(n_workers=-1)["workers"])
         except OSError as error:
-            raise WorkerError("the Dask scheduler is gone", GO_ON) from error
+            raise WorkerError("the Dask scheduler is gone", _kept(out)) from error
 
     def _received(self, future: distributed.Future[bytes], request: RunRequest, out: Path) -> Attempt:
         """Put what a run left into its folder; a worker that died, or a reply that cannot be read, is a failed attempt."""
@@ -154,11 +154,15 @@ class Dask:
             attempted = remote.unpack(future.result(), folder)
         except CancelledError as error:
             told = "the Dask scheduler is gone, or dropped the runs"
-            raise WorkerError(told, f"{GO_ON} {out}") from error
+            raise WorkerError(told, _kept(out)) from error
         except Exception as error:  # noqa: BLE001 - Dask passes on whatever happened on the other machine
             return runner.untried(masking.masked(f"the Dask worker failed: {error!r}"))
-        late = self._slots() > 1
+        late = self._slots(out) > 1
         return dataclasses.replace(attempted, concurrent=attempted.concurrent or late)
+
+
+def _kept(out: Path) -> str:
+    return f"What was finished is kept. Type: {plans.go_on(out)}"
 
 
 class _Supplies:

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 import harness
-from harness import baselines, environment, files, flips, outcome, plans, predictions, probes, stored, waivers
+from harness import baselines, files, flips, outcome, plans, predictions, probes, stored, waivers
 from harness.compare import compare
 from harness.errors import BaselineError, StorageError, unknown
 from harness.records import Gate, Job, RunRequest
@@ -154,7 +154,7 @@ def assemble(plan: Plan, scenarios: Mapping[str, Scenario], roots: Sequence[Path
 def unjudged(plan: Plan, results: Sequence[RunResult], out: Path) -> Job:
     """Put the results of a plan into a job that is not judged yet: a gate's base apart, counted ones apart, and each two of them probed.
 
-    Date and commit are the plan's: the job may be put together later, and by other code.
+    Date, commit and environment are the plan's: the job may be put together later, elsewhere, and by other code.
     """
     counted = tuple(stored.of(results, "count"))
     base, unfinished = stored.of(results, "measure", "base"), _unfinished(plan, results)
@@ -164,7 +164,7 @@ def unjudged(plan: Plan, results: Sequence[RunResult], out: Path) -> Job:
         command=plan.command,
         version=harness.__version__,
         commit=plan.commit,
-        environment=environment.machine(),
+        environment=plan.environment,
         results=stored.of(results, "measure", "head"),
         comparisons=(),
         counted=counted,

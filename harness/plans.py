@@ -43,11 +43,12 @@ def make(requests: Sequence[RunRequest], command: str, baselines: Path | None) -
         commit=environment.git_commit(),
         baselines="" if baselines is None else str(baselines.resolve()),
         requests=tuple(requests),
+        environment=environment.machine(),
     )
 
 
 def unknown(created: str) -> Plan:
-    """Return the plan of runs whose own is lost: it says when they began, and names no commit that they may not be of."""
+    """Return the plan of runs whose own is lost: it says when they began, and names no commit and no machine that they may not be of."""
     return Plan(schema=SCHEMA, created=created, command="", commit="", baselines="", requests=())
 
 

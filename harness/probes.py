@@ -236,7 +236,7 @@ def against_base(
 
 
 def judge_work(
-    counted: RunResult | None,
+    counted: RunResult,
     probe: Probe | None,
     reference: Reference | None,
     place: str,
@@ -248,8 +248,8 @@ def judge_work(
 
     Parameters
     ----------
-    counted : RunResult or None
-        The first counting run; None if none was made.
+    counted : RunResult
+        The first counting run.
     probe : Probe or None
         What comparing it with its repeat told.
     reference : mapping or None
@@ -267,12 +267,9 @@ def judge_work(
     list of Judgement
         One a count: PASS, REGRESSED (more; or any difference where no direction is better), IMPROVED, NO_BASELINE,
         INCOMPARABLE, ERROR (it is missing), or NOT_JUDGED (two equal runs count differently here). `REPEATABLE` is REGRESSED
-        where equal runs came to differ. A failed run or probe adds an ERROR called ``work``. Empty if nothing was counted and
-        nothing is known.
+        where equal runs came to differ. A failed run or probe adds an ERROR called ``work``.
     """
-    if counted is None and not reference:
-        return []
-    found, known = counts(counted) if counted is not None else {}, dict(reference or {})
+    found, known = counts(counted), dict(reference or {})
     repeated = known.pop(REPEATABLE, None)
     blank = Judgement(
         against="baseline", metric="work", verdict="ERROR", kind="work", n=1 if found else 0, test="equality in one run",
@@ -299,9 +296,7 @@ def judge_work(
     return [*trouble, *judged, *missing, *_repeated(blank, probe, repeated)]
 
 
-def _next_step(counted: RunResult | None, tier: Tier | None) -> str:
-    if counted is None:
-        return "Type: harness run --count"
+def _next_step(counted: RunResult, tier: Tier | None) -> str:
     request = counted.request
     run = (
         f"harness run {request.scenario}:{request.variant} --tier {tier or request.tier} --seeds 10 --out DIR"
@@ -309,10 +304,8 @@ def _next_step(counted: RunResult | None, tier: Tier | None) -> str:
     return f"{run}, then: harness baseline propose DIR --reason '...'"
 
 
-def _trouble(counted: RunResult | None, probe: Probe | None) -> list[str]:
+def _trouble(counted: RunResult, probe: Probe | None) -> list[str]:
     """Say why work could not be counted or probed at all; empty if it could."""
-    if counted is None:
-        return []
     if counted.status != "ok":
         return [f"the counting run failed: {counted.error}"]
     if not counts(counted):

@@ -134,7 +134,9 @@ def _wait(process: subprocess.Popen[bytes], limits: Limits, watch: Callable[[int
 def _refuse(session: int, limits: Limits) -> None:
     """Raise if a command was called off, or holds more memory than it may."""
     if limits.called_off is not None and limits.called_off():
-        raise WorkerError(f"{limits.name} was called off", "Type: harness run --resume DIR")
+        raise WorkerError(
+            f"{limits.name} was called off", "Type: harness run --resume DIR, or harness gate --resume DIR"
+        )
     held, limit = resident_bytes(session) if limits.memory_bytes is not None else 0, limits.memory_bytes
     if limit is not None and held > limit:
         told = f"{limits.name} was ended out of memory: it held {held / 2**20:.0f} MiB, its limit is {limit / 2**20:.0f} MiB"

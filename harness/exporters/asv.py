@@ -190,7 +190,7 @@ def _machine(job: Job, results: Path, machine: str) -> dict[Path, Plain]:
 def _refuse_other_machine(job: Job, machine: str) -> None:
     here = environment.machine()
     other = [
-        f"{name}: {job.environment.get(name)}, not {here[name]}"
+        f"{name}: {job.environment.get(name, 'unknown')}, not {here[name]}"
         for name in _HARDWARE
         if job.environment.get(name) != here[name]
     ]

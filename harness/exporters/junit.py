@@ -50,9 +50,7 @@ def _suites(job: Job) -> Iterator[Iterator[str]]:
     parts = [stored.groups(runs) for runs in (job.results, base)]
     for comparison in job.comparisons:
         key = (comparison.scenario, comparison.variant, comparison.tier)
-        # work is counted in the lowest tier, whatever tier is judged
-        counted = [run for run in job.counted if (run.request.scenario, run.request.variant) == key[:2]]
-        runs = [*(part.get(key, ()) for part in parts), counted]
+        runs = [*(part.get(key, ()) for part in parts), job.counted_of(*key[:2])]
         judged = [_judgement_case(comparison, judgement, settings) for judgement in comparison.judgements]
         yield _suite(comparison, runs, judged)
 

@@ -265,8 +265,8 @@ def _place(judgement: Judgement) -> str:
 
 
 def evidence(job: Job, comparison: Comparison, judgement: Judgement) -> str:
-    """Say p, level, round and runs of a gate's last look at a metric; without a look, the test and the number of runs."""
-    found = _last_look(job, comparison, judgement) if judgement.against == "baseline" else None
+    """Say p, level, round and runs of the gate's look that a verdict rests on; without a look, the test and the number of runs."""
+    found = _decisive(job, comparison, judgement) if judgement.against == "baseline" else None
     if found is None:
         runs_told = f"{judgement.n} run{'s' if judgement.n > 1 else ''}" if judgement.n else ""
         return ", ".join(part for part in (judgement.test, runs_told) if part)
@@ -280,15 +280,13 @@ def evidence(job: Job, comparison: Comparison, judgement: Judgement) -> str:
     return f"p = {look.p:.2g} at level {level}, {look.round} round, {counted}"
 
 
-def _last_look(job: Job, comparison: Comparison, judgement: Judgement) -> tuple[Look, int] | None:
-    """Return the last look at a metric in the direction of its verdict, with Holm's divisor."""
+def _decisive(job: Job, comparison: Comparison, judgement: Judgement) -> tuple[Look, int] | None:
+    """Return the look that a verdict rests on, in the verdict's direction, with Holm's divisor."""
     direction = "better" if judgement.verdict == "IMPROVED" else "worse"
     key = (comparison.scenario, comparison.variant, comparison.tier, direction)
-    looks = [
-        (look, trial.divisor_of(look))
-        for trial in (job.gate.trials if job.gate else ())
-        if (trial.scenario, trial.variant, trial.tier, trial.direction) == key
-        for look in (*trial.screen, *trial.confirm)
-        if look.metric == judgement.metric
-    ]
-    return looks[-1] if looks else None
+    for trial in job.gate.trials if job.gate else ():
+        if (trial.scenario, trial.variant, trial.tier, trial.direction) == key:
+            look = trial.decisive(judgement.metric)
+            if look is not None:
+                return look, trial.divisor_of(look)
+    return None

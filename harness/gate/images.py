@@ -78,7 +78,7 @@ def _trials(each: Evidence, metrics: Sequence[str], net: Net) -> list[Trial]:
             metric=lead,
             screen=(look,),
             flagged=rules.can_decide(net),
-            ratio=rules.share(look) if rules.beyond(look) else None,
+            ratio=look.share if rules.beyond(look) else None,
             by_images=True,
             followers=tuple(metric for metric in metrics if metric != lead),
         )

@@ -275,11 +275,6 @@ def beyond(look: Look) -> bool:
     return _above(look.estimate, look.floor)
 
 
-def share(look: Look) -> float:
-    """Return p as a share of its level; infinite where so few runs have no level."""
-    return look.p / look.level if look.level else math.inf
-
-
 def _above(estimate: float, floor: float) -> bool:
     # means of equal decimals differ in the last bits: exactly one test image is within the floor
     return estimate > floor * (1 + 1e-6)

@@ -275,7 +275,7 @@ def lead(looks: Sequence[Look]) -> Look:
 def _unlikely(look: Look) -> tuple[float, float]:
     """Rank a look by its p; exact ranks of few runs often tie, and then what is further beyond its floor is the surer to be confirmed."""
     beyond = look.estimate / look.floor if look.floor > 0 else math.inf
-    return rules.share(look), -beyond
+    return look.share, -beyond
 
 
 def _looks(
@@ -351,7 +351,7 @@ def _confirm(
             done.append(trial)
             continue
         looks, needed = _confirm_looks(evidence[_of(trial)], trial, flagged)
-        beyond = [rules.share(look) for look in looks if rules.beyond(look)]
+        beyond = [look.share for look in looks if rules.beyond(look)]
         done.append(dataclasses.replace(trial, confirm=tuple(looks), ratio=min(beyond, default=None)))
         if needed:
             key = (trial.scenario, trial.variant)

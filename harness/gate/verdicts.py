@@ -9,7 +9,6 @@ import typing
 import numpy as np
 
 from harness.gate import rules
-from harness.gate.rules import beyond
 from harness.statistics import holm, spread
 
 if typing.TYPE_CHECKING:
@@ -30,11 +29,6 @@ def verdicts(trials: Sequence[Trial]) -> list[Trial]:
         _verdict(trial, *stepped[index]) if trial.flagged else _unflagged(trial)
         for index, trial in enumerate(trials)
     ]
-
-
-def _surest(trial: Trial) -> Look:
-    """Return the look that confirms a group: the smallest p as a share of its level."""
-    return min((look for look in trial.confirm if beyond(look)), key=rules.share)
 
 
 def _unflagged(trial: Trial) -> Trial:
@@ -60,7 +54,7 @@ def _verdict(trial: Trial, divisor: int, confirmed: bool) -> Trial:
     unit = "pairs" if trial.kind == "runtime" else "fresh runs"
     if confirmed:
         share = f" / {divisor} flagged groups left" if divisor > 1 else ""
-        best = _surest(trial)
+        best = trial.surest()
         told = f"{trial.direction} in the screen, confirmed on {len(best.head)} {unit} (p = {best.p:.2g}, level {best.level:g}{share})"
         return dataclasses.replace(
             trial, verdict="REGRESSED" if trial.direction == "worse" else "IMPROVED", reason=told
@@ -149,15 +143,10 @@ def _one(judgement: Judgement, trials: Sequence[Trial], unlooked: str) -> Judgem
         verdict, reason = "PASS", "the screen found nothing"
     elif trial.metric != judgement.metric and trial.flagged:
         reason = f"follows {trial.metric} of the same group: {trial.reason}"
-    look = _decisive(trial, judgement.metric)
+    look = trial.decisive(judgement.metric)
+    if look is None:
+        return dataclasses.replace(judgement, verdict="INCONCLUSIVE", reason=unlooked)
     return _told(judgement, look, trial.divisor_of(look), verdict, reason)
-
-
-def _decisive(trial: Trial, metric: str) -> Look:
-    """Return the look at a metric that its verdict rests on: the one that confirms, else the last."""
-    if trial.metric == metric and trial.verdict in {"REGRESSED", "IMPROVED"}:
-        return _surest(trial)
-    return [look for look in (*trial.screen, *trial.confirm) if look.metric == metric][-1]
 
 
 def _told(judgement: Judgement, look: Look, divisor: int, verdict: Verdict, reason: str) -> Judgement:

@@ -105,3 +105,5 @@ class Plan:
     """Every run; a gate adds those of its later looks and rounds."""
     gate: GateSettings | None = None
     """How a gate decides; None for a plain run."""
+    environment: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Environment of the runner that began the job; empty in older files."""

@@ -174,3 +174,8 @@ class Job:
     """What a gate did besides; None for a plain run."""
     unfinished: dict[str, int] = dataclasses.field(default_factory=dict)
     """Planned runs that left no result, by ``scenario:variant``: the job was interrupted. Empty if it came to its end, and in older files."""
+
+    def counted_of(self, scenario: str, variant: str) -> list[RunResult]:
+        """Return a variant's counted runs; they are of its lowest tier, whatever tier is judged."""
+        asked = (scenario, variant)
+        return [run for run in self.counted if (run.request.scenario, run.request.variant) == asked]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -44,6 +45,11 @@ class Look:
     """Whether a difference that matters is excluded."""
     tests: str
     """The tests, with their p values."""
+
+    @property
+    def share(self) -> float:
+        """Its p as a share of its level; infinite where so few runs have no level."""
+        return self.p / self.level if self.level else math.inf
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +95,23 @@ class Trial:
     def divisor_of(self, look: Look) -> int:
         """Holm's divisor of the level of one of its looks; the screen has none."""
         return self.divisor if look.round == "confirm" else 1
+
+    def surest(self) -> Look:
+        """Return the confirm round's look with the smallest share, alarms first: the one that confirms, if any does.
+
+        Raises
+        ------
+        ValueError
+            If there was no confirm round.
+        """
+        return min(self.confirm, key=lambda look: (not look.alarm, look.share))
+
+    def decisive(self, metric: str) -> Look | None:
+        """Return the look at a metric that its verdict rests on: the one that confirms, else the last; None without any."""
+        confirmed = self.verdict in {"REGRESSED", "IMPROVED"} and not self.by_images
+        if confirmed and metric == self.metric:
+            return self.surest()
+        return next((look for look in reversed((*self.screen, *self.confirm)) if look.metric == metric), None)
 
     def ended(self, look: Look) -> Literal["alarm", "cleared", "open"]:
         """How one of its looks ended; an alarm of the confirm round is one at Holm's share of the level."""

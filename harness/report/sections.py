@@ -263,10 +263,10 @@ def _section(
 
 
 def _failed_beside(job: Job, key: Key) -> tuple[RunResult, ...]:
-    """Return what failed of a variant on a gate's base, and of its counted runs, which may be of a lower tier."""
+    """Return what failed of a variant on a gate's base, and of its counted runs."""
     base = stored.groups(job.gate.base_results).get(key, ()) if job.gate else ()
-    counted = (run for run in job.counted if (run.request.scenario, run.request.variant) == key[:2])
-    failed = (run for run in itertools.chain(base, counted) if run.status != "ok")
+    beside = itertools.chain(base, job.counted_of(*key[:2]))
+    failed = (run for run in beside if run.status != "ok")
     return tuple(map(reduced.shell, itertools.islice(failed, MOST_RUNS)))
 
 

@@ -9,7 +9,7 @@ from harness.measure.work import PREFIX
 from harness.report import numbers
 
 if TYPE_CHECKING:
-    from harness.records import Job, Measured, Probe, RunResult
+    from harness.records import Job, Measured, Probe
 
 HEADINGS = {
     "calls": "Pipeline calls",
@@ -43,7 +43,8 @@ class WorkTable:
 
 def table(job: Job, scenario: str, variant: str) -> WorkTable | None:
     """Gather what was counted of a variant of the code in question; None if nobody asked."""
-    counted = next((run for run in job.counted if _is_of(run, scenario, variant)), None)
+    every = (run for run in job.counted_of(scenario, variant) if run.request.side == "head")
+    counted = next((run for run in every if run.request.repeat == 0), None)
     if counted is None:
         return None
     found = next((one for one in job.probes if (one.scenario, one.variant) == (scenario, variant)), None)
@@ -63,11 +64,6 @@ def table(job: Job, scenario: str, variant: str) -> WorkTable | None:
         probe=sentence(found),
         uncounted=counted.measurement.uncounted if counted.measurement else (),
     )
-
-
-def _is_of(run: RunResult, scenario: str, variant: str) -> bool:
-    request = run.request
-    return (request.scenario, request.variant, request.side, request.repeat) == (scenario, variant, "head", 0)
 
 
 def _cell(counts: dict[str, Measured], stage: str, count: str) -> str:

@@ -131,6 +131,19 @@ def test_what_needs_a_decision_stands_open_worst_first() -> None:
     assert "accuracy.PASS" in Rendered(shown).cells
 
 
+def test_the_evidence_is_the_look_that_confirmed() -> None:
+    """A metric confirmed at 10 runs and looked at once more keeps the p that confirmed it."""
+    first, second = (dataclasses.replace(look("m", confirm=True), p=p) for p in (0.0001, 0.3))
+    trial = Trial(
+        scenario="probe", variant="default", tier="smoke", kind="accuracy", direction="worse", metric="m", verdict="REGRESSED",
+        screen=(look("m", confirm=False, n=5),), confirm=(first, dataclasses.replace(second, alarm=False)), flagged=True,
+    )  # fmt: skip
+    compared = comparison(judged := dataclasses.replace(judgement("REGRESSED"), metric="m"))
+    assert summary.evidence(a_job(compared, code=1, trials=(trial,)), compared, judged).startswith(
+        "p = 0.0001 at"
+    )
+
+
 def test_surroundings_are_folded() -> None:
     """Probes, changed dependencies, changed measuring code and the environment each have their place."""
     probe = Probe(

@@ -89,7 +89,7 @@ def plan(*requests: RunRequest, gate: GateSettings | None = None, commit: str = 
     """Plan runs of a commit."""
     return Plan(
         schema=plans.SCHEMA, created="2030-01-01T00:00:00+00:00", command="harness gate", commit=commit, baselines="",
-        requests=requests, gate=gate,
+        requests=requests, gate=gate, environment={"cpu": "another"},
     )  # fmt: skip
 
 
@@ -133,14 +133,15 @@ def test_a_gate_whose_runs_all_ended_did_not_pass_before_it_was_judged(tmp_path:
     assert (job.unfinished, jobs.exit_code(job)) == ({}, 2)
 
 
-def test_date_and_commit_are_those_of_the_plan(tmp_path: Path) -> None:
-    """A job that is put together later, from another checkout, is of the commit that it began at; without a plan its commit is unknown."""
+def test_date_commit_and_machine_are_those_of_the_plan(tmp_path: Path) -> None:
+    """A job that is put together later, from another checkout and elsewhere, is of where it began; without a plan that is unknown."""
     leave(tmp_path, plan(request(0)), request(0))
     job = jobs.read(tmp_path)
     assert (job.created, job.commit) == ("2030-01-01T00:00:00+00:00", "a" * 40)
+    assert job.environment == {"cpu": "another"}
     (tmp_path / "plan.json").unlink()
     job = jobs.read(tmp_path)
-    assert (job.created, job.commit) == ("2030-01-01T00:00:00", "")
+    assert (job.created, job.commit, job.environment) == ("2030-01-01T00:00:00", "", {})
 
 
 def stopped(**changes: typing.Any) -> Job:
