@@ -103,6 +103,12 @@ class FeatureCache(_Kernel):
     kernel = "cached_head"
 
 
+class HalfFeatures(_Kernel):
+    """A classifier's head on float16 features, widened within each step."""
+
+    kernel = "half_features"
+
+
 class TinyConvNetEpoch(_Kernel):
     """One training epoch on tensors held in memory."""
 

@@ -22,6 +22,8 @@ from harness.errors import MissingExtraError
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
 
+    import keras
+
     from benchmarks.pairs import Result
 
 
@@ -192,6 +194,49 @@ def cached_head(data: Data, count: int = 4000) -> Pair:
     )
 
 
+def half_features(data: Data, count: int = 8000) -> Pair:
+    """One epoch of the classifier's head on float16 features: widened within the training step against by NumPy before it."""
+    from harness.pipelines import keras_steps
+    from harness.pipelines import mnist_autoencoder as pipeline
+
+    chosen = data.images[:count]
+    divided = pipeline.divide(chosen, data.labels[:count], seed=0)
+    encoder = pipeline.build_autoencoder().encoder
+    features = pipeline.encode(encoder, chosen, "float16")
+    targets = keras_steps.one_hot(divided.labels)
+    heads = [pipeline.build_classifier(encoder).head for _ in range(2)]
+    heads[1].set_weights(heads[0].get_weights())
+
+    def epoch(head: keras.Model, dtype: str) -> Result:
+        picks = keras_steps.index_batches(len(divided.train), 256, 1, np.random.default_rng(0))
+        rows = (divided.train[pick] for pick in picks)
+        return keras_steps.train(head, ((np.asarray(features[row], dtype), targets[row]) for row in rows))
+
+    def fast() -> Result:
+        return epoch(heads[0], "float16")
+
+    def plain() -> Result:
+        return epoch(heads[1], "float32")
+
+    def difference() -> float:
+        fast(), plain()
+        ours, theirs = (head.get_weights() for head in heads)
+        return float(max(np.abs(a - b).max() for a, b in zip(ours, theirs, strict=True)))
+
+    return Pair(
+        name="classifier head, one epoch on float16 features (plain: widened by NumPy)",
+        data=f"{data.name}, {len(chosen):,} images, batch 256",
+        fast=fast,
+        plain=plain,
+        difference=difference,
+        allowed=0.0,
+        fast_units=1.0,
+        plain_units=1.0,
+        unit="epoch",
+        wanted=1.0,
+    )
+
+
 def im2col(data: Data, count: int = 500) -> Pair:
     """Every 3x3 patch as a column: one strided view against a loop over places."""
     from harness.pipelines.tinyconvnet_svd import images
@@ -231,11 +276,12 @@ FACTORIES: dict[str, Callable[[Data], Pair]] = {
     "tinyconvnet_epoch": tinyconvnet_epoch,
     "interpolation_operator": interpolation_operator,
     "cached_head": cached_head,
+    "half_features": half_features,
 }
 JUDGING = ("comparison", "decision", "report")
 """Kernels of `benchmarks.judging`, imported when asked for: an older commit whose harness has no gate can still be measured."""
 NAMES = (*FACTORIES, *JUDGING)
-FRAMEWORKS = {"tinyconvnet_epoch": "torch", "cached_head": "keras"}
+FRAMEWORKS = {"tinyconvnet_epoch": "torch", "cached_head": "keras", "half_features": "keras"}
 """What a kernel imports; no process may hold kernels of two."""
 ENVIRONMENT = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "2", "GOMP_SPINCOUNT": "20000"}
 """Variables that a process which measures kernels needs before it imports a framework."""

@@ -174,7 +174,7 @@ def _block(form: Form, lines: Sequence[Line]) -> Block:
 
 def _line(row: Row, anchors: Anchors) -> Line:
     expected, judged = row.expected, row.judgement
-    told = f"{row.scenario}--{expected.variant}--{expected.metric}--{expected.place}--{expected.row}"
+    told = f"{row.scenario}--{expected.variant}--{expected.place}--{expected.row}"
     published, measured = view.published(row), view.measured(row)
     mean, reference = numbers.number(judged.value), numbers.number(expected.value)
     drawn = (

@@ -210,7 +210,7 @@ def predict(
     inputs: NDArray[np.generic],
     *,
     batch_size: int = 256,
-    prepare: Callable[[NDArray[np.generic]], NDArray[np.float32]] | None = None,
+    prepare: Callable[[NDArray[np.generic]], NDArray[np.floating]] | None = None,
     out: NDArray[np.floating] | None = None,
 ) -> NDArray[np.floating]:
     """Run the model in inference mode by chunks, so that a memory-mapped input is never read whole.
@@ -253,7 +253,7 @@ def classify(
     images: NDArray[np.generic],
     labels: NDArray[np.integer],
     *,
-    prepare: Callable[[NDArray[np.generic]], NDArray[np.float32]] | None = None,
+    prepare: Callable[[NDArray[np.generic]], NDArray[np.floating]] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """Predict images with a model of `trainer_of`.
 

@@ -125,6 +125,20 @@ def test_cached_features_train_the_head_as_the_frozen_encoder_does(
     np.testing.assert_allclose(cached.val_loss, through.val_loss, rtol=1e-3)
 
 
+def test_half_precision_features_are_widened_to_the_same_numbers(
+    trained: pipeline.Autoencoder, data: pipeline.Labelled, features: NDArray[np.floating]
+) -> None:
+    """A head trained on float16 features ends with the very weights of one trained on the same numbers in float32."""
+    kept = features.astype(np.float16)
+    heads = [pipeline.build_classifier(trained.encoder, dense=32).head for _ in range(2)]
+    heads[1].set_weights(heads[0].get_weights())
+    both: list[NDArray[np.floating]] = [kept, kept.astype(np.float32)]
+    for head, given in zip(heads, both, strict=True):
+        pipeline.train_head(head, given, data, epochs=2, batch=64, rng=np.random.default_rng(7))
+    for found, wanted in zip(*(head.get_weights() for head in heads), strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_features_have_exactly_the_bytes_they_claim(
     trained: pipeline.Autoencoder,

@@ -34,7 +34,7 @@ def page(accuracy: float = 0.98) -> str:
 def test_every_expectation_stands_once_under_its_own_address() -> None:
     """Numbers, arrays, orderings and unreadable prints apart; published, measured, spread, n, verdict and resolution are there."""
     parsed = Parsed(page())
-    assert parsed.ids.count("probe--default--accuracy--Table-1--accuracy") == 1
+    assert parsed.ids.count("probe--default--Table-1--accuracy") == 1
     assert len(parsed.ids) == len(set(parsed.ids))
     assert {link[1:] for link in parsed.links if link.startswith("#")} <= {"top", *parsed.ids}
     text = " ".join(parsed.text.split())
@@ -43,6 +43,16 @@ def test_every_expectation_stands_once_under_its_own_address() -> None:
     assert "n\xa0=\xa05, paper" in parsed.text
     assert "the figure is an image" in text
     assert "harness run probe:default probe:other --tier paper --seeds 10" in text
+
+
+def test_what_is_not_judged_shows_what_was_measured() -> None:
+    """One run is no verdict, but its value stands beside the published one; without a run there is nothing to show."""
+    jobs = [job(runs(1, 0.97))]
+    written = ledger.as_page(ledger.collect(jobs, SCENARIOS), FINDINGS, jobs, SCENARIOS)
+    row = written.partition('id="probe--default--Table-1--accuracy"')[2].partition("</tr>")[0]
+    for told in ("NOT_JUDGED", "0.97", "n&nbsp;=&nbsp;1, paper"):
+        assert told in row
+    assert ">Measured<" not in ledger.as_page(ledger.collect([], SCENARIOS), FINDINGS, [], SCENARIOS)
 
 
 def test_what_is_missed_comes_first_with_its_explanation() -> None:
@@ -113,7 +123,7 @@ def test_the_command_writes_page_and_markdown_from_one_ledger(harness: Harness) 
     assert done.code == 0, done.err
     assert done.out == "Ledger: ledger.md\nPage: ledger.html\n"
     shown, written = (harness.folder / "ledger.html").read_text(), (harness.folder / "ledger.md").read_text()
-    row = shown.partition('id="probe--default--accuracy--Table-1--all"')[2].partition("</tr>")[0]
+    row = shown.partition('id="probe--default--Table-1--all"')[2].partition("</tr>")[0]
     assert "n&nbsp;=&nbsp;3, smoke" in row
     assert "| 3 | smoke |" in written
     _no_gate(harness.folder / "reports" / "reference")
