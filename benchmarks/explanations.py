@@ -20,7 +20,6 @@ from harness.pipelines import tinyconvnet_svd as tiny
 from harness.pipelines.digits1000_cnn.augmentation import Ranges
 from harness.pipelines.mnist_interpolation.operators import both_sides, operator
 from harness.pipelines.tinyconvnet_svd.analytical import verify
-from harness.pipelines.tinyconvnet_svd.decomposition import decompose_both
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -52,26 +51,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def tinyconvnet_training(seeds: Sequence[int]) -> Iterator[Row]:
-    """Ranks, errors and accuracy when what the source does not print (batch size, learning rate) is another."""
-    for batch_size, learning_rate in ((64, 1e-3), (32, 1e-3), (128, 1e-3), (256, 1e-3), (64, 3e-3)):
-        weights, right = zip(*(_trained(seed, batch_size, learning_rate) for seed in seeds), strict=True)
-        setting = f"batches of {batch_size}, Adam at {learning_rate:g}"
-        yield setting, "accuracy", list(right)
-        parts = [decompose_both(one) for one in weights]
-        for layer in (0, 1):
-            found = [both[layer] for both in parts]
-            yield setting, f"layer{layer + 1}.rank99", [float(part.effective_rank(0.99)) for part in found]
-            yield setting, f"layer{layer + 1}.rank95", [float(part.effective_rank(0.95)) for part in found]
-            yield setting, f"layer{layer + 1}.energy", [part.squared_norm for part in found]
-            errors = [part.reconstruction_error for part in found]
-            yield setting, f"layer{layer + 1}.reconstruction_error", errors
-
-
 def tinyconvnet_forward(seeds: Sequence[int]) -> Iterator[Row]:
     """Largest difference of the analytical forward pass by how many images it is taken over, and relative to the largest output."""
     images = datasets.load("mnist").test.images
-    weights = [_trained(seed, 64, 1e-3)[0] for seed in seeds]
+    weights = [_trained(seed) for seed in seeds]
     for count in (1, 8, 64, 512):
         found = [verify(one, images[:count], device="cpu").layers for one in weights]
         for layer in (0, 1):
@@ -86,14 +69,12 @@ def tinyconvnet_forward(seeds: Sequence[int]) -> Iterator[Row]:
             yield f"{count} images", f"layer{layer + 1}: largest / largest output", shares
 
 
-def _trained(seed: int, batch_size: int, learning_rate: float) -> tuple[Weights, float]:
-    """Return the weights of a training as the paper tier has it, and the share of test images that are right."""
+def _trained(seed: int) -> Weights:
+    """Return the weights of a training as the paper tier has it."""
     data = datasets.load("mnist")
-    trained = tiny.train(
-        data.train.images, data.train.labels, data.test.images, data.test.labels, epochs=20, seed=seed, device="cpu",
-        batch_size=batch_size, learning_rate=learning_rate,
-    )  # fmt: skip
-    return trained.weights, float((trained.test_predictions[-1] == data.test.labels).mean())
+    return tiny.train(
+        data.train.images, data.train.labels, data.test.images, data.test.labels, epochs=20, seed=seed, device="cpu"
+    ).weights  # fmt: skip
 
 
 def digits_augmentation(seeds: Sequence[int]) -> Iterator[Row]:
@@ -158,7 +139,6 @@ def _one_repeat(split: interpolation.Split, seed: int) -> tuple[float, float]:
 
 
 EXPERIMENTS: Mapping[str, Callable[[Sequence[int]], Iterator[Row]]] = {
-    "tinyconvnet-training": tinyconvnet_training,
     "tinyconvnet-forward": tinyconvnet_forward,
     "digits-augmentation": digits_augmentation,
     "interpolation-order": interpolation_order,
