@@ -16,7 +16,6 @@ from harness import (
     environment,
     files,
     flips,
-    jobs,
     predictions,
     proposals,
     sidecar,
@@ -41,17 +40,27 @@ PROPOSALS = "proposals"
 LOCK_SECONDS = 60.0
 
 
-def propose(run: Path, scenarios: Mapping[str, Scenario], *, reason: str, who: str) -> list[Path]:
+def propose(job: Job, run: Path, scenarios: Mapping[str, Scenario], *, reason: str, who: str) -> list[Path]:
     """Write a proposal for every variant of a stored run into its folder ``proposals/``, in place of earlier ones.
 
-    What the runs predicted goes into a file beside each, if it is still there.
+    What the runs predicted goes into a file beside each, if it is still there. An interrupted job proposes what it has.
+
+    Parameters
+    ----------
+    job : Job
+        What is stored in the folder.
+    run : Path
+        The folder.
+    scenarios : mapping
+        Scenarios by name.
+    reason, who : str
+        Why, and who says so; git's user if nobody.
 
     Raises
     ------
     BaselineError
         If the run is too small, failed, mixed, or nobody says so.
     """
-    job = jobs.read(run)
     for name, _, _ in stored.groups(job.results):
         find(scenarios, name)
     proposed = proposals.propose(job, scenarios, reason=reason, who=who or _git_user())

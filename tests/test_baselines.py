@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from harness import approval, baselines, environment, files, proposals, sidecar
+from harness import approval, baselines, environment, files, jobs, proposals, sidecar
 from harness.errors import BaselineError, UnknownNameError
 from harness.records import (
     Baseline,
@@ -30,6 +30,8 @@ from harness.records import (
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from tests.conftest import Harness
 
 DIGITS = DatasetUse(name="digits", sha256="00", complete=True, found="1,797 images, お")
 HOME = {"backend": "numpy", "device": "cpu", "os": "Linux", "numpy": "2.1.0", "python": "3.11.7", "cpu": "A"}
@@ -493,7 +495,26 @@ def stored_job(out: Path, *, devices: Sequence[str] = ("cpu",)) -> None:
 
 def offer(out: Path) -> list[Path]:
     """Propose baselines of the job in a folder."""
-    return approval.propose(out, {"probe": SCENARIO}, reason="because", who="me")
+    return approval.propose(jobs.read(out), out, {"probe": SCENARIO}, reason="because", who="me")
+
+
+def test_an_unfinished_job_says_what_its_baselines_lack(harness: Harness) -> None:
+    """A job that still runs, or was stopped, proposes what it has: the command names the planned runs that are missing."""
+    scenario, out = harness.scenario("SCENARIO = declare(guess)"), harness.folder / "out"
+    words = ("baseline", "propose", "out", "--reason", "because", "--who", "me", "--scenarios", scenario)
+    assert (
+        harness("run", "probe", "--seeds", "5", "--no-count", "--scenarios", scenario, "--out", "out").code
+        == 0
+    )
+    whole = harness(*words)
+    assert (whole.code, whole.err) == (0, "")
+    files.write_json(out / "run.json", dataclasses.replace(jobs.read(out), unfinished={"probe:default": 2}))
+    told = harness(*words)
+    assert (told.code, told.out) == (0, whole.out)
+    assert told.err.startswith(
+        "INTERRUPTED 2 planned runs are missing, of probe:default (2), and so of these baselines."
+    )
+    assert "Or first: harness run --resume out" in told.err
 
 
 def test_a_proposal_carries_what_its_runs_predicted(tmp_path: Path) -> None:

@@ -28,10 +28,14 @@ def baseline_group() -> None:
 @scenario_option
 def propose_command(run: Path, reason: str, who: str, scenario_paths: tuple[str, ...]) -> None:
     """Build baselines from a stored run and put them into its folder proposals/."""
-    from harness import approval, scenarios
+    from harness import approval, jobs, outcome, scenarios
 
-    for path in approval.propose(run, scenarios.load_all(scenario_paths), reason=reason, who=who):
+    job = jobs.read(run)
+    for path in approval.propose(job, run, scenarios.load_all(scenario_paths), reason=reason, who=who):
         click.echo(f"Proposed: {path}")
+    if outcome.interrupted(job):
+        told = f"INTERRUPTED {outcome.interruption(job)}, and so of these baselines"
+        click.echo(visible(f"{told}. Or first: {outcome.resume_command(job, run)}"), err=True)
     click.echo(f"Next: harness baseline diff {run}, then: harness baseline accept {run}")
 
 

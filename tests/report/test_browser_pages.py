@@ -190,14 +190,14 @@ def test_the_ledger_counts_equal_its_rows_and_filter_to_them(window: Page, shelf
     window.locator(".tally li[data-verdict=BELOW] button").click()
     window.locator("select[data-facet=form]").select_option(label="arrays")
     forms = {row.get_attribute("id") for row in window.locator("tr[data-row]:visible").all()}
-    assert forms == {"probe--default--spectrum--Table-1--spectrum"}
+    assert forms == {"probe--default--Table-1--spectrum"}
     window.locator("select[data-facet=form]").select_option(label="all")
     assert window.locator("#audit").is_visible()
 
 
 def test_a_link_to_an_expectation_opens_the_fold_it_lies_in(window: Page, shelf: Path) -> None:
     """The address of a value that is not judged shows it at once."""
-    target = "probe--default--loss-curve--Table-1--loss-curve"
+    target = "probe--default--Table-1--loss-curve"
     window.goto(f"{(shelf / 'ledger.html').as_uri()}#{target}")
     window.locator(f"[id='{target}']").wait_for(state="visible", timeout=2000)
     assert re.search(r"UNREADABLE", window.locator(f"[id='{target}']").text_content() or "")
