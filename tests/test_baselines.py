@@ -500,7 +500,8 @@ def offer(out: Path) -> list[Path]:
 
 def test_an_unfinished_job_says_what_its_baselines_lack(harness: Harness) -> None:
     """A job that still runs, or was stopped, proposes what it has: the command names the planned runs that are missing."""
-    scenario, out = harness.scenario("SCENARIO = declare(guess)"), harness.folder / "out"
+    scenario = harness.scenario("SCENARIO = declare(guess, deterministic=True)")
+    out = harness.folder / "out"
     harness.repository()
     words = ("baseline", "propose", "out", "--reason", "because", "--who", "me", "--scenarios", scenario)
     assert (
