@@ -217,6 +217,7 @@ def test_a_framework_that_a_stage_imports_counts_from_the_next_stage_on(tmp_path
     assert "torch: not counted in stage 'train', which imported it" in run.measurement.uncounted
 
 
+@pytest.mark.slow
 def test_the_built_in_torch_scenario_counts_its_steps(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
