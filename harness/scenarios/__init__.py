@@ -178,8 +178,8 @@ def check(scenario: Scenario, origin: str) -> None:
 def _check_metrics(scenario: Scenario, origin: str) -> None:
     """Refuse metrics that contradict each other or the harness's own, and names that nothing declares.
 
-    Names are those in `gated`, and those that the file of `measure` gives to ``run.record`` as plain strings: a slip is
-    found before hours of runs.
+    Names are those in `gated`, those that expectations name, and those that the source of `measure` gives to ``run.record``
+    as plain strings: a slip is found before hours of runs.
     """
     names = [metric.name for metric in scenario.metrics]
     whose = f"scenario '{scenario.name}' from {origin}"
@@ -195,7 +195,15 @@ def _check_metrics(scenario: Scenario, origin: str) -> None:
             raise ScenarioError(
                 f"{whose} gates the family '{metric.name}'", "Declare each gated metric by its full name"
             )
-    for name in (*scenario.gated, *_recorded(scenario.measure)):
+    variants = tuple(f"{variant.name}." for variant in scenario.variants)
+    expected = (
+        # of several variants together: a metric has its variant's name before it
+        next((name.removeprefix(v) for v in variants if name.startswith(v)), name)
+        for expectation in scenario.expectations
+        if not expectation.unreadable
+        for name in expectation.order or (expectation.metric,)
+    )
+    for name in (*scenario.gated, *_recorded(scenario.measure), *expected):
         if scenario.metric(name) is None:
             raise ScenarioError(f"{whose}: {unknown('metric', name, [*names, *(m.name for m in SCORES)])}")
 

@@ -18,7 +18,7 @@ import pytest
 from harness.measure.run import Run
 from harness.measure.work import Work, stored_bytes
 from harness.measure.work_python import PIPELINES, OwnCode, PythonWork, own_code
-from harness.records import Measured, RunRequest
+from harness.records import Measured, Metric, RunRequest
 from harness.scenarios import BUILT_IN
 from tests.measure.test_run import Accelerator, load
 
@@ -248,14 +248,18 @@ def test_what_a_scenario_records_of_kind_work_is_a_count_of_the_protocol(own: Mo
     assert own.__file__ is not None
     request = RunRequest(scenario="probe", variant="default", tier="smoke", seed=0, purpose="count")
     work = Work([Path(own.__file__).parent])
-    run = Run(request, {}, load, Accelerator(), work)
+    declared = (
+        *(Metric(name, kind="work") for name in ("optimiser_steps", "train.calls", "epoch_steps")),
+        Metric("inputs", kind="size"),
+    )
+    run = Run(request, {}, load, Accelerator(), work, declared=declared)
     with work:
         with run.stage("train"):
             own.calling(3)
-        run.record("optimiser_steps", 7, kind="work", better="lower")
-        run.record("train.calls", 99, kind="work")
-        run.record("epoch_steps", [3, 4], kind="work")
-        run.record("inputs", 785, kind="size")
+        run.record("optimiser_steps", 7)
+        run.record("train.calls", 99)
+        run.record("epoch_steps", [3, 4])
+        run.record("inputs", 785)
     work.record(run)
     found = {name: metric for name, metric in run.metrics.items() if name.startswith("work.")}
     assert {"work.optimiser_steps", "work.train.calls"} <= found.keys()
@@ -284,7 +288,7 @@ def measure(run):
         run.record("watched", float(watching or tracing or "harness.measure.work" in sys.modules))
     guess(run)
 
-SCENARIO = declare(measure)
+SCENARIO = declare(measure, metrics=(Metric("watched"),))
 """
 
 
