@@ -47,7 +47,7 @@ LONGEST = (
 
 HEAD = """
 import numpy as np
-from harness import Expectation, IdentityCheck, Measured, Run, Scenario, Source, Variant
+from harness import Expectation, IdentityCheck, Metric, Run, Scenario, Source, Variant
 
 def declare(measure, **changes):
     fields = dict(

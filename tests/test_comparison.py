@@ -431,10 +431,10 @@ def measure(run):
         rng.normal(size=(50, 50)) @ rng.normal(size=(50, 50))
     guess(run, 90 + int(rng.integers(0, 3)))
     run.identity(IdentityCheck("w", 1e-7 * (1 if run.request.threads == 1 else 20), 1e-5, "a = b", "float32, u = 6e-08"))
-    run.record("train.first_step_seconds", 0.5, unit="s", kind="runtime")
-    run.record("train.step_seconds", 0.01, unit="s", kind="runtime")
+    run.record("train.first_step_seconds", 0.5)
+    run.record("train.step_seconds", 0.01)
 
-SCENARIO = declare(measure)
+SCENARIO = declare(measure, metrics=(Metric("train.*step_seconds", kind="runtime", unit="s"),))
 """
 
 

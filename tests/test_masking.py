@@ -23,7 +23,7 @@ import os, sys
 def measure(run):
     secret = os.environ["MY_API_TOKEN"]
     print("log:", secret, file=sys.stderr)
-    run.record("x", float("nan"), unit=secret)
+    run.identity(IdentityCheck("x", 0.0, 1.0, "a = b", secret))
     guess(run)
     if run.seed == 1:
         raise RuntimeError(f"cannot log in with {secret} at https://me:hunter3@example.org/x")
@@ -56,7 +56,7 @@ def test_a_secret_that_is_a_number(run_probe: Callable[..., Finished], harness: 
         guess(run)
         run.record("x", 125000.125)
         run.record("of 125000", 1.0)
-    SCENARIO = declare(measure)
+    SCENARIO = declare(measure, metrics=(Metric("x"), Metric("of 125000")))
     """
     done = run_probe(body, MAX_TOKENS="125000")
     assert done.code == 0, done.out

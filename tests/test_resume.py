@@ -333,9 +333,9 @@ def measure(run):
         if part == "first" and not Path("go").exists():
             os.kill(os.getpid(), 9)
     guess(run)
-    run.record("sum", sum(parts), better="higher")
+    run.record("sum", sum(parts))
 
-SCENARIO = declare(measure, gated=("accuracy", "sum", "total.seconds", "total.above_imports_bytes"))
+SCENARIO = declare(measure, gated=("accuracy", "total.seconds", "total.above_imports_bytes"), metrics=(Metric("sum", better="higher", gated=True),))
 """
 
 

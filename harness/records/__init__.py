@@ -31,7 +31,9 @@ from harness.records.measured import (
     MemoryTrace,
     RunResult,
     StageResult,
+    as_declared,
 )
+from harness.records.metrics import Metric
 from harness.records.words import (
     BACKENDS,
     DEVICES,
@@ -86,6 +88,7 @@ __all__ = [
     "Measured",
     "Measurement",
     "MemoryTrace",
+    "Metric",
     "Outputs",
     "Plan",
     "Probe",
@@ -109,5 +112,6 @@ __all__ = [
     "VariantBeside",
     "Verdict",
     "Waiver",
+    "as_declared",
     "finite",
 ]
