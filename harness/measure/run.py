@@ -133,7 +133,7 @@ class Run:
         Parameters
         ----------
         name : str
-            digits, mnist or kmnist.
+            mnist-excerpt, kmnist-excerpt, mnist or kmnist.
 
         Returns
         -------
