@@ -104,6 +104,8 @@ class Section:
     """What was measured but cannot be used, with its seed."""
     options: tuple[tuple[str, str], ...]
     """Options in force."""
+    departures: tuple[tuple[str, str, str], ...]
+    """Options that differ from the paper tier's: name, value in force, the paper tier's."""
     commands: tuple[str, ...]
     """How to repeat the runs."""
     brief: bool
@@ -258,7 +260,7 @@ def _section(
         stages=tuple(by_stage), segments=segments, calibration=_calibration(runs.done), work=work.table(job, key[0], key[1]), **_metrics(runs.done),
         **_drawn(None, folder, anchor, ""),
         flips=flipped.part([f for c in job.comparisons if _key(c) == key for f in c.flips], folder),
-        problems=tuple(runs.problems), options=_options(kept), commands=_commands(runs), brief=True,
+        problems=tuple(runs.problems), options=_options(kept), departures=_departures(kept, scenario, key), commands=_commands(runs), brief=True,
     )  # fmt: skip
 
 
@@ -329,6 +331,23 @@ def _worst(judged: Iterable[Judgement], failed: Sequence[RunResult]) -> Sign | N
 def _options(results: Iterable[RunResult]) -> tuple[tuple[str, str], ...]:
     measured = next((result.measurement for result in results if result.measurement), None)
     return tuple((name, str(value)) for name, value in measured.options.items()) if measured else ()
+
+
+def _departures(
+    results: Iterable[RunResult], scenario: Scenario | None, key: Key
+) -> tuple[tuple[str, str, str], ...]:
+    """Hold the options in force against the paper tier's of the same variant."""
+    _, variant, tier = key
+    measured = next((result.measurement for result in results if result.measurement), None)
+    known = scenario is not None and "paper" in scenario.tiers and variant in {v.name for v in scenario.variants}
+    if tier == "paper" or measured is None or scenario is None or not known:
+        return ()
+    paper = {**scenario.tiers["paper"], **scenario.variant(variant).options}
+    pairs = {
+        name: (str(measured.options.get(name, "default")), str(paper.get(name, "default")))
+        for name in {**paper, **measured.options}
+    }
+    return tuple((name, here, there) for name, (here, there) in pairs.items() if here != there)
 
 
 def _commands(runs: _Runs) -> tuple[str, ...]:
