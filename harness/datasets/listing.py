@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from harness.datasets.declared import DECLARED, Declared
-from harness.datasets.loading import VARIABLE, Dataset, find, load_from, part_file
+from harness.datasets.loading import REINSTALL, VARIABLE, Dataset, find, load_from, part_file
 from harness.errors import DataError
 
 
@@ -78,5 +78,7 @@ def _found(wanted: Declared, dataset: Dataset, where: str, size: int) -> Status:
 
 
 def _complete_it(wanted: Declared, dataset: Dataset) -> str:
+    if dataset.origin == "embedded":
+        return REINSTALL
     aside = f", then unset {VARIABLE}" if dataset.origin == VARIABLE else ""
     return f"Type: harness data fetch {wanted.name}{aside}"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 VARIABLE = "HARNESS_DATA"
 EMBEDDED = Path(__file__).parent / "embedded"
 """Folder of the excerpts that travel in the package."""
-_REINSTALL = "Install report-harness anew"
+REINSTALL = "Install report-harness anew"
 _LOOK = "Look at that file, its folders and their permissions"
 Origin = Literal["embedded", "HARNESS_DATA", "cache"]
 
@@ -176,7 +176,7 @@ def _read(wanted: Declared, part: Part, folder: Path, cache: Path) -> _Found:
     if path is None:
         raise DataError(
             f"{part.title} are missing: expected {folder / part.file} or {part.file}.gz",
-            f"Put the file there or type: harness data fetch {wanted.name}" if wanted.folder else _REINSTALL,
+            f"Put the file there or type: harness data fetch {wanted.name}" if wanted.folder else REINSTALL,
         )
     return _Found(part, decoded(_original(wanted, part, path), cache), path)
 
@@ -220,7 +220,7 @@ def _verify(wanted: Declared, part: Part, decoded: Decoded, path: Path) -> str:
     raise DataError(
         f"{path} is foreign: expected {expected:,} items with SHA-256 {part.sha256 or 'unknown'}, "
         f"found {count:,} with {decoded.sha256}",
-        REPLACE if wanted.folder else _REINSTALL,
+        REPLACE if wanted.folder else REINSTALL,
     )
 
 

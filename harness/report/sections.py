@@ -339,7 +339,9 @@ def _departures(
     """Hold the options in force against the paper tier's of the same variant."""
     _, variant, tier = key
     measured = next((result.measurement for result in results if result.measurement), None)
-    known = scenario is not None and "paper" in scenario.tiers and variant in {v.name for v in scenario.variants}
+    known = (
+        scenario is not None and "paper" in scenario.tiers and variant in {v.name for v in scenario.variants}
+    )
     if tier == "paper" or measured is None or scenario is None or not known:
         return ()
     paper = {**scenario.tiers["paper"], **scenario.variant(variant).options}

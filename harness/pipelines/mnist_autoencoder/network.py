@@ -75,7 +75,9 @@ def build_autoencoder(policy: str = "float32", momentum: float = MOMENTUM) -> Au
 
     check_policy(policy)
     last = layers.Conv2D(1, 3, padding="same", activation="sigmoid", dtype="float32")
-    encoder = keras.Sequential([layers.Input((28, 28, 1)), *_stack(ENCODER, policy, momentum)], name="encoder")
+    encoder = keras.Sequential(
+        [layers.Input((28, 28, 1)), *_stack(ENCODER, policy, momentum)], name="encoder"
+    )
     decoder = keras.Sequential(
         [layers.Input(FEATURES), *_stack(ENCODER[::-1], policy, momentum, up=True), last], name="decoder"
     )
