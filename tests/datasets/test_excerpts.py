@@ -96,7 +96,7 @@ def test_a_damaged_excerpt_asks_for_a_new_installation(
     (tmp_path / "embedded" / "kmnist-excerpt" / "t10k-labels-idx1-ubyte.gz").unlink()
     with pytest.raises(DataError, match=r"train-labels-idx1-ubyte\.gz does not fit its images"):
         datasets.load("mnist-excerpt")
-    with pytest.raises(DataError, match="test labels are missing: .* Install report-harness anew"):
+    with pytest.raises(DataError, match=r"test labels are missing: .* Install report-harness anew"):
         datasets.load("kmnist-excerpt")
 
 
