@@ -339,17 +339,16 @@ def _departures(
     """Hold the options in force against the paper tier's of the same variant."""
     _, variant, tier = key
     measured = next((result.measurement for result in results if result.measurement), None)
-    known = (
-        scenario is not None and "paper" in scenario.tiers and variant in {v.name for v in scenario.variants}
-    )
-    if tier == "paper" or measured is None or scenario is None or not known:
+    if scenario is None or measured is None or tier == "paper" or "paper" not in scenario.tiers:
         return ()
-    paper = {**scenario.tiers["paper"], **scenario.variant(variant).options}
-    pairs = {
-        name: (str(measured.options.get(name, "default")), str(paper.get(name, "default")))
-        for name in {**paper, **measured.options}
-    }
-    return tuple((name, here, there) for name, (here, there) in pairs.items() if here != there)
+    declared = {each.name: each.options for each in scenario.variants}
+    here, there = measured.options, {**scenario.tiers["paper"], **declared.get(variant, {})}
+    shown = {name: [_option(options.get(name)) for options in (here, there)] for name in {**there, **here}}
+    return tuple((name, ours, papers) for name, (ours, papers) in shown.items() if ours != papers)
+
+
+def _option(value: object) -> str:
+    return "not set" if value is None else str(value)
 
 
 def _commands(runs: _Runs) -> tuple[str, ...]:
