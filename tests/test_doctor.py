@@ -54,7 +54,7 @@ def test_everything_is_looked_at(harness: Harness) -> None:
     for name in ("numpy", "scipy"):
         assert any(line.split() == [name, doctor.installed(name)] for line in done.out.splitlines())
     assert "this folder is no checkout" in done.out
-    assert "ships with scikit-learn: complete" in done.out
+    assert "travels in the package: complete" in done.out
 
 
 def test_no_framework_is_imported(harness: Harness) -> None:

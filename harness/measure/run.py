@@ -147,7 +147,7 @@ class Run:
         Parameters
         ----------
         name : str
-            digits, mnist or kmnist.
+            mnist-excerpt, kmnist-excerpt, mnist or kmnist.
 
         Returns
         -------

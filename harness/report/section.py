@@ -84,6 +84,8 @@ class Section:
     """What was measured but cannot be used, with its seed."""
     options: tuple[tuple[str, str], ...]
     """Options in force."""
+    departures: tuple[tuple[str, str, str], ...]
+    """Options that differ from the paper tier's: name, value in force, the paper tier's."""
     commands: tuple[str, ...]
     """How to repeat the runs."""
     brief: bool

@@ -142,7 +142,7 @@ def _section(
         stages=tuple(by_stage), segments=segments, calibration=_calibration(runs.done), work=work.table(job, key[0], key[1]), **_metrics(runs.done),
         **_drawn(None, folder, anchor, ""),
         flips=flipped.part([f for c in job.comparisons if _key(c) == key for f in c.flips], folder),
-        problems=tuple(runs.problems), options=_options(kept), commands=_commands(runs), brief=True,
+        problems=tuple(runs.problems), options=_options(kept), departures=_departures(kept, scenario, key), commands=_commands(runs), brief=True,
     )  # fmt: skip
 
 
@@ -213,6 +213,24 @@ def _worst(judged: Iterable[Judgement], failed: Sequence[RunResult]) -> Sign | N
 def _options(results: Iterable[RunResult]) -> tuple[tuple[str, str], ...]:
     measured = next((result.measurement for result in results if result.measurement), None)
     return tuple((name, str(value)) for name, value in measured.options.items()) if measured else ()
+
+
+def _departures(
+    results: Iterable[RunResult], scenario: Scenario | None, key: Key
+) -> tuple[tuple[str, str, str], ...]:
+    """Hold the options in force against the paper tier's of the same variant."""
+    _, variant, tier = key
+    measured = next((result.measurement for result in results if result.measurement), None)
+    if scenario is None or measured is None or tier == "paper" or "paper" not in scenario.tiers:
+        return ()
+    declared = {each.name: each.options for each in scenario.variants}
+    here, there = measured.options, {**scenario.tiers["paper"], **declared.get(variant, {})}
+    shown = {name: [_option(options.get(name)) for options in (here, there)] for name in {**there, **here}}
+    return tuple((name, ours, papers) for name, (ours, papers) in shown.items() if ours != papers)
+
+
+def _option(value: object) -> str:
+    return "not set" if value is None else str(value)
 
 
 def _commands(runs: _Runs) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ if typing.TYPE_CHECKING:
     from harness.records import Tier, Value
 
 TIERS: dict[Tier, dict[str, typing.Any]] = {
-    "smoke": {"dataset": "digits", "misaligned": False},
+    "smoke": {"dataset": "mnist-excerpt", "misaligned": False},
     "short": {"dataset": "mnist", "misaligned": False},
     "paper": {"dataset": "mnist", "misaligned": False},
 }

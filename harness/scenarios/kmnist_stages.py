@@ -26,12 +26,13 @@ RATES, BATCHES, RANKS = (0.1, 0.01, 0.001), (32, 64, 128), (3, 5, 8, 13)
 def facts(run: Run, data: Dataset) -> None:
     """Record counts that the text states of data and protocol."""
     pixels = int(np.prod(data.train.images.shape[1:]))
+    train, test = (np.unique(part.labels, return_counts=True)[1] for part in (data.train, data.test))
     counted = {
         "data.train_images": len(data.train),
         "data.test_images": len(data.test),
-        "data.train_per_class": np.bincount(data.train.labels).min(),
-        "data.test_per_class": np.bincount(data.test.labels).min(),
-        "data.classes": len(data.classes),
+        "data.train_per_class": train.min(),
+        "data.test_per_class": test.min(),
+        "data.classes": len(train),
         "data.pixels": pixels,
         "folds": run.options["folds"],
         "validation_share": 1 / run.options["folds"],

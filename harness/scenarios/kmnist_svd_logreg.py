@@ -29,7 +29,7 @@ MODEL = {
 }
 PROTOCOL = {"epochs": 100, "folds": 10, "limit": None, "blas_threads": 1}
 TIERS: dict[Tier, dict[str, typing.Any]] = {
-    "smoke": {**PROTOCOL, **MODEL, "dataset": "digits"},
+    "smoke": {**PROTOCOL, **MODEL, "dataset": "kmnist-excerpt"},
     "short": {**PROTOCOL, **MODEL, "dataset": "kmnist", "limit": 6284},
     "paper": {**PROTOCOL, **MODEL, "dataset": "kmnist"},
 }

@@ -32,8 +32,8 @@ MODEL = {
     "sweep_epochs": 100,
 }
 SMOKE = {
-    "dataset": "digits",
-    "limit": 640,
+    "dataset": "mnist-excerpt",
+    "limit": 6000,
     "autoencoder_epochs": 1,
     "batch": 64,
     "frozen_epochs": 10,

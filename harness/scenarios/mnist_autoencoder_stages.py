@@ -47,7 +47,7 @@ def encoder(
     run: Run, data: pipeline.Labelled, test: Images, settings: pipeline.Settings, rng: np.random.Generator
 ) -> tuple[pipeline.Autoencoder, NDArray[np.floating]]:
     """Train the autoencoder, reconstruct some test images, and compute the features once; three stages."""
-    model = pipeline.build_autoencoder(settings.policy)
+    model = pipeline.build_autoencoder(settings.policy, settings.momentum)
     with run.stage("autoencoder", images=len(data.train) * settings.autoencoder_epochs):
         history = pipeline.train_autoencoder(
             model, data, settings, rng=rng, keeper=run.keeper("autoencoder", KEEP_SECONDS)

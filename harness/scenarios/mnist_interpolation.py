@@ -20,7 +20,7 @@ if typing.TYPE_CHECKING:
 
 PROTOCOL = {"epochs": 1, "stored_uint8": False, "fit_on_train_only": False}
 TIERS: dict[Tier, dict[str, typing.Any]] = {
-    "smoke": {**PROTOCOL, "dataset": "digits", "epochs": 6},
+    "smoke": {**PROTOCOL, "dataset": "mnist-excerpt", "epochs": 2},
     "short": {**PROTOCOL, "dataset": "mnist"},
     "paper": {**PROTOCOL, "dataset": "mnist"},
 }

@@ -16,7 +16,7 @@ if typing.TYPE_CHECKING:
     from harness.records import Tier
 
 TIERS: dict[Tier, dict[str, typing.Any]] = {
-    "smoke": {"dataset": "digits", "epochs": 10, "batch_size": 64, "learning_rate": 0.001},
+    "smoke": {"dataset": "mnist-excerpt", "epochs": 12, "batch_size": 32, "learning_rate": 0.001},
     "short": {"dataset": "mnist", "epochs": 3, "batch_size": 64, "learning_rate": 0.001},
     "paper": {"dataset": "mnist", "epochs": 20, "batch_size": 64, "learning_rate": 0.001},
 }

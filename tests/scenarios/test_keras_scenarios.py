@@ -194,12 +194,12 @@ def read(folder: Path) -> None:
     with digits1000_cnn_stages.explained(folder):
         training, testing = (read_folder(folder / part) for part in ("train", "test"))
     asked = typing.cast("Run", types.SimpleNamespace(seed=0))
-    digits1000_cnn_stages.check_drawn(asked, folder, datasets.load("digits"), training, testing)
+    digits1000_cnn_stages.check_drawn(asked, folder, datasets.load("mnist-excerpt"), training, testing)
 
 
 def drawn_folder(cache: Path) -> Path:
-    """Write the class folders of seed 0 as a run on embedded digits does."""
-    found = datasets.load("digits").train
+    """Write the class folders of seed 0 as a run of the smoke tier does."""
+    found = datasets.load("mnist-excerpt").train
     labels = np.asarray(found.labels)
     return write_folders(np.asarray(found.images), labels, cache / "digits1000", seed=0)
 
