@@ -197,7 +197,13 @@ def _execute(scenario: Scenario, request: RunRequest, earlier: keeping.Kept) -> 
     if request.purpose == "count":
         return _count(scenario, request, options)
     run = Run(
-        request, options, _load, accelerators.of(request), settings=environment.numerics, earlier=earlier
+        request,
+        options,
+        _load,
+        accelerators.of(request),
+        settings=environment.numerics,
+        threads=environment.thread_pools,
+        earlier=earlier,
     )
     scenario.measure(run)
     return run

@@ -38,7 +38,7 @@ def judge_command(
     """Judge stored results again, against today's expectations and baselines, without running anything."""
     from rich.console import Console
 
-    from harness import baselines, jobs, scenarios, terminal
+    from harness import baselines, jobs, outcome, scenarios, terminal
     from harness.gate import procedure
 
     declared, roots, console = (
@@ -50,7 +50,7 @@ def judge_command(
     terminal.show(console, judged, jobs.store(judged, declared, run))
     shelve(run)
     well = tell_all(*explanations(console, judged, explained))
-    return ended_with(jobs.exit_code(judged), well=well)
+    return ended_with(outcome.exit_code(judged), well=well)
 
 
 @click.command("report")

@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing
 
 from harness.records import Measured, StageResult
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+
+
+_TIME = Measured(value=0.0, unit="s", kind="runtime", better="lower")
+_BYTES = Measured(value=0.0, unit="B", kind="memory", better="lower")
+DECLARED: Mapping[str, Measured] = {
+    "seconds": _TIME,
+    "cpu_seconds": _TIME,
+    "images_per_second": Measured(value=0.0, unit="1/s", kind="runtime", better="higher"),
+    "peak_bytes": _BYTES,
+    "above_imports_bytes": _BYTES,
+    "device_allocated_bytes": _BYTES,
+    "device_reserved_bytes": _BYTES,
+}
+"""Unit, kind and direction of every metric that the harness takes of a stage."""
+
+
+def declared(metric: str) -> Measured | None:
+    """Return how the harness declares ``<stage>.<name>``; None for a metric that it does not take itself."""
+    stage, _, name = metric.rpartition(".")
+    return DECLARED.get(name) if stage else None
 
 
 def stage_metrics(stages: Iterable[StageResult], *, whole: bool = True) -> dict[str, Measured]:
@@ -43,22 +64,18 @@ def _highest(values: Iterable[int | None]) -> int | None:
 
 
 def _one_stage(stage: StageResult, imported: int | None) -> dict[str, Measured]:
-    def seconds(value: float) -> Measured:
-        return Measured(value=value, unit="s", kind="runtime", better="lower")
-
-    def size(value: int) -> Measured:
-        return Measured(value=float(value), unit="B", kind="memory", better="lower")
-
-    found = {"seconds": seconds(stage.seconds), "cpu_seconds": seconds(stage.cpu_seconds)}
+    found: dict[str, float] = {"seconds": stage.seconds, "cpu_seconds": stage.cpu_seconds}
     if stage.images is not None and stage.seconds > 0:
-        rate = stage.images / stage.seconds
-        found["images_per_second"] = Measured(value=rate, unit="1/s", kind="runtime", better="higher")
+        found["images_per_second"] = stage.images / stage.seconds
     if stage.peak_bytes is not None:
-        found["peak_bytes"] = size(stage.peak_bytes)
+        found["peak_bytes"] = float(stage.peak_bytes)
         if imported is not None:
-            found["above_imports_bytes"] = size(max(0, stage.peak_bytes - imported))
+            found["above_imports_bytes"] = float(max(0, stage.peak_bytes - imported))
     if stage.device_allocated_bytes is not None:
-        found["device_allocated_bytes"] = size(stage.device_allocated_bytes)
+        found["device_allocated_bytes"] = float(stage.device_allocated_bytes)
     if stage.device_reserved_bytes is not None:
-        found["device_reserved_bytes"] = size(stage.device_reserved_bytes)
-    return {f"{stage.name}.{metric}": measured for metric, measured in found.items()}
+        found["device_reserved_bytes"] = float(stage.device_reserved_bytes)
+    return {
+        f"{stage.name}.{name}": dataclasses.replace(DECLARED[name], value=value)
+        for name, value in found.items()
+    }

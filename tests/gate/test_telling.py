@@ -76,7 +76,7 @@ def test_a_metric_that_nobody_judged_takes_no_verdict_away(
     told = gate_face.Told(None, None, ("work.typo", "accuracy.REGRESSED"))
     assert tell(ended(judgement("REGRESSED")), told, tmp_path) == 1
     out, err = capsys.readouterr()
-    assert "unknown metric of this gate 'work.typo'" in err
+    assert "unknown metric of this job 'work.typo'" in err
     assert "probe:default accuracy.REGRESSED: REGRESSED" in out
     assert "::error title=REGRESSED" in out
 
@@ -127,7 +127,7 @@ def test_what_may_be_judged_can_be_explained(metric: str) -> None:
 @pytest.mark.parametrize("metric", ["acuracy", "b/accuracy", "a:other/accuracy", "c/accuracy", "test_images"])
 def test_what_nothing_judges_is_refused(metric: str) -> None:
     """A slip, a metric of another scenario, and a variant that was not chosen."""
-    with pytest.raises(UnknownNameError, match=r"unknown metric of this gate .* Known: accuracy, loss"):
+    with pytest.raises(UnknownNameError, match=r"unknown metric of this job .* Known: accuracy, loss"):
         opening.refuse_unknown([metric], CHOSEN)
 
 
@@ -136,7 +136,7 @@ def test_a_slip_is_said_before_anything_is_run(harness: Harness) -> None:
     scenario = harness.scenario("SCENARIO = declare(guess)")
     done = harness("gate", "probe", "--scenarios", scenario, "--out", "gate", "--explain", "acuracy")
     assert done.code == 2
-    assert "unknown metric of this gate 'acuracy'. Did you mean 'accuracy'?" in done.err
+    assert "unknown metric of this job 'acuracy'. Did you mean 'accuracy'?" in done.err
     assert not (harness.folder / "gate").exists()
 
 
