@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import re
 import shlex
 import typing
@@ -14,7 +15,7 @@ import typing
 import msgspec
 import numpy as np
 
-from harness import environment, files
+from harness import environment, files, variables
 from harness.datasets.cache import machine_lock
 from harness.errors import BaselineError
 from harness.gate import comparable, floors, trials, verdicts
@@ -174,7 +175,8 @@ def load(path: Path) -> Stored | None:
 
 def here() -> dict[str, str]:
     """Describe this process as far as memory depends on it."""
-    return environment.machine() | environment.loaded_libraries()
+    inherited = variables.recorded(os.environ) | environment.tracing()
+    return environment.machine() | environment.loaded_libraries() | inherited
 
 
 def judge(path: Path, stored: Stored | None, checks: Mapping[str, Check], test: str = "") -> list[Judgement]:

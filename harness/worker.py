@@ -213,9 +213,8 @@ def _count(scenario: Scenario, request: RunRequest, options: dict[str, typing.An
     """Run the stages and count their work."""
     # imported here: no counter may be near a run that is measured
     from harness.measure.work import Work
-    from harness.measure.work_python import own_code
 
-    work = Work(own_code(scenario.measure, request.scenario_paths))
+    work = Work()
     run = Run(request, options, _load, accelerators.of(request), work)
     with work:
         scenario.measure(run)

@@ -72,6 +72,7 @@ def judged(a: Sequence[float], b: Sequence[float], **changes: typing.Any) -> typ
     return equivalence.judge("accuracy", "", np.asarray(a, float), np.asarray(b, float), **changes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runs", [5, 10])
 def test_false_verdicts_stay_near_5_percent_at_the_printed_margin(
     monkeypatch: pytest.MonkeyPatch, runs: int
@@ -93,6 +94,7 @@ def test_false_verdicts_stay_near_5_percent_at_the_printed_margin(
     assert found.count("DIFFERENT") / trials < 0.062
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spreads", "runs", "power"), [(3, 4, 0.95), (2, 7, 0.93), (2, 10, 0.99), (1, 30, 0.97)]
 )
@@ -397,6 +399,7 @@ SCENARIO = declare(measure)
 """
 
 
+@pytest.mark.slow
 def test_weights_of_one_job_are_predicted_with_by_another(harness: Harness) -> None:
     """Two trainings share no weights: only what B predicts with A's is compared label by label, and where nothing is, it says how."""
     words = ("run", "probe", "--scenarios", harness.scenario(WEIGHED), "--seeds", "2", "--no-count")

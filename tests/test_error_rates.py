@@ -53,6 +53,8 @@ if typing.TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
+pytestmark = pytest.mark.slow
+
 SEED = 4
 FEW = st.integers(0, 6).map(float)
 MANY = st.floats(-100, 100, width=32)

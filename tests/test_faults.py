@@ -23,6 +23,8 @@ if typing.TYPE_CHECKING:
 
     from tests.conftest import Finished, Harness
 
+pytestmark = pytest.mark.slow
+
 GOOD = "SCENARIO = declare(guess)"
 
 

@@ -47,6 +47,7 @@ def test_no_file_holds_a_secret(run_probe: Callable[..., Finished], harness: Har
     assert all("log: ***" in log for log in logs)
 
 
+@pytest.mark.slow
 def test_a_secret_that_is_a_number(run_probe: Callable[..., Finished], harness: Harness) -> None:
     """A count that is called a token is masked where it is text, and leaves the numbers of a measurement alone."""
     body = """
@@ -65,6 +66,7 @@ def test_a_secret_that_is_a_number(run_probe: Callable[..., Finished], harness: 
     assert "at most *** tokens" in next(harness.folder.rglob("log.txt")).read_text()
 
 
+@pytest.mark.slow
 def test_however_a_secret_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Quotes and letters beyond ASCII, spelled in JSON in any way: a secret is masked."""
     secret = 'hünter"2\\x'  # noqa: S105 - looked for
@@ -79,6 +81,7 @@ def test_however_a_secret_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert broken.read_text() == '["***"'
 
 
+@pytest.mark.slow
 def test_a_secret_that_is_no_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A variable may hold bytes that are no UTF-8: they are masked as they are, and stop nothing."""
     monkeypatch.setenv("MY_API_TOKEN", "h\udcffnter2")

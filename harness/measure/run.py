@@ -31,7 +31,6 @@ if typing.TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from harness.measure.work import Work
     from harness.records import Direction, Kind, Value
 
 
@@ -46,6 +45,14 @@ class Device(typing.Protocol):
 
     def peak_bytes(self) -> tuple[int | None, int | None]:
         """Highest (allocated, reserved) bytes since the reset."""
+
+
+class StageCounter(typing.Protocol):
+    """What counts the work of stages: `harness.measure.work.Work`."""
+
+    def stage(self, name: str) -> contextlib.AbstractContextManager[None]:
+        """Count the body as a stage of its own."""
+        ...
 
 
 RESERVED_STAGES = ("", "imports", "total")
@@ -72,7 +79,7 @@ class Run:
         `harness.datasets.load`.
     device : Device
         The accelerator, or a stand-in that does nothing.
-    work : Work, optional
+    work : StageCounter, optional
         Counts the work of each stage; a run that is measured has none.
     settings : callable
         Reads how the frameworks are set, `harness.environment.numerics`; asked at the end of each stage.
@@ -88,7 +95,7 @@ class Run:
         options: Mapping[str, typing.Any],
         load: Callable[[str], typing.Any],
         device: Device,
-        work: Work | None = None,
+        work: StageCounter | None = None,
         settings: Callable[[], Mapping[str, str]] = dict,
         threads: Callable[[], Mapping[str, int]] = dict,
         earlier: keeping.Kept | None = None,

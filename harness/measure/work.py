@@ -1,4 +1,4 @@
-"""Counts of work, by stage and in total: pipeline calls and loop rounds, optimiser steps, samples, FLOPs, stored bytes; no clock, no noise.
+"""Counts of work, by stage and in total: optimiser steps, samples, FLOPs, stored bytes; no clock, no noise.
 
 No worker that measures imports this module. What cannot be counted is said in `Run.uncounted`, and no zero stands for it.
 docs/work.md says by which means each count is taken.
@@ -15,12 +15,10 @@ import numpy as np
 
 from harness.measure.predicted import SHOWN
 from harness.measure.work_keras import KerasWork
-from harness.measure.work_python import PythonWork
 from harness.measure.work_torch import TorchWork
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -34,8 +32,6 @@ PREFIX = "work."
 COUNTS: dict[str, tuple[str, Direction]] = {
     "optimiser_steps": ("", "none"),
     "samples": ("", "none"),
-    "calls": ("", "lower"),
-    "rounds": ("", "lower"),
     "flops": ("FLOP", "lower"),
 }
 """Unit and direction by count; fewer steps or samples are another protocol, no improvement."""
@@ -44,7 +40,7 @@ NO_COUNTER = {
     "jax": "JAX: FLOPs are not counted",
 }
 ALWAYS = (
-    "NumPy and SciPy: no FLOPs, steps or samples; their work shows in calls and loops of the scenario's own code",
+    "NumPy and SciPy: no FLOPs, steps or samples, but what the scenario itself records of kind work",
     "code outside stages, and child processes: not counted",
 )
 
@@ -66,27 +62,18 @@ class FrameworkCounter(typing.Protocol):
 
 
 class Work:
-    """Counts the work of a run's stages, between entering and leaving it.
+    """Counts the work of a run's stages, between entering and leaving it."""
 
-    Parameters
-    ----------
-    code : iterable of Path
-        Files and folders whose Python functions are the scenario's own.
-    """
-
-    def __init__(self, code: Iterable[Path]) -> None:
-        self._python = PythonWork(code)
+    def __init__(self) -> None:
         self._frameworks: dict[str, FrameworkCounter] = {}
         self._late: list[str] = []
         self._stages: dict[str, Counts] = {}
 
     def __enter__(self) -> typing.Self:
         self._attach()
-        self._python.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._python.stop()
         for counter in self._frameworks.values():
             counter.close()
 
@@ -119,11 +106,10 @@ class Work:
 
     def _read(self) -> Counts:
         """Sum the counts over the counters that there are; what none of them counts is absent, not 0."""
-        found: Counts = self._python.read()
+        summed = collections.Counter[str]()
         for counter in self._frameworks.values():
-            for name, count in counter.read().items():
-                found[name] = found.get(name, 0) + count
-        return found
+            summed.update(counter.read())
+        return dict(summed)
 
     def record(self, run: Run) -> None:
         """Record ``work.<stage>.<count>``, ``work.total.<count>`` and ``work.stored_bytes`` in a run that has ended.

@@ -3,7 +3,7 @@
 All records but `Scenario` travel as JSON; `msgspec` decodes and validates them by their annotations.
 """
 
-from harness.records.asked import GateSettings, Plan, RunRequest
+from harness.records.asked import GateSettings, Outputs, Plan, RunRequest
 from harness.records.beside import (
     Contrast,
     Equivalence,
@@ -88,6 +88,7 @@ __all__ = [
     "Measured",
     "Measurement",
     "MemoryTrace",
+    "Outputs",
     "Plan",
     "Probe",
     "Purpose",
