@@ -92,8 +92,8 @@ def _work(each: Evidence, settings: GateSettings) -> list[Judgement]:
     """Judge what was counted: by equality, in one run."""
     if each.base is not None:
         place = f"base {settings.against}"
-        return probes.against_base(each.counted, each.probe, each.base_counted, place, each.tier)
-    return probes.against_stored(each.counted, each.probe, each.stored, each.tier)
+        return probes.against_base(each.counted, each.probe, each.base_counted, place)
+    return probes.against_stored(each.counted, each.probe, each.stored)
 
 
 def _constant_seeds(each: Evidence) -> list[Judgement]:

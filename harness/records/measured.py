@@ -169,6 +169,8 @@ class Failure:
     """Whether a repeat would only fail again."""
     missing: str = ""
     """Name of the data set that this machine has not; empty if it was something else."""
+    no_file: bool = False
+    """Whether a file was not found."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

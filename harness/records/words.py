@@ -21,8 +21,6 @@ Cause = Literal[
     "unexpected_pass",
     "equal",
     "unequal",
-    "within",
-    "beyond",
     "quiet",
     "confirmed",
     "refuted",
@@ -55,14 +53,17 @@ Cause = Literal[
     "shown",
     "uncounted",
     "not_repeatable",
+    "repeatable",
+    "exact",
 ]
 """Why a judgement has its verdict. Whatever acts on a judgement acts on verdict and cause; sentences are written from them.
 
-Empty in older files, and for published values. Identities: `holds`, `violated`; `by_design` where the variant declares the violation, and
-`unexpected_pass` where it declares one that no run has. Equality and declared tolerances: `equal`, `unequal`, `within`, `beyond`. Looks:
-`quiet` no alarm; `confirmed` or `refuted` by fresh runs; `undecided` by them; `single` one look decides without fresh runs, `unconfirmed` it
-cannot; `not_cleared` a time neither slower nor cleared; `images` flipped images of the same weights decide; `too_few` runs for a look. The
-others name what is missing or forbids the comparison."""
+Empty in older files. Published values: `exact` where every run must keep the printed digits, else empty. Identities: `holds`, `violated`;
+`by_design` where the variant declares the violation, and `unexpected_pass` where it declares one that no run has. Equality: `equal`,
+`unequal`. Looks: `quiet` no alarm; `confirmed` or `refuted` by fresh runs; `undecided` by them; `single` one look decides without fresh
+runs, `unconfirmed` it cannot; `not_cleared` a time neither slower nor cleared; `images` flipped images of the same weights decide;
+`too_few` runs for a look. The others name what is missing or forbids the comparison.
+"""
 Verdict = Literal[
     "REPRODUCED", "BELOW", "ABOVE", "KNOWN_GAP", "UNREADABLE", "NOT_JUDGED",
     "PASS", "REGRESSED", "IMPROVED", "NO_BASELINE", "INCOMPARABLE", "INCONCLUSIVE", "WAIVED", "ERROR",
