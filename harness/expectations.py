@@ -19,7 +19,7 @@ if typing.TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from harness.records import DatasetUse, RunResult, Tier, Verdict
+    from harness.records import Cause, DatasetUse, RunResult, Tier, Verdict
 
     Floats = NDArray[np.float64]
 
@@ -198,7 +198,10 @@ def _hold_against(expected: Expectation, blank: Judgement, values: Floats, publi
     verdict: Verdict = "REPRODUCED" if excess[worst] <= 0 else "BELOW" if off < 0 else "ABOVE"
     # without statistics the printed digits are all there is to resolve
     resolution = expected.half_width or None if expected.rule in _NO_STATISTICS else float(np.max(width))
-    judged = dataclasses.replace(blank, verdict=verdict, resolution=resolution, test=_TESTS[expected.rule])
+    cause: Cause = "exact" if expected.rule in _NO_STATISTICS else ""
+    judged = dataclasses.replace(
+        blank, verdict=verdict, cause=cause, resolution=resolution, test=_TESTS[expected.rule]
+    )
     if expected.order:
         return _as_ordering(expected, judged, values, worst, off, allowed)
     return _with_bounds(expected, judged, published, worst, off, allowed)

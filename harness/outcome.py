@@ -183,4 +183,5 @@ def may_warn(judgement: Judgement, settings: GateSettings | None) -> bool:
     if judgement.kind == "runtime":
         return judgement.verdict in {"INCONCLUSIVE", "INCOMPARABLE"}
     stored = settings is None or not settings.against
-    return judgement.kind == "memory" and judgement.verdict == "INCOMPARABLE" and stored
+    elsewhere = judgement.verdict == "INCOMPARABLE" and judgement.cause in {"environment", ""}
+    return judgement.kind == "memory" and elsewhere and stored

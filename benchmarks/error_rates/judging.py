@@ -1,6 +1,6 @@
 """How often `harness judge` errs: ``python -m benchmarks.error_rates judging``; the numbers of docs/statistics.md.
 
-Synthetic runs go through `harness.compare.compare` itself, so what is counted is what a user would be told.
+Synthetic runs go through `harness.gate.trials.decide` itself, so what is counted is what a user would read.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ import numpy as np
 
 from benchmarks.error_rates.noise import heavy, humps, normal, skewed
 from harness.compare import compare
+from harness.gate.trials import Evidence, decide
 from harness.records import (
     Baseline,
     BaselineMetric,
     Expectation,
+    GateSettings,
     Measured,
     Measurement,
     RunRequest,
@@ -113,8 +115,16 @@ def against_baseline(
         noise[base:] -= shift
         values = (100 - noise) * MIB if memory else MEAN + SD * noise
         candidate, baseline = results(values[base:], name, measured), stored(values[:base], name, measured)
-        comparison = compare(probe, "default", "smoke", candidate, (baseline, "file"))
-        verdicts[comparison.judgements[0].verdict] += 1
+        each = Evidence(
+            scenario=probe,
+            variant="default",
+            tier="smoke",
+            head={"screen": candidate},
+            base=None,
+            stored=(baseline, "file"),
+        )
+        state = decide([each], GateSettings(seeds=runs), more=False)
+        verdicts[state.comparisons[0].judgements[0].verdict] += 1
     return verdicts
 
 
@@ -131,7 +141,7 @@ def against_published(
             test_images=300 if rule in {"draw", "split"} else 0, tiers=("smoke",),
         )  # fmt: skip
         done = results(ours, "accuracy", SHARE)
-        comparison = compare(scenario((), (expected,)), "default", "smoke", done, None)
+        comparison = compare(scenario((), (expected,)), "default", "smoke", done)
         verdicts[comparison.judgements[0].verdict] += 1
     return verdicts
 

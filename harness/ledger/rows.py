@@ -204,7 +204,7 @@ def _judge(
 ) -> list[Judgement]:
     """Judge `declared` alone; baselines and gates are another matter."""
     alone = dataclasses.replace(scenario, expectations=tuple(declared), gated=())
-    found = compare(alone, variant, tier, results, None).judgements
+    found = compare(alone, variant, tier, results).judgements
     return [judgement for judgement in found if judgement.against == "expectation"]
 
 

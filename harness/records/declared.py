@@ -36,6 +36,8 @@ class Variant:
     """Tiers in which this variant makes sense."""
     doc: str = ""
     """One sentence."""
+    fails: str = ""
+    """Why an identity of this variant is violated by design; empty if it is not. The violation then fails nothing, and its absence does."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -249,7 +249,8 @@ def _all(items: object, kind: type) -> bool:
 
 
 def _is_sound_variant(variant: Variant) -> bool:
-    return isinstance(variant.name, str) and isinstance(variant.options, Mapping) and _all(variant.tiers, str)
+    texts = all(isinstance(text, str) for text in (variant.name, variant.doc, variant.fails))
+    return texts and isinstance(variant.options, Mapping) and _all(variant.tiers, str)
 
 
 def _is_sound_metric(metric: Metric) -> bool:

@@ -145,7 +145,7 @@ def judged(expected: Expectation, values: dict[str, Value]) -> str:
         tiers={"paper": {}},
         gated=(), expectations=(expected,),
     )  # fmt: skip
-    (judgement,) = compare(scenario, expected.variant, "paper", runs, None).judgements
+    (judgement,) = compare(scenario, expected.variant, "paper", runs).judgements
     return judgement.verdict
 
 
