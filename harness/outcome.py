@@ -170,6 +170,7 @@ def element(judgement: Judgement, settings: GateSettings | None = None) -> str:
     # a time that cannot be decided or compared is a warning, unless the gate is strict
     open_verdicts = {"INCONCLUSIVE", "INCOMPARABLE"} if judgement.kind == "runtime" else {"INCONCLUSIVE"}
     acts = judgement.gated and (judgement.kind != "runtime" or strict)
+    acts = acts or (published and judgement.against == "expectation")
     return (
         "error"
         if judgement.verdict == "ERROR" or (acts and judgement.verdict in open_verdicts)
