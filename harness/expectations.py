@@ -14,7 +14,7 @@ import typing
 import numpy as np
 
 from harness.records import Judgement
-from harness.statistics import chi2_quantile, fewest, predicted_share, t_quantile
+from harness.statistics import chi2_quantile, fewest, normal_quantile, predicted_share, t_quantile
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -165,7 +165,7 @@ def tolerance(expected: Expectation) -> tuple[float, str]:
     wide, why = _declared(expected)
     if not expected.order:
         errors = _source_error(expected)
-        by_chance = _luck(errors) * float(np.sqrt(np.mean(errors**2)))
+        by_chance = _luck(errors, expected) * float(np.sqrt(np.mean(errors**2)))
         if by_chance > wide:
             wide, why = by_chance, _chance(expected)
     return expected.half_width + wide, why
@@ -186,7 +186,7 @@ def _declared(expected: Expectation) -> tuple[float, str]:
 
 
 def _source_error(expected: Expectation) -> Floats:
-    """Standard error of the published value, shaped like it: its own test images where they were drawn anew, and its own seeds."""
+    """Return the standard error of the published value, shaped like it: its own test images where they were drawn anew, and its own seeds."""
     published = _published(expected)
     variance = np.full(published.shape, expected.source_sd**2)
     if expected.rule in {"draw", "split"}:
@@ -195,7 +195,7 @@ def _source_error(expected: Expectation) -> Floats:
 
 
 def _sampling(expected: Expectation, shares: Floats, images: int) -> Floats:
-    """Binomial standard error of shares of test images; zero for what is no share. Half an image more keeps it above zero at 0 and 1."""
+    """Return the binomial standard error of shares of test images; half an image more keeps it above zero at 0 and 1. Other values have none."""
     if not images or expected.unit not in {"", "%"}:
         return np.zeros_like(shares)
     scale = 100.0 if expected.unit else 1.0
@@ -203,19 +203,23 @@ def _sampling(expected: Expectation, shares: Floats, images: int) -> Floats:
     return np.asarray(scale * np.sqrt(share * (1 - share) / images))
 
 
-def _luck(errors: Floats) -> float:
-    """Return how many standard errors `PROMISED_RUNS` runs of an equal program stay within, with `PROMISED_POWER`.
+def _luck(errors: Floats, expected: Expectation) -> float:
+    """Return within how many of these errors `PROMISED_RUNS` runs of an equal program show agreement, with `PROMISED_POWER`.
 
-    For a number these are 2.3: 1.65 for the source's luck, the rest for ours. Elements of unequal error count as the fewer ones that
-    carry most of the variance (Satterthwaite).
+    For one published number these are 2.3: 1.7 for the difference, the rest for the margin of our ten runs. Elements of unequal error
+    count as the fewer ones that carry most of the variance (Satterthwaite).
     """
     squares, k = errors.ravel() ** 2, PROMISED_RUNS
     if not squares.any():
         return 0.0
     size = float(squares.sum() ** 2 / (squares**2).sum())
-    theirs = math.sqrt(chi2_quantile(PROMISED_POWER, size) / size * (1 + 1 / k))
-    ours = t_quantile(1 - AGREEMENT_LEVEL, k - 1) * (1 + math.sqrt((size - 1) / k)) / math.sqrt(size * k)
-    return theirs + ours
+    # variance of our mean over theirs; one fixed test set of ours is as uncertain as theirs
+    ratio = 1.0 if expected.rule == "split" else expected.runs / k
+    difference = math.sqrt(chi2_quantile(PROMISED_POWER, size) / size * (1 + ratio))
+    widest = 1 + math.sqrt(
+        (size - 1) / k
+    )  # sd in the direction where ten runs happen to differ most, over the true one
+    return difference + t_quantile(1 - AGREEMENT_LEVEL, k - 1) * widest * math.sqrt(ratio / size)
 
 
 def _chance(expected: Expectation) -> str:
@@ -370,15 +374,14 @@ class _Evidence:
     def margin(self, runs: int) -> float:
         """Half of the 90% interval of the difference, root mean square over elements, rounding included."""
         n, size = self.expected.test_images, math.sqrt(self.offsets.size)
-        variance = self.widest**2 / runs
-        if self.expected.rule == "draw":
-            drawn = float(_sampling(self.expected, self.mean, n * runs).max()) / size
-            variance = max(variance, drawn**2)
-        elif self.expected.rule == "split":
-            # one test set for all our runs: more runs do not draw more of its images
-            variance += (float(_sampling(self.expected, self.mean, n).max()) / size) ** 2
-        rounding = float(np.sqrt(np.mean(self.rounding**2)))
-        return t_quantile(1 - AGREEMENT_LEVEL, runs - 1) * math.sqrt(variance) + rounding
+        half = t_quantile(1 - AGREEMENT_LEVEL, runs - 1) * self.widest / math.sqrt(runs)
+        if self.expected.rule in {"draw", "split"}:
+            # one fixed test set for all our runs: more runs do not draw more of its images
+            images = n * runs if self.expected.rule == "draw" else n
+            sampling = float(_sampling(self.expected, self.mean, images).max()) / size
+            drawn = normal_quantile(1 - AGREEMENT_LEVEL) * sampling
+            half = max(half, drawn) if self.expected.rule == "draw" else math.hypot(half, drawn)
+        return half + float(np.sqrt(np.mean(self.rounding**2)))
 
     def agrees(self, runs: int, wide: float) -> bool:
         """Whether the 90% interval of the difference lies within the tolerance; for an array in every direction at once."""
@@ -427,7 +430,9 @@ def _ordered(expected: Expectation, blank: Judgement, values: Floats) -> Judgeme
     one_image = 1 / expected.test_images if expected.test_images else 0.0
 
     def agrees(runs: int) -> bool:
-        return bool((leads - t_quantile(1 - AGREEMENT_LEVEL, runs - 1) * s / math.sqrt(runs) >= -wide - least).all())
+        return bool(
+            (leads - t_quantile(1 - AGREEMENT_LEVEL, runs - 1) * s / math.sqrt(runs) >= -wide - least).all()
+        )
 
     def behind(runs: int) -> bool:
         half = t_quantile(1 - LEVEL / len(s), runs - 1) * s / math.sqrt(runs)

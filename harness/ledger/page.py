@@ -115,7 +115,8 @@ def as_page(
         told=told, parts=parts, headline=_headline(told), tallies=_tallies(rows), sorts=view.SORTS, signs=SIGNS,
         columns=[word for word in view.VERDICTS if any(word in count.verdicts for count in told.counts)],
         source_numbers={slug: number for number, slug in enumerate(told.sources)}, sort_numbers={s: number for number, s in enumerate(SORTS)},
-        anchors={part.slug: part.anchor for part in parts}, unexplained=view.unexplained, elsewhere=view.elsewhere, most_open=MOST_OPEN, spans=view.spans,
+        anchors={part.slug: part.anchor for part in parts}, unexplained=view.unexplained, elsewhere=view.elsewhere,
+        most_open=MOST_OPEN, spans=view.spans,
         audit=[(sign, [f for f in findings if f.consistent is state]) for state, sign in FOUND.items()],
         **constants(script=True, up=up),
     )  # fmt: skip
@@ -126,7 +127,9 @@ def _headline(told: Body) -> Headline:
     lead, sentence = view.headline(told.counts)
     contradictions = sum(finding.consistent is False for finding in told.findings)
     if contradictions:
-        sentence += f". The prints contradict themselves in {contradictions} place{'s' * (contradictions != 1)}"
+        sentence += (
+            f". The prints contradict themselves in {contradictions} place{'s' * (contradictions != 1)}"
+        )
     if not lead:
         return Headline("quiet", "·", "No published value is judged yet.", f"{sentence}." if sentence else "")
     sign = SIGNS["BELOW" if told.missed else "REPRODUCED"]

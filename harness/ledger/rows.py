@@ -1,7 +1,8 @@
 """From stored jobs to one row for each published statement. Pure: results are judged again, against today's declarations.
 
-A statement that a source prints in several places is one row. A row shows the best judgement there is: judged before failed before not judged, the paper tier before others, then the most runs, then
-the newest job. Runs of different jobs are never pooled, except that a cross-variant ordering takes each variant's runs where they are.
+A statement that a source prints in several places is one row. A row shows the best judgement there is: judged before failed before not
+judged, the paper tier before others, then the most runs, then the newest job. Runs of different jobs are never pooled, except that a
+cross-variant ordering takes each variant's runs where they are.
 """
 
 from __future__ import annotations
@@ -138,7 +139,9 @@ def collect(jobs: Iterable[Job], scenarios: Mapping[str, Scenario]) -> list[Row]
         for name, judgement, tier in _judged_across(pooled, scenario):
             candidates.setdefault(name, []).append(_Candidate(judgement, tier, ""))
     return [
-        _row(scenario, places, candidates) for scenario in scenarios.values() for places in _statements(scenario)
+        _row(scenario, places, candidates)
+        for scenario in scenarios.values()
+        for places in _statements(scenario)
     ]
 
 

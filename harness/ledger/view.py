@@ -27,7 +27,12 @@ SORTS = {"result": "results", "fact": "facts of the protocol", "unreadable": "un
 UNEXPLAINED = "not explained yet"
 UNDECIDED = "these runs cannot tell"
 UNJUDGED = ("NOT_JUDGED", "UNREADABLE")
-_SAID = {"BELOW": "below", "ABOVE": "above", "KNOWN_GAP": "known gaps, explained", "INCONCLUSIVE": "undecided"}
+_SAID = {
+    "BELOW": "below",
+    "ABOVE": "above",
+    "KNOWN_GAP": "with a known gap",
+    "INCONCLUSIVE": "undecided",
+}
 _SAID |= {"ERROR": "in error", "NOT_JUDGED": "not judged", "UNREADABLE": "unreadable in print"}
 REPEATED = 3
 """Rows of a source from which on a remark stands below the table, once."""
@@ -65,23 +70,28 @@ def body(rows: Sequence[Row], findings: Sequence[AuditFinding], jobs: Iterable[J
 def headline(counted: Iterable[Count]) -> tuple[str, str]:
     """Say how many of the judged results and facts are reproduced, and what becomes of those that wait for complete data."""
     lead, rest = [], []
-    for sort, words in (("result", "results"), ("fact", "facts of the protocol")):
+    for sort, word, of in (("result", "result", ""), ("fact", "fact", " of the protocol")):
         alike = [count for count in counted if count.sort == sort]
         found, would_be = collections.Counter[str](), collections.Counter[str]()
         for count in alike:
             found.update(count.verdicts)
             would_be.update(count.would_be)
-        judged = sum(number for word, number in found.items() if word not in UNJUDGED)
-        if not judged:
+        if not found:
             continue
-        lead.append(f"{found['REPRODUCED']:,} of {judged:,} judged {words} reproduced")
-        parts = [f"{found[word]:,} {said}" for word, said in _SAID.items() if found[word]]
+        judged = sum(number for verdict, number in found.items() if verdict not in UNJUDGED)
+        if judged:
+            lead.append(
+                f"{found['REPRODUCED']:,} of {judged:,} judged {word}{'s' * (judged != 1)}{of} reproduced"
+            )
+        parts = [f"{found[verdict]:,} {said}" for verdict, said in _SAID.items() if found[verdict]]
         if would_be:
             parts.append(
                 f"{would_be['REPRODUCED']:,} of {would_be.total():,} that wait for complete training data would be reproduced"
             )
-        printed = sum(count.places for count in alike)
-        stated = f"{found.total():,} {words}" + (f" in {printed:,} places" if printed > found.total() else "")
+        total, printed = found.total(), sum(count.places for count in alike)
+        stated = f"{total:,} {word}{'s' * (total != 1)}{of}" + (
+            f" in {printed:,} places" if printed > total else ""
+        )
         rest.append(f"{stated}: {', '.join(parts)}" if parts else stated)
     return "; ".join(lead), ". ".join(rest)
 
@@ -159,7 +169,7 @@ def _print_source(console: Console, source: str, rows: Iterable[Row]) -> None:
 
 
 def _print_missed(console: Console, missed: Sequence[Row]) -> None:
-    console.print(f"Not reproduced: {len(missed) or 'none'}")
+    console.print(f"Not reproduced or undecided: {len(missed) or 'none'}")
     for row in missed:
         told = row.explanation or f"{unexplained(row)} ({row.judgement.reason})"
         console.print(

@@ -48,7 +48,9 @@ FILTERS = {"baseline": (32, 64, 128), "dropout": (32, 64, 128), "augmentation": 
 CODE_FILTERS = (32, 64, 128)
 
 _share = functools.partial(Expectation, unit="", rule="draw", half_width=0.005, test_images=TEST_IMAGES)
-_loss = functools.partial(Expectation, metric="loss", unit="nat", rule="draw", half_width=0.00005, source_sd=0.08)
+_loss = functools.partial(
+    Expectation, metric="loss", unit="nat", rule="draw", half_width=0.00005, source_sd=0.08
+)
 """One run on 300 images: over ten runs of this protocol, images drawn anew, the loss has this standard deviation (2026-11-24)."""
 _fact = functools.partial(
     Expectation, unit="", rule="exact", tiers=ALL_TIERS, needs_complete=False, fact=True

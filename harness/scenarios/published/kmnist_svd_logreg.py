@@ -81,7 +81,9 @@ def _claims(pair: str, best: float, percent: float) -> tuple[Expectation, ...]:
     """Return what the section on one pair says of the final model (0.1, 32, z-score, 8)."""
     place, rounded = SECTIONS[pair], {"o-ma": 0.99, "su-ma": 0.87}[pair]
     said = f"{rounded:.0%} testing accuracy on {NAMES[pair]} with 40% less memory"
-    size = functools.partial(_fact, variant=pair, half_width=0.05, tiers=ALL_TIERS, needs_complete=False, fact=False)
+    size = functools.partial(
+        _fact, variant=pair, half_width=0.05, tiers=ALL_TIERS, needs_complete=False, fact=False
+    )
     saved = functools.partial(size, metric="saved_share", value=0.4)
     final = setting(0.1, 32, "z-score", 8)
     return (
@@ -133,9 +135,7 @@ def _facts(pair: str) -> tuple[Expectation, ...]:
         ("validation_share", 0.1, "Section 6", "90% training set and 10% validation set on each fold"),
     )
     counted = [
-        _fact(
-            metric=m, variant=pair, value=v, place=place, row=row, needs_complete=m in COUNTED_IN_DATA
-        )
+        _fact(metric=m, variant=pair, value=v, place=place, row=row, needs_complete=m in COUNTED_IN_DATA)
         for m, v, place, row in facts
     ]
     fixed = _fact(

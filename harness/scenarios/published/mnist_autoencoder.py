@@ -198,10 +198,7 @@ def _protocol() -> tuple[Expectation, ...]:
             _fact(metric=m, value=v, place=place, row=row, tiers=REAL_DATA, needs_complete=True)
             for m, v, place, row in data
         ),
-        *(
-            _epochs(metric=m, value=float(v), place=place, row=row)
-            for m, v, place, row in measured
-        ),
+        *(_epochs(metric=m, value=float(v), place=place, row=row) for m, v, place, row in measured),
     )
 
 

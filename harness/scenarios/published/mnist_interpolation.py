@@ -140,7 +140,9 @@ def _case(name: str, case: Case) -> tuple[Expectation, ...]:
         if name == "case1"
         else ""
     )
-    share = fact(fact=False, metric="stored.share", value=case.share, half_width=0.005, row=case.said, gap=gap)
+    share = fact(
+        fact=False, metric="stored.share", value=case.share, half_width=0.005, row=case.said, gap=gap
+    )
     if name == BOUND:
         share = dataclasses.replace(share, rule="at_most", half_width=0.0)
     sizes = (
