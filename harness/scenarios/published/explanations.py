@@ -46,7 +46,10 @@ EXPLANATIONS: Mapping[str, str] = {
         for case in (1, 2, 3, 4)
     },
     **{f"mnist_interpolation:across:case{case} no worse than baseline: f1_macro": _LOSES for case in (2, 4)},
-    **{f"digits1000_cnn:augmentation:{metric}": _AUGMENTED for metric in ("train_accuracy", "accuracy", "loss")},
+    **{
+        f"digits1000_cnn:augmentation:{metric}": _AUGMENTED
+        for metric in ("train_accuracy", "accuracy", "loss")
+    },
 }
 
 
