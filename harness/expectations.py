@@ -212,7 +212,7 @@ def _luck(errors: Floats, expected: Expectation) -> float:
     squares, k = errors.ravel() ** 2, PROMISED_RUNS
     if not squares.any():
         return 0.0
-    size = float(squares.sum() ** 2 / (squares**2).sum())
+    size = max(1.0, float(squares.sum() ** 2 / (squares**2).sum()))  # rounding may give less than one
     # variance of our mean over theirs; one fixed test set of ours is as uncertain as theirs
     ratio = 1.0 if expected.rule == "split" else expected.runs / k
     difference = math.sqrt(chi2_quantile(PROMISED_POWER, size) / size * (1 + ratio))

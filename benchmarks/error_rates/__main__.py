@@ -19,9 +19,9 @@ def main(argv: list[str]) -> int:
         for path in samples.collect(options.names, runs=options.runs, out=options.out, modes=options.modes):
             print(path)
         return 0
-    tables = {"judging": judging.table, "published": published.table, "equivalence": equivalence.table}
-    if options.part in tables:
-        print(json.dumps(tables[options.part](options.trials, options.seed), indent=1))
+    simulated = {"judging": judging, "published": published, "equivalence": equivalence}.get(options.part)
+    if simulated is not None:
+        print(json.dumps(simulated.table(options.trials, options.seed), indent=1))
         return 0
     settings = simulation.Settings(
         trials=options.trials,
