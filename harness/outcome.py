@@ -172,6 +172,7 @@ def element(judgement: Judgement, settings: GateSettings | None = None) -> str:
         judgement.verdict == "INCOMPARABLE" and may_warn(judgement, settings)
     )
     acts = judgement.gated and (strict or not may_warn(judgement, settings))
+    acts = acts or (published and judgement.against == "expectation")
     return "error" if judgement.verdict == "ERROR" or (acts and undecided) else "skipped"
 
 

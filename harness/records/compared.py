@@ -114,6 +114,16 @@ class Judgement:
     """Upper bound that the value was held against."""
     resolution: float | None = None
     """Smallest difference that this many runs and images can show, in `unit`."""
+    tolerance: float | None = None
+    """Largest difference from a published value that counts as agreement, in `unit`; of an array the root mean square."""
+    tolerance_reason: str = ""
+    """Why the tolerance is so large."""
+    margin: float | None = None
+    """Half of the 90% interval of the difference from a published value, rounding included, in `unit`."""
+    runs_needed: int | None = None
+    """Fewest runs that would decide an INCONCLUSIVE published value; None if no number would."""
+    would_be: Verdict | None = None
+    """Verdict on a part of the training data, where the test data are whole; the verdict itself is NOT_JUDGED."""
     test: str = ""
     """Test used, with its level."""
     reason: str = ""

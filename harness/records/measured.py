@@ -124,6 +124,8 @@ class DatasetUse:
     """Whether it is all there and verified."""
     found: str
     """One sentence: counts, origin, and what is missing if anything."""
+    train_share: float | None = None
+    """Share of the training images that is here, 0 to 1, if the test part is whole and verified; None otherwise, and in older files."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
