@@ -13,7 +13,6 @@ import pytest
 from harness.compare import compare
 from harness.expectations import tolerance
 from harness.records import Measured, RunRequest, RunResult, Scenario, Source, Variant, finite
-from harness.scenarios import check
 from harness.scenarios.published import (
     ACROSS,
     digits1000_cnn,
@@ -110,18 +109,6 @@ def test_no_tolerance_is_finer_than_one_test_image_or_one_draw(source: ModuleTyp
             assert e.test_images > 0, e
         if e.rule == "exact":
             assert e.test_images == 0, e
-
-
-@each_keras
-def test_a_scenario_can_declare_them(source: ModuleType) -> None:
-    """The harness accepts a scenario with these expectations and a variant for each that they name."""
-    names = dict.fromkeys(e.variant for e in declared(source))
-    variants = tuple(Variant(name=name, tiers=() if name == ACROSS else ("paper",)) for name in names)
-    scenario = Scenario(
-        name="probe", version=1, source=Source(slug="probe", title="t"), measure=print, variants=variants, tiers={"paper": {}},
-        gated=(), expectations=source.EXPECTATIONS,
-    )  # fmt: skip
-    check(scenario, "a test")
 
 
 @each_keras
