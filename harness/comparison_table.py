@@ -100,7 +100,7 @@ def _lines(variant: VariantBeside) -> Iterator[str]:
     for pair in variant.identities:
         for name, side in (("A", pair.a), ("B", pair.b)):
             if side is not None and not side.holds:
-                yield f"[bold red]VIOLATED[/] on {name}: {escape(f'{pair.name}: {identity(side)}')}"
+                yield f"[bold red]REGRESSED[/] on {name}: {escape(f'{pair.name}: {identity(side)}')}"
     if variant.identities:
         held = " and ".join(
             _held(name, [pair.a if name == "A" else pair.b for pair in variant.identities]) for name in "AB"

@@ -10,7 +10,7 @@ from harness import outcome
 if typing.TYPE_CHECKING:
     from harness.records import Gate, Job, Judgement
 
-WORSE, UNMEASURED, DECIDE = 1, 2, 3
+WORSE, UNMEASURED, APPROVE = 1, 2, 3
 
 
 def closed(job: Job) -> Job:
@@ -42,7 +42,7 @@ def _code(judgement: Judgement, gate: Gate) -> int:
             "INCONCLUSIVE": UNMEASURED,
         }
         return of_published.get(verdict, 0) if gate.settings.expectations else 0
-    if verdict in {"VIOLATED", "REGRESSED"}:
+    if verdict == "REGRESSED":
         return WORSE
     if verdict == "ERROR":
         return UNMEASURED
@@ -50,6 +50,6 @@ def _code(judgement: Judgement, gate: Gate) -> int:
         return 0
     if outcome.may_warn(judgement, gate.settings):
         return UNMEASURED if gate.settings.strict else 0
-    if verdict == "INCONCLUSIVE":
+    if verdict == "INCONCLUSIVE" or judgement.cause == "other_test":
         return UNMEASURED
-    return DECIDE if verdict in {"IMPROVED", "NO_BASELINE", "INCOMPARABLE"} else 0
+    return APPROVE if verdict in {"IMPROVED", "NO_BASELINE", "INCOMPARABLE"} else 0

@@ -254,7 +254,7 @@ def with_next_step(judgement: Judgement, place: Place) -> Judgement:
     """Add the next command to type. It looks first: accepting is offered only where a person has something to approve."""
     verdict, cause = judgement.verdict, judgement.cause
     step = judgement.next_step
-    if verdict in {"PASS", "HOLDS", "KNOWN_GAP"} or step:
+    if verdict in {"PASS", "KNOWN_GAP"} or step:
         return judgement
     if verdict == "NO_BASELINE" and not place.against:
         step = place.propose("first baseline")

@@ -112,7 +112,7 @@ class IdentityRow:
     pair: IdentityBeside
     """The record."""
     sign: Sign
-    """HOLDS, or VIOLATED on a side."""
+    """PASS, or REGRESSED on a side."""
     sides: tuple[tuple[str, IdentitySide, float, Sign], ...]
     """Name of the side, its check, its place on the axis of error over tolerance, and its verdict."""
 
@@ -171,7 +171,7 @@ def render(found: SideBySide, folders: tuple[Path, Path], up: str = "") -> str:
         sections=shown,
         flipped=flipped.told,
         seeds_named=flipped.seeds,
-        signs=[*LIKENESS.values(), SIGNS["HOLDS"], SIGNS["VIOLATED"]],
+        signs=[*LIKENESS.values(), SIGNS["PASS"], SIGNS["REGRESSED"]],
         flips_words={
             "heading": "right on A and wrong on B, or the other way round",
             "same": "Both sides predicted with the same weights: what differs is how they compute.",
@@ -205,11 +205,11 @@ def _headline(found: SideBySide, shown: Sequence[Section]) -> Headline:
 def _section(variant: VariantBeside, folders: tuple[Path, Path], anchors: Anchors) -> Section:
     scores = tuple(map(_score_row, variant.equivalences))
     words = [row.sign.word for row in scores]
-    likeness = next((sign for word, sign in LIKENESS.items() if word in words), SIGNS["HOLDS"])
+    likeness = next((sign for word, sign in LIKENESS.items() if word in words), SIGNS["PASS"])
     return Section(
         anchor=anchors.claim(f"{variant.scenario}--{'--'.join(dict.fromkeys(variant.variants))}--{variant.tier}"),
         beside=variant,
-        worst=SIGNS["VIOLATED"] if variant.violated else likeness,
+        worst=SIGNS["REGRESSED"] if variant.violated else likeness,
         scores=scores,
         times=tuple(_ratio_rows(variant.contrasts, _TIMES)),
         steps=tuple(_step_rows(variant.contrasts)),
@@ -309,9 +309,9 @@ def _with_spread(mean: float, sd: float | None, scale: numbers.Scale) -> str:
 
 def _identity_row(pair: IdentityBeside) -> IdentityRow:
     sides = tuple(
-        (name, side, strips.ratio_place(side.error, side.tolerance), SIGNS["HOLDS" if side.holds else "VIOLATED"])
+        (name, side, strips.ratio_place(side.error, side.tolerance), SIGNS["PASS" if side.holds else "REGRESSED"])
         for name, side in (("A", pair.a), ("B", pair.b))
         if side is not None
     )  # fmt: skip
     broken = any(not side.holds for _, side, _, _ in sides)
-    return IdentityRow(pair=pair, sign=SIGNS["VIOLATED" if broken else "HOLDS"], sides=sides)
+    return IdentityRow(pair=pair, sign=SIGNS["REGRESSED" if broken else "PASS"], sides=sides)

@@ -247,7 +247,7 @@ def test_identities_are_judged_over_both_rounds() -> None:
     late = result(CONFIRM_SEED + 50, {"accuracy": 0.9, "loss": 0.2}, round_="confirm", identities=(broken,))
     head = {**each.head, "confirm": [*each.head["confirm"], late]}
     state = trials.decide([dataclasses.replace(each, head=head)], STORED)
-    assert state.comparisons[0].judgements[0].verdict == "VIOLATED"
+    assert state.comparisons[0].judgements[0].cause == "violated"
 
 
 def without(run: RunResult, name: str) -> RunResult:

@@ -99,7 +99,7 @@ def test_default_variants_run_and_judge(defaults: Finished) -> None:
     for key, result in defaults.results.items():
         assert (result["status"], result["error"]) == ("ok", ""), key
         assert result["measurement"]["problems"] == [], key
-        assert {j["verdict"] for j in defaults.judgements[key]}.isdisjoint({"ERROR", "VIOLATED"}), key
+        assert {j["verdict"] for j in defaults.judgements[key]}.isdisjoint({"ERROR", "REGRESSED"}), key
     assert len(defaults.results) == 3
 
 
@@ -136,7 +136,9 @@ def test_mistake_fails_by_name(mistaken: Finished) -> None:
     judged = mistaken.judgements["digits1000_cnn:misaligned"]
     violated = {j["metric"] for j in judged if j["cause"] == "by_design"}
     assert violated == {"test.alignment", "test.reported_accuracy"}
-    assert not [j["metric"] for j in judged if j["verdict"] in {"ERROR", "VIOLATED"}]
+    assert not [
+        j["metric"] for j in judged if j["verdict"] in {"ERROR", "REGRESSED"} and j["against"] == "identity"
+    ]
     assert mistaken.code == 0
 
 
