@@ -193,7 +193,7 @@ def read(folder: Path) -> None:
     """Read and check class folders as a run of seed 0 does."""
     with digits1000_cnn_stages.explained(folder):
         training, testing = (read_folder(folder / part) for part in ("train", "test"))
-    asked = typing.cast("Run", types.SimpleNamespace(seed=0))
+    asked = typing.cast("Run", types.SimpleNamespace(seed=0, options={}))
     digits1000_cnn_stages.check_drawn(asked, folder, datasets.load("mnist-excerpt"), training, testing)
 
 

@@ -124,7 +124,12 @@ def recall(targets: keras.KerasTensor, logits: keras.KerasTensor) -> keras.Keras
 
 
 def train(
-    model: keras.Model, data: Split, *, rng: np.random.Generator, epochs: int = EPOCHS, batch: int = BATCH_SIZE
+    model: keras.Model,
+    data: Split,
+    *,
+    rng: np.random.Generator,
+    epochs: int = EPOCHS,
+    batch: int = BATCH_SIZE,
 ) -> keras_steps.Steps:
     """Train on the first part of `data`, each epoch in a new order from `rng`."""
     targets = keras_steps.one_hot(data.labels)  # (n, 10)
