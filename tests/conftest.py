@@ -47,7 +47,7 @@ LONGEST = (
 
 HEAD = """
 import numpy as np
-from harness import Expectation, IdentityCheck, Measured, Run, Scenario, Source, Variant
+from harness import Expectation, IdentityCheck, Metric, Run, Scenario, Source, Variant
 
 def declare(measure, **changes):
     fields = dict(
@@ -129,7 +129,7 @@ class Harness:
     def __call__(self, *arguments: str, **environment: str) -> Finished:
         """Run the command and wait for it."""
         variables, words = {**self.environment, **environment}, one_thread(*arguments)
-        if forks().suit(variables):
+        if forks().suit(self.folder, variables):
             return Finished(*forks().run(words, self.folder, variables, TIME_LIMIT))
         done = subprocess.run(
             [sys.executable, "-m", "harness", *words], cwd=self.folder, env=variables, capture_output=True, text=True,

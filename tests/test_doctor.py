@@ -186,6 +186,7 @@ def test_no_control_groups_at_all(tmp_path: Path) -> None:
     assert doctor.cgroup_limits(tmp_path, tmp_path / "none") == (None, None)
 
 
+@pytest.mark.slow
 def test_noise_is_measured_on_request(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

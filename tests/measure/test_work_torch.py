@@ -208,15 +208,13 @@ def test_a_framework_that_a_stage_imports_counts_from_the_next_stage_on(tmp_path
     )
     run = counted(tmp_path, moved, "numpy")
     found = {name: count.value for name, count in probes.counts(run).items()}
-    assert {name for name in found if name.startswith("work.train.")} == {
-        "work.train.calls",
-        "work.train.rounds",
-    }
+    assert not {name for name in found if name.startswith("work.train.")}
     assert found["work.test.flops"] == 2 * 6 * 4 * 10
     assert run.measurement is not None
     assert "torch: not counted in stage 'train', which imported it" in run.measurement.uncounted
 
 
+@pytest.mark.slow
 def test_the_built_in_torch_scenario_counts_its_steps(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
