@@ -35,7 +35,12 @@ def _code(judgement: Judgement, gate: Gate) -> int:
     """Return what one judgement asks for."""
     verdict = judgement.verdict
     if judgement.against == "expectation":
-        of_published = {"BELOW": WORSE, "ABOVE": WORSE, "ERROR": UNMEASURED}
+        of_published = {
+            "BELOW": WORSE,
+            "ABOVE": WORSE,
+            "ERROR": UNMEASURED,
+            "INCONCLUSIVE": UNMEASURED,
+        }
         return of_published.get(verdict, 0) if gate.settings.expectations else 0
     if verdict in {"VIOLATED", "REGRESSED"}:
         return WORSE
