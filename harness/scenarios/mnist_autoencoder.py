@@ -44,7 +44,7 @@ SMOKE = {
     "tuning_epochs": 2,
     "sweep_epochs": 2,
 }
-"""20 steps of the autoencoder, 250 of the head and 100 of the whole: the averages of batch normalisation follow with a momentum of 0.9, not of 0.99."""
+"""20 steps of the autoencoder, 250 of the head and 100 of the whole: batch normalisation follows with a momentum of 0.9, not of 0.99."""
 SHORT = {
     "limit": 6000,
     "autoencoder_epochs": 1,
