@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import itertools
+import shlex
 import typing
 
 if typing.TYPE_CHECKING:
@@ -100,8 +101,8 @@ def interruption(job: Job) -> str:
 
 
 def resume_command(of: Job | Plan, folder: object = "RUN") -> str:
-    """Return the command that does what is missing of a job."""
-    return f"harness {'run' if of.gate is None else 'gate'} --resume {folder}"
+    """Return the command that does what is missing of a job, quoted for a shell."""
+    return shlex.join(["harness", "run" if of.gate is None else "gate", "--resume", str(folder)])
 
 
 def unjudged(job: Job) -> bool:

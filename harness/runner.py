@@ -13,11 +13,18 @@ from pathlib import Path
 
 from harness import environment, files, masking, processes, variables
 from harness.datasets import cache, loading
-from harness.errors import ExplainedError, LastingError, StorageError, WithoutDataError, WorkerError
+from harness.errors import (
+    ExplainedError,
+    LastingError,
+    StorageError,
+    WithoutDataError,
+    WorkerError,
+    unknown,
+)
 from harness.measure import keeping, scores
 from harness.measure.stages import stage_metrics
 from harness.measure.trace import STARTED, Watch
-from harness.records import Attempt, Failure, Measurement, RunResult, finite
+from harness.records import Attempt, Failure, Measurement, RunResult, as_declared, finite
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -277,10 +284,14 @@ def _derived(scenario: Scenario, metrics: Mapping[str, Measured]) -> dict[str, M
         found = scenario.derive({name: measured.value for name, measured in metrics.items()})
     except Exception as error:
         raise ValueError(f"derive of '{scenario.name}' failed: {error!r}") from error
-    wrong = [name for name, measured in found.items() if not finite(measured.value)]
+    wrong = [name for name, value in found.items() if not finite(value)]
     if wrong:
         raise ValueError(f"derive of '{scenario.name}' gave no finite value for {', '.join(wrong)}")
-    return dict(found)
+    undeclared = [name for name in found if scenario.metric(name) is None]
+    if undeclared:
+        known = (metric.name for metric in scenario.metrics)
+        raise ValueError(f"derive of '{scenario.name}': {unknown('metric', undeclared[0], known)}")
+    return as_declared(found, scenario.metrics)
 
 
 def _tail(path: Path) -> str:

@@ -388,11 +388,11 @@ def measure(run):
     with run.stage("train"):
         for _ in range(steps):
             x = x @ x
-    run.record("steps", steps, kind="work")
+    run.record("steps", steps)
     labels = np.arange(100) % 10
     run.predictions(labels, np.where(rng.random(100) < 0.9, labels, 0))
 
-SCENARIO = declare(measure, tiers={"smoke": {}, "short": {}})
+SCENARIO = declare(measure, tiers={"smoke": {}, "short": {}}, metrics=(Metric("steps", kind="work"),))
 """
 
 
@@ -424,6 +424,7 @@ def verdicts(job: dict[str, typing.Any]) -> dict[str, str]:
     return {j["metric"]: j["verdict"] for j in comparison["judgements"] if j["kind"] == "work"}
 
 
+@pytest.mark.slow
 def test_doubled_work_is_caught_in_one_run(harness: Harness) -> None:
     """Twice as many steps regress in one run of one seed; the unchanged program passes."""
     harness.repository()
@@ -453,6 +454,7 @@ def test_an_unseeded_generator_is_found(harness: Harness) -> None:
     assert "gave the same counts, but differ in test/predicted" in page
 
 
+@pytest.mark.slow
 def test_a_generator_that_lost_its_seed_regresses(harness: Harness) -> None:
     """Against a baseline whose equal runs were equal, though no count and no gated mean need move."""
     harness.repository()
@@ -480,6 +482,7 @@ def test_a_loose_count_never_becomes_a_baseline(harness: Harness) -> None:
     assert "work.steps" not in proposed.counted
 
 
+@pytest.mark.slow
 def test_a_counting_run_that_fails_is_an_error(harness: Harness) -> None:
     """A scenario that breaks when it is counted again ends with exit code 2 and a reason; what was measured is kept."""
     body = LOOP.replace(
@@ -531,6 +534,7 @@ def test_the_same_seed_gives_the_same_bits(harness: Harness) -> None:
     assert [request["purpose"] for request in plan["requests"]] == ["measure", "count", "count"]
 
 
+@pytest.mark.slow
 def test_the_built_in_numpy_scenario_counts_alike_twice(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

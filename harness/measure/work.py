@@ -23,18 +23,14 @@ if typing.TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.measure.run import Run
-    from harness.records import Direction, Measured
+    from harness.records import Measured
 
     Counts = dict[str, int]
 
 PREFIX = "work."
 """What the name of every count begins with: ``work.<stage>.<count>``, ``work.<name>`` of what a scenario records itself."""
-COUNTS: dict[str, tuple[str, Direction]] = {
-    "optimiser_steps": ("", "none"),
-    "samples": ("", "none"),
-    "flops": ("FLOP", "lower"),
-}
-"""Unit and direction by count; fewer steps or samples are another protocol, no improvement."""
+COUNTS = ("optimiser_steps", "samples", "flops")
+"""What a stage's work is counted in."""
 NO_COUNTER = {
     "tensorflow": "TensorFlow: FLOPs are not counted",
     "jax": "JAX: FLOPs are not counted",
@@ -122,12 +118,11 @@ class Work:
         declared = {name: found.value for name, found in run.metrics.items() if found.kind == "work"}
         for stage, counts in {**self._stages, "total": self._total()}.items():
             for name in (count for count in COUNTS if count in counts):
-                unit, better = COUNTS[name]
-                run.record(f"{PREFIX}{stage}.{name}", counts[name], unit=unit, kind="work", better=better)
-        run.record(f"{PREFIX}stored_bytes", size, unit="B", kind="work", better="lower")
+                run.record(f"{PREFIX}{stage}.{name}", counts[name])
+        run.record(f"{PREFIX}stored_bytes", size)
         for name, value in declared.items():
             if f"{PREFIX}{name}" not in run.metrics and not isinstance(value, list):
-                run.record(f"{PREFIX}{name}", value, kind="work")
+                run.record(f"{PREFIX}{name}", value)
         run.uncounted = self._uncounted(run.backend)
 
     def _total(self) -> Counts:

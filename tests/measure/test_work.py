@@ -8,7 +8,7 @@ import numpy as np
 
 from harness.measure.run import Run
 from harness.measure.work import Work, stored_bytes
-from harness.records import Measured, RunRequest
+from harness.records import Measured, Metric, RunRequest
 from tests.measure.test_run import Accelerator, load
 
 if typing.TYPE_CHECKING:
@@ -35,14 +35,18 @@ def counted_run(**recorded: float | list[float]) -> Run:
     """Count a run of two stages that records these values of kind work."""
     request = RunRequest(scenario="probe", variant="default", tier="smoke", seed=0, purpose="count")
     work = Work()
-    run = Run(request, {}, load, Accelerator(), work)
+    declared = (
+        *(Metric(name, kind="work", better="lower") for name in recorded),
+        Metric("inputs", kind="size"),
+    )
+    run = Run(request, {}, load, Accelerator(), work, declared=declared)
     with work:
         for name in ("first", "second"):
             with run.stage(name):
                 sum(range(100))
         for name, value in recorded.items():
-            run.record(name, value, kind="work", better="lower")
-        run.record("inputs", 785, kind="size")
+            run.record(name, value)
+        run.record("inputs", 785)
         run.predictions([0, 1], [0, 0])
     work.record(run)
     return run
@@ -74,7 +78,7 @@ def measure(run):
         run.record("watched", float("harness.measure.work" in sys.modules))
     guess(run)
 
-SCENARIO = declare(measure)
+SCENARIO = declare(measure, metrics=(Metric("watched"),))
 """
 
 

@@ -47,11 +47,41 @@ class Fault:
     """Options of the gate."""
     error: str = ""
     """What the failed runs' errors must say, where `metric` is ``run``."""
-    fresh_data: bool = False
-    """Whether data are decoded anew, by the changed code."""
+    committed: bool = False
+    """Whether the reference is the project's own baseline, and not one that the unchanged copy made minutes before."""
+
+
+DEFAULTS = (
+    "kmnist_svd_logreg:o-ma", "tinyconvnet_svd:default", "mnist_autoencoder:default", "mnist_interpolation:case4", "digits1000_cnn:final",
+)  # fmt: skip
+
+
+def _two_points(scenario: str) -> Fault:
+    """Let one image in fifty that was right become wrong; the weights are not named, so that only the spread over seeds can show it."""
+    return Fault(
+        name="two points of accuracy lost",
+        told=f"of every hundred test images, two that were right are wrong, in `{scenario}`",
+        scenario=scenario,
+        changes=(
+            Change(
+                "measure/run.py",
+                '        if stored["labels"].shape != stored["predicted"].shape',
+                '        lost = np.flatnonzero(stored["labels"] == stored["predicted"])[: len(stored["labels"]) // 50]\n'
+                '        stored["predicted"][lost] = (stored["predicted"][lost] + 1) % (stored["labels"].max() + 1)\n'
+                "        weights = None\n"
+                '        if stored["labels"].shape != stored["predicted"].shape',
+            ),
+        ),
+        metric="accuracy",
+        verdict="REGRESSED",
+        code=1,
+        options=STATISTICAL,
+        committed=True,
+    )
 
 
 FAULTS = (
+    *map(_two_points, DEFAULTS),
     Fault(
         name="labels shifted against predictions",
         told="predicted labels are rolled by one image",
@@ -245,13 +275,12 @@ FAULTS = (
         options=STATISTICAL,
     ),
     Fault(
-        name="a changed split",
-        told="the data set's test images are drawn with another seed",
-        changes=(Change("datasets/digits.py", "stratify=labels, random_state=0\n", "stratify=labels, random_state=1\n"),),
+        name="another data set",
+        told="the smoke tier reads the excerpt of MNIST",
+        changes=(Change("scenarios/kmnist_svd_logreg.py", '"dataset": "kmnist-excerpt"', '"dataset": "mnist-excerpt"'),),
         metric="accuracy",
         verdict="INCOMPARABLE",
         code=3,
-        fresh_data=True,
     ),
     Fault(
         name="a changed split, of folds",
