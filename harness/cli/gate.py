@@ -27,6 +27,7 @@ from harness.cli.shared import (
 )
 from harness.errors import HarnessError
 from harness.records import Outputs
+from harness.visible import visible
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -198,7 +199,7 @@ def _conduct(
     from rich.console import Console
     from rich.markup import escape
 
-    from harness import executors, jobs, plans, sides, terminal
+    from harness import executors, jobs, outcome, plans, sides, terminal
     from harness.gate import procedure
 
     console, stopped, begun, unproved = Console(), False, time.monotonic(), set[str]()
@@ -224,11 +225,11 @@ def _conduct(
     plan = plans.ended(plan, out)
     job = procedure.assemble(plan, declared, roots, out, minutes=minutes, stopped=stopped)
     well = tell_all(lambda: terminal.show(console, job, jobs.store(job, declared, out)))
-    shelve(out)
+    tell_all(lambda: shelve(out))
     for sentence in sorted(unproved - {""})[:1]:
         console.print(f"[yellow]Note[/] {escape(sentence)}", highlight=False)
     code = _tell(console, job, plan.outputs, out, well=well)
-    return interrupted(f". Next: harness gate --resume {out}") if stopped else code
+    return interrupted(f". Next: {outcome.resume_command(plan, out)}") if stopped else code
 
 
 def _tell(console: Console, job: Job, outputs: Outputs, out: Path, *, well: bool) -> int:
@@ -243,12 +244,8 @@ def _tell(console: Console, job: Job, outputs: Outputs, out: Path, *, well: bool
     )
     code = ended_with(outcome.exit_code(job), well=well and besides)
     lacking = "" if well and besides else ", but not all that was asked for could be written"
-    console.print(
-        f"Gate: {outcome.meaning(job)}{lacking} (exit code {code}); {out}",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
-    )
+    sentence = f"Gate: {outcome.meaning(job)}{lacking} (exit code {code}); {visible(str(out))}"
+    tell_all(lambda: console.print(sentence, markup=False, highlight=False, soft_wrap=True))
     return code
 
 

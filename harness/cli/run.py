@@ -9,7 +9,17 @@ from pathlib import Path
 
 import click
 
-from harness.cli.shared import MOST_SEEDS, executing, interrupted, job_options, refuse_changes, shelve
+from harness import outcome
+from harness.cli.shared import (
+    MOST_SEEDS,
+    ended_with,
+    executing,
+    interrupted,
+    job_options,
+    refuse_changes,
+    shelve,
+    tell_all,
+)
 from harness.errors import HarnessError
 
 if typing.TYPE_CHECKING:
@@ -89,6 +99,7 @@ def _run(
     except KeyboardInterrupt:
         stopped = True
     job = jobs.assemble(plans.ended(plan, out), declared, roots, out)
-    terminal.show(console, job, jobs.store(job, declared, out))
-    shelve(out)
-    return interrupted(f". Next: harness run --resume {out}") if stopped else jobs.exit_code(job)
+    well = tell_all(lambda: terminal.show(console, job, jobs.store(job, declared, out)), lambda: shelve(out))
+    if stopped:
+        return interrupted(f". Next: {outcome.resume_command(plan, out)}")
+    return ended_with(jobs.exit_code(job), well=well)
