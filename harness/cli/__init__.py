@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         0, or 1 (identity violated), 2 (it could not be done, or the harness itself is wrong), 130 (interrupted).
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    shared.prepare_terminal()
+    shared.prepare_process()
     try:
         _refuse_empty(arguments)
         code = cli.main(args=arguments, prog_name="harness", standalone_mode=False)

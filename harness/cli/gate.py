@@ -147,13 +147,15 @@ def _begin(
 
 def _resume(folder: Path, where: dict[str, typing.Any], outputs: Outputs) -> int:
     """Do what a gate's plan lacks, and write what it was to write, unless other files are named now."""
-    from harness import baselines, plans, scenarios
+    from harness import baselines, outcome, plans, scenarios
     from harness.gate import opening
 
     plan = plans.read(folder)
     gate = plan.gate
     if gate is None:
-        raise HarnessError(f"the job in '{folder}' is no gate", f"Type: harness run --resume {folder}")
+        raise HarnessError(
+            f"the job in '{folder}' is no gate", f"Type: {outcome.resume_command(plan, folder)}"
+        )
     declared = scenarios.load_all(gate.scenario_paths)
     asked = {(request.scenario, request.variant) for request in plan.requests}
     opening.refuse_unknown(

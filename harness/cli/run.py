@@ -72,8 +72,11 @@ def run_command(
 def _resume(folder: Path, where: dict[str, typing.Any]) -> int:
     from harness import baselines, plans, scenarios
 
-    if plans.read(folder).gate is not None:  # before anything is made there
-        raise HarnessError(f"the job in '{folder}' is a gate", f"Type: harness gate --resume {folder}")
+    plan = plans.read(folder)
+    if plan.gate is not None:  # before anything is made there
+        raise HarnessError(
+            f"the job in '{folder}' is a gate", f"Type: {outcome.resume_command(plan, folder)}"
+        )
     with plans.claimed(folder):
         plan = plans.resume(folder)
         paths = sorted({path for request in plan.requests for path in request.scenario_paths})

@@ -9,6 +9,7 @@ import functools
 import io
 import math
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -94,11 +95,13 @@ def interrupted(next_step: str = "") -> int:
     return 130
 
 
-def prepare_terminal() -> None:
+def prepare_process() -> None:
     """Let every text be written whatever the terminal is: with no columns, or an encoding that lacks characters.
 
-    A width of 0 columns, as some CI systems and editors set it, counts as unset.
+    A width of 0 columns, as some CI systems and editors set it, counts as unset. Scenario files that import matplotlib get a backend that
+    needs no screen, whatever a notebook or desktop has set.
     """
+    os.environ["MPLBACKEND"] = "agg"
     codecs.register_error(_PLAIN, _plain)
     for name in ("COLUMNS", "LINES"):
         if not (os.environ.get(name) or "1").isdecimal() or int(os.environ.get(name) or "0") == 0:
@@ -296,5 +299,5 @@ def refuse_changes(context: click.Context, folder: Path, command: str) -> None:
         if context.get_parameter_source(parameter.name or "") is typed and parameter.name not in _MAY_CHANGE
     ]
     if given:
-        step = f"Type: harness {command} --resume {folder}"
+        step = f"Type: {shlex.join(['harness', command, '--resume', str(folder)])}"
         raise HarnessError(f"--resume takes everything from the job's plan, not {', '.join(given)}", step)
