@@ -74,7 +74,11 @@ _OUTPUTS = tuple(field.name for field in dataclasses.fields(Outputs))
     type=click.IntRange(0),
     help="Seed of the coin that orders base and head; from their commits by default.",
 )
-@click.option("--strict", is_flag=True, help="An undecided or incomparable runtime fails too (exit code 2).")
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="An undecided or incomparable runtime fails too, and memory that no baseline of this kind of machine is for (exit code 2).",
+)
 @click.option(
     "--expectations",
     is_flag=True,

@@ -90,7 +90,8 @@ def _run(
     """Do what is missing of a plan, judge, store, show; after an interrupt, store and show what was finished."""
     from rich.console import Console
 
-    from harness import executors, jobs, plans, terminal
+    from harness import executors, jobs, outcome, plans, terminal
+    from harness.gate import procedure
 
     console, stopped = Console(), False
     try:
@@ -101,8 +102,8 @@ def _run(
                 pass
     except KeyboardInterrupt:
         stopped = True
-    job = jobs.assemble(plans.ended(plan, out), declared, roots, out)
+    job = procedure.assemble(plans.ended(plan, out), declared, roots, out)
     well = tell_all(lambda: terminal.show(console, job, jobs.store(job, declared, out)), lambda: shelve(out))
     if stopped:
         return interrupted(f". Next: {outcome.resume_command(plan, out)}")
-    return ended_with(jobs.exit_code(job), well=well)
+    return ended_with(outcome.exit_code(job), well=well)

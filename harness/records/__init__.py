@@ -31,7 +31,9 @@ from harness.records.measured import (
     MemoryTrace,
     RunResult,
     StageResult,
+    as_declared,
 )
+from harness.records.metrics import Metric
 from harness.records.words import (
     BACKENDS,
     DEVICES,
@@ -40,6 +42,7 @@ from harness.records.words import (
     MOST,
     TIERS,
     TIME_LIMITS,
+    Cause,
     Direction,
     Kind,
     Purpose,
@@ -63,6 +66,7 @@ __all__ = [
     "Attempt",
     "Baseline",
     "BaselineMetric",
+    "Cause",
     "Comparison",
     "Contrast",
     "DatasetUse",
@@ -86,6 +90,7 @@ __all__ = [
     "Measured",
     "Measurement",
     "MemoryTrace",
+    "Metric",
     "Outputs",
     "Plan",
     "Probe",
@@ -109,5 +114,6 @@ __all__ = [
     "VariantBeside",
     "Verdict",
     "Waiver",
+    "as_declared",
     "finite",
 ]
