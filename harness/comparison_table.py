@@ -7,6 +7,8 @@ import typing
 from rich.markup import escape
 from rich.table import Table
 
+from harness.visible import print_table
+
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -37,7 +39,7 @@ def show(console: Console, found: SideBySide) -> None:
         f"A: {escape(found.a.folder)}\nB: {escape(found.b.folder)}", highlight=False, soft_wrap=True
     )
     for variant in found.variants:
-        console.print(_table(variant))
+        print_table(console, _table(variant))
         for line in _lines(variant):
             console.print(line, highlight=False, soft_wrap=True)
     for reason in found.left_out:

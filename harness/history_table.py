@@ -9,7 +9,7 @@ import typing
 from rich.table import Table
 
 from harness.history import sparkline
-from harness.visible import marked
+from harness.visible import marked, print_table
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -40,7 +40,7 @@ def _matches(line: Line, patterns: Sequence[str]) -> bool:
 def show(console: Console, found: Sequence[Line]) -> None:
     """Print a table for each system, then the changes."""
     for system, lines in itertools.groupby(found, key=lambda line: (line.system, line.version)):
-        console.print(_table(f"{system[0]} (version {system[1]})", lines))
+        print_table(console, _table(f"{system[0]} (version {system[1]})", lines))
     for line in found:
         for change in line.changes:
             console.print(sentence(line, change), highlight=False, soft_wrap=True)
@@ -48,7 +48,7 @@ def show(console: Console, found: Sequence[Line]) -> None:
 
 def _table(title: str, lines: Iterable[Line]) -> Table:
     table = Table(title=marked(title), title_justify="left")
-    table.add_column("metric", overflow="fold")
+    table.add_column("metric", overflow="fold", min_width=16)
     for heading in ("jobs", "first", "last"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("history", no_wrap=True)

@@ -8,6 +8,7 @@ import dataclasses
 import datetime as dt
 import itertools
 import re
+import shlex
 import typing
 from pathlib import Path
 
@@ -159,7 +160,7 @@ def read(folder: Path) -> Job:
         if finished:
             results = stored.gathered(finished)
             return unjudged(plans.unknown(results[0].started), results, folder)
-    step = f"Remove it and type: harness judge {folder}"
+    step = f"Remove it and type: harness judge {shlex.quote(str(folder))}"
     try:
         large = stored.read_large(path, step)
         content = b"" if large else files.read_bytes(path)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime as dt
+import shlex
 import shutil
 import typing
 
@@ -72,7 +73,7 @@ def go_on(out: Path) -> str:
     try:
         return outcome.resume_command(read(out), out)
     except StorageError:
-        return f"harness run --resume {out}"
+        return shlex.join(["harness", "run", "--resume", str(out)])
 
 
 def read(out: Path) -> Plan:

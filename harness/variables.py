@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
+import os
 import functools
 import typing
 
@@ -65,6 +66,7 @@ TABLE = (
     Variable("TF_NUM_INTEROP_THREADS", "set", "threads of TensorFlow", "1"),
     Variable("TF_CPP_MIN_LOG_LEVEL", "set", "messages of TensorFlow", "2"),
     Variable("MPLBACKEND", "set", "windows that no worker can open", "agg"),
+    Variable("MATPLOTLIBRC", "set", "a user's settings of figures, such as text drawn by TeX", os.devnull),
     Variable(
         "GOMP_SPINCOUNT",
         "set",

@@ -51,9 +51,11 @@ def judge_command(
     with plans.rewriting(run):
         judged = procedure.rejudge(jobs.read(run), declared, roots, run)
         page = jobs.store(judged, declared, run, force=force)
-    terminal.show(console, judged, page)
-    shelve(run)
-    well = tell_all(*explanations(console, judged, explained))
+    well = tell_all(
+        lambda: terminal.show(console, judged, page),
+        lambda: shelve(run),
+        *explanations(console, judged, explained),
+    )
     return ended_with(outcome.exit_code(judged), well=well)
 
 

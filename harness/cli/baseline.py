@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import shlex
 import typing
 from pathlib import Path
 
@@ -41,7 +42,8 @@ def propose_command(
     if outcome.interrupted(job):
         told = f"INTERRUPTED {outcome.interruption(job)}, and so of these baselines"
         click.echo(visible(f"{told}. Or first: {outcome.resume_command(job, run)}"), err=True)
-    click.echo(f"Next: harness baseline diff {run}, then: harness baseline accept {run}")
+    where = shlex.quote(str(run))
+    click.echo(visible(f"Next: harness baseline diff {where}, then: harness baseline accept {where}"))
 
 
 @baseline_group.command("diff")

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import click
 
-from harness.cli.shared import force_option
+from harness.cli.shared import force_option, tell_all
+from harness.visible import visible
 
 if typing.TYPE_CHECKING:
     from harness.equivalence import Margin
@@ -64,9 +65,11 @@ def compare_command(
     if out is not None and not force:
         _refuse_stored(out, a, b)
     found = _found(a, b, margin, variants)
-    comparison_table.show(Console(), found)
-    if out is not None:
-        click.echo(f"Page: {_store(found, (a, b), out)}")
+    page = None if out is None else _store(found, (a, b), out)
+    tell_all(
+        lambda: comparison_table.show(Console(), found),
+        lambda: click.echo(visible(f"Page: {page}")) if page else None,
+    )
     return found.exit_code
 
 

@@ -9,7 +9,17 @@ from pathlib import Path
 
 import click
 
-from harness.cli.shared import MOST_SEEDS, executing, interrupted, job_options, refuse_changes, shelve
+from harness import outcome
+from harness.cli.shared import (
+    MOST_SEEDS,
+    ended_with,
+    executing,
+    interrupted,
+    job_options,
+    refuse_changes,
+    shelve,
+    tell_all,
+)
 from harness.errors import HarnessError
 
 if typing.TYPE_CHECKING:
@@ -62,8 +72,11 @@ def run_command(
 def _resume(folder: Path, where: dict[str, typing.Any]) -> int:
     from harness import baselines, plans, scenarios
 
-    if plans.read(folder).gate is not None:  # before anything is made there
-        raise HarnessError(f"the job in '{folder}' is a gate", f"Type: harness gate --resume {folder}")
+    plan = plans.read(folder)
+    if plan.gate is not None:  # before anything is made there
+        raise HarnessError(
+            f"the job in '{folder}' is a gate", f"Type: {outcome.resume_command(plan, folder)}"
+        )
     with plans.claimed(folder):
         plan = plans.resume(folder)
         paths = sorted({path for request in plan.requests for path in request.scenario_paths})
@@ -90,6 +103,7 @@ def _run(
     except KeyboardInterrupt:
         stopped = True
     job = procedure.assemble(plans.ended(plan, out), declared, roots, out)
-    terminal.show(console, job, jobs.store(job, declared, out))
-    shelve(out)
-    return interrupted(f". Next: harness run --resume {out}") if stopped else outcome.exit_code(job)
+    well = tell_all(lambda: terminal.show(console, job, jobs.store(job, declared, out)), lambda: shelve(out))
+    if stopped:
+        return interrupted(f". Next: {outcome.resume_command(plan, out)}")
+    return ended_with(outcome.exit_code(job), well=well)
