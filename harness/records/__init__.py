@@ -4,20 +4,23 @@ All records but `Scenario` travel as JSON; `msgspec` decodes and validates them 
 """
 
 from harness.records.asked import GateSettings, Plan, RunRequest
-from harness.records.beside import (
-    Contrast,
-    Equivalence,
-    IdentityBeside,
-    IdentitySide,
-    Likeness,
-    SameWeights,
-    SideBySide,
-    SideJob,
-    SideRuns,
-    VariantBeside,
-)
 from harness.records.compared import Baseline, BaselineMetric, Comparison, Job, Judgement, Waiver
 from harness.records.declared import Expectation, Scenario, Source, Variant
+from harness.records.equivalence import (
+    Amount,
+    Compared,
+    Contrast,
+    Equivalence,
+    IdentitySide,
+    IdentitySides,
+    Likeness,
+    SameWeights,
+    Score,
+    ScoreSide,
+    SideJob,
+    SideRuns,
+    VariantSides,
+)
 from harness.records.flipped import Flip, Flips
 from harness.records.gated import Gate, Look, Probe, Trial
 from harness.records.measured import (
@@ -60,9 +63,11 @@ __all__ = [
     "MOST",
     "TIERS",
     "TIME_LIMITS",
+    "Amount",
     "Attempt",
     "Baseline",
     "BaselineMetric",
+    "Compared",
     "Comparison",
     "Contrast",
     "DatasetUse",
@@ -75,9 +80,9 @@ __all__ = [
     "Flips",
     "Gate",
     "GateSettings",
-    "IdentityBeside",
     "IdentityCheck",
     "IdentitySide",
+    "IdentitySides",
     "Job",
     "Judgement",
     "Kind",
@@ -95,8 +100,9 @@ __all__ = [
     "RunResult",
     "SameWeights",
     "Scenario",
+    "Score",
+    "ScoreSide",
     "Side",
-    "SideBySide",
     "SideJob",
     "SideRuns",
     "Source",
@@ -105,7 +111,7 @@ __all__ = [
     "Trial",
     "Value",
     "Variant",
-    "VariantBeside",
+    "VariantSides",
     "Verdict",
     "Waiver",
     "finite",
