@@ -20,7 +20,7 @@ from harness.errors import HarnessError
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.records import Job, Compared
+    from harness.records import Compared, Job
 
     Pair = tuple[str, str]
 

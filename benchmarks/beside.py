@@ -138,10 +138,22 @@ def scores(variant: VariantSides) -> Iterator[tuple[str, ...]]:
             f"{factor * side.mean:.4g}{'' if side.spread is None else f' ± {factor * side.spread:.2g}'} ({side.runs})"
             for side in (first, other)
         ]
-        ends = "—" if judged.lower is None or judged.upper is None else f"{factor * judged.lower:+.2g} to {factor * judged.upper:+.2g}"
+        ends = (
+            "—"
+            if judged.lower is None or judged.upper is None
+            else f"{factor * judged.lower:+.2g} to {factor * judged.upper:+.2g}"
+        )
         margin = "—" if judged.margin is None else f"{factor * judged.margin:.2g}"
         name = f"{score.metric}, {'points' if score.share else score.unit or 'number'}"
-        yield name, *means, f"{factor * judged.difference:+.2g}", ends, margin, judged.verdict, _half_a_point(score)
+        yield (
+            name,
+            *means,
+            f"{factor * judged.difference:+.2g}",
+            ends,
+            margin,
+            judged.verdict,
+            _half_a_point(score),
+        )
 
 
 def labels(variant: VariantSides) -> Iterator[tuple[str, ...]]:

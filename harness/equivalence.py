@@ -45,7 +45,7 @@ if typing.TYPE_CHECKING:
 
     from harness.flips import Found
     from harness.predictions import Reader
-    from harness.records import Flips, IdentityCheck, Job, Kind, Measurement, RunResult, Tier
+    from harness.records import IdentityCheck, Job, Kind, Measurement, RunResult, Tier
 
     Floats = NDArray[np.float64]
     Runs = Sequence[RunResult]
@@ -103,7 +103,9 @@ class Margin:
         if text.strip() == "spread":
             return cls(MARGIN_SPREADS, "spread")
         if found is None or not math.isfinite(float(found[1])):
-            raise ValueError(f"'{text}' is not a margin: write 0.5points, 2%, 0.01 (in the score's own unit) or spread")
+            raise ValueError(
+                f"'{text}' is not a margin: write 0.5points, 2%, 0.01 (in the score's own unit) or spread"
+            )
         return cls(float(found[1]), "percent" if found[2] == "%" else "points" if found[2] else "own")
 
     def of(self, *, share: bool, reference: Floats) -> float | None:
@@ -122,8 +124,11 @@ class Margin:
             sd = spread(reference)
             return None if sd is None else self.amount * sd
         if share and self.amount >= _PLAIN_SHARE:
-            told = f"a margin of {self.amount:g} is {100 * self.amount:g} points of a share"
-            raise HarnessError(told, f"If that is meant, type: --margin {100 * self.amount:g}points; else --margin {self.amount:g}points")
+            what = f"a margin of {self.amount:g} is {100 * self.amount:g} points of a share"
+            raise HarnessError(
+                what,
+                f"If that is meant, type: --margin {100 * self.amount:g}points; else --margin {self.amount:g}points",
+            )
         return self.amount
 
 
@@ -169,7 +174,14 @@ def judge(a: Floats, b: Floats, margin: float | None, *, identical: int = 0) -> 
     if constant and math.isclose(a[0], b[0], rel_tol=1e-12):
         difference = 0.0
     blank = Equivalence(
-        verdict="INCONCLUSIVE", difference=difference, lower=None, upper=None, margin=margin, p=None, runs_to_decide=None, reason=""
+        verdict="INCONCLUSIVE",
+        difference=difference,
+        lower=None,
+        upper=None,
+        margin=margin,
+        p=None,
+        runs_to_decide=None,
+        reason="",
     )
     if identical:
         same = f"every prediction of {identical} run{'s' * (identical > 1)} is the same on both sides"
@@ -178,9 +190,16 @@ def judge(a: Floats, b: Floats, margin: float | None, *, identical: int = 0) -> 
         return _too_few(blank, [sd for sd in (spread(a), spread(b)) if sd is not None])
     if constant:
         within = abs(difference) <= margin
-        reason = "every value is the same on both sides" if difference == 0 else _beyond(a, margin, within=within)
+        reason = (
+            "every value is the same on both sides" if difference == 0 else _beyond(a, margin, within=within)
+        )
         return dataclasses.replace(
-            blank, verdict="EQUIVALENT" if within else "DIFFERENT", lower=difference, upper=difference, p=float(not within), reason=reason
+            blank,
+            verdict="EQUIVALENT" if within else "DIFFERENT",
+            lower=difference,
+            upper=difference,
+            p=float(not within),
+            reason=reason,
         )
     test = welch_tost(a, b, margin, LEVEL)
     judged = dataclasses.replace(blank, lower=test.lower, upper=test.upper, p=max(test.p_low, test.p_high))
@@ -191,9 +210,15 @@ def judge(a: Floats, b: Floats, margin: float | None, *, identical: int = 0) -> 
     sd = math.sqrt((float(a.var(ddof=1)) + float(b.var(ddof=1))) / 2)
     runs = runs_for_tost(difference, margin, sd)
     none = test.lower <= 0 <= test.upper
-    reason = "it may be none, and may lie beyond the margin" if none else "it is not zero, but may lie within the margin or beyond"
+    reason = (
+        "it may be none, and may lie beyond the margin"
+        if none
+        else "it is not zero, but may lie within the margin or beyond"
+    )
     if runs is None:
-        reason += "; found as near the margin as it is, no thousand runs would decide: name another with --margin"
+        reason += (
+            "; found as near the margin as it is, no thousand runs would decide: name another with --margin"
+        )
     return dataclasses.replace(judged, reason=reason, runs_to_decide=runs)
 
 
@@ -256,13 +281,26 @@ def compare(jobs: Sequence[Job], asked: Asked) -> tuple[tuple[VariantSides, ...]
         if asked.variants:
             # what is compared with the reference's variant takes its name
             own, other = asked.variants
-            ran = [{(tier, own): runs for (tier, name), runs in group.items() if name == (other if index else own)} for index, group in enumerate(ran)]
+            ran = [
+                {
+                    (tier, own): runs
+                    for (tier, name), runs in group.items()
+                    if name == (other if index else own)
+                }
+                for index, group in enumerate(ran)
+            ]
         left_out += _unpaired(scenario, ran, asked)
         for tier, variant in ran[0]:
             # what lies on disk is decoded once, and of one variant's runs only what is compared is in memory
             lighter = reduced.Lighter()
-            sides = {job: list(map(lighter.to_set_beside, group[tier, variant])) for job, group in enumerate(ran) if (tier, variant) in group}
-            hindered = {job: reason for job in sides if len(sides) > 1 and (reason := _hindered(sides, job, asked))}
+            sides = {
+                job: list(map(lighter.to_set_beside, group[tier, variant]))
+                for job, group in enumerate(ran)
+                if (tier, variant) in group
+            }
+            hindered = {
+                job: reason for job in sides if len(sides) > 1 and (reason := _hindered(sides, job, asked))
+            }
             title = f"{scenario}:{' and '.join(dict.fromkeys(asked.variants or (variant,)))}, tier {tier}"
             left_out += [f"{title}: {reason}" for reason in hindered.values()]
             usable = {job: runs for job, runs in sides.items() if job not in hindered}
@@ -304,10 +342,12 @@ def _unpaired(scenario: str, ran: Sequence[Mapping[Key, Runs]], asked: Asked) ->
             yield f"{scenario}: {name if ours else asked.names[0]} ran no {what}"
         elif not set(ours) & set(theirs):
             if not {tier for tier, _ in ours} & {tier for tier, _ in theirs}:
-                yield f"{scenario}: {asked.names[0]} ran tier {tiers[0]}, {name} ran tier {tiers[1]}; other tiers read other data, or run for longer"
+                both = f"{asked.names[0]} ran tier {tiers[0]}, {name} ran tier {tiers[1]}"
+                yield f"{scenario}: {both}; other tiers read other data, or run for longer"
             else:
+                both = f"{asked.names[0]} has {variants[0]}, {name} has {variants[1]}"
                 first = f"{next(iter(ours))[1]} {next(iter(theirs))[1]}"
-                yield f"{scenario}: no common variant; {asked.names[0]} has {variants[0]}, {name} has {variants[1]}. To compare two: --variants {first}"
+                yield f"{scenario}: no common variant; {both}. To compare two: --variants {first}"
         else:
             for tier, variant in dict.fromkeys((*ours, *theirs)):
                 if (tier, variant) not in ours or (tier, variant) not in theirs:
@@ -321,14 +361,19 @@ def _hindered(sides: Mapping[int, Runs], job: int, asked: Asked) -> str:
         return f"no run of {name} finished"
     places = dict.fromkeys(f"{run.request.backend} on {run.request.device}" for run in runs)
     if len(places) > 1:
-        return f"{name} ran it on several backends or devices ({listed(places)}); give each a folder of its own"
+        return (
+            f"{name} ran it on several backends or devices ({listed(places)}); give each a folder of its own"
+        )
     if job == 0 or not finished(sides[0]):
         return ""
     (ours, *_), (theirs, *_) = (measured(finished(sides[side])) for side in (0, job))
     first = asked.names[0]
     if ours.scenario_version != theirs.scenario_version:
         return f"{first} ran version {ours.scenario_version} of the scenario, {name} version {theirs.scenario_version}"
-    data = [{(use.name, use.sha256) for one in measured(finished(sides[side])) for use in one.datasets} for side in (0, job)]
+    data = [
+        {(use.name, use.sha256) for one in measured(finished(sides[side])) for use in one.datasets}
+        for side in (0, job)
+    ]
     if data[0] != data[1]:
         return f"the data differ: {first} read {_data(data[0])}, {name} read {_data(data[1])}"
     if asked.variants is None and ours.options != theirs.options:
@@ -352,7 +397,9 @@ def _options(ours: Measurement, theirs: Measurement, names: tuple[str, str]) -> 
         (name, ours.options.get(name, "none"), theirs.options.get(name, "none"))
         for name in dict.fromkeys((*ours.options, *theirs.options))
     )
-    return "; ".join(f"{name} {a} on {names[0]}, {b} on {names[1]}" for name, a, b in values if a != b) or "none"
+    return (
+        "; ".join(f"{name} {a} on {names[0]}, {b} on {names[1]}" for name, a, b in values if a != b) or "none"
+    )
 
 
 def _data(uses: Iterable[tuple[str, str]]) -> str:
@@ -367,7 +414,9 @@ def listed(names: Iterable[str]) -> str:
 # -- one variant ----------------------------------------------------------------------------------
 
 
-def _sides(scenario: str, tier: Tier, runs: Mapping[int, Runs], asked: Asked, names: Iterable[str]) -> VariantSides:
+def _sides(
+    scenario: str, tier: Tier, runs: Mapping[int, Runs], asked: Asked, names: Iterable[str]
+) -> VariantSides:
     """Compare the runs of one variant and tier; at least one run of each job finished, and job 0 is the reference."""
     done = [finished(side) for side in runs.values()]
     sides = _named([_side(job, side) for job, side in runs.items()], asked)
@@ -386,7 +435,9 @@ def _sides(scenario: str, tier: Tier, runs: Mapping[int, Runs], asked: Asked, na
         environment=tuple(_differing(sides)),
         contrasts=tuple(_contrasts(done)),
         scores=tuple(_scores(names, done, asked.margin, flipped)),
-        weights=tuple(one for index, found in enumerate(flipped, start=1) for one in _same_weights(index, found)),
+        weights=tuple(
+            one for index, found in enumerate(flipped, start=1) for one in _same_weights(index, found)
+        ),
         flips=tuple(tuple(one.record for one in found) for found in flipped),
         identities=tuple(_identities(list(runs.values()))),
     )
@@ -411,18 +462,45 @@ def _side(job: int, runs: Runs) -> SideRuns:
 
 def _named(sides: Sequence[SideRuns], asked: Asked) -> tuple[SideRuns, ...]:
     """Name each side for what sets it apart: backend, device, precision, versions, threads, machine, commit; at last its folder."""
-    precision = sorted({name for side in sides for name in side.environment if name.startswith(("torch_", "keras_", "tensorflow_", "jax_"))})
-    fields = ("variant", "backend", "device", *precision, *environment.LIBRARIES, "python", "threads", "gpu", "cpu", "commit")
-    known = {field: [getattr(side, field, None) or side.environment.get(field, "") for side in sides] for field in fields}
+    precision = sorted(
+        {
+            name
+            for side in sides
+            for name in side.environment
+            if name.startswith(("torch_", "keras_", "tensorflow_", "jax_"))
+        }
+    )
+    fields = (
+        "variant",
+        "backend",
+        "device",
+        *precision,
+        *environment.LIBRARIES,
+        "python",
+        "threads",
+        "gpu",
+        "cpu",
+        "commit",
+    )
+    known = {
+        field: [getattr(side, field, None) or side.environment.get(field, "") for side in sides]
+        for field in fields
+    }
     labels: list[tuple[str, ...]] = [()] * len(sides)
     # what only some sides record, such as the settings of a framework, comes last
     for field in sorted(fields, key=lambda field: not all(known[field])):
-        finer = [(*label, _label(field, value)) if value else label for label, value in zip(labels, known[field], strict=True)]
+        finer = [
+            (*label, _label(field, value)) if value else label
+            for label, value in zip(labels, known[field], strict=True)
+        ]
         if len(set(finer)) > len(set(labels)):
             labels = finer
     folders = [Path(asked.names[side.job]).name or asked.names[side.job] for side in sides]
     alike = [not label or labels.count(label) > 1 for label in labels]
-    names = [" ".join((*label, folder) if same else label) for label, folder, same in zip(labels, folders, alike, strict=True)]
+    names = [
+        " ".join((*label, folder) if same else label)
+        for label, folder, same in zip(labels, folders, alike, strict=True)
+    ]
     if len(set(names)) < len(names):
         names = [asked.names[side.job] for side in sides]
     if len(set(names)) < len(names):
@@ -433,7 +511,9 @@ def _named(sides: Sequence[SideRuns], asked: Asked) -> tuple[SideRuns, ...]:
 def _label(field: str, value: str) -> str:
     if field in {"variant", "backend", "device", "gpu", "cpu"}:
         return value
-    return f"{value} threads" if field == "threads" else f"{field} {value[:10] if field == 'commit' else value}"
+    return (
+        f"{value} threads" if field == "threads" else f"{field} {value[:10] if field == 'commit' else value}"
+    )
 
 
 def _notes(sides: Sequence[SideRuns], done: Sequence[Runs]) -> Iterator[str]:
@@ -444,15 +524,27 @@ def _notes(sides: Sequence[SideRuns], done: Sequence[Runs]) -> Iterator[str]:
         if side.variant != first.variant:
             options = _options(measured(done[0])[0], measured(runs)[0], (first.name, side.name))
             yield f"two variants of one scenario; their options differ: {options}"
-        machine = [f"{name} {first.environment.get(name, 'none')} on {first.name}, {side.environment.get(name, 'none')} on {side.name}" for name in MACHINE if first.environment.get(name) != side.environment.get(name)]  # fmt: skip
+        pairs = [
+            (name, first.environment.get(name, "none"), side.environment.get(name, "none"))
+            for name in MACHINE
+        ]
+        machine = [f"{name} {a} on {first.name}, {b} on {side.name}" for name, a, b in pairs if a != b]
         if machine:
             yield f"two machines ({'; '.join(machine)}): ratios of time and memory are between machines, not between programs"
         if side.failed:
             yield f"{side.failed} of {side.failed + len(runs)} runs of {side.name} failed"
         if side.disturbed:
-            used = "their times are left out" if side.disturbed < len(runs) else "it has no others, so that its times mean little"
+            used = (
+                "their times are left out"
+                if side.disturbed < len(runs)
+                else "it has no others, so that its times mean little"
+            )
             yield f"{side.disturbed} of {len(runs)} runs of {side.name} are DISTURBED: {used}"
-        mixed = [field for field in (*MACHINE, "gpu", "threads") if len({one.environment.get(field) for one in measured(runs)}) > 1]
+        mixed = [
+            field
+            for field in (*MACHINE, "gpu", "threads")
+            if len({one.environment.get(field) for one in measured(runs)}) > 1
+        ]
         if mixed:
             yield f"the runs of {side.name} come from environments that differ ({listed(mixed)}); the first is shown"
         for name, here, there in ((side.name, own, stages[0]), (first.name, stages[0], own)):
@@ -483,7 +575,9 @@ def _contrasts(done: Sequence[Runs]) -> Iterator[Contrast]:
         values = [_values(f"{stage}.{metric}", quiet or side) for quiet, side in zip(calm, done, strict=True)]
         if len(values[0]) and any(len(other) for other in values[1:]):
             sides = tuple(
-                _amount(values[0], own, disturbed=not (calm[0] and quiet), reference=index == 0) if len(own) else None
+                _amount(values[0], own, disturbed=not (calm[0] and quiet), reference=index == 0)
+                if len(own)
+                else None
                 for index, (own, quiet) in enumerate(zip(values, calm, strict=True))
             )
             yield Contrast(stage=stage, metric=metric, unit=unit, kind=kind, sides=sides)
@@ -496,7 +590,9 @@ def _values(name: str, runs: Runs) -> Floats:
         numbers = [stage.seconds if name.endswith("seconds") else stage.peak_bytes for stage in stages]
         return np.asarray([number for number in numbers if number is not None], np.float64)
     values = [run.metrics[name].value for run in runs if name in run.metrics]
-    return np.asarray([value for value in values if not isinstance(value, list) and math.isfinite(value)], np.float64)
+    return np.asarray(
+        [value for value in values if not isinstance(value, list) and math.isfinite(value)], np.float64
+    )
 
 
 def _amount(a: Floats, b: Floats, *, disturbed: bool, reference: bool) -> Amount:
@@ -514,7 +610,9 @@ def _amount(a: Floats, b: Floats, *, disturbed: bool, reference: bool) -> Amount
 # -- scores, labels, identities -------------------------------------------------------------------
 
 
-def _scores(names: Iterable[str], done: Sequence[Runs], margin: Margin | None, flipped: Sequence[Sequence[Found]]) -> Iterator[Score]:
+def _scores(
+    names: Iterable[str], done: Sequence[Runs], margin: Margin | None, flipped: Sequence[Sequence[Found]]
+) -> Iterator[Score]:
     for name in names:
         values = [_values(name, runs) for runs in done]
         if not len(values[0]) or not any(len(other) for other in values[1:]):
@@ -522,12 +620,18 @@ def _scores(names: Iterable[str], done: Sequence[Runs], margin: Margin | None, f
         unit = next(run.metrics[name].unit for run in done[0] if name in run.metrics)
         share = is_share(name, unit, np.concatenate(values).tolist())
         known = margin_for(margin, values[0], share=share)
-        of = set_scored_from_labels(name, {one for runs in done for run in measured(runs) for one in run.predictions})
+        of = set_scored_from_labels(
+            name, {one for runs in done for run in measured(runs) for one in run.predictions}
+        )
         sides: list[ScoreSide | None] = []
         for index, own in enumerate(values):
             same = _identical(flipped[index - 1], (done[0], done[index])).get(of, 0) if index and of else 0
             judged = judge(values[0], own, known, identical=same) if index and len(own) else None
-            sides.append(ScoreSide(mean=_mean(own), spread=spread(own), runs=len(own), judged=judged) if len(own) else None)
+            sides.append(
+                ScoreSide(mean=_mean(own), spread=spread(own), runs=len(own), judged=judged)
+                if len(own)
+                else None
+            )
         yield Score(metric=name, unit=unit, share=share, sides=tuple(sides))
 
 
@@ -591,4 +695,6 @@ def _checked(worst: IdentityCheck | None) -> IdentitySide | None:
     if worst is None:
         return None
     dtype = _DTYPE.search(worst.detail)
-    return IdentitySide(dtype=dtype[0] if dtype else "", error=worst.error, tolerance=worst.tolerance, holds=worst.holds)
+    return IdentitySide(
+        dtype=dtype[0] if dtype else "", error=worst.error, tolerance=worst.tolerance, holds=worst.holds
+    )

@@ -16,7 +16,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from harness.records import Amount, Compared, Contrast, IdentitySide, IdentitySides, SameWeights, Score, SideRuns, VariantSides
+    from harness.records import (
+        Amount,
+        Compared,
+        Contrast,
+        IdentitySide,
+        IdentitySides,
+        SameWeights,
+        Score,
+        SideRuns,
+        VariantSides,
+    )
 
 LIKENESS: dict[str, Sign] = {
     "DIFFERENT": Sign("DIFFERENT", "≠", "decide", "The difference was shown to lie beyond the margin."),
@@ -160,14 +170,18 @@ def render(found: Compared, folders: Sequence[Path], up: str = "") -> str:
     """
     anchors = Anchors()
     shown = [_section(variant, folders, anchors) for variant in found.variants]
-    return environment().get_template("compare.html.j2").render(
-        found=found,
-        headline=_headline(found, shown),
-        sections=shown,
-        flipped=flipped.told,
-        seeds_named=flipped.seeds,
-        signs=[*LIKENESS.values(), SIGNS["HOLDS"], SIGNS["VIOLATED"]],
-        **constants(script=False, up=up),
+    return (
+        environment()
+        .get_template("compare.html.j2")
+        .render(
+            found=found,
+            headline=_headline(found, shown),
+            sections=shown,
+            flipped=flipped.told,
+            seeds_named=flipped.seeds,
+            signs=[*LIKENESS.values(), SIGNS["HOLDS"], SIGNS["VIOLATED"]],
+            **constants(script=False, up=up),
+        )
     )
 
 
@@ -189,7 +203,11 @@ def _headline(found: Compared, shown: Sequence[Section]) -> Headline:
     if word == "EQUIVALENT":
         return Headline(sign.tone, sign.glyph, "They score alike.", sentence)
     row = next(row for row in rows if row.sign is sign)
-    lead = f"{row.metric} of {row.side} differs by {row.difference}." if word == "DIFFERENT" else "Not every score could be told."
+    lead = (
+        f"{row.metric} of {row.side} differs by {row.difference}."
+        if word == "DIFFERENT"
+        else "Not every score could be told."
+    )
     return Headline(sign.tone, sign.glyph, lead, sentence)
 
 
@@ -199,7 +217,8 @@ def _section(variant: VariantSides, folders: Sequence[Path], anchors: Anchors) -
     likeness = next((sign for word, sign in LIKENESS.items() if word in words), SIGNS["HOLDS"])
     first = folders[variant.sides[0].job]
     parts = [
-        (side.name, flipped.part(flips, folders[side.job], first)) for side, flips in zip(variant.sides[1:], variant.flips, strict=True)
+        (side.name, flipped.part(flips, folders[side.job], first))
+        for side, flips in zip(variant.sides[1:], variant.flips, strict=True)
     ]
     return Section(
         anchor=anchors.claim(f"{variant.title} {variant.tier}"),
@@ -234,11 +253,21 @@ def _summary(variant: VariantSides) -> Iterator[Row]:
         if (stage, metric) in by_name:
             yield dataclasses.replace(_row(by_name[stage, metric], None), stage=title, what="")
     if variant.identities:
-        held = [[side for identity in variant.identities if (side := identity.sides[index])] for index in range(len(variant.sides))]
+        held = [
+            [side for identity in variant.identities if (side := identity.sides[index])]
+            for index in range(len(variant.sides))
+        ]
         yield Row(
             stage="Identities",
             what="",
-            cells=tuple(Cell(text=f"{sum(side.holds for side in sides)} of {len(sides)} hold" if sides else numbers.NONE) for sides in held),
+            cells=tuple(
+                Cell(
+                    text=f"{sum(side.holds for side in sides)} of {len(sides)} hold"
+                    if sides
+                    else numbers.NONE
+                )
+                for sides in held
+            ),
         )
 
 
@@ -252,14 +281,20 @@ def _rows(contrasts: Sequence[Contrast], metrics: Sequence[str]) -> Iterator[Row
         for metric in metrics:
             # a peak is said where nothing is known above the imports
             if metric in by_metric and not (metric == "peak_bytes" and "above_imports_bytes" in by_metric):
-                yield _row(by_metric[metric], by_metric.get("images_per_second") if metric == "seconds" else None)
+                yield _row(
+                    by_metric[metric], by_metric.get("images_per_second") if metric == "seconds" else None
+                )
 
 
 def _row(contrast: Contrast, rate: Contrast | None) -> Row:
     known = [side.median for side in contrast.sides if side is not None]
     # the smallest needs digits as well: a scale for the largest alone would write 0.00
     positive = [value for value in known if value] or known
-    scale = numbers.durations([min(positive)]) if contrast.unit == "s" else numbers.scale(contrast.kind, contrast.unit, known, 2**20)
+    scale = (
+        numbers.durations([min(positive)])
+        if contrast.unit == "s"
+        else numbers.scale(contrast.kind, contrast.unit, known, 2**20)
+    )
     rates = rate.sides if rate else [None] * len(contrast.sides)
     return Row(
         stage=contrast.stage,
@@ -302,7 +337,13 @@ def _steps(variant: VariantSides) -> Iterator[tuple[str, str, str, str, str]]:
                 continue
             usual = later.sides[index] if later else None
             extra = numbers.NONE if usual is None else numbers.seconds(max(0.0, first.median - usual.median))
-            yield stage, variant.sides[index].name, numbers.seconds(first.median), numbers.NONE if usual is None else numbers.seconds(usual.median), extra
+            yield (
+                stage,
+                variant.sides[index].name,
+                numbers.seconds(first.median),
+                numbers.NONE if usual is None else numbers.seconds(usual.median),
+                extra,
+            )
 
 
 # -- scores and identities ------------------------------------------------------------------------
@@ -311,7 +352,12 @@ def _steps(variant: VariantSides) -> Iterator[tuple[str, str, str, str, str]]:
 def _score_scale(score: Score) -> numbers.Scale:
     known = [side for side in score.sides if side is not None]
     step = min((side.spread for side in known if side.spread), default=None)
-    return numbers.scale("accuracy" if score.share else "size", "" if score.share else score.unit, [side.mean for side in known], step and step / 10)
+    return numbers.scale(
+        "accuracy" if score.share else "size",
+        "" if score.share else score.unit,
+        [side.mean for side in known],
+        step and step / 10,
+    )
 
 
 def _score_rows(variant: VariantSides, score: Score) -> Iterator[ScoreRow]:
@@ -322,7 +368,11 @@ def _score_rows(variant: VariantSides, score: Score) -> Iterator[ScoreRow]:
         side = score.sides[index]
         if side is None:
             return numbers.NONE
-        return scale.text(side.mean) if side.spread is None else f"{scale.text(side.mean)} ± {scale.small(side.spread)}"
+        return (
+            scale.text(side.mean)
+            if side.spread is None
+            else f"{scale.text(side.mean)} ± {scale.small(side.spread)}"
+        )
 
     for index, side in enumerate(score.sides):
         if side is None or side.judged is None:
@@ -343,7 +393,12 @@ def _score_rows(variant: VariantSides, score: Score) -> Iterator[ScoreRow]:
 
 def _identity_row(variant: VariantSides, identity: IdentitySides) -> IdentityRow:
     sides = tuple(
-        (column.name, side, strips.ratio_place(side.error, side.tolerance), SIGNS["HOLDS" if side.holds else "VIOLATED"])
+        (
+            column.name,
+            side,
+            strips.ratio_place(side.error, side.tolerance),
+            SIGNS["HOLDS" if side.holds else "VIOLATED"],
+        )
         for column, side in zip(variant.sides, identity.sides, strict=True)
         if side is not None
     )

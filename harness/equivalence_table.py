@@ -57,10 +57,19 @@ def _table(variant: VariantSides) -> Table:
         row = [cells(contrast, side) for side in contrast.sides]
         values = [value if two or ratio == "—" else f"{value} ×{ratio}" for value, ratio, _ in row]
         table.add_row(marked(contrast.stage), _SHOWN[contrast.metric], *values, *(row[1][1:] if two else ()))
-    covered = [side.coverage for contrast in variant.contrasts for side in contrast.sides if side and side.lower is not None]
+    covered = [
+        side.coverage
+        for contrast in variant.contrasts
+        for side in contrast.sides
+        if side and side.lower is not None
+    ]
     notes = [f"{side.name}: {len(side.seeds)} run{'s' * (len(side.seeds) != 1)}" for side in variant.sides]
     notes += [f"intervals cover {min(covered):.0%}"] if covered and two else []
-    notes += ["~ DISTURBED"] if any(side and side.disturbed for contrast in variant.contrasts for side in contrast.sides) else []
+    notes += (
+        ["~ DISTURBED"]
+        if any(side and side.disturbed for contrast in variant.contrasts for side in contrast.sides)
+        else []
+    )
     table.caption, table.caption_justify = marked("; ".join(notes)), "left"
     return table
 
@@ -90,9 +99,10 @@ def _lines(variant: VariantSides, found: Compared) -> Iterator[str]:
     for note in variant.notes:
         yield f"[yellow]note[/] {marked(note)}"
     for score in variant.scores:
-        for index, side in enumerate(score.sides):
-            if side is not None and side.judged is not None:
-                yield f"[{STYLES[side.judged.verdict]}]{side.judged.verdict}[/] {marked(sentence(variant, score, index))}"
+        for index, other in enumerate(score.sides):
+            if other is not None and other.judged is not None:
+                verdict = other.judged.verdict
+                yield f"[{STYLES[verdict]}]{verdict}[/] {marked(sentence(variant, score, index))}"
     for weights in variant.weights:
         yield f"same weights: {marked(labels(variant, weights))}"
     if not variant.weights:

@@ -282,14 +282,13 @@ class _Kinds:
 
     def _add(self, system: System, kind: Kind, surroundings: Fields) -> None:
         ours, groups = dict(surroundings), self._groups.setdefault((system, kind), [])
-        for index, group in enumerate(groups):
-            if not environment.differences(kind, ours, group):
-                group |= {name: value for name, value in ours.items() if name not in group}
-                break
+        fits = [index for index, group in enumerate(groups) if not environment.differences(kind, ours, group)]
+        if fits:
+            # fields that older records lack become known with the first that has them
+            groups[fits[0]] = ours | groups[fits[0]]
         else:
-            index = len(groups)
             groups.append(ours)
-        self._index[system, kind, surroundings] = index
+        self._index[system, kind, surroundings] = fits[0] if fits else len(groups) - 1
 
     def of(self, sample: Sample) -> int:
         """Return the number of the group that a sample's environment belongs to."""

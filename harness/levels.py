@@ -165,6 +165,10 @@ def _spikes(values: Floats, spread: float) -> tuple[list[int], Floats]:
         if len(both) > 2 and away > SPIKE * spread and level:
             alone.append(index)
             calm[index] = np.median(both)
+    # what the first or the newest point says alone is no level either
+    for edge, near_edge in ((0, 1), (-1, -2)):
+        if abs(values[edge] - calm[near_edge]) > SPIKE * spread:
+            calm[edge] = calm[near_edge]
     return alone, calm
 
 

@@ -71,7 +71,9 @@ def test_tost_is_two_welch_tests(a: NDArray[np.float64], b: NDArray[np.float64],
         assert (max(found.p_low, found.p_high) < 0.05) == within
 
 
-def judged(a: Sequence[float], b: Sequence[float], asked: Margin | None = None, **changes: typing.Any) -> typing.Any:
+def judged(
+    a: Sequence[float], b: Sequence[float], asked: Margin | None = None, **changes: typing.Any
+) -> typing.Any:
     """Judge accuracies."""
     first, other = np.asarray(a, float), np.asarray(b, float)
     return equivalence.judge(first, other, equivalence.margin_for(asked, first, share=True), **changes)
@@ -145,7 +147,9 @@ def test_the_margin_is_never_above_half_a_point_unless_named() -> None:
         margin(Margin.parse("0.5"), loud, share=True)  # once, a bare number meant points
 
 
-@pytest.mark.parametrize("text", ["", "points", "-1", "nan", "inf", "1e999", "2 percent", "0.5pointss", "1,5%", "spraed"])
+@pytest.mark.parametrize(
+    "text", ["", "points", "-1", "nan", "inf", "1e999", "2 percent", "0.5pointss", "1,5%", "spraed"]
+)
 def test_a_margin_that_says_nothing_is_refused(text: str) -> None:
     """The message lists the forms."""
     with pytest.raises(ValueError, match=r"write 0\.5points, 2%, 0\.01"):
@@ -253,7 +257,9 @@ def compare(*jobs: Job, **asked: typing.Any) -> tuple[tuple[VariantSides, ...], 
 
 def other(variant: VariantSides, stage: str, metric: str, side: int = 1) -> typing.Any:
     """Return one metric of a side."""
-    (found,) = [contrast for contrast in variant.contrasts if (contrast.stage, contrast.metric) == (stage, metric)]
+    (found,) = [
+        contrast for contrast in variant.contrasts if (contrast.stage, contrast.metric) == (stage, metric)
+    ]
     return found.sides[side]
 
 
@@ -422,16 +428,22 @@ def test_identical_predictions_are_equivalent_whatever_the_number_of_runs(tmp_pa
     assert "every prediction of 1 run is the same" in score.judged.reason
 
 
-@pytest.mark.parametrize("metric", ["calibration", "test.accuracy", "test.calibration", "head.f1_macro", "accuracy.calibration"])
+@pytest.mark.parametrize(
+    "metric", ["calibration", "test.accuracy", "test.calibration", "head.f1_macro", "accuracy.calibration"]
+)
 def test_equal_labels_settle_only_what_was_scored_from_them(tmp_path: Path, metric: str) -> None:
     """A recorded score that differs is DIFFERENT, whatever its name, though every label is the same; and it is no share."""
     readers = (predictions.reader(tmp_path / "a"), predictions.reader(tmp_path / "b"))
-    judgement = Judgement(metric=metric, kind="accuracy", value=0.9, reference=None, against="baseline", verdict="NO_BASELINE")
+    judgement = Judgement(
+        metric=metric, kind="accuracy", value=0.9, reference=None, against="baseline", verdict="NO_BASELINE"
+    )
 
     def made(name: str, value: float) -> Job:
         recorded = {metric: Measured(value=value, better="higher")}
         whole = job(*(stored(tmp_path / name, seed, [seed], extra=recorded) for seed in range(3)))
-        compared = Comparison(scenario="probe", variant="default", tier="smoke", seeds=(), failed=(), judgements=(judgement,))
+        compared = Comparison(
+            scenario="probe", variant="default", tier="smoke", seeds=(), failed=(), judgements=(judgement,)
+        )
         return dataclasses.replace(whole, comparisons=(compared,))
 
     asked = equivalence.Asked(names=("a", "b"), readers=readers)
@@ -440,7 +452,9 @@ def test_equal_labels_settle_only_what_was_scored_from_them(tmp_path: Path, metr
     assert {name: side and side.judged and side.judged.verdict for name, side in found.items()} == {
         "accuracy": "EQUIVALENT", metric: "DIFFERENT",
     }  # fmt: skip
-    (line,) = [equivalence_table.sentence(variant, score, 1) for score in variant.scores if score.metric == metric]
+    (line,) = [
+        equivalence_table.sentence(variant, score, 1) for score in variant.scores if score.metric == metric
+    ]
     if metric != "test.accuracy" and metric != "head.f1_macro":
         assert "%" not in line.partition(", 90%")[0]
         assert "0.9 on a" in line
@@ -449,7 +463,12 @@ def test_equal_labels_settle_only_what_was_scored_from_them(tmp_path: Path, metr
 def test_any_number_of_jobs_are_columns_named_for_what_differs() -> None:
     """Each job is compared with the reference; one that cannot be is left out and the others stay."""
     jobs = [
-        job(*(result(seed, backend=backend, device=device, seconds=seconds, environment=environment) for seed in range(3)))
+        job(
+            *(
+                result(seed, backend=backend, device=device, seconds=seconds, environment=environment)
+                for seed in range(3)
+            )
+        )
         for backend, device, seconds, environment in (
             ("torch", "cpu", 4.0, {"cpu": "A", "torch_matmul_precision": "highest"}),
             ("torch", "cuda", 1.0, {"cpu": "A", "torch_matmul_precision": "highest"}),
@@ -463,10 +482,18 @@ def test_any_number_of_jobs_are_columns_named_for_what_differs() -> None:
         "torch cpu torch_matmul_precision highest", "torch cuda torch_matmul_precision highest",
         "torch cuda torch_matmul_precision medium", "jax cpu",
     ]  # fmt: skip
-    assert [side.ratio for side in typing.cast("typing.Any", next(c for c in variant.contrasts if c.stage == "train")).sides] == [None, 0.25, 0.125, 0.5]
-    assert [side and side.judged and side.judged.verdict for side in variant.scores[0].sides] == [None, *["EQUIVALENT"] * 3]
+    assert [
+        side.ratio
+        for side in typing.cast("typing.Any", next(c for c in variant.contrasts if c.stage == "train")).sides
+    ] == [None, 0.25, 0.125, 0.5]
+    assert [side and side.judged and side.judged.verdict for side in variant.scores[0].sides] == [
+        None,
+        *["EQUIVALENT"] * 3,
+    ]
     assert left_out == ("probe:default, tier smoke: A ran version 1 of the scenario, E version 2",)
-    ((variant,), _) = compare(job(result(0, environment={"threads": "1"})), job(result(0, environment={"threads": "2"})))
+    ((variant,), _) = compare(
+        job(result(0, environment={"threads": "1"})), job(result(0, environment={"threads": "2"}))
+    )
     assert [side.name for side in variant.sides] == ["1 threads", "2 threads"]
     ((variant,), _) = compare(job(result(0)), job(result(0)))
     assert [side.name for side in variant.sides] == ["A", "B"]
@@ -541,7 +568,8 @@ def test_the_page_of_the_command_works_as_written(harness: Harness) -> None:
     assert "EQUIVALENT accuracy" in done.out
     assert "first step" in done.out
     assert (
-        "identities: 1 on 1 threads with errors of at most 0.01 of the tolerance, 1 on 2 threads with errors of at most 0.2" in done.out
+        "identities: 1 on 1 threads with errors of at most 0.01 of the tolerance, 1 on 2 threads with errors of at most 0.2"
+        in done.out
     )
     found = files.decode(
         (harness.folder / "reports/beside/compare.json").read_bytes(), Compared, "compare.json"

@@ -19,7 +19,7 @@ if typing.TYPE_CHECKING:
     from harness.records import Compared
 
 
-class MarginType(click.ParamType):
+class MarginType(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
     """A difference with its unit; see `harness.equivalence.Margin`."""
 
     name = "margin"
@@ -42,7 +42,10 @@ class MarginType(click.ParamType):
 @click.command("compare")
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="A B [C]...")
 @click.option(
-    "--reference", type=click.Path(path_type=Path), metavar="RUN", help="Which of them the others are compared with; the first by default."
+    "--reference",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Which of them the others are compared with; the first by default.",
 )
 @click.option(
     "--margin", type=MarginType(), metavar="MARGIN",
@@ -50,11 +53,20 @@ class MarginType(click.ParamType):
     " 2 standard deviations of the reference's runs. By default these, for shares at most 0.5 points.",
 )  # fmt: skip
 @click.option(
-    "--variants", type=(str, str), metavar="REFERENCE OTHER", help="Compare a variant of the reference with another variant of the others."
+    "--variants",
+    type=(str, str),
+    metavar="REFERENCE OTHER",
+    help="Compare a variant of the reference with another variant of the others.",
 )
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Write compare.html and compare.json there.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="DIR", help="Write compare.html and compare.json there."
+)
 def compare_command(
-    folders: tuple[Path, ...], reference: Path | None, margin: Margin | None, variants: tuple[str, str] | None, out: Path | None
+    folders: tuple[Path, ...],
+    reference: Path | None,
+    margin: Margin | None,
+    variants: tuple[str, str] | None,
+    out: Path | None,
 ) -> int:
     """Compare stored jobs: time, memory, scores, labels, identities, one column a job.
 
@@ -76,11 +88,16 @@ def compare_command(
 def _ordered(folders: tuple[Path, ...], reference: Path | None) -> list[Path]:
     """Put the reference first."""
     if len(folders) < 2:
-        raise HarnessError("one job has nothing to be compared with", f"Type: harness compare {shlex.quote(str(folders[0]))} OTHER")
+        raise HarnessError(
+            "one job has nothing to be compared with",
+            f"Type: harness compare {shlex.quote(str(folders[0]))} OTHER",
+        )
     if reference is None:
         return list(folders)
     if reference not in folders:
-        raise HarnessError(f"the reference '{reference}' is none of the jobs", f"Name one of: {', '.join(map(str, folders))}")
+        raise HarnessError(
+            f"the reference '{reference}' is none of the jobs", f"Name one of: {', '.join(map(str, folders))}"
+        )
     first = folders.index(reference)
     return [reference, *folders[:first], *folders[first + 1 :]]
 
@@ -92,7 +109,10 @@ def _found(folders: Sequence[Path], margin: Margin | None, variants: tuple[str, 
 
     read = [jobs.read(folder) for folder in folders]
     asked = equivalence.Asked(
-        names=tuple(map(str, folders)), readers=tuple(map(predictions.reader, folders)), margin=margin, variants=variants
+        names=tuple(map(str, folders)),
+        readers=tuple(map(predictions.reader, folders)),
+        margin=margin,
+        variants=variants,
     )
     compared, left_out = equivalence.compare(read, asked)
     return Compared(

@@ -70,19 +70,27 @@ class Parsed(html.parser.HTMLParser):
 
 def contrast(stage: str, metric: str, a: float, *others: float | None, **changes: typing.Any) -> Contrast:
     """Set one metric in relation."""
-    kinds: dict[str, tuple[str, typing.Any]] = {"bytes": ("B", "memory"), "conds": ("s", "runtime"), "econd": ("1/s", "runtime")}
+    kinds: dict[str, tuple[str, typing.Any]] = {
+        "bytes": ("B", "memory"),
+        "conds": ("s", "runtime"),
+        "econd": ("1/s", "runtime"),
+    }
     unit, kind = kinds[metric[-5:]]
     first = Amount(median=a, runs=3, disturbed=False)
     sides = [
         None
         if b is None
-        else dataclasses.replace(first, median=b, ratio=b / a, lower=b / a / 1.1, upper=b / a * 1.1, coverage=0.9, **changes)
+        else dataclasses.replace(
+            first, median=b, ratio=b / a, lower=b / a / 1.1, upper=b / a * 1.1, coverage=0.9, **changes
+        )
         for b in others
     ]
     return Contrast(stage=stage, metric=metric, unit=unit, kind=kind, sides=(first, *sides))
 
 
-def score(metric: str, verdict: typing.Any, *, unit: str = "", share: bool = True, **changes: typing.Any) -> Score:
+def score(
+    metric: str, verdict: typing.Any, *, unit: str = "", share: bool = True, **changes: typing.Any
+) -> Score:
     """Judge one score of two sides."""
     judged = Equivalence(
         verdict=verdict, difference=-0.01, lower=-0.012, upper=-0.008, margin=0.004, p=0.9, runs_to_decide=None,
@@ -99,7 +107,14 @@ def variant(name: str = "default") -> VariantSides:
         name="tensorflow", job=0, variant=name, backend="tensorflow", device="cpu", seeds=(0, 1, 2), failed=0, disturbed=0,
         calibration_seconds=0.002, environment={},
     )  # fmt: skip
-    b = dataclasses.replace(a, name=f"torch {HOSTILE}", job=1, backend="torch", device="cuda", environment={"gpu": f"GPU {HOSTILE}"})
+    b = dataclasses.replace(
+        a,
+        name=f"torch {HOSTILE}",
+        job=1,
+        backend="torch",
+        device="cuda",
+        environment={"gpu": f"GPU {HOSTILE}"},
+    )
     good = IdentitySide(dtype="float32", error=1e-6, tolerance=1e-4, holds=True)
     exact = dataclasses.replace(good, error=0.0, tolerance=0.0)
     return VariantSides(
@@ -126,7 +141,10 @@ def variant(name: str = "default") -> VariantSides:
 def beside(*variants: VariantSides, left_out: tuple[str, ...] = ()) -> Compared:
     """Put variants into a comparison."""
     side = SideJob(
-        folder=f"reports/{HOSTILE}", created="2026-01-01T00:00:00+00:00", commit="a" * 40 + "+dirty", command="harness run"
+        folder=f"reports/{HOSTILE}",
+        created="2026-01-01T00:00:00+00:00",
+        commit="a" * 40 + "+dirty",
+        command="harness run",
     )
     return Compared(
         schema=3, created=side.created, command=f"harness compare {HOSTILE}", version="0.1", jobs=(side, side, side), variants=variants,
@@ -137,7 +155,9 @@ def beside(*variants: VariantSides, left_out: tuple[str, ...] = ()) -> Compared:
 @pytest.fixture(scope="module")
 def page() -> str:
     """Write the page of two variants."""
-    return equivalence_page.render(beside(variant(), variant("other"), left_out=(f"third {HOSTILE}",)), NOWHERE)
+    return equivalence_page.render(
+        beside(variant(), variant("other"), left_out=(f"third {HOSTILE}",)), NOWHERE
+    )
 
 
 def test_it_is_well_formed_escaped_and_without_scripts(page: str) -> None:
@@ -156,7 +176,8 @@ def test_everything_that_was_found_is_said(page: str) -> None:
     text = " ".join(Parsed(page).text.split())
     for told in (
         "An identity is violated.", "2 DIFFERENT, 2 INCONCLUSIVE, 2 EQUIVALENT", "about 42 runs a side would decide", "−1.2 to −0.8",
-        "×0.05", "0.0455 to 0.055 (90%)", "DISTURBED", "2,000/s", "750 ms", "2 variants of 3 jobs compared", "3.99 s", "4 labels changed, 3 for the worse", "p = 0.62",
+        "×0.05", "0.0455 to 0.055 (90%)", "DISTURBED", "2,000/s", "750 ms", "3.99 s", "2 variants of 3 jobs compared",
+        "4 labels changed, 3 for the worse", "p = 0.62",
         "VIOLATED", "third", "+dirty", "128.0\N{NARROW NO-BREAK SPACE}MiB",
     ):  # fmt: skip
         assert told.replace("\N{NARROW NO-BREAK SPACE}", " ") in text.replace(
@@ -195,7 +216,15 @@ def test_a_third_job_is_a_third_column() -> None:
     more = tuple(dataclasses.replace(one, sides=(*one.sides, one.sides[1])) for one in two.contrasts)
     scores = tuple(dataclasses.replace(one, sides=(*one.sides, one.sides[1])) for one in two.scores)
     identities = tuple(dataclasses.replace(one, sides=(*one.sides, None)) for one in two.identities)
-    three = dataclasses.replace(two, sides=(*two.sides, third), contrasts=more, scores=scores, identities=identities, flips=((), ()), environment=())
+    three = dataclasses.replace(
+        two,
+        sides=(*two.sides, third),
+        contrasts=more,
+        scores=scores,
+        identities=identities,
+        flips=((), ()),
+        environment=(),
+    )
     page, before = (equivalence_page.render(beside(one), NOWHERE) for one in (three, two))
     assert page.count('<th class="num">jax') == 3  # summary, time, memory
     assert page.count("DIFFERENT</span>") == 2 * before.count("DIFFERENT</span>") - 1  # the words stand once
