@@ -96,7 +96,7 @@ def _data(run: RunResult) -> Fields:
 
 def _surroundings(run: RunResult) -> Fields:
     recorded = run.measurement.environment if run.measurement else {}
-    return tuple((name, recorded[name]) for name in environment.COMPARED if name in recorded)
+    return tuple(sorted(environment.compared(recorded).items()))
 
 
 # -- order ----------------------------------------------------------------------------------------
@@ -297,9 +297,9 @@ class _Kinds:
     def where(self, system: System, kind: Kind, index: int) -> Fields:
         """Return the fields by which a group differs from the others; empty if there are none."""
         groups = self._groups[system, kind]
-        names = [
-            name for name, _ in environment.MUST_MATCH[kind] if len({group.get(name) for group in groups}) > 1
-        ]
+        names = dict.fromkeys(
+            name for group in groups for name, _, _ in environment.differing(kind, groups[index], group)
+        )
         return tuple((name, groups[index].get(name, "none")) for name in names)
 
 

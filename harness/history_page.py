@@ -15,7 +15,7 @@ import numpy as np
 from harness.history_table import heading, label, letters, places, select, title
 from harness.measure.scores import is_share
 from harness.report import numbers
-from harness.report.sections import Anchors
+from harness.report.section import Anchors
 from harness.report.templating import constants, environment
 from harness.report.verdicts import Sign
 

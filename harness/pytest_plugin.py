@@ -5,6 +5,9 @@ Nothing of it runs, and nothing heavy is imported, unless ``--harness`` or the f
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import math
 import typing
 from collections import Counter
 from pathlib import Path
@@ -15,9 +18,9 @@ from harness.errors import HarnessError
 from harness.records import TIERS
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from harness.records import Comparison, Judgement, RunResult, Scenario, Tier
+    from harness.records import Comparison, Judgement, RunRequest, Scenario, Tier
 
 PROPERTY = "harness"
 _OUT = pytest.StashKey[Path]()
@@ -25,8 +28,8 @@ _NAMES = pytest.StashKey[dict[str, str]]()
 _REPORT = pytest.StashKey[str]()
 _FAILING = ("REGRESSED", "VIOLATED", "ERROR", "INCONCLUSIVE", "IMPROVED")
 _ABSENT = ("NO_BASELINE", "INCOMPARABLE")
-_LOOKS = (5, 10)
-"""Runs in all that an item takes where fewer leave its verdict open: with five the rank test can decide against any baseline."""
+_MOST_RUNS = 25
+"""Runs in all that an item may take: what looks worse is confirmed on ten or twenty fresh ones."""
 
 
 class VerdictError(Exception):
@@ -46,9 +49,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--harness-seeds", type=int, default=1, metavar="N", help="Runs of each variant (default: 1)."
     )
     group.addoption(
-        "--harness-max-runs", type=int, default=max(_LOOKS), metavar="N",
-        help=f"Runs of a variant after which nothing further is begun to decide an open verdict (default: {max(_LOOKS)}).",
-    )  # fmt: skip
+        "--harness-max-runs",
+        type=int,
+        default=_MOST_RUNS,
+        metavar="N",
+        help=f"Runs of a variant in all, fresh ones that confirm a verdict included (default: {_MOST_RUNS}).",
+    )
     group.addoption(
         "--harness-scenarios", action="append", default=[], metavar="FILE",
         help="Python file that declares further scenarios; may be repeated.",
@@ -73,6 +79,10 @@ def pytest_configure(config: pytest.Config) -> None:
         _roots(config)
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from error
+    for name in ("out", "baselines", "scenarios"):
+        value = config.getoption(f"harness_{name}")
+        if value == "" or (isinstance(value, list) and "" in value):
+            raise pytest.UsageError(f"the value of --harness-{name} is empty: leave it out")
     for name in ("seeds", "max-runs"):
         if config.getoption(f"harness_{name.replace('-', '_')}") < 1:
             raise pytest.UsageError(f"--harness-{name} must be at least 1")
@@ -84,12 +94,14 @@ def _out(config: pytest.Config) -> Path:
     given = getattr(config, "workerinput", {}).get("harness_out")
     if given:
         return Path(given)
-    from harness import jobs
+    from harness import jobs, plans
 
     named = config.getoption("harness_out")
-    out = config.invocation_params.dir / named if named else config.rootpath / jobs.default_folder()
-    if (out / "run.json").exists() or (out / "runs").exists():
-        raise pytest.UsageError(f"{out} holds a run already: name another folder with --harness-out")
+    out = config.invocation_params.dir / named if named else jobs.default_folder(config.rootpath)
+    try:
+        plans.refuse_stored(out, "Name another folder with --harness-out")
+    except HarnessError as error:
+        raise pytest.UsageError(str(error)) from error
     return out
 
 
@@ -114,7 +126,7 @@ def _roots(config: pytest.Config) -> list[Path]:
     from harness import baselines
 
     named = config.getoption("harness_baselines")
-    return baselines.search_path(config.invocation_params.dir / named if named else None)
+    return baselines.search_path(config.invocation_params.dir / named if named else None, config.rootpath)
 
 
 # -- variants as items ------------------------------------------------------------------------------------------------
@@ -167,37 +179,40 @@ class VariantItem(pytest.Item):
             pytest.skip(unjudged)
 
     def _decide(self) -> Comparison:
-        """Run and judge; while nothing fails but what so few runs cannot decide, take those that may decide it."""
-        from harness import jobs
+        """Run and judge as a gate of this variant alone, with a small budget for fresh runs."""
+        from harness import choosing, executors, plans
+        from harness.gate import procedure
+        from harness.records import GateSettings
 
-        asked, most = self.config.getoption("harness_seeds"), self.config.getoption("harness_max_runs")
-        declared = {self.scenario.name: self.scenario}
-        results: list[RunResult] = []
-        for runs in (asked, *(look for look in _LOOKS if asked < look <= most)):
-            results += self._run(len(results), runs - len(results))
-            (comparison,) = jobs.judge(results, declared, _roots(self.config), out=self.config.stash[_OUT])
-            if not _open(comparison):
-                break
-        return comparison
-
-    def _run(self, first: int, seeds: int) -> list[RunResult]:
-        from harness import choosing, executors
-
+        asked, out = self.config.getoption("harness_seeds"), self.config.stash[_OUT]
         settings = choosing.Settings(
             tier=self.config.getoption("harness_tier"),
-            seeds=seeds,
-            first_seed=first,
+            seeds=asked,
             scenario_paths=_paths(self.config),
             count=False,
         )
+        gate = GateSettings(
+            seeds=asked,
+            max_runs=self.config.getoption("harness_max_runs"),
+            max_minutes=math.inf,
+            scenario_paths=_paths(self.config),
+        )
         wanted = choosing.requests([(self.scenario, self.variant)], settings)
-        declared = {self.scenario.name: self.scenario}
-        # the folder is the session's: items, and xdist's workers, share it
-        return list(executors.run_all(executors.Local(), wanted, declared, self.config.stash[_OUT]))
+        plan = dataclasses.replace(plans.make(wanted, "pytest --harness", None), gate=gate)
+        declared, roots = {self.scenario.name: self.scenario}, _roots(self.config)
+
+        def do(requests: Sequence[RunRequest]) -> None:
+            for _ in executors.run_all(executors.Local(), requests, declared, out):
+                pass  # each is stored as it comes
+
+        # the folder is the session's: items, and xdist's workers, share it, so that no item writes its plan there
+        plan = procedure.conduct(plan, declared, roots, out, do, keep=lambda _: None)
+        (comparison,) = procedure.assemble(plan, declared, roots, out).comparisons
+        return comparison
 
     def _further(self, comparison: Comparison) -> str:
         asked, taken = self.config.getoption("harness_seeds"), len(comparison.seeds) + len(comparison.failed)
-        return f", after {taken} runs: {asked} could not decide" if taken > asked else ""
+        return f", after {taken - asked} fresh runs" if taken > asked else ""
 
     def repr_failure(
         self,
@@ -238,12 +253,6 @@ def _failing(comparison: Comparison) -> list[Judgement]:
     ]
 
 
-def _open(comparison: Comparison) -> bool:
-    """Whether nothing fails the item but what further runs may decide."""
-    left = {item.verdict for item in _failing(comparison)}
-    return not comparison.failed and left == {"INCONCLUSIVE"}
-
-
 def _unjudged(comparison: Comparison) -> str:
     """Say why no gated metric could be judged; empty if at least one was."""
     gated = [item for item in comparison.judgements if item.gated and item.against == "baseline"]
@@ -262,11 +271,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if not config.getoption("harness") or hasattr(config, "workerinput"):
         return
     from harness import jobs
+    from harness.gate import procedure
 
     out = config.stash[_OUT]
+    with contextlib.suppress(OSError):
+        out.rmdir()  # where nothing ran
     if any(out.glob("runs/*/result.json")):
         declared = _declared(config)
-        job = jobs.rejudge(jobs.read(out), declared, _roots(config), out)
+        job = procedure.rejudge(jobs.read(out), declared, _roots(config), out)
         config.stash[_REPORT] = str(jobs.store(job, declared, out))
 
 
@@ -300,7 +312,7 @@ def harness_check(request: pytest.FixtureRequest) -> Callable[..., None]:
     -------
     callable
         Takes the check's name, then metrics: a number, one number a seed, or a `harness.checks.Check` with direction, kind and bounds. It
-        fails the test on REGRESSED, IMPROVED, NO_BASELINE and ERROR.
+        fails the test on REGRESSED, IMPROVED, INCONCLUSIVE, NO_BASELINE and ERROR.
     """
 
     def check(name: str, /, **metrics: typing.Any) -> None:  # noqa: ANN401 - number, sequence or Check
@@ -320,9 +332,11 @@ def _check(request: pytest.FixtureRequest, name: str, metrics: Mapping[str, typi
     from harness import checks, wording
 
     _refuse_second_use(request, name)
+    test = request.node.nodeid
     path = checks.path_of(request.config.rootpath / request.config.getini("harness_checks"), name)
     declared, stored = checks.declare(metrics), checks.load(path)
-    judged = checks.judge(path, stored, declared)
+    checks.refuse_other_test(path, stored, test)
+    judged = checks.judge(path, stored, declared, test)
     key = f"check {name}"
     for item in judged:
         if item.verdict == "INCOMPARABLE":
@@ -331,7 +345,7 @@ def _check(request: pytest.FixtureRequest, name: str, metrics: Mapping[str, typi
     if request.config.getoption("harness_update") and any(
         item.verdict not in checks.SETTLED for item in judged
     ):
-        checks.write(path, checks.updated(stored, declared, judged))
+        checks.update(path, declared, judged, test)
         wrong.append(
             f"{path} was written anew: look at the difference, then run again without --harness-update."
         )

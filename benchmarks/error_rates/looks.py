@@ -1,4 +1,4 @@
-"""The gate's looks for many trials at once, with the levels and floors of `harness.gate.rules` and `harness.compare`.
+"""The gate's looks for many trials at once, with the levels and floors of `harness.gate.rules` and `harness.gate.floors`.
 
 Rows are trials. `tests/test_error_rates.py` holds every function here against the gate's own, look by look.
 """
@@ -11,8 +11,7 @@ import typing
 import numpy as np
 
 from benchmarks.error_rates import exact
-from harness import compare
-from harness.gate import rules
+from harness.gate import floors, rules
 from harness.statistics import t_quantile
 
 if typing.TYPE_CHECKING:
@@ -76,7 +75,7 @@ def memory(base: Floats, head: Floats, round_: Round, *, better: bool = False) -
     """Look at bytes, of which more is worse, or for an improvement: (trials, m) and (trials, n)."""
     sign = -1.0 if better else 1.0
     growth = sign * exact.median_difference(base, head)
-    floor = np.maximum(compare.MEMORY_FLOOR_SHARE * np.median(base, axis=1), compare.MEMORY_FLOOR_BYTES)
+    floor = np.maximum(floors.MEMORY_SHARE * np.median(base, axis=1), floors.MEMORY_BYTES)
     level = rules.MEMORY_SCREEN_LEVEL if round_ == "screen" else rules.confirm_level(head.shape[1])
     above = _above(growth, floor)
     return Looked(exact.rank_p(sign * base, sign * head), above, ~above, level)

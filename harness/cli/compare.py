@@ -10,7 +10,8 @@ from pathlib import Path
 
 import click
 
-from harness.errors import HarnessError
+from harness.cli.shared import force_option
+from harness.errors import HarnessError, StorageError
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,12 +62,15 @@ class MarginType(click.ParamType):  # type: ignore[type-arg]  # generic since cl
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="DIR", help="Write compare.html and compare.json there."
 )
+@force_option
 def compare_command(
     folders: tuple[Path, ...],
     reference: Path | None,
     margin: Margin | None,
     variants: tuple[str, str] | None,
     out: Path | None,
+    *,
+    force: bool,
 ) -> int:
     """Compare stored jobs: time, memory, scores, labels, identities, one column a job.
 
@@ -78,6 +82,8 @@ def compare_command(
     from harness import equivalence_table
 
     ordered = _ordered(folders, reference)
+    if out is not None and not force:
+        _refuse_stored(out, ordered)
     found = _found(ordered, margin, variants)
     equivalence_table.show(Console(), found)
     if out is not None:
@@ -100,6 +106,29 @@ def _ordered(folders: tuple[Path, ...], reference: Path | None) -> list[Path]:
         )
     first = folders.index(reference)
     return [reference, *folders[:first], *folders[first + 1 :]]
+
+
+def _refuse_stored(out: Path, folders: Sequence[Path]) -> None:
+    """Refuse a folder that holds another job, or the comparison of others."""
+    import msgspec
+
+    from harness import files, plans
+    from harness.records import Compared
+    from harness.report import linking
+
+    plans.refuse_other_job(out, *folders)
+    linking.refuse_other(out / "compare.html", "compare")
+    path = out / "compare.json"
+    if not path.exists():
+        return
+    step = "Name another folder with --out, or replace it with --force"
+    try:
+        old = msgspec.json.decode(files.read_bytes(path), type=Compared)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise StorageError(f"{path} is not a comparison that this version of harness wrote", step) from error
+    if {Path(job.folder).resolve() for job in old.jobs} != {folder.resolve() for folder in folders}:
+        names = ", ".join(job.folder for job in old.jobs)
+        raise StorageError(f"'{out}' holds the comparison of {names}", step)
 
 
 def _found(folders: Sequence[Path], margin: Margin | None, variants: tuple[str, str] | None) -> Compared:

@@ -37,7 +37,7 @@ if typing.TYPE_CHECKING:
 @click.pass_context
 def run_command(
     context: click.Context, /, names: tuple[str, ...], out: Path | None, resume: Path | None,
-    baselines_folder: Path | None, scenario_paths: tuple[str, ...], tier: Tier,
+    baselines_folder: Path | None, scenario_paths: tuple[str, ...], tier: Tier, force: bool,
     executor: str, scheduler: str, workers: int | None, **options: typing.Any,  # noqa: ANN401
 ) -> int:  # fmt: skip
     """Run variants, judge them and write the report; the default variant of every scenario if none is named."""
@@ -55,7 +55,7 @@ def run_command(
     plan = plans.make(wanted, shlex.join(["harness", *sys.argv[1:]]), baselines_folder)
     folder = out or jobs.default_folder()
     with plans.claimed(folder):
-        plans.begin(plan, folder)
+        plans.begin(plan, folder, force=force)
         return _run(plan, declared, roots, folder, where)
 
 
@@ -77,7 +77,8 @@ def _run(
     """Do what is missing of a plan, judge, store, show; after an interrupt, store and show what was finished."""
     from rich.console import Console
 
-    from harness import executors, jobs, plans, terminal
+    from harness import executors, jobs, outcome, plans, terminal
+    from harness.gate import procedure
 
     console, stopped = Console(), False
     try:
@@ -88,7 +89,7 @@ def _run(
                 pass
     except KeyboardInterrupt:
         stopped = True
-    job = jobs.assemble(plans.ended(plan, out), declared, roots, out)
+    job = procedure.assemble(plans.ended(plan, out), declared, roots, out)
     terminal.show(console, job, jobs.store(job, declared, out))
     shelve(out)
-    return interrupted(f". Next: harness run --resume {out}") if stopped else jobs.exit_code(job)
+    return interrupted(f". Next: harness run --resume {out}") if stopped else outcome.exit_code(job)

@@ -33,9 +33,14 @@ def exit_code(job: Job, gate: Gate) -> int:
 
 def _code(judgement: Judgement, gate: Gate) -> int:
     """Return what one judgement asks for."""
-    verdict, timed = judgement.verdict, judgement.kind == "runtime"
+    verdict = judgement.verdict
     if judgement.against == "expectation":
-        of_published = {"BELOW": WORSE, "ABOVE": WORSE, "ERROR": UNMEASURED}
+        of_published = {
+            "BELOW": WORSE,
+            "ABOVE": WORSE,
+            "ERROR": UNMEASURED,
+            "INCONCLUSIVE": UNMEASURED,
+        }
         return of_published.get(verdict, 0) if gate.settings.expectations else 0
     if verdict in {"VIOLATED", "REGRESSED"}:
         return WORSE
@@ -43,7 +48,7 @@ def _code(judgement: Judgement, gate: Gate) -> int:
         return UNMEASURED
     if not judgement.gated:
         return 0
-    if verdict in {"INCONCLUSIVE", "INCOMPARABLE"} and timed:
+    if outcome.may_warn(judgement, gate.settings):
         return UNMEASURED if gate.settings.strict else 0
     if verdict == "INCONCLUSIVE":
         return UNMEASURED

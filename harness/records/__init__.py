@@ -3,7 +3,7 @@
 All records but `Scenario` travel as JSON; `msgspec` decodes and validates them by their annotations.
 """
 
-from harness.records.asked import GateSettings, Plan, RunRequest
+from harness.records.asked import GateSettings, Outputs, Plan, RunRequest
 from harness.records.compared import Baseline, BaselineMetric, Comparison, Job, Judgement, Waiver
 from harness.records.declared import Expectation, Scenario, Source, Variant
 from harness.records.equivalence import (
@@ -34,7 +34,9 @@ from harness.records.measured import (
     MemoryTrace,
     RunResult,
     StageResult,
+    as_declared,
 )
+from harness.records.metrics import Metric
 from harness.records.words import (
     BACKENDS,
     DEVICES,
@@ -43,6 +45,7 @@ from harness.records.words import (
     MOST,
     TIERS,
     TIME_LIMITS,
+    Cause,
     Direction,
     Kind,
     Purpose,
@@ -67,6 +70,7 @@ __all__ = [
     "Attempt",
     "Baseline",
     "BaselineMetric",
+    "Cause",
     "Compared",
     "Comparison",
     "Contrast",
@@ -91,6 +95,8 @@ __all__ = [
     "Measured",
     "Measurement",
     "MemoryTrace",
+    "Metric",
+    "Outputs",
     "Plan",
     "Probe",
     "Purpose",
@@ -114,5 +120,6 @@ __all__ = [
     "VariantSides",
     "Verdict",
     "Waiver",
+    "as_declared",
     "finite",
 ]

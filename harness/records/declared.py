@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from harness.records.measured import Measured
+from harness.records.metrics import Metric, find
 from harness.records.words import TIERS, Direction, Rule, Tier, Value
 
 
@@ -36,6 +36,8 @@ class Variant:
     """Tiers in which this variant makes sense."""
     doc: str = ""
     """One sentence."""
+    fails: str = ""
+    """Why an identity of this variant is violated by design; empty if it is not. The violation then fails nothing, and its absence does."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +47,7 @@ class Expectation:
     Rules: `spread` (one published run on the same test set), `draw` (one published run, test images drawn per seed), `mean` (a
     published mean of `runs` runs), `split` (one published run on another test set), `exact` (equality to the printed digits),
     `at_most` and `at_least` (a bound that every run keeps), `ordering` (the metrics in `order`: the first is at least as good as
-    each of the others).
+    each of the others). All but `exact` and the bounds have a tolerance (`harness.expectations.tolerance`).
     """
 
     metric: str
@@ -64,6 +66,14 @@ class Expectation:
     """How it is judged."""
     half_width: float = 0.0
     """Half the last printed digit, in `unit`."""
+    tolerance: float | None = None
+    """Largest difference beyond rounding that counts as agreement, in `unit`, of an array the root mean square over its elements; None
+    for half a point of a share of test images, 10% of a loss, and half the last printed digit of other values."""
+    tolerance_reason: str = ""
+    """Why `tolerance` is so large."""
+    source_sd: float = 0.0
+    """Standard deviation of a single run of the source over its seeds, in `unit`; 0 where it is not known. A value that is known no better
+    widens the tolerance."""
     runs: int = 1
     """How many runs the published value is a mean of."""
     test_images: int = 0
@@ -78,6 +88,8 @@ class Expectation:
     """Whether an incomplete data set rules the judgement out."""
     unreadable: str = ""
     """Why the print cannot be read, if it cannot."""
+    fact: bool = False
+    """Whether it states the protocol (epochs, shapes, counts, data sizes) and no result; the ledger counts both apart."""
     gap: str = ""
     """A known, explained gap; judged KNOWN_GAP while it lasts."""
 
@@ -98,12 +110,14 @@ class Scenario:
     """Declared configurations; the first is the default."""
     tiers: Mapping[Tier, Mapping[str, Any]]
     """Options of each tier, below those of the variant."""
-    gated: tuple[str, ...]
-    """Metrics that a gate judges: at most 3 of each of accuracy, memory and runtime."""
+    gated: tuple[str, ...] = ()
+    """Metrics that a gate judges: names of the harness's own, and those in `metrics` that are declared gated."""
+    metrics: tuple[Metric, ...] = ()
+    """What the scenario records or derives itself."""
     expectations: tuple[Expectation, ...] = ()
     """What the source claims."""
-    derive: Callable[[Mapping[str, Value]], Mapping[str, Measured]] | None = None
-    """Metrics computed from scored metrics after the run, in the runner."""
+    derive: Callable[[Mapping[str, Value]], Mapping[str, Value]] | None = None
+    """Values of declared metrics that follow from scored ones, computed after the run, in the runner."""
     needs: tuple[str, ...] = ()
     """Extras whose packages it imports, e.g. ``("torch",)``."""
     backends: tuple[str, ...] = ("numpy",)
@@ -112,6 +126,14 @@ class Scenario:
     """Devices it runs on."""
     deterministic: bool = False
     """Whether seeds are declared to change nothing (no random draw)."""
+
+    def __post_init__(self) -> None:
+        own = (metric.name for metric in self.metrics if getattr(metric, "gated", False))
+        object.__setattr__(self, "gated", tuple(dict.fromkeys((*self.gated, *own))))
+
+    def metric(self, name: str) -> Metric | None:
+        """Return the declaration of a metric, the harness's own among them; None if nothing declares it."""
+        return find(self.metrics, name)
 
     def variant(self, name: str) -> Variant:
         """Return the variant called `name`; KeyError if there is none."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from harness.records.asked import RunRequest
+from harness.records.metrics import Metric, find
 from harness.records.words import Direction, Kind, Value
 
 
@@ -21,6 +23,36 @@ class Measured:
     """Kind of metric."""
     better: Direction = "none"
     """Direction in which the metric improves."""
+
+    @classmethod
+    def of(cls, metric: Metric, value: Value) -> Measured:
+        """Return a value with the unit, kind and direction that its metric declares."""
+        return cls(value=value, unit=metric.unit, kind=metric.kind, better=metric.better)
+
+
+def as_declared(values: Mapping[str, Value], declared: Iterable[Metric] = ()) -> dict[str, Measured]:
+    """Return values with what their metrics declare.
+
+    Parameters
+    ----------
+    values : mapping
+        By metric name.
+    declared : iterable of Metric
+        A scenario's own metrics; the harness's are known.
+
+    Raises
+    ------
+    KeyError
+        With the first name that nothing declares.
+    """
+    known = tuple(declared)
+    found = {}
+    for name, value in values.items():
+        metric = find(known, name)
+        if metric is None:
+            raise KeyError(name)
+        found[name] = Measured.of(metric, value)
+    return found
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -66,6 +98,8 @@ class StageResult:
     """Highest device memory held by tensors; None off an accelerator."""
     device_reserved_bytes: int | None = None
     """Highest device memory reserved by the allocator; None off an accelerator."""
+    threads_changed: dict[str, int] = dataclasses.field(default_factory=dict)
+    """Threads of each library's pool at the end of the stage, where the code set another number than the run was asked for."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +124,8 @@ class DatasetUse:
     """Whether it is all there and verified."""
     found: str
     """One sentence: counts, origin, and what is missing if anything."""
+    train_share: float | None = None
+    """Share of the training images that is here, 0 to 1, if the test part is whole and verified; None otherwise, and in older files."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +203,8 @@ class Failure:
     """Whether a repeat would only fail again."""
     missing: str = ""
     """Name of the data set that this machine has not; empty if it was something else."""
+    no_file: bool = False
+    """Whether a file was not found."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
