@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks.error_rates import equivalence, judging, page, published, samples, simulation
+from benchmarks.error_rates import equivalence, history, judging, page, published, samples, simulation
 
 SEED = 20260
 
@@ -22,6 +22,9 @@ def main(argv: list[str]) -> int:
     simulated = {"judging": judging, "published": published, "equivalence": equivalence}.get(options.part)
     if simulated is not None:
         print(json.dumps(simulated.table(options.trials, options.seed), indent=1))
+        return 0
+    if options.part == "history":
+        print(history.markdown(history.tables(options.trials, options.seed)))
         return 0
     settings = simulation.Settings(
         trials=options.trials,
@@ -69,6 +72,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     alike.add_argument("--trials", type=int, default=20_000)
     alike.add_argument("--seed", type=int, default=SEED)
+    levels = parts.add_parser(
+        "history", help="error rates of `harness history`, for docs/history.md, as Markdown"
+    )
+    levels.add_argument("--trials", type=int, default=1000)
+    levels.add_argument("--seed", type=int, default=SEED)
     return parser
 
 
