@@ -8,7 +8,7 @@ import typing
 from harness import outcome
 
 if typing.TYPE_CHECKING:
-    from harness.records import Gate, Job, Judgement
+    from harness.records import Gate, GateSettings, Job, Judgement
 
 WORSE, UNMEASURED, DECIDE = 1, 2, 3
 
@@ -27,16 +27,18 @@ def exit_code(job: Job, gate: Gate) -> int:
     judgements = [judgement for comparison in job.comparisons for judgement in comparison.judgements]
     failed = any(comparison.failed for comparison in job.comparisons)
     failed = failed or any(run.status != "ok" for run in outcome.runs(job))
-    codes = {_code(judgement, gate) for judgement in judgements} | ({UNMEASURED} if failed else set())
+    codes = {code_of(judgement, gate.settings) for judgement in judgements} | (
+        {UNMEASURED} if failed else set()
+    )
     return min(codes - {0}, default=0) if job.comparisons else UNMEASURED
 
 
-def _code(judgement: Judgement, gate: Gate) -> int:
-    """Return what one judgement asks for."""
+def code_of(judgement: Judgement, settings: GateSettings) -> int:
+    """Return the exit code that one judgement asks for; 0 if none."""
     verdict, timed = judgement.verdict, judgement.kind == "runtime"
     if judgement.against == "expectation":
         of_published = {"BELOW": WORSE, "ABOVE": WORSE, "ERROR": UNMEASURED}
-        return of_published.get(verdict, 0) if gate.settings.expectations else 0
+        return of_published.get(verdict, 0) if settings.expectations else 0
     if verdict in {"VIOLATED", "REGRESSED"}:
         return WORSE
     if verdict == "ERROR":
@@ -44,7 +46,7 @@ def _code(judgement: Judgement, gate: Gate) -> int:
     if not judgement.gated:
         return 0
     if verdict in {"INCONCLUSIVE", "INCOMPARABLE"} and timed:
-        return UNMEASURED if gate.settings.strict else 0
+        return UNMEASURED if settings.strict else 0
     if verdict == "INCONCLUSIVE":
         return UNMEASURED
     return DECIDE if verdict in {"IMPROVED", "NO_BASELINE", "INCOMPARABLE"} else 0

@@ -60,7 +60,7 @@ SLOWDOWN_FLOOR = 1.05
 """Smallest ratio that is called slower."""
 SLOWDOWN_EXCLUDED = 1.10
 """A runtime passes only when this ratio is excluded."""
-ONE_CORE = (0.2, 1.1)
+ONE_CORE = (0.1, 1.1)
 """Median share of CPU time in wall time, over the runs of both sides, within which CPU time may lead: the work of one thread. Threads
 that wait for each other on a loud machine spin, so that their CPU time is as noisy as the wall time; a stage that sleeps has little."""
 

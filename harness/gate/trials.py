@@ -72,7 +72,7 @@ class Evidence:
     """Flipped images of the first look's runs beside the reference's runs of the same seeds."""
 
     @property
-    def name(self) -> tuple[str, str, str]:
+    def name(self) -> tuple[str, str, Tier]:
         """Scenario, variant and tier."""
         return self.scenario.name, self.variant, self.tier
 
@@ -236,7 +236,7 @@ def _unlooked(each: Evidence, judgement: Judgement) -> str:
 def _screen(each: Evidence, comparison: Comparison, settings: GateSettings) -> tuple[list[Trial], int]:
     """Look at every metric of a variant; return its groups and how many pairs runtime still needs, 0 if none."""
     first = first_runs(each.scenario, settings)
-    groups: dict[tuple[str, Direction], list[Look]] = {}
+    groups: dict[tuple[Kind, Direction], list[Look]] = {}
     needed = 0
     by_images, rest = images.divided(each, _testable(comparison, each))
     for judgement in rest:
@@ -247,19 +247,32 @@ def _screen(each: Evidence, comparison: Comparison, settings: GateSettings) -> t
             continue
         for direction, look in _looks(each, judgement, "screen", first):
             groups.setdefault((judgement.kind, direction), []).append(look)
-    trials = [_trial(each, kind, direction, looks) for (kind, direction), looks in groups.items() if looks]
+    trials = [
+        grouped(each.name, kind, direction, looks) for (kind, direction), looks in groups.items() if looks
+    ]
     return [*by_images, *trials], needed
 
 
-def _trial(each: Evidence, kind: str, direction: Direction, looks: Sequence[Look]) -> Trial:
-    leading = lead(looks)
+def grouped(name: tuple[str, str, Tier], kind: Kind, direction: Direction, looks: Sequence[Look]) -> Trial:
+    """Put the screen's looks at metrics of one kind into one group, led by its least likely look.
+
+    Parameters
+    ----------
+    name : tuple
+        Scenario, variant and tier.
+    kind, direction : str
+        What the group is.
+    looks : sequence of Look
+        At least one.
+    """
+    scenario, variant, tier = name
     return Trial(
-        scenario=each.scenario.name,
-        variant=each.variant,
-        tier=each.tier,
-        kind=typing.cast("typing.Any", kind),
+        scenario=scenario,
+        variant=variant,
+        tier=tier,
+        kind=kind,
         direction=direction,
-        metric=leading.metric,
+        metric=lead(looks).metric,
         screen=tuple(looks),
         flagged=any(look.alarm for look in looks),
     )
@@ -303,7 +316,7 @@ def _look(
 
 
 def _times(
-    each: Evidence, name: str, round_: Round, clock: rules.Clock | None, settled: Callable[[Look], bool]
+    each: Evidence, name: str, round_: Round, clock: rules.Clock | None, enough: Callable[[Look], bool]
 ) -> tuple[list[Look], int]:
     """Look at one runtime at every look that its pairs reach, until it is settled or cleared; return how many pairs the next one needs."""
     levels = rules.RUNTIME_SCREEN if round_ == "screen" else rules.RUNTIME_CONFIRM
@@ -318,7 +331,7 @@ def _times(
         shown = pairs.base[:count].tolist(), pairs.head[:count].tolist()
         return dataclasses.replace(look, base=shown[0], head=shown[1], worse="lower")
 
-    looks, needed = rules.until_settled(look_at, levels, len(pairs.base), settled)
+    looks, needed = rules.until_settled(look_at, levels, len(pairs.base), enough)
     return looks, needed + pairs.resumed if needed else 0
 
 
@@ -338,25 +351,30 @@ def _confirm(
             done.append(trial)
             continue
         looks, needed = _confirm_looks(evidence[_of(trial)], trial, flagged)
-        beyond = [look.share for look in looks if rules.beyond(look)]
-        done.append(dataclasses.replace(trial, confirm=tuple(looks), ratio=min(beyond, default=None)))
+        done.append(confirmed(trial, looks))
         if needed:
             key = (trial.scenario, trial.variant)
             wanted[key] = max(needed, wanted.get(key, 0))
     return done, [Want(scenario, variant, "confirm", runs) for (scenario, variant), runs in wanted.items()]
 
 
+def confirmed(trial: Trial, looks: Sequence[Look]) -> Trial:
+    """Add the looks of its confirm round to a flagged group."""
+    beyond = [look.share for look in looks if rules.beyond(look)]
+    return dataclasses.replace(trial, confirm=tuple(looks), ratio=min(beyond, default=None))
+
+
 def _confirm_looks(each: Evidence, trial: Trial, flagged: int) -> tuple[list[Look], int]:
     leading = lead(trial.screen)
     if trial.kind == "runtime":
-        return _times(each, trial.metric, "confirm", leading.clock, lambda look: _settled(look, flagged))
+        return _times(each, trial.metric, "confirm", leading.clock, lambda look: settled(look, flagged))
     sides = (each.head, each.base or each.head)
     runs = min(len(values.having(side.get("confirm", ()), trial.metric)) for side in sides)
     return rules.until_settled(
         lambda count: _confirm_look(each, trial, leading.worse, count),
         rules.CONFIRM_LEVELS,
         runs,
-        lambda look: _settled(look, flagged),
+        lambda look: settled(look, flagged),
     )
 
 
@@ -377,6 +395,6 @@ def _whole(each: Evidence, trial: Trial) -> Trial:
     return dataclasses.replace(trial, verdict=verdict, reason=f"{trial.reason}; {lacking}")
 
 
-def _settled(look: Look, flagged: int) -> bool:
+def settled(look: Look, flagged: int) -> bool:
     """Whether a look confirms whatever the other flagged groups do."""
     return rules.beyond(look) and look.p <= look.level / flagged + 1e-12
