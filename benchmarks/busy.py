@@ -104,11 +104,11 @@ class Busy:
         )
 
 
-def load(path: Path = STORED) -> Busy | None:
+def load() -> Busy | None:
     """Read what was measured; None if nothing was."""
-    if not path.exists():
+    if not STORED.exists():
         return None
-    return files.decode(path.read_bytes(), Busy, str(path), "Measure it again: python -m benchmarks.busy")
+    return files.decode(STORED.read_bytes(), Busy, str(STORED), "Measure it again: python -m benchmarks.busy")
 
 
 def main(argv: list[str]) -> int:

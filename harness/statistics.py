@@ -132,7 +132,9 @@ def paired_rank_p(base: Floats, head: Floats) -> float:
     values = np.concatenate([base, head])
     ordered = np.sort(values)
     below, up_to = np.searchsorted(ordered, values), np.searchsorted(ordered, values, side="right")
-    scores = normal_scores((below + up_to + 1) / 2, 2 * len(base))  # (2 n,), equal values share their middle rank
+    scores = normal_scores(
+        (below + up_to + 1) / 2, 2 * len(base)
+    )  # (2 n,), equal values share their middle rank
     return signflip_p(scores[len(base) :] - scores[: len(base)])
 
 

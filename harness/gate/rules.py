@@ -39,12 +39,14 @@ if typing.TYPE_CHECKING:
 
 SCREEN_LEVEL = 0.01
 """Level of the screen for accuracy and other scores."""
-MEMORY_SCREEN_LEVEL = 0.05
-"""Level of the screen for memory: its floor keeps noise out already, and one outlier among seven runs must not hide a growth."""
+MEMORY_SCREEN_LEVEL = 0.2
+"""Level of the screen for memory: its floor keeps noise out already, and two spikes among seven reference runs must not hide a growth."""
 T_SHARE = 0.5
 """In the screen the t bound may use twice the level: the rank test holds it."""
 CONFIRM_LEVELS: Mapping[int, float] = {10: 0.004, 20: 0.001}
-"""Fresh runs a side -> level of that look; they add up to 0.005."""
+"""Fresh runs a side -> level of that look at a score; they add up to 0.005."""
+MEMORY_CONFIRM: Mapping[int, float] = {10: 0.001, 20: 0.004}
+"""The same for memory. Without outliers ten runs reach any level; with two spikes among ten stored runs only twenty fresh ones do."""
 
 FLIPS_LEVEL = 0.005
 """Level of the one look at flipped images of the same weights: that of the whole confirm round."""
@@ -137,7 +139,7 @@ def memory_look(metric: str, base: Floats, head: Floats, *, worse: Worse, round_
     growth = float(np.median(differences))
     lower, upper = median_interval(differences, (len(base), len(head)))
     p = rank_p(sign * base, sign * head) if min(len(base), len(head)) >= 3 else 1.0
-    level = MEMORY_SCREEN_LEVEL if round_ == "screen" else confirm_level(len(head))
+    level = MEMORY_SCREEN_LEVEL if round_ == "screen" else confirm_level(len(head), MEMORY_CONFIRM)
     floor = max(MEMORY_FLOOR_SHARE * float(np.median(base)), MEMORY_FLOOR_BYTES)
     few = round_ == "screen" and rank_p_floor(len(base), len(head)) > level + _CLOSE
     return Look(
@@ -360,10 +362,10 @@ def _above(estimate: float, floor: float) -> bool:
     return estimate > floor * (1 + 1e-6)
 
 
-def confirm_level(runs: int) -> float:
+def confirm_level(runs: int, levels: Mapping[int, float] = CONFIRM_LEVELS) -> float:
     """Level of the confirm look at so many fresh runs; that of the next smaller look between looks, 0 below the first."""
-    reached = [looks for looks in CONFIRM_LEVELS if looks <= runs]
-    return CONFIRM_LEVELS[max(reached)] if reached else 0.0
+    reached = [looks for looks in levels if looks <= runs]
+    return levels[max(reached)] if reached else 0.0
 
 
 def loss_that_matters(base: Floats, head: Floats) -> float:
