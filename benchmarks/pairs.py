@@ -64,9 +64,9 @@ class Data:
 
 
 def load(name: str = "mnist") -> Data:
-    """Load a data set's training half, or the embedded digits where it is not here."""
+    """Load a data set's training half, or the embedded excerpt of MNIST where it is not here."""
     try:
         data = datasets.load(name)
     except DataError:
-        data = datasets.load("digits")
+        data = datasets.load("mnist-excerpt")
     return Data(data.name, np.asarray(data.train.images), np.asarray(data.train.labels))

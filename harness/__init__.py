@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing
 
-from harness.records import Expectation, IdentityCheck, Measured, Scenario, Source, Value, Variant
+from harness.records import Expectation, IdentityCheck, Metric, Scenario, Source, Value, Variant
 
 if typing.TYPE_CHECKING:
     from harness.api import frame, judge, read, run
@@ -18,7 +18,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Expectation",
     "IdentityCheck",
-    "Measured",
+    "Metric",
     "Run",
     "Scenario",
     "Source",

@@ -39,6 +39,7 @@ def run(
     scenarios: Sequence[Folder] = (),
     baselines: Folder | None = None,
     out: Folder | None = None,
+    force: bool = False,
 ) -> Job:
     """Run variants, judge them, and write results and report, as ``harness run`` does.
 
@@ -66,6 +67,8 @@ def run(
         Folder to read baselines from first.
     out : path, optional
         Folder for results and report; ``reports/<UTC time>`` by default.
+    force : bool
+        Whether a job that is stored in `out` is replaced.
 
     Returns
     -------
@@ -75,7 +78,7 @@ def run(
     Raises
     ------
     HarnessError
-        If a name is unknown, a file of scenarios or baselines is unusable, or `out` cannot be written.
+        If a name is unknown, a file of scenarios or baselines is unusable, or `out` cannot be written, or holds a job.
     """
     if tier not in TIERS:
         raise unknown("tier", tier, TIERS)
@@ -95,7 +98,7 @@ def run(
     folder = Path(out) if out is not None else jobs.default_folder()
     plan = plans.make(wanted, _command(names, settings, baselines), _path(baselines))
     with plans.claimed(folder), executors.opened("local") as executor:
-        plans.begin(plan, folder)
+        plans.begin(plan, folder, force=force)
         for _ in executors.run_all(executor, wanted, declared, folder):
             pass  # each is stored as it comes
         job = jobs.assemble(plans.ended(plan, folder), declared, roots, folder)

@@ -40,7 +40,9 @@ PROPOSALS = "proposals"
 LOCK_SECONDS = 60.0
 
 
-def propose(job: Job, run: Path, scenarios: Mapping[str, Scenario], *, reason: str, who: str) -> list[Path]:
+def propose(
+    job: Job, run: Path, scenarios: Mapping[str, Scenario], *, reason: str, who: str, force: bool = False
+) -> list[Path]:
     """Write a proposal for every variant of a stored run into its folder ``proposals/``, in place of earlier ones.
 
     What the runs predicted goes into a file beside each, if it is still there. An interrupted job proposes what it has.
@@ -55,17 +57,23 @@ def propose(job: Job, run: Path, scenarios: Mapping[str, Scenario], *, reason: s
         Scenarios by name.
     reason, who : str
         Why, and who says so; git's user if nobody.
+    force : bool
+        Whether files in ``proposals/`` that are no proposals may be removed.
 
     Raises
     ------
     BaselineError
         If the run is too small, failed, mixed, or nobody says so.
+    StorageError
+        If ``proposals/`` cannot be written, or holds other files and `force` is not set.
     """
     for name, _, _ in stored.groups(job.results):
         find(scenarios, name)
     proposed = proposals.propose(job, scenarios, reason=reason, who=who or _git_user())
     final, staging = run / PROPOSALS, run / f".{PROPOSALS}.staging"
     with _alone(final):
+        if not force:
+            _refuse_other_files(final)
         shutil.rmtree(staging, ignore_errors=True)  # left by a process that was killed
         written = [
             path
@@ -78,6 +86,15 @@ def propose(job: Job, run: Path, scenarios: Mapping[str, Scenario], *, reason: s
         except OSError as error:
             raise files.storage_error(final, error) from error
     return [final / path.relative_to(staging) for path in written]
+
+
+def _refuse_other_files(folder: Path) -> None:
+    """Refuse to replace a folder of proposals that holds anything else."""
+    proposed = {path.with_suffix("") for path in folder.glob("*/*/*/*.json")}
+    for path in folder.rglob("*"):
+        if not path.is_dir() and path.with_suffix("") not in proposed:
+            step = "Move it away, or remove it with --force"
+            raise StorageError(f"{path} is no proposal, and a new proposal replaces the whole folder", step)
 
 
 def _predicted(job: Job, baseline: Baseline, scenarios: Mapping[str, Scenario], run: Path) -> dict[int, Sets]:
@@ -148,7 +165,7 @@ def _proposals(run: Path) -> list[tuple[Baseline, Path]]:
 
 def diff(run: Path, named: Path | None) -> str:
     """Describe how each proposal differs from the file it would replace."""
-    root = named or Path("baselines")
+    root = named or baselines.project_folder()
     parts = []
     for proposed, _ in _proposals(run):
         path = baselines.path_of(proposed, root)
@@ -171,15 +188,18 @@ def _number(value: float | None) -> str:
     return f"{value:.0f}" if value.is_integer() else f"{value:.6g}"
 
 
-def accept(run: Path, named: Path | None) -> list[Path]:
-    """Write every proposal of a run, with the predictions beside it, below the baselines folder and return the files.
+def accept(run: Path, named: Path | None, *, force: bool = False) -> list[Path]:
+    """Write every proposal of a run, with its predictions, below the baselines folder and return the files.
 
-    Of two at once one comes after the other.
+    Of two at once one comes after the other. A file in the way that is no readable baseline is replaced with `force` only.
     """
-    root = named or Path("baselines")
+    root = named or baselines.project_folder()
     with _alone(run / PROPOSALS), _alone(root):
         # read whole before anything is written: a damaged proposal accepts nothing
         found = [(proposed, sidecar.load(path, proposed)) for proposed, path in _proposals(run)]
+        for path in (baselines.path_of(proposed, root) for proposed, _ in found):
+            if path.exists() and not force:
+                baselines.load(path)
         return [path for proposed, kept in found for path in _write(proposed, kept, root)]
 
 
@@ -207,7 +227,7 @@ def waive(asked: waivers.Asked, scenarios: Mapping[str, Scenario], named: Path |
         scenario=scenario.name, variant=variant, tier=asked.tier, metric=metric, until=last.isoformat(),
         reason=asked.reason.strip(), who=asked.who.strip() or _git_user(), created=today.isoformat(),
     )  # fmt: skip
-    path, before = waivers.add(waiver, named or Path("baselines"))
+    path, before = waivers.add(waiver, named or baselines.project_folder())
     instead = f", instead of until {before.until}" if before else ""
     return f"Waived until {last}{instead}: {waivers.told(waiver)}\nWrote: {path}. Commit it for review"
 

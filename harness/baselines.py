@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import os
 import typing
 from pathlib import Path
 
@@ -25,6 +26,9 @@ SEEDS_AT_LEAST = 5
 _NEVER_NEGATIVE = ("memory", "runtime", "size", "work")
 _INSTALLED = {"site-packages", "dist-packages"}
 
+PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
+"""Files that mark the folder of a project."""
+_FOLDER = "baselines"
 _PACKAGE = Path(__file__).resolve().parent
 
 
@@ -34,8 +38,15 @@ def own_folder() -> Path:
     return packaged if packaged.is_dir() else _PACKAGE.parent / "baselines"
 
 
-def search_path(named: Path | None) -> list[Path]:
-    """Folders to read baselines from, in order: the named one, ``./baselines``, the code's own copy.
+def search_path(named: Path | None, start: Path = Path()) -> list[Path]:
+    """Folders to read baselines from, in order: the named one, the project's, the code's own copy.
+
+    Parameters
+    ----------
+    named : Path or None
+        Folder that the user named.
+    start : Path
+        Where the project's folder is looked for; see `project_folder`.
 
     Raises
     ------
@@ -47,7 +58,22 @@ def search_path(named: Path | None) -> list[Path]:
             f"there is no baselines folder '{named}'", "Name an existing folder with --baselines"
         )
     folders = [named] if named is not None else []
-    return [*folders, *(folder for folder in (Path("baselines"), own_folder()) if folder.is_dir())]
+    return [*folders, *(folder for folder in (project_folder(start), own_folder()) if folder.is_dir())]
+
+
+def project_folder(start: Path = Path()) -> Path:
+    """Return the project's folder of baselines: the first ``baselines`` from `start` upwards to the top of the checkout.
+
+    Where there is none yet, it is the one to make: next to the nearest project file, at the top of the checkout, or in `start`.
+    """
+    here = start.resolve()
+    upwards = [here, *here.parents]
+    checkouts = [folder for folder in upwards if (folder / ".git").exists()]
+    projects = [folder for folder in upwards if any((folder / name).is_file() for name in PROJECT_FILES)]
+    top = next(iter((*checkouts, *projects, here)))
+    having = [folder for folder in upwards if (folder / _FOLDER).is_dir()]
+    within = (folder for folder in (*having, *projects, top) if folder.is_relative_to(top))
+    return Path(os.path.relpath(next(within) / _FOLDER))
 
 
 def folder_of(scenario: str, variant: str, tier: str) -> Path:

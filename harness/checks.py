@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import re
 import typing
 
 import msgspec
 import numpy as np
 
-from harness import environment, files
+from harness import environment, files, variables
 from harness.compare import (
     LEVEL_BOUND,
     MEMORY_FLOOR_BYTES,
@@ -150,7 +151,8 @@ def load(path: Path) -> Stored | None:
 
 def here() -> dict[str, str]:
     """Describe this process as far as memory depends on it."""
-    return environment.machine() | environment.loaded_libraries()
+    inherited = variables.recorded(os.environ) | environment.tracing()
+    return environment.machine() | environment.loaded_libraries() | inherited
 
 
 def judge(path: Path, stored: Stored | None, checks: Mapping[str, Check]) -> list[Judgement]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import collections
 import dataclasses
 import itertools
+import os
 import tempfile
 import typing
 from importlib import metadata
 from pathlib import Path
 
-from harness import baselines, datasets, environment, git, waivers
+from harness import baselines, datasets, environment, git, variables, waivers
 from harness.datasets.cache import cache_folder
 from harness.errors import BaselineError, RevisionError
 from harness.measure import memory
@@ -70,7 +71,7 @@ def examine(named: Path | None = None) -> list[Finding]:
     named : Path, optional
         Folder to read baselines from first.
     """
-    parts = (_machine(), _packages(), _data(), _folders(), _git(), _baselines(named))
+    parts = (_machine(), _variables(), _packages(), _data(), _folders(), _git(), _baselines(named))
     return list(itertools.chain.from_iterable(parts))
 
 
@@ -107,6 +108,27 @@ def _machine() -> Iterator[Finding]:
         yield Finding(
             "machine", "other work", f"load {busy:.2f}: times may be DISTURBED, take no baseline now"
         )
+
+
+def _variables() -> Iterator[Finding]:
+    """Name the environment variables set here that change memory or time, and what a worker makes of them."""
+    inherited = _in_worker()
+    for name, value in sorted(os.environ.items()):
+        row = variables.row_of(name)
+        if row is None or not value or inherited.get(name) == value:
+            continue
+        used = f"a worker gets {inherited[name]}" if inherited.get(name) else "no worker gets it"
+        yield Finding("variables", name, f"{value}: {used} ({row.why})")
+    for name, value in variables.recorded(inherited).items():
+        row = variables.row_of(name)
+        if row is not None:
+            readers = f" of {', '.join(row.libraries)}" if row.libraries else ""
+            must = f"{' and '.join(row.forbids)}{readers} must be measured with the same value"
+            yield Finding("variables", name, f"{value}: {must} ({row.why})")
+
+
+def _in_worker() -> dict[str, str]:
+    return variables.for_worker(os.environ, threads=2)
 
 
 def cgroup_limits(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> tuple[int | None, float | None]:  # fmt: skip
@@ -270,7 +292,7 @@ def comparable(stored: Baseline) -> tuple[str, ...]:
     theirs = stored.environment
     versions = {name: installed(name) or "none" for name in environment.LIBRARIES if name in theirs}
     taken = {name: theirs[name] for name in _RUN_DECIDES if name in theirs}
-    ours = environment.machine() | versions | taken
+    ours = environment.machine() | versions | taken | variables.recorded(_in_worker())
     return tuple(_comparable(kind, environment.differences(kind, ours, theirs)) for kind in KINDS)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from harness import git
+from harness import git, variables
 from harness.errors import MissingExtraError, RevisionError
 
 if typing.TYPE_CHECKING:
@@ -31,27 +31,6 @@ EXTRAS: dict[str, tuple[str, ...]] = {
 }
 """Extra -> packages a worker imports before the first stage."""
 
-THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "BLIS_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-    "TF_NUM_INTRAOP_THREADS",
-)
-
-NUMERIC_VARIABLES = (
-    "NVIDIA_TF32_OVERRIDE",
-    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
-    "CUBLAS_WORKSPACE_CONFIG",
-    "TF_DETERMINISTIC_OPS",
-    "TF_CUDNN_DETERMINISTIC",
-    "TF_ENABLE_ONEDNN_OPTS",
-    "XLA_FLAGS",
-)
-"""Variables by which libraries round or order their sums in another way, whatever the frameworks' own settings say."""
-
 Precision = typing.Literal["exact", "major"]
 _SAME_PROGRAM: tuple[tuple[str, Precision], ...] = (("backend", "exact"), ("device", "exact"))
 _SAME_MAJOR: tuple[tuple[str, Precision], ...] = tuple((name, "major") for name in LIBRARIES)
@@ -63,31 +42,39 @@ MUST_MATCH: dict[Kind, tuple[tuple[str, Precision], ...]] = {
     "work": _SAME_PROGRAM,
     "memory": (
         *_SAME_PROGRAM, ("os", "exact"), ("arch", "exact"), ("threads", "exact"), ("python", "major"),
-        *_SAME_MAJOR, ("huge_pages", "exact"),
+        *_SAME_MAJOR, ("huge_pages", "exact"), ("tracing", "exact"), ("cpu_flags", "exact"),
     ),
     "runtime": (
         *_SAME_PROGRAM, ("os", "exact"), ("arch", "exact"), ("threads", "exact"), ("python", "exact"),
         *_SAME_BUILD,
         ("cpu", "exact"), ("cpu_flags", "exact"), ("cores", "exact"), ("blas", "exact"), ("gpu", "exact"),
-        ("executor", "exact"),
+        ("executor", "exact"), ("tracing", "exact"),
     ),
 }  # fmt: skip
 """Which environment fields must match, and how exactly, before a kind of metric may be compared.
 
 ``major`` means the first number of a library's version, and the first two of Python's."""
 
+_FRAMEWORKS_ONLY = (("memory", "cpu_flags"),)
+"""Kinds and fields that matter only where a deep-learning framework was imported: NumPy's memory does not depend on the CPU."""
 COMPARED = tuple(sorted({name for rules in MUST_MATCH.values() for name, _ in rules}))
 """Every field that some kind of metric compares."""
 
-_LATER = ("executor",)
+_LATER = ("executor", "tracing")
 """Fields that fingerprints gained later: where they are absent, a fingerprint stays what it was."""
 _WHERE_KNOWN = ("huge_pages",)
 """Fields that older records lack: compared where both sides have them, and no part of a fingerprint."""
 
 
+def compared(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the fields that any kind of metric compares, inherited variables among them."""
+    return {name: value for name, value in environment.items() if name in COMPARED or variables.row_of(name)}
+
+
 def fingerprint(environment: Mapping[str, str]) -> str:
     """Hash the fields that any kind of metric compares: 8 hexadecimal digits."""
-    fields = sorted(set(COMPARED) - set(_WHERE_KNOWN) - {name for name in _LATER if name not in environment})
+    absent = {name for name in _LATER if name not in environment}
+    fields = sorted({*COMPARED, *compared(environment)} - {*_WHERE_KNOWN} - absent)
     text = "\n".join(f"{name}={environment.get(name, '')}" for name in fields)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
@@ -95,7 +82,11 @@ def fingerprint(environment: Mapping[str, str]) -> str:
 def differences(kind: Kind, ours: Mapping[str, str], theirs: Mapping[str, str]) -> list[str]:
     """Name the fields that forbid comparing `kind`, each as ``field: ours, not theirs``."""
     found = []
-    for name, precision in MUST_MATCH[kind]:
+    known = {*ours, *theirs}
+    inherited = sorted(name for name in known if variables.forbids(name, kind, known))
+    for name, precision in (*MUST_MATCH[kind], *((name, "exact") for name in inherited)):
+        if (kind, name) in _FRAMEWORKS_ONLY and known.isdisjoint(variables.FRAMEWORKS):
+            continue
         if name in _WHERE_KNOWN and not (name in ours and name in theirs):
             continue
         a, b = ours.get(name, "none"), theirs.get(name, "none")
@@ -211,16 +202,30 @@ def blas() -> str:
 def numerics() -> dict[str, str]:
     """Return the settings that decide how the loaded frameworks round, as they stand: TF32, determinism, precision, mixed precision.
 
-    They are recorded so that two runs can be told apart; no kind of metric is refused for them, and fingerprints leave them out. Of the
-    variables that overrule them, those that are set are named.
+    They are recorded so that two runs can be told apart; no kind of metric is refused for them, and fingerprints leave them out.
+    Environment variables follow `variables.TABLE`, which says what they forbid.
     """
-    found = {name.lower(): os.environ[name] for name in NUMERIC_VARIABLES if os.environ.get(name)}
+    found = variables.recorded(os.environ) | tracing()
     for framework, read in _NUMERICS.items():
         if sys.modules.get(framework) is not None:
             found |= {
                 f"{framework}_{name}": str(value) for name, value in read(sys.modules[framework]).items()
             }
     return found
+
+
+def tracing() -> dict[str, str]:
+    """Return what watches this process and costs it memory or time: tracers, profilers, Python's development mode; empty if nothing does."""
+    active = {
+        "tracemalloc": (module := sys.modules.get("tracemalloc")) is not None and module.is_tracing(),
+        "sys.settrace": sys.gettrace() is not None,
+        "sys.setprofile": sys.getprofile() is not None,
+        "development mode": sys.flags.dev_mode,
+    }
+    names = [name for name, on in active.items() if on]
+    if sys.version_info >= (3, 12):
+        names += filter(None, map(sys.monitoring.get_tool, range(6)))
+    return {"tracing": ", ".join(names)} if names else {}
 
 
 def _torch_numerics(torch: typing.Any) -> dict[str, object]:  # noqa: ANN401 - a module that may not be installed

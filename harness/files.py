@@ -1,11 +1,18 @@
-"""Files are written whole or not at all, and a write that fails says which file and what to do."""
+"""Files are written whole or not at all, and a write that fails says which file and what to do.
+
+The program's own files are replaced (`replacing`). A file that the user names is written as what it is (`writing`): it may be a device, a
+pipe, a symbolic link or a mount.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import os
+import re
+import shutil
 import stat
+import tempfile
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
@@ -20,6 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 MOST_BYTES = 4 << 30
 """An archive that unpacks to more is refused: a few kilobytes can claim any size."""
+_BEGINNING_BYTES = 4 << 10
 _NUMPY_RAISES = (
     ValueError,
     EOFError,
@@ -30,6 +38,8 @@ _NUMPY_RAISES = (
     OverflowError,
     MemoryError,
 )
+_IRREPLACEABLE = {errno.EBUSY, errno.EPERM, errno.EACCES, errno.EROFS, errno.EXDEV}
+"""Why no file can take the place of one that can be written: it is mounted, or its folder may not be changed."""
 _FULL = "Free some space there or choose another folder, then run the command again"
 _NEXT_STEPS = {
     errno.EACCES: ("permission denied", "Give yourself write permission there or choose another folder"),
@@ -102,21 +112,95 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     -----
     Any `OSError` of the body counts as a failure to write `path`; read other files before.
     """
-    temporary = path.with_name(f".{os.urandom(8).hex()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("xb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            with contextlib.suppress(FileNotFoundError):
-                temporary.chmod(path.stat().st_mode & 0o7777)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)  # also after an interrupt; gone already if it was renamed
+        with _renamed(path) as file:
+            yield file
     except OSError as error:
         raise storage_error(path, error) from error
+
+
+@contextlib.contextmanager
+def _renamed(path: Path, *, in_place: bool = False) -> Iterator[IO[bytes]]:
+    """Write a new file and rename it; with `in_place` overwrite an old one that nothing can be renamed to."""
+    elsewhere = in_place and path.is_file() and not os.access(path.parent, os.W_OK)
+    folder = Path(tempfile.gettempdir()) if elsewhere else path.parent
+    temporary = folder / f".{os.urandom(8).hex()}.tmp"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with temporary.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileNotFoundError):
+            old = path.stat()
+            with contextlib.suppress(OSError):  # only root may give a file away
+                os.chown(temporary, old.st_uid, old.st_gid)
+            temporary.chmod(old.st_mode & 0o7777)
+        try:
+            temporary.replace(path)
+        except OSError as error:
+            if not (in_place and error.errno in _IRREPLACEABLE and path.is_file()):
+                raise
+            with temporary.open("rb") as content, path.open("wb") as file:
+                shutil.copyfileobj(content, file)
+                file.flush()
+                os.fsync(file.fileno())
+    finally:
+        temporary.unlink(missing_ok=True)  # also after an interrupt; gone already if it was renamed
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file that the user named, and write it as what it is.
+
+    A new file, or a regular one, is written whole or not at all. A symbolic link stays, and the file that it leads to is written. A device,
+    a pipe or an open descriptor (``/dev/stdout``) is opened and written. A regular file that cannot be replaced, because it is mounted or
+    its folder may not be written, is overwritten in place when the body has ended well.
+
+    Parameters
+    ----------
+    path : Path
+        File to write.
+
+    Yields
+    ------
+    binary file
+        Write the content here.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written.
+    """
+    try:
+        if is_stream(path):
+            with path.open("ab") as file:
+                yield file
+            return
+        with _renamed(Path(os.path.realpath(path)), in_place=True) as file:
+            yield file
+    except OSError as error:
+        raise storage_error(path, error) from error
+
+
+def is_stream(path: Path) -> bool:
+    """Return whether a path leads to a device, a pipe, a socket or an open descriptor of a process.
+
+    Raises
+    ------
+    OSError
+        If the system does not let it be looked at.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return False
+    hop = path
+    while hop.is_symlink():
+        if hop.parent.resolve().is_relative_to("/proc"):
+            return True
+        hop = hop.parent / hop.readlink()
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
@@ -168,10 +252,46 @@ def write_text(path: str | os.PathLike[str], content: str) -> None:
     write_bytes(path, content.encode())
 
 
-def write_parts(path: str | os.PathLike[str], parts: Iterable[str]) -> None:
-    """Write a whole UTF-8 file in one step from parts that are never all in memory; see `write_bytes`."""
-    with replacing(Path(path)) as file:
+def refuse_other(path: Path, beginning: bytes, what: str) -> None:
+    """Refuse to replace a file that the user named if the harness did not write it.
+
+    Parameters
+    ----------
+    path : Path
+        The file; one that is missing, empty, a device or a pipe loses nothing.
+    beginning : bytes
+        Regular expression for how a file of ours begins.
+    what : str
+        How messages call one.
+
+    Raises
+    ------
+    StorageError
+        If it holds something else.
+    """
+    if not path.is_file() or is_stream(path):
+        return
+    with path.open("rb") as file:
+        content = file.read(_BEGINNING_BYTES)
+    if content and not re.match(beginning, content):
+        told = f"{path} exists and is no {what} that harness wrote"
+        raise StorageError(told, "Name another file, or replace it with --force")
+
+
+def write_named(path: Path, parts: Iterable[str]) -> None:
+    """Write a file that the user named from parts of UTF-8 text that are never all in memory; see `writing`."""
+    with writing(path) as file:
         file.writelines(part.encode() for part in parts)
+
+
+def append_named(path: Path, content: str) -> None:
+    """Add UTF-8 text to the end of a file that the user named; see `writing`."""
+    try:
+        before = b"" if is_stream(path) or not path.exists() else read_bytes(path)
+    except OSError as error:
+        raise storage_error(path, error, "add to") from error
+    with writing(path) as file:
+        file.write(before + content.encode())
 
 
 def write_json(path: str | os.PathLike[str], obj: object) -> None:

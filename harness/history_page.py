@@ -12,7 +12,7 @@ import typing
 import numpy as np
 
 from harness.report import numbers
-from harness.report.sections import Anchors
+from harness.report.section import Anchors
 from harness.report.templating import constants, environment
 from harness.report.verdicts import Sign
 

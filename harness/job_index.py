@@ -13,7 +13,7 @@ import urllib.parse
 from harness import files, jobs, plans, stored
 from harness.errors import HarnessError
 from harness.records import TIERS
-from harness.report import linking, sections, verdicts
+from harness.report import linking, section, sections, verdicts
 from harness.report.templating import commit
 
 if typing.TYPE_CHECKING:
@@ -161,7 +161,7 @@ def row(job: Job, path: Path) -> Row:
     """Say of one job what the index shows; `path` is its folder."""
     keys = sections.keys(job)
     page = address(f"{path.name}/{_PAGE}") if (path / _PAGE).is_file() else ""
-    anchors = sections.Anchors()
+    anchors = section.Anchors()
     parts = [
         Part(f"{key[0]}:{key[1]}", page and f"{page}#{anchors.claim(sections.asked_anchor(key))}")
         for key in itertools.islice(keys, MOST_NAMES)

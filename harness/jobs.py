@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import datetime as dt
 import itertools
@@ -194,25 +195,37 @@ def _unjudged_gate(settings: GateSettings, base: Sequence[RunResult], *, cut_sho
     )
 
 
-def store(job: Job, scenarios: Mapping[str, Scenario], out: Path) -> Path:
-    """Write ``run.json``, then ``index.html``; return the page's path."""
+def store(job: Job, scenarios: Mapping[str, Scenario], out: Path, *, force: bool = False) -> Path:
+    """Write ``run.json``, then ``index.html``; return the page's path.
+
+    Raises
+    ------
+    StorageError
+        If they cannot be written, or the page there is none of the harness's own and `force` is not set.
+    """
     from harness.report import linking, render
 
     stored.write(out / "run.json", job)
     page = out / "index.html"
+    if not force:
+        linking.refuse_other(page, "report")
     files.write_text(page, render(job, out, scenarios, linking.up(page)))
     return page
 
 
-def store_part(job: Job, scenarios: Mapping[str, Scenario], out: Path, name: str) -> Path:
-    """Write a page of one scenario, or one variant of it, beside the report; return its path.
+def store_part(
+    job: Job, scenarios: Mapping[str, Scenario], out: Path, name: str, *, force: bool = False
+) -> Path:
+    """Write a page of one scenario, or one variant of it, next to the report; return its path.
 
     Raises
     ------
     UnknownNameError
         If the job has no such scenario or variant.
+    StorageError
+        As for `store`.
     """
-    from harness.report import render
+    from harness.report import linking, render
 
     scenario, _, variant = name.partition(":")
 
@@ -240,6 +253,8 @@ def store_part(job: Job, scenarios: Mapping[str, Scenario], out: Path, name: str
         )
     plain = re.sub(r"[^A-Za-z0-9_.-]+", "-", name.replace(":", "--")).lstrip(".")
     page = out / f"report--{plain}.html"
+    if not force:
+        linking.refuse_other(page, "report")
     files.write_text(page, render(part, out, scenarios))
     return page
 
@@ -311,9 +326,29 @@ class _Versioned(msgspec.Struct):
     schema: int
 
 
-def default_folder() -> Path:
-    """Return a new folder name for a job: ``reports/<UTC time>``."""
-    return Path("reports", dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%SZ"))
+def default_folder(root: Path = Path()) -> Path:
+    """Make a new folder for a job, ``reports/<UTC time>`` below `root`, and return it; two that begin in one second get two.
+
+    Where none can be made, the name is returned: whoever writes there says why not.
+    """
+    first = root / "reports" / dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%SZ")
+    folder, number = first, 1
+    with contextlib.suppress(OSError):
+        while folder.exists() or not _made(folder):
+            number += 1
+            folder = first.with_name(f"{first.name}-{number}")
+    return folder
+
+
+def _made(folder: Path) -> bool:
+    """Make a folder; return False if somebody else has made it meanwhile."""
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        if not folder.is_dir():
+            raise
+        return False
+    return True
 
 
 def exit_code(job: Job) -> int:

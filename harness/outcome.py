@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import itertools
+import shlex
 import typing
 
 if typing.TYPE_CHECKING:
@@ -100,8 +101,8 @@ def interruption(job: Job) -> str:
 
 
 def resume_command(of: Job | Plan, folder: object = "RUN") -> str:
-    """Return the command that does what is missing of a job."""
-    return f"harness {'run' if of.gate is None else 'gate'} --resume {folder}"
+    """Return the command that does what is missing of a job, quoted for a shell."""
+    return shlex.join(["harness", "run" if of.gate is None else "gate", "--resume", str(folder)])
 
 
 def unjudged(job: Job) -> bool:
@@ -167,11 +168,19 @@ def element(judgement: Judgement, settings: GateSettings | None = None) -> str:
         return "failure"
     if judgement.against == "expectation" and settings and not published:
         return "skipped"  # published values change no exit code of this gate
-    # a time that cannot be decided or compared is a warning, unless the gate is strict
-    open_verdicts = {"INCONCLUSIVE", "INCOMPARABLE"} if judgement.kind == "runtime" else {"INCONCLUSIVE"}
-    acts = judgement.gated and (judgement.kind != "runtime" or strict)
-    return (
-        "error"
-        if judgement.verdict == "ERROR" or (acts and judgement.verdict in open_verdicts)
-        else "skipped"
+    undecided = judgement.verdict == "INCONCLUSIVE" or (
+        judgement.verdict == "INCOMPARABLE" and may_warn(judgement, settings)
     )
+    acts = judgement.gated and (strict or not may_warn(judgement, settings))
+    return "error" if judgement.verdict == "ERROR" or (acts and undecided) else "skipped"
+
+
+def may_warn(judgement: Judgement, settings: GateSettings | None) -> bool:
+    """Whether a verdict is a warning unless the gate is strict: a time that is undecided or not comparable, memory of another kind of machine.
+
+    Memory is compared on any machine by ``--against``; a baseline that is stored was measured on one.
+    """
+    if judgement.kind == "runtime":
+        return judgement.verdict in {"INCONCLUSIVE", "INCOMPARABLE"}
+    stored = settings is None or not settings.against
+    return judgement.kind == "memory" and judgement.verdict == "INCOMPARABLE" and stored

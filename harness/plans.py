@@ -21,7 +21,9 @@ if typing.TYPE_CHECKING:
     from pathlib import Path
 
 SCHEMA = 1
-_DERIVED = ("run.json", "index.html")
+_RESULTS, _PAGE = "run.json", "index.html"
+JUDGING_SECONDS = 60.0
+"""How long one command that writes a stored job anew waits for another one."""
 
 
 def make(requests: Sequence[RunRequest], command: str, baselines: Path | None) -> Plan:
@@ -112,15 +114,51 @@ def claimed(out: Path) -> Iterator[None]:
     StorageError
         If it cannot be written, or another process holds it.
     """
+    _check_writable(out)
+    step = "Wait until it ends, or name another folder with --out"
+    with _held(out / ".lock", 0.0, f"another run writes into '{out}'", step):
+        yield
+
+
+@contextlib.contextmanager
+def rewriting(out: Path) -> Iterator[None]:
+    """Hold a stored job's folder to write its judgement or its page anew; several commands that do so take turns.
+
+    Raises
+    ------
+    StorageError
+        If a run writes into the folder: what it has measured by its end would be replaced by what it had measured before.
+    """
+    if not out.is_dir():
+        yield  # whoever reads the job says that there is none
+        return
+    with (
+        _held(
+            out / ".judging.lock",
+            JUDGING_SECONDS,
+            f"another command is writing '{out}' anew",
+            "Wait until it ends",
+        ),
+        _held(out / ".lock", 0.0, f"a run writes into '{out}'", "Wait until it ends"),
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def _held(path: Path, seconds: float, told: str, step: str) -> Iterator[None]:
     import filelock
 
-    _check_writable(out)
-    lock = filelock.FileLock(out / ".lock")
+    lock = filelock.FileLock(path)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=seconds)
     except filelock.Timeout as error:
-        step = "Wait until it ends, or name another folder with --out"
-        raise StorageError(f"another run writes into '{out}'", step) from error
+        raise StorageError(told, step) from error
+    except OSError as error:
+        raise files.storage_error(path, error) from error
+    except NotImplementedError as error:
+        raise StorageError(
+            f"'{path.parent}' lies on a file system without locks", "Name a folder on a local disk"
+        ) from error
     try:
         yield
     finally:
@@ -138,30 +176,107 @@ def _check_writable(out: Path) -> None:
         ) from error
 
 
-def begin(plan: Plan, out: Path) -> None:
-    """Store a new job's plan in a claimed folder; a finished job that was there makes room.
+def begin(plan: Plan, out: Path, *, force: bool = False) -> None:
+    """Store a new job's plan in a claimed folder.
+
+    Parameters
+    ----------
+    plan : Plan
+        What the job is to do.
+    out : Path
+        Its folder.
+    force : bool
+        Whether a job, or a page, that is stored there is replaced.
 
     Raises
     ------
     StorageError
-        If the folder holds a job that ended early: its results would be lost.
+        If something is stored there and `force` is not set.
     """
-    if (out / "plan.json").exists():
-        _make_room(read(out), out)
+    if force:
+        _make_room(out)
+    else:
+        refuse_stored(out)
     files.write_json(out / "plan.json", plan)
 
 
-def _make_room(old: Plan, out: Path) -> None:
-    """Remove what a finished job left: its own files and nothing else."""
-    ended = sum(_result(request, out) is not None for request in old.requests)
-    left = len(missing(old, out))
-    if 0 < ended < len(old.requests):
-        told = f"'{out}' holds a job with {left} of {len(old.requests)} runs to do"
-        step = f"Type: {outcome.resume_command(old, out)}"
-        raise StorageError(told, f"{step}, or name another folder with --out")
-    _remove_derived(out)
-    for request in old.requests:
-        shutil.rmtree(out / "runs" / request.key, ignore_errors=True)
+def refuse_stored(
+    out: Path, step: str = "Name another folder with --out, or replace it with --force"
+) -> None:
+    """Refuse a folder in which a new job would replace a stored one, or somebody's page.
+
+    Parameters
+    ----------
+    out : Path
+        The folder.
+    step : str
+        What the user can do.
+
+    Raises
+    ------
+    StorageError
+        If there is one, with what it is and how to go on.
+    """
+    here = f"'{out}' holds "
+    if (out / "plan.json").exists():
+        try:
+            old = read(out)
+            left = len(missing(old, out))
+        except StorageError as error:
+            raise StorageError(f"{here}a job that cannot be read: {error.what}", step) from error
+        if left:
+            go_on = f"Type: {outcome.resume_command(old, out)}. Or: {step}"
+            raise StorageError(f"{here}a job with {left} of {len(old.requests)} runs to do", go_on)
+        raise StorageError(f"{here}a job of {len(old.requests)} runs", step)
+    if holds_job(out):
+        raise StorageError(f"{here}stored runs", step)
+    if (out / _PAGE).exists() or (out / _PAGE).is_symlink():
+        raise StorageError(f"{here}a page {_PAGE}", step)
+
+
+def holds_job(folder: Path) -> bool:
+    """Return whether a folder holds a job: its plan, its results or its runs."""
+    names = ("plan.json", _RESULTS, stored.PACKED)
+    return any((folder / name).exists() for name in names) or bool(_run_folders(folder))
+
+
+def refuse_other_job(folder: Path, *own: Path) -> None:
+    """Refuse to write into a folder that holds a job, unless it is one of the jobs in question.
+
+    Raises
+    ------
+    StorageError
+        If the job there is another one.
+    """
+    if holds_job(folder) and folder.resolve() not in {path.resolve() for path in own}:
+        raise StorageError(
+            f"'{folder}' holds another job", "Name another folder, or write there with --force"
+        )
+
+
+def refuse_job_file(path: Path) -> None:
+    """Refuse a file that the user named if a stored job rests on it.
+
+    Raises
+    ------
+    StorageError
+        If it is one of a job's own files.
+    """
+    own = path.name in {"plan.json", _RESULTS, _PAGE, stored.PACKED} and holds_job(path.parent)
+    if path.exists() and (own or (path.parent / "request.json").exists()):
+        raise StorageError(f"{path} belongs to a stored job", "Name another file")
+
+
+def _run_folders(out: Path) -> set[Path]:
+    return {path.parent for name in ("request.json", "result.json") for path in out.glob(f"runs/*/{name}")}
+
+
+def _make_room(out: Path) -> None:
+    """Remove what a job left: its own files and nothing else."""
+    for name in (_RESULTS, stored.PACKED, _PAGE, "plan.json"):
+        (out / name).unlink(missing_ok=True)
+    for folder in _run_folders(out):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def resume(out: Path) -> Plan:
@@ -178,14 +293,9 @@ def resume(out: Path) -> Plan:
         told = f"the job in '{out}' began at commit '{plan.commit or 'none'}', this is '{commit or 'none'}'"
         raise StorageError(told, "Go back to that commit and folder, or start a job in another folder")
     if missing(plan, out):
-        _remove_derived(out)
+        # until it is written anew, `jobs.read` puts it together again
+        (out / _RESULTS).unlink(missing_ok=True)
     return plan
-
-
-def _remove_derived(out: Path) -> None:
-    """Remove what is put together from results: until it is written anew, `jobs.read` puts it together again."""
-    for name in _DERIVED:
-        (out / name).unlink(missing_ok=True)
 
 
 def results(plan: Plan, out: Path) -> Sequence[RunResult]:

@@ -5,6 +5,7 @@ Nothing of it runs, and nothing heavy is imported, unless ``--harness`` or the f
 
 from __future__ import annotations
 
+import contextlib
 import typing
 from collections import Counter
 from pathlib import Path
@@ -73,6 +74,10 @@ def pytest_configure(config: pytest.Config) -> None:
         _roots(config)
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from error
+    for name in ("out", "baselines", "scenarios"):
+        value = config.getoption(f"harness_{name}")
+        if value == "" or (isinstance(value, list) and "" in value):
+            raise pytest.UsageError(f"the value of --harness-{name} is empty: leave it out")
     for name in ("seeds", "max-runs"):
         if config.getoption(f"harness_{name.replace('-', '_')}") < 1:
             raise pytest.UsageError(f"--harness-{name} must be at least 1")
@@ -84,12 +89,14 @@ def _out(config: pytest.Config) -> Path:
     given = getattr(config, "workerinput", {}).get("harness_out")
     if given:
         return Path(given)
-    from harness import jobs
+    from harness import jobs, plans
 
     named = config.getoption("harness_out")
-    out = config.invocation_params.dir / named if named else config.rootpath / jobs.default_folder()
-    if (out / "run.json").exists() or (out / "runs").exists():
-        raise pytest.UsageError(f"{out} holds a run already: name another folder with --harness-out")
+    out = config.invocation_params.dir / named if named else jobs.default_folder(config.rootpath)
+    try:
+        plans.refuse_stored(out, "Name another folder with --harness-out")
+    except HarnessError as error:
+        raise pytest.UsageError(str(error)) from error
     return out
 
 
@@ -114,7 +121,7 @@ def _roots(config: pytest.Config) -> list[Path]:
     from harness import baselines
 
     named = config.getoption("harness_baselines")
-    return baselines.search_path(config.invocation_params.dir / named if named else None)
+    return baselines.search_path(config.invocation_params.dir / named if named else None, config.rootpath)
 
 
 # -- variants as items ------------------------------------------------------------------------------------------------
@@ -264,6 +271,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     from harness import jobs
 
     out = config.stash[_OUT]
+    with contextlib.suppress(OSError):
+        out.rmdir()  # where nothing ran
     if any(out.glob("runs/*/result.json")):
         declared = _declared(config)
         job = jobs.rejudge(jobs.read(out), declared, _roots(config), out)

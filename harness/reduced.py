@@ -113,7 +113,7 @@ class _Shared:
 
     def environment(self, found: dict[str, str]) -> dict[str, str]:
         """Return what is compared of an environment."""
-        compared = {name: found[name] for name in environment.COMPARED if name in found}
+        compared = environment.compared(found)
         if compared not in self._environments:
             self._environments.append(compared)
         return self._environments[self._environments.index(compared)]

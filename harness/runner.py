@@ -11,13 +11,20 @@ import time
 import typing
 from pathlib import Path
 
-from harness import environment, files, masking, processes
+from harness import environment, files, masking, processes, variables
 from harness.datasets import cache, loading
-from harness.errors import ExplainedError, LastingError, StorageError, WithoutDataError, WorkerError
+from harness.errors import (
+    ExplainedError,
+    LastingError,
+    StorageError,
+    WithoutDataError,
+    WorkerError,
+    unknown,
+)
 from harness.measure import keeping, scores
 from harness.measure.stages import stage_metrics
 from harness.measure.trace import STARTED, Watch
-from harness.records import Attempt, Failure, Measurement, RunResult, finite
+from harness.records import Attempt, Failure, Measurement, RunResult, as_declared, finite
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -145,10 +152,10 @@ def _work(request: RunRequest, folder: Path, called_off: Callable[[], bool] | No
         called_off=called_off,
     )
     with processes.scratch() as temporary:
-        variables = worker_environment(request) | {"TMPDIR": str(temporary), STARTED: repr(watch.started)}
+        inherited = worker_environment(request) | {"TMPDIR": str(temporary), STARTED: repr(watch.started)}
         try:
             code = processes.supervise(
-                command, variables, folder / "log.txt", limits, request.code or None, watch
+                command, inherited, folder / "log.txt", limits, request.code or None, watch
             )
         finally:
             _shorten(folder / "log.txt")
@@ -203,24 +210,17 @@ def _reported(request: RunRequest, folder: Path) -> WorkerError | None:
 
 
 def worker_environment(request: RunRequest) -> dict[str, str]:
-    """Environment variables of a worker: this process's, with threads, backend and device fixed before any import."""
-    fixed = dict.fromkeys(environment.THREAD_VARIABLES, str(request.threads))
-    fixed |= {
-        "TF_NUM_INTEROP_THREADS": "1",
-        "TF_CPP_MIN_LOG_LEVEL": "2",
-        "PYTHONHASHSEED": "0",
-        "MPLBACKEND": "agg",
-    }
-    # threads that spin for long made small torch steps four times slower beside other work; this short a spin costs nothing alone
-    fixed["GOMP_SPINCOUNT"] = "20000"
+    """Environment variables of a worker: this process's as `variables.TABLE` changes them, with backend and device fixed before any import."""
+    fixed: dict[str, str] = {}
     if request.backend != "numpy":
         fixed["KERAS_BACKEND"] = request.backend
     if request.device == "cpu":
         fixed["CUDA_VISIBLE_DEVICES"] = ""
-    variables = {**os.environ, **fixed, **import_environment(request.code)}
-    # Dask's nannies set it: memory would not be comparable with a run that has none
-    variables.pop("MALLOC_TRIM_THRESHOLD_", None)
-    return variables
+    return {
+        **variables.for_worker(os.environ, request.threads),
+        **fixed,
+        **import_environment(request.code),
+    }
 
 
 def import_environment(code: str) -> dict[str, str]:
@@ -284,10 +284,14 @@ def _derived(scenario: Scenario, metrics: Mapping[str, Measured]) -> dict[str, M
         found = scenario.derive({name: measured.value for name, measured in metrics.items()})
     except Exception as error:
         raise ValueError(f"derive of '{scenario.name}' failed: {error!r}") from error
-    wrong = [name for name, measured in found.items() if not finite(measured.value)]
+    wrong = [name for name, value in found.items() if not finite(value)]
     if wrong:
         raise ValueError(f"derive of '{scenario.name}' gave no finite value for {', '.join(wrong)}")
-    return dict(found)
+    undeclared = [name for name in found if scenario.metric(name) is None]
+    if undeclared:
+        known = (metric.name for metric in scenario.metrics)
+        raise ValueError(f"derive of '{scenario.name}': {unknown('metric', undeclared[0], known)}")
+    return as_declared(found, scenario.metrics)
 
 
 def _tail(path: Path) -> str:

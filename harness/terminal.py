@@ -84,6 +84,8 @@ def show(console: Console, job: Job, page: Path) -> None:
     for comparison in job.comparisons:
         for line in _attention(comparison):
             console.print(line, highlight=False)
+    for line in _incomparable(job):
+        console.print(line, highlight=False)
     console.print(f"Report: {marked(str(page))}", highlight=False, soft_wrap=True)
 
 
@@ -173,13 +175,38 @@ def _counts(comparison: Comparison, against: str) -> str:
 def _attention(comparison: Comparison) -> list[str]:
     """Describe what needs a look, worst first: one line each; what many metrics have for one reason shares a line."""
     shared: dict[tuple[str, ...], list[Judgement]] = {}
-    loud = [judgement for judgement in comparison.judgements if needs_attention(judgement)]
+    loud = [
+        judgement
+        for judgement in comparison.judgements
+        if needs_attention(judgement) and not _elsewhere(judgement)
+    ]
     for judgement in sorted(loud, key=lambda judgement: ATTENTION.index(judgement.verdict)):
         own = () if judgement.verdict in _SHARED else (judgement.against, judgement.metric, judgement.place)
         shared.setdefault((judgement.verdict, judgement.reason, judgement.next_step, *own), []).append(
             judgement
         )
     return [_together(comparison, judged) for judged in shared.values()]
+
+
+def _elsewhere(judgement: Judgement) -> bool:
+    """Whether memory has a baseline that another kind of machine measured."""
+    return judgement.kind == "memory" and judgement.verdict == "INCOMPARABLE"
+
+
+def _incomparable(job: Job) -> list[str]:
+    """Describe memory that cannot be compared here: one line for each reason, whatever the number of variants."""
+    alike: dict[str, Counter[str]] = {}
+    for comparison in job.comparisons:
+        for judgement in comparison.judgements:
+            if _elsewhere(judgement) and needs_attention(judgement):
+                counted = alike.setdefault(judgement.reason, Counter())
+                counted[f"{comparison.scenario}:{comparison.variant}"] += 1
+    lines = []
+    for reason, counted in alike.items():
+        memory = f"{counted.total()} metrics of memory" if counted.total() > 1 else "memory"
+        told = f"{memory} of {', '.join(counted)}: {reason}. Next: harness gate --against REF, which compares on this machine"
+        lines.append(f"[{STYLES['INCOMPARABLE']}]INCOMPARABLE[/] {marked(told)}")
+    return lines
 
 
 def _together(comparison: Comparison, judged: Sequence[Judgement]) -> str:

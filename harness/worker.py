@@ -105,7 +105,7 @@ def measure(request: RunRequest, folder: Path) -> None:
         _record_left(run, imported)
     if imported.peak_bytes is None:
         # all that such a system tells; never set beside a stage's peak
-        run.record("process.peak_bytes", memory.total_peak_bytes(), unit="B", kind="memory", better="lower")
+        run.record("process.peak_bytes", memory.total_peak_bytes())
     measurement = Measurement(
         request=request,
         scenario_version=scenario.version,
@@ -163,7 +163,7 @@ def _record_left(run: Run, imported: StageResult) -> None:
     left = memory.resident_bytes()
     if left is not None and imported.peak_bytes is not None:
         above = max(0, left - imported.peak_bytes)
-        run.record(LEFT, above, unit="B", kind="memory", better="lower")
+        run.record(LEFT, above)
 
 
 def _import_stage(request: RunRequest) -> tuple[Scenario, StageResult]:
@@ -198,7 +198,13 @@ def _execute(scenario: Scenario, request: RunRequest, earlier: keeping.Kept) -> 
     if request.purpose == "count":
         return _count(scenario, request, options)
     run = Run(
-        request, options, _load, accelerators.of(request), settings=environment.numerics, earlier=earlier
+        request,
+        options,
+        _load,
+        accelerators.of(request),
+        settings=environment.numerics,
+        earlier=earlier,
+        declared=scenario.metrics,
     )
     scenario.measure(run)
     return run
@@ -208,10 +214,9 @@ def _count(scenario: Scenario, request: RunRequest, options: dict[str, typing.An
     """Run the stages and count their work."""
     # imported here: no counter may be near a run that is measured
     from harness.measure.work import Work
-    from harness.measure.work_python import own_code
 
-    work = Work(own_code(scenario.measure, request.scenario_paths))
-    run = Run(request, options, _load, accelerators.of(request), work)
+    work = Work()
+    run = Run(request, options, _load, accelerators.of(request), work, declared=scenario.metrics)
     with work:
         scenario.measure(run)
     work.record(run)

@@ -47,7 +47,7 @@ LONGEST = (
 
 HEAD = """
 import numpy as np
-from harness import Expectation, IdentityCheck, Measured, Run, Scenario, Source, Variant
+from harness import Expectation, IdentityCheck, Metric, Run, Scenario, Source, Variant
 
 def declare(measure, **changes):
     fields = dict(
@@ -66,10 +66,19 @@ def guess(run, right=90):
 
 SMALLER = """
 import dataclasses
-from harness.scenarios.mnist_autoencoder import SCENARIO as BUILT_IN, SMOKE
+from harness.scenarios.mnist_autoencoder import SCENARIO as BUILT_IN
+
+def measure(run):
+    whole = run.dataset
+    def cut(name):
+        data = whole(name)
+        test = dataclasses.replace(data.test, images=data.test.images[:128], labels=data.test.labels[:128])
+        return dataclasses.replace(data, test=test)
+    run.dataset = cut
+    BUILT_IN.measure(run)
 
 SMOKE = {**BUILT_IN.tiers["smoke"], "limit": 128, "frozen_epochs": 2, "tuning_epochs": 1, "sweep_epochs": 1}
-SCENARIO = dataclasses.replace(BUILT_IN, name="smaller", tiers={"smoke": SMOKE})
+SCENARIO = dataclasses.replace(BUILT_IN, name="smaller", measure=measure, tiers={"smoke": SMOKE})
 """
 """A scenario file: the autoencoder on fewer images for fewer epochs, where only the way matters."""
 
@@ -120,7 +129,7 @@ class Harness:
     def __call__(self, *arguments: str, **environment: str) -> Finished:
         """Run the command and wait for it."""
         variables, words = {**self.environment, **environment}, one_thread(*arguments)
-        if forks().suit(variables):
+        if forks().suit(self.folder, variables):
             return Finished(*forks().run(words, self.folder, variables, TIME_LIMIT))
         done = subprocess.run(
             [sys.executable, "-m", "harness", *words], cwd=self.folder, env=variables, capture_output=True, text=True,
@@ -165,7 +174,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One cache for the whole session: the digits are decoded once."""
+    """One cache for the whole session: the embedded images are decoded once."""
     return tmp_path_factory.mktemp("cache")
 
 

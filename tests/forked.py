@@ -19,8 +19,8 @@ from pathlib import Path
 if typing.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-READ_BY_PYTHON = ("PYTHON", "LC_", "LANG", "LD_", "MALLOC_")
-"""Beginnings of the variables that act before a program's first line: a forked process is too late for them."""
+READ_EARLY = ("PYTHON", "LC_", "LANG", "LD_", "MALLOC_", "MPL")
+"""Beginnings of the variables that act before a program's first line, or when Matplotlib is imported: a forked process is too late for them."""
 ALONE = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 """A fork takes no threads along, so the process that forks has none."""
 
@@ -30,16 +30,16 @@ class Forks:
 
     def __init__(self) -> None:
         self._connection, theirs = Pipe()
-        self._born_with = _read_by_python(os.environ)
+        self._born_with = _read_early(os.environ)
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.forked", str(theirs.fileno())], pass_fds=[theirs.fileno()],
                 cwd=Path(__file__).resolve().parent.parent, env={**os.environ, **ALONE},
             )  # fmt: skip
 
-    def suit(self, environment: Mapping[str, str]) -> bool:
-        """Whether a fresh process with these variables would be an interpreter like this one."""
-        return _read_by_python(environment) == self._born_with
+    def suit(self, folder: Path, environment: Mapping[str, str]) -> bool:
+        """Whether a fresh process in this folder with these variables would be an interpreter like this one."""
+        return _read_early(environment) == self._born_with and not (folder / "matplotlibrc").exists()
 
     def run(
         self, words: Sequence[str], folder: Path, environment: Mapping[str, str], seconds: float
@@ -72,8 +72,8 @@ class Forks:
         self._process.wait()
 
 
-def _read_by_python(environment: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in environment.items() if name.startswith(READ_BY_PYTHON)}
+def _read_early(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name.startswith(READ_EARLY)}
 
 
 # -- the process that forks -------------------------------------------------------------------------------
@@ -97,10 +97,16 @@ def main() -> int:
 
 
 def _import() -> None:
-    """Import what commands import, and nothing that they do not: the modules that they find must be the same."""
+    """Import and compile what a command that writes a report needs: together more than a second of every one."""
     for name in ("cli", "executors", "gate.procedure", "report", "terminal"):
         importlib.import_module(f"harness.{name}")
-    importlib.import_module("scipy.stats")
+    for name in ("scipy.stats", "matplotlib.figure", "matplotlib.backends.backend_svg"):
+        importlib.import_module(name)
+    from harness.report import templating
+
+    pages = templating.environment()
+    for name in pages.list_templates(extensions=["j2"]):
+        pages.get_template(name)
 
 
 def _command(words: list[str], folder: str, environment: dict[str, str], printed: list[str]) -> int:

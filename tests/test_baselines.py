@@ -118,7 +118,7 @@ def test_changes_to_two_metrics_merge_without_conflict(tmp_path: Path) -> None:
 
 COUNTED = {
     name: BaselineMetric(values=[value], unit="", kind="work", better="lower")
-    for name, value in (("work.train.calls", 5.0), ("work.total.calls", 16_543_785_601.0))
+    for name, value in (("work.train.flops", 5.0), ("work.total.flops", 16_543_785_601.0))
 }
 
 
@@ -128,20 +128,20 @@ def test_counts_are_laid_out_like_metrics(tmp_path: Path) -> None:
     assert baselines.load(baselines.write(stored, tmp_path)) == stored
     lines = baselines.as_text(stored).splitlines()
     places = [index for index, line in enumerate(lines) if '"work"' in line]
-    assert [lines[index].split('"')[1] for index in places] == ["work.total.calls", "work.train.calls"]
+    assert [lines[index].split('"')[1] for index in places] == ["work.total.flops", "work.train.flops"]
     assert all(lines[index - 1] == lines[index + 1] == "" for index in places)
     assert "counted" not in baselines.as_text(baseline())
 
 
 def test_counts_come_last_in_a_difference() -> None:
     """A count that changes, one that comes and one that goes are listed after the metrics, without a spread."""
-    old = baseline(counted={**COUNTED, "work.old.calls": COUNTED["work.train.calls"]})
-    changed = dataclasses.replace(COUNTED["work.train.calls"], values=[6.0])
-    new = baseline(counted={"work.train.calls": changed, "work.new.calls": changed})
+    old = baseline(counted={**COUNTED, "work.old.flops": COUNTED["work.train.flops"]})
+    changed = dataclasses.replace(COUNTED["work.train.flops"], values=[6.0])
+    new = baseline(counted={"work.train.flops": changed, "work.new.flops": changed})
     found = [(c.metric, c.old, c.new, c.spread) for c in baselines.diff(old, new)][3:]
     assert found == [
-        ("work.new.calls", None, 6.0, None), ("work.old.calls", 5.0, None, None),
-        ("work.total.calls", 16_543_785_601.0, None, None), ("work.train.calls", 5.0, 6.0, None),
+        ("work.new.flops", None, 6.0, None), ("work.old.flops", 5.0, None, None),
+        ("work.total.flops", 16_543_785_601.0, None, None), ("work.train.flops", 5.0, 6.0, None),
     ]  # fmt: skip
 
 
@@ -153,7 +153,7 @@ def change(metric: str, **fields: typing.Any) -> Callable[[dict[str, typing.Any]
 def count(**fields: typing.Any) -> Callable[[dict[str, typing.Any]], None]:
     """Return a change that adds a count of work."""
     good = {"values": [5.0], "unit": "", "kind": "work", "better": "lower"}
-    return lambda plain: plain.update(counted={"work.total.calls": {**good, **fields}})
+    return lambda plain: plain.update(counted={"work.total.flops": {**good, **fields}})
 
 
 def cut(plain: dict[str, typing.Any]) -> None:
@@ -175,11 +175,11 @@ def cut(plain: dict[str, typing.Any]) -> None:
         (change("accuracy", values=None), "is damaged"),
         (change("accuracy", kind="speed"), "is damaged"),
         (change("accuracy", better="bigger"), "is damaged"),
-        (count(values=[5.0, 5.0]), "has 2 values of count 'work.total.calls', one is needed"),
-        (count(values=[]), "has 0 values of count 'work.total.calls', one is needed"),
-        (count(values=[-1.0]), "has a value of count 'work.total.calls' that is negative or not finite"),
+        (count(values=[5.0, 5.0]), "has 2 values of count 'work.total.flops', one is needed"),
+        (count(values=[]), "has 0 values of count 'work.total.flops', one is needed"),
+        (count(values=[-1.0]), "has a value of count 'work.total.flops' that is negative or not finite"),
         (count(values=[float("inf")]), "cannot be read"),
-        (count(kind="memory"), "has a count 'work.total.calls' of kind memory, not work"),
+        (count(kind="memory"), "has a count 'work.total.flops' of kind memory, not work"),
         (lambda plain: plain.update(seeds=[], metrics={}), "holds no metric"),
         (lambda plain: plain.update(seeds=[0, 1, 2, 3, 3]), "names a seed twice"),
         (cut, "4 values of metric 'accuracy', at least 5 are needed"),

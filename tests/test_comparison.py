@@ -72,6 +72,7 @@ def judged(a: Sequence[float], b: Sequence[float], **changes: typing.Any) -> typ
     return equivalence.judge("accuracy", "", np.asarray(a, float), np.asarray(b, float), **changes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runs", [5, 10])
 def test_false_verdicts_stay_near_5_percent_at_the_printed_margin(
     monkeypatch: pytest.MonkeyPatch, runs: int
@@ -93,6 +94,7 @@ def test_false_verdicts_stay_near_5_percent_at_the_printed_margin(
     assert found.count("DIFFERENT") / trials < 0.062
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spreads", "runs", "power"), [(3, 4, 0.95), (2, 7, 0.93), (2, 10, 0.99), (1, 30, 0.97)]
 )
@@ -397,6 +399,7 @@ SCENARIO = declare(measure)
 """
 
 
+@pytest.mark.slow
 def test_weights_of_one_job_are_predicted_with_by_another(harness: Harness) -> None:
     """Two trainings share no weights: only what B predicts with A's is compared label by label, and where nothing is, it says how."""
     words = ("run", "probe", "--scenarios", harness.scenario(WEIGHED), "--seeds", "2", "--no-count")
@@ -428,10 +431,10 @@ def measure(run):
         rng.normal(size=(50, 50)) @ rng.normal(size=(50, 50))
     guess(run, 90 + int(rng.integers(0, 3)))
     run.identity(IdentityCheck("w", 1e-7 * (1 if run.request.threads == 1 else 20), 1e-5, "a = b", "float32, u = 6e-08"))
-    run.record("train.first_step_seconds", 0.5, unit="s", kind="runtime")
-    run.record("train.step_seconds", 0.01, unit="s", kind="runtime")
+    run.record("train.first_step_seconds", 0.5)
+    run.record("train.step_seconds", 0.01)
 
-SCENARIO = declare(measure)
+SCENARIO = declare(measure, metrics=(Metric("train.*step_seconds", kind="runtime", unit="s"),))
 """
 
 

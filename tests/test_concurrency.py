@@ -9,6 +9,7 @@ import sys
 import typing
 
 import psutil
+import pytest
 
 from tests.conftest import one_thread
 
@@ -16,6 +17,8 @@ if typing.TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.conftest import Finished, Harness
+
+pytestmark = pytest.mark.slow
 
 VARIES = """
 def measure(run):

@@ -54,7 +54,7 @@ def test_everything_is_looked_at(harness: Harness) -> None:
     for name in ("numpy", "scipy"):
         assert any(line.split() == [name, doctor.installed(name)] for line in done.out.splitlines())
     assert "this folder is no checkout" in done.out
-    assert "ships with scikit-learn: complete" in done.out
+    assert "travels in the package: complete" in done.out
 
 
 def test_no_framework_is_imported(harness: Harness) -> None:
@@ -186,6 +186,7 @@ def test_no_control_groups_at_all(tmp_path: Path) -> None:
     assert doctor.cgroup_limits(tmp_path, tmp_path / "none") == (None, None)
 
 
+@pytest.mark.slow
 def test_noise_is_measured_on_request(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -89,6 +89,35 @@ def test_large_pages_forbid_comparing_memory_where_both_sides_know_them() -> Non
     assert environment.fingerprint(always) == environment.fingerprint(HOME)
 
 
+def test_the_cpu_matters_for_memory_where_a_framework_was_imported() -> None:
+    """Frameworks choose kernels and layouts by the CPU; NumPy's memory was the same on every kind of machine."""
+    other = {**HOME, "cpu_flags": "avx2 avx512f"}
+    assert environment.differences("memory", other, HOME) == []
+    for library in ("torch", "tensorflow", "jax"):
+        ours, theirs = {**other, library: "2.0"}, {**HOME, library: "2.0"}
+        assert environment.differences("memory", ours, theirs) == ["cpu_flags: avx2 avx512f, not avx2"]
+
+
+def test_what_watches_a_process_forbids_comparing_memory_and_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A traced process is named as such, and is not compared with one that is not; nothing active leaves no field."""
+    import tracemalloc
+
+    monkeypatch.setattr(sys, "gettrace", lambda: None)
+    monkeypatch.setattr(sys, "getprofile", lambda: None)
+    before = environment.tracing()
+    tracemalloc.start()
+    try:
+        active = environment.tracing()
+    finally:
+        tracemalloc.stop()
+    assert "tracemalloc" in active["tracing"]
+    assert environment.tracing() == before
+    ours = {**HOME, **active}
+    told = {kind: environment.differences(kind, ours, HOME) for kind in KINDS}
+    assert {kind for kind, found in told.items() if found} == {"memory", "runtime"}
+    assert environment.fingerprint(ours) != environment.fingerprint(HOME)
+
+
 def test_this_machine_describes_itself() -> None:
     """Machine fields are texts, none empty but possibly the flags, and agree with the interpreter."""
     found = environment.machine()

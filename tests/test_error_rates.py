@@ -49,6 +49,8 @@ if typing.TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
+pytestmark = pytest.mark.slow
+
 SEED = 4
 
 
@@ -302,10 +304,10 @@ SPREADING = """
 def measure(run):
     with run.stage("train"):
         guess(run, right=90 + run.seed)
-    run.record("loss", 0.1 + 0.01 * run.seed, better="lower")
-    run.record("curve", [1.0, 2.0], better="lower")
+    run.record("loss", 0.1 + 0.01 * run.seed)
+    run.record("curve", [1.0, 2.0])
 
-SCENARIO = declare(measure)
+SCENARIO = declare(measure, metrics=(Metric("curve", better="lower"),))
 """
 
 

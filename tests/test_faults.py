@@ -23,6 +23,8 @@ if typing.TYPE_CHECKING:
 
     from tests.conftest import Finished, Harness
 
+pytestmark = pytest.mark.slow
+
 GOOD = "SCENARIO = declare(guess)"
 
 
@@ -135,8 +137,8 @@ def test_a_number_beyond_all_statistics_never_passes(
     body = """
     def measure(run):
         guess(run)
-        run.record("last_loss", 1e200 * (run.seed + 1), better="lower")
-    SCENARIO = declare(measure, gated=("accuracy", "last_loss"))
+        run.record("last_loss", 1e200 * (run.seed + 1))
+    SCENARIO = declare(measure, metrics=(Metric("last_loss", better="lower", gated=True),))
     """
     done = run_probe(body, "--seeds", "2")
     assert done.code == 2, done.err
@@ -215,7 +217,7 @@ def test_a_metric_that_is_not_finite_never_passes(
     body = """
     def measure(run):
         guess(run)
-        run.record("loss", float("nan"), unit="nat", better="lower")
+        run.record("loss", float("nan"))
 
     SCENARIO = declare(measure, gated=("accuracy", "loss"))
     """
@@ -246,7 +248,8 @@ def test_a_violated_identity_exits_1(run_probe: Callable[..., Finished]) -> None
     ("derive", "told"),
     [
         ("lambda values: 1 / 0", "ZeroDivisionError"),
-        ("lambda v: {'x': Measured(value=float('nan'))}", "no finite value for x"),
+        ("lambda v: {'accuracy': float('nan')}", "no finite value for accuracy"),
+        ("lambda v: {'acuracy': 0.5}", "unknown metric 'acuracy'"),
     ],
 )
 def test_a_derived_metric_that_fails(
@@ -286,6 +289,16 @@ EXPECTING = (
         (EXPECTING.format("half_width=float('nan')"), "half_width, test_images or runs is too small"),
         (EXPECTING.format("value=float('inf')"), "or not finite"),
         (EXPECTING.format("value=None"), "without value, order or reason"),
+        (EXPECTING.format("metric='acuracy'"), "unknown metric 'acuracy'"),
+        ("SCENARIO = declare(guess, gated=('acuracy',))", "unknown metric 'acuracy'"),
+        ("SCENARIO = declare(guess, metrics=(Metric('x'), Metric('x')))", "declares metric 'x' twice"),
+        ("SCENARIO = declare(guess, metrics=(Metric('loss'),))", "'loss', which is the harness's own"),
+        ("SCENARIO = declare(guess, metrics=(Metric('x.*', gated=True),))", "gates the family 'x.*'"),
+        ("SCENARIO = declare(guess, metrics=(Metric('x', kind='speed'),))", "metrics of the wrong kind"),
+        (
+            "def measure(run):\n    run.record('byts', 3)\nSCENARIO = declare(measure, metrics=(Metric('bytes'),))",
+            "unknown metric 'byts'. Did you mean 'bytes'?",
+        ),
     ],
 )
 def test_a_scenario_file_that_contradicts_itself(

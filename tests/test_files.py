@@ -211,7 +211,7 @@ def test_what_is_no_file_is_not_read(tmp_path: Path, name: str) -> None:
 def test_parts_are_one_file_or_none(tmp_path: Path) -> None:
     """Parts are written one after the other; an error on the way leaves the old file."""
     path = tmp_path / "x.txt"
-    files.write_parts(path, (f"{number}é\n" for number in range(3)))
+    files.write_named(path, (f"{number}é\n" for number in range(3)))
     assert path.read_text() == "0é\n1é\n2é\n"
 
     def failing() -> Iterator[str]:
@@ -219,6 +219,6 @@ def test_parts_are_one_file_or_none(tmp_path: Path) -> None:
         raise StorageError("a result is damaged")
 
     with pytest.raises(StorageError):
-        files.write_parts(path, failing())
+        files.write_named(path, failing())
     assert path.read_text() == "0é\n1é\n2é\n"
     assert list(tmp_path.iterdir()) == [path]

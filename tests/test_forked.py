@@ -55,9 +55,15 @@ def test_a_command_that_takes_too_long_is_killed(harness: Harness) -> None:
 
 def test_variables_that_python_reads_ask_for_a_fresh_process(harness: Harness) -> None:
     """A search path or a warning filter acts before the first line: a forked process would ignore it."""
-    assert forks().suit({**harness.environment, "HARNESS_DATA": "x"})
-    for name in ("PYTHONPATH", "PYTHONWARNINGS", "LC_ALL"):
-        assert not forks().suit({**harness.environment, name: "another"})
+    assert forks().suit(harness.folder, {**harness.environment, "HARNESS_DATA": "x"})
+    for name in ("PYTHONPATH", "PYTHONWARNINGS", "LC_ALL", "MPLBACKEND"):
+        assert not forks().suit(harness.folder, {**harness.environment, name: "another"})
+
+
+def test_a_matplotlibrc_asks_for_a_fresh_process(harness: Harness) -> None:
+    """Matplotlib reads it from the working folder when it is imported, which a forked process has done."""
+    (harness.folder / "matplotlibrc").write_text("font.size: 3\n")
+    assert not forks().suit(harness.folder, harness.environment)
 
 
 def test_runs_have_one_thread_unless_a_test_says_otherwise() -> None:

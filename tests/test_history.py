@@ -84,6 +84,7 @@ def test_disturbed_times_are_left_out() -> None:
     assert [line.metric for line in found] == ["accuracy"]
 
 
+@pytest.mark.slow
 def test_false_changes_are_rare() -> None:
     """Without a change at most one sequence in twelve shows one; the page says at most one in twenty, measured on more."""
     generator = np.random.default_rng(11)

@@ -17,6 +17,8 @@ if typing.TYPE_CHECKING:
 
     from tests.conftest import Finished, Harness
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_run_that_exceeds_its_memory_is_ended(run_probe: Callable[..., Finished], harness: Harness) -> None:
     """A run above its limit is reported as out of memory with its peak, not repeated, and the rest goes on."""

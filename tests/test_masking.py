@@ -23,7 +23,7 @@ import os, sys
 def measure(run):
     secret = os.environ["MY_API_TOKEN"]
     print("log:", secret, file=sys.stderr)
-    run.record("x", float("nan"), unit=secret)
+    run.identity(IdentityCheck("x", 0.0, 1.0, "a = b", secret))
     guess(run)
     if run.seed == 1:
         raise RuntimeError(f"cannot log in with {secret} at https://me:hunter3@example.org/x")
@@ -47,6 +47,7 @@ def test_no_file_holds_a_secret(run_probe: Callable[..., Finished], harness: Har
     assert all("log: ***" in log for log in logs)
 
 
+@pytest.mark.slow
 def test_a_secret_that_is_a_number(run_probe: Callable[..., Finished], harness: Harness) -> None:
     """A count that is called a token is masked where it is text, and leaves the numbers of a measurement alone."""
     body = """
@@ -55,7 +56,7 @@ def test_a_secret_that_is_a_number(run_probe: Callable[..., Finished], harness: 
         guess(run)
         run.record("x", 125000.125)
         run.record("of 125000", 1.0)
-    SCENARIO = declare(measure)
+    SCENARIO = declare(measure, metrics=(Metric("x"), Metric("of 125000")))
     """
     done = run_probe(body, MAX_TOKENS="125000")
     assert done.code == 0, done.out
@@ -65,6 +66,7 @@ def test_a_secret_that_is_a_number(run_probe: Callable[..., Finished], harness: 
     assert "at most *** tokens" in next(harness.folder.rglob("log.txt")).read_text()
 
 
+@pytest.mark.slow
 def test_however_a_secret_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Quotes and letters beyond ASCII, spelled in JSON in any way: a secret is masked."""
     secret = 'hünter"2\\x'  # noqa: S105 - looked for
@@ -79,6 +81,7 @@ def test_however_a_secret_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert broken.read_text() == '["***"'
 
 
+@pytest.mark.slow
 def test_a_secret_that_is_no_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A variable may hold bytes that are no UTF-8: they are masked as they are, and stop nothing."""
     monkeypatch.setenv("MY_API_TOKEN", "h\udcffnter2")

@@ -114,9 +114,10 @@ def test_a_regression_fails_with_value_bounds_and_next_step(probe: Run, project:
 HELD = """
 def measure(run):
     guess(run)
-    run.record("held_bytes", 2**20 * (100 + GROWN(run.seed)), unit="B", kind="memory", better="lower")
+    run.record("held_bytes", 2**20 * (100 + GROWN(run.seed)))
 
-SCENARIO = declare(measure, deterministic=True, gated=("accuracy", "held_bytes"))
+HELD = Metric("held_bytes", kind="memory", unit="B", better="lower", gated=True)
+SCENARIO = declare(measure, deterministic=True, metrics=(HELD,))
 """
 
 

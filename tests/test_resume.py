@@ -98,6 +98,7 @@ def goes_on(harness: Harness, first: int) -> None:
     assert "2/2" in done.out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_job_goes_on(harness: Harness, how: signal.Signals) -> None:
     """Ctrl-C and SIGTERM of the runner end its workers too, store what is finished and say how to go on."""
@@ -146,6 +147,7 @@ def test_a_killed_job_goes_on(harness: Harness) -> None:
     assert sorted(path.name[-5:] for path in (harness.folder / "out" / "runs").iterdir()) == ["seed0"]
 
 
+@pytest.mark.slow
 def test_failed_runs_are_repeated(run_probe: Callable[..., Finished], harness: Harness) -> None:
     """A run that failed is done again on --resume, a finished one is not."""
     body = """
@@ -174,6 +176,7 @@ def test_nothing_to_do(run_probe: Callable[..., Finished], harness: Harness) -> 
     assert "Report: out/index.html" in done.out
 
 
+@pytest.mark.slow
 def test_a_torn_result_is_done_again(run_probe: Callable[..., Finished], harness: Harness) -> None:
     """A result that the disk lost in part counts as missing, and the rest is kept."""
     assert run_probe(GOOD, "--seeds", "2").code == 0
@@ -184,6 +187,7 @@ def test_a_torn_result_is_done_again(run_probe: Callable[..., Finished], harness
     assert (seeds(harness), stamp(harness, 0)) == ([0, 1], before)
 
 
+@pytest.mark.slow
 def test_changed_arguments_are_refused(run_probe: Callable[..., Finished], harness: Harness) -> None:
     """--resume takes its settings from the plan and refuses any beside it, naming them."""
     assert run_probe(GOOD).code == 0
@@ -194,6 +198,7 @@ def test_changed_arguments_are_refused(run_probe: Callable[..., Finished], harne
         assert not (harness.folder / "elsewhere").exists()
 
 
+@pytest.mark.slow
 def test_another_commit_is_refused(run_probe: Callable[..., Finished], harness: Harness) -> None:
     """Results of two commits never mix in one job."""
     harness.repository()
@@ -204,6 +209,7 @@ def test_another_commit_is_refused(run_probe: Callable[..., Finished], harness: 
     assert "began at commit" in done.err
 
 
+@pytest.mark.slow
 def test_a_checkout_that_moves_while_runs_are_made(
     run_probe: Callable[..., Finished], harness: Harness
 ) -> None:
@@ -228,6 +234,7 @@ def test_a_checkout_that_moves_while_runs_are_made(
     assert f"began at commit '{first}+dirty'" in done.err
 
 
+@pytest.mark.slow
 def test_a_killed_job_is_of_the_commit_that_ran(run_probe: Callable[..., Finished], harness: Harness) -> None:
     """What is put together after another commit was checked out names that of its runs, and so does a baseline made of it."""
     body = "SCENARIO = declare(guess, deterministic=True)"
@@ -267,6 +274,7 @@ def test_a_plan_that_cannot_be_used(harness: Harness, content: bytes | None, tol
     assert not (harness.folder / "out" / "run.json").exists()
 
 
+@pytest.mark.slow
 def test_a_flaky_failure_is_repeated_once(run_probe: Callable[..., Finished], harness: Harness) -> None:
     """A run that fails once is repeated and shown as flaky, with why it failed first; one that always fails is ERROR."""
     body = """
@@ -295,6 +303,7 @@ def test_a_flaky_failure_is_repeated_once(run_probe: Callable[..., Finished], ha
     assert "FLAKY" in (harness.folder / "out" / "index.html").read_text()
 
 
+@pytest.mark.slow
 def test_a_plan_of_another_scenario_is_refused(run_probe: Callable[..., Finished], harness: Harness) -> None:
     """A plan that names what is not declared here is one error, before anything is run."""
     assert run_probe(GOOD).code == 0
@@ -324,12 +333,13 @@ def measure(run):
         if part == "first" and not Path("go").exists():
             os.kill(os.getpid(), 9)
     guess(run)
-    run.record("sum", sum(parts), better="higher")
+    run.record("sum", sum(parts))
 
-SCENARIO = declare(measure, gated=("accuracy", "sum", "total.seconds", "total.above_imports_bytes"))
+SCENARIO = declare(measure, gated=("accuracy", "total.seconds", "total.above_imports_bytes"), metrics=(Metric("sum", better="higher", gated=True),))
 """
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_from_what_it_kept(run_probe: Callable[..., Finished], harness: Harness) -> None:
     """What a run had finished is not done again; its times and memory are not claimed, and nothing is left behind."""
     assert run_probe(KEEPS).code == 2
@@ -351,6 +361,7 @@ def test_a_killed_run_goes_on_from_what_it_kept(run_probe: Callable[..., Finishe
     assert "it went on from an earlier attempt (first)" in (harness.folder / "out" / "index.html").read_text()
 
 
+@pytest.mark.slow
 def test_a_changed_scenario_uses_nothing_that_was_kept(
     run_probe: Callable[..., Finished], harness: Harness
 ) -> None:

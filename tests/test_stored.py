@@ -200,7 +200,7 @@ def measure(run):
         raise ValueError("as asked")
 
 SCENARIO = declare(
-    measure, gated=("accuracy", "hold.above_imports_bytes"),
+    measure, gated=("accuracy", "hold.above_imports_bytes"), metrics=(Metric("spectrum"),),
     variants=(Variant(name="default"), Variant(name="other"), Variant(name="dead", options={"die": True})),
     expectations=(
         Expectation(metric="accuracy", value=0.9, half_width=0.05, place="Table 1", row="a", variant="default", tiers=("smoke",), unit=""),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import typing
 
+import pytest
+
 if typing.TYPE_CHECKING:
     from tests.conftest import Harness
 
@@ -64,6 +66,7 @@ def test_baselines_of_a_user_scenario(harness: Harness) -> None:
     assert judged["place"].startswith("baselines/probe/default/smoke/")
 
 
+@pytest.mark.slow
 def test_baselines_of_another_machine_are_incomparable(harness: Harness) -> None:
     """Where no baseline matches the environment, the run ends well and names the field that differs."""
     body = """

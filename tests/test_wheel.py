@@ -59,7 +59,7 @@ def run(scripts: Path, folder: Path, cache: Path, *arguments: str) -> subprocess
 
 
 def test_the_wheel_carries_what_it_needs(wheel: Path) -> None:
-    """Templates, baselines, starter files and the type marker are in; tests and data are not."""
+    """Templates, baselines, starter files, embedded images and the type marker are in; tests and other data are not."""
     names = zipfile.ZipFile(wheel).namelist()
     for wanted in ("harness/py.typed", "harness/starter/scenario.py.txt"):
         assert wanted in names
@@ -73,8 +73,14 @@ def test_the_wheel_carries_what_it_needs(wheel: Path) -> None:
     assert not [
         name
         for name in names
-        if name.startswith(("tests/", "reports/", "benchmarks/")) or name.endswith((".gz", ".npy"))
+        if name.startswith(("tests/", "reports/", "benchmarks/"))
+        or (name.endswith((".gz", ".npy")) and not name.startswith("harness/datasets/embedded/"))
     ]
+    assert len([name for name in names if name.startswith("harness/datasets/embedded/")]) == 13
+    (metadata,) = (name for name in names if name.endswith(".dist-info/METADATA"))
+    told = zipfile.ZipFile(wheel).read(metadata).decode().splitlines()
+    assert "License-Expression: MIT AND CC-BY-SA-4.0 AND CC-BY-SA-3.0" in told
+    assert "License-File: harness/datasets/embedded/LICENCE.md" in told
 
 
 def test_the_wheel_runs_outside_the_checkout(installed: Path, tmp_path: Path, cache: Path) -> None:

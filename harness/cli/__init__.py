@@ -44,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
+        _refuse_empty(arguments)
         code = cli.main(args=arguments, prog_name="harness", standalone_mode=False)
     except HarnessError as error:
         return fail(error)
@@ -67,6 +68,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - Python's own exit code of it is 1: worse or slower
         return fail_unexpectedly(error)
     return code if isinstance(code, int) else 0
+
+
+def _refuse_empty(arguments: Sequence[str]) -> None:
+    """Refuse an empty argument: most often a variable of a CI system that is not set, where absence would mean something else."""
+    for before, word in zip(["", *arguments], arguments, strict=False):
+        name, equals, value = word.partition("=")
+        is_option = name.startswith("--") and equals
+        if not (value if is_option else word).strip():
+            whose = f" of {name}" if is_option else f" of {before}" if before.startswith("-") else ""
+            raise HarnessError(
+                f"the value{whose} is empty", "Leave it out, or set the variable that it comes from"
+            )
 
 
 def _reader_gone(arguments: Sequence[str]) -> int:

@@ -12,6 +12,7 @@ from harness.cli.shared import (
     baselines_option,
     ended_with,
     explanations,
+    force_option,
     scenario_option,
     shelve,
     tell_all,
@@ -32,13 +33,14 @@ EXPORTS = ("csv", "junit", "summary", "github-action-benchmark", "bencher", "asv
 )
 @scenario_option
 @baselines_option
+@force_option
 def judge_command(
-    run: Path, explained: tuple[str, ...], scenario_paths: tuple[str, ...], baselines_folder: Path | None
-) -> int:
+    run: Path, explained: tuple[str, ...], scenario_paths: tuple[str, ...], baselines_folder: Path | None, *, force: bool
+) -> int:  # fmt: skip
     """Judge stored results again, against today's expectations and baselines, without running anything."""
     from rich.console import Console
 
-    from harness import baselines, jobs, scenarios, terminal
+    from harness import baselines, jobs, plans, scenarios, terminal
     from harness.gate import procedure
 
     declared, roots, console = (
@@ -46,8 +48,10 @@ def judge_command(
         baselines.search_path(baselines_folder),
         Console(),
     )
-    judged = procedure.rejudge(jobs.read(run), declared, roots, run)
-    terminal.show(console, judged, jobs.store(judged, declared, run))
+    with plans.rewriting(run):
+        judged = procedure.rejudge(jobs.read(run), declared, roots, run)
+        page = jobs.store(judged, declared, run, force=force)
+    terminal.show(console, judged, page)
     shelve(run)
     well = tell_all(*explanations(console, judged, explained))
     return ended_with(jobs.exit_code(judged), well=well)
@@ -59,13 +63,16 @@ def judge_command(
     "--only", metavar="SCENARIO[:VARIANT]", help="Write a page of this alone, whole, beside the report."
 )
 @scenario_option
-def report_command(run: Path, only: str | None, scenario_paths: tuple[str, ...]) -> None:
+@force_option
+def report_command(run: Path, only: str | None, scenario_paths: tuple[str, ...], *, force: bool) -> None:
     """Write a stored run's report again."""
-    from harness import jobs, scenarios
+    from harness import jobs, plans, scenarios
 
     declared = scenarios.load_all(scenario_paths)
     write = jobs.store if only is None else functools.partial(jobs.store_part, name=only)
-    click.echo(f"Report: {write(jobs.read(run), declared, run)}")
+    with plans.rewriting(run):
+        page = write(jobs.read(run), declared, run, force=force)
+    click.echo(f"Report: {page}")
     shelve(run)
 
 
@@ -75,7 +82,10 @@ def report_command(run: Path, only: str | None, scenario_paths: tuple[str, ...])
 @click.option("--out", type=click.Path(path_type=Path), help="File or folder; RUN/exports by default.")
 @click.option("--results", type=click.Path(path_type=Path), help="For asv: its results_dir.")
 @click.option("--machine", default="", help="For asv: name of the machine; this one's by default.")
-def export_command(form: str, run: Path, out: Path | None, results: Path | None, machine: str) -> None:
+@force_option
+def export_command(
+    form: str, run: Path, out: Path | None, results: Path | None, machine: str, *, force: bool
+) -> None:
     """Write a stored run as csv, junit, a summary in Markdown, github-action-benchmark, bencher, or into asv's results."""
     from harness import exporters, jobs
     from harness.exporters import asv
@@ -83,8 +93,6 @@ def export_command(form: str, run: Path, out: Path | None, results: Path | None,
     if (form == "asv") != (results is not None) or (form == "asv" and out):
         raise click.UsageError("--results DIR is for asv, which needs it; --out is for the other formats")
     job = jobs.read(run)
-    paths = (
-        asv.write(job, results, machine) if results else exporters.write(job, form, out or run / "exports")
-    )
+    paths = asv.write(job, results, machine) if results else exporters.write(job, form, run, out, force=force)
     for path in paths:
         click.echo(f"Wrote: {path}")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.shared import Known, baselines_option, scenario_option
+from harness.cli.shared import Known, baselines_option, force_option, scenario_option
 from harness.records import TIERS
 from harness.visible import visible
 
@@ -26,12 +26,17 @@ def baseline_group() -> None:
 @click.option("--reason", required=True, help="Why these values shall be the new reference.")
 @click.option("--who", default="", help="Who says so; git's user name by default.")
 @scenario_option
-def propose_command(run: Path, reason: str, who: str, scenario_paths: tuple[str, ...]) -> None:
+@force_option
+def propose_command(
+    run: Path, reason: str, who: str, scenario_paths: tuple[str, ...], *, force: bool
+) -> None:
     """Build baselines from a stored run and put them into its folder proposals/."""
     from harness import approval, jobs, outcome, scenarios
 
     job = jobs.read(run)
-    for path in approval.propose(job, run, scenarios.load_all(scenario_paths), reason=reason, who=who):
+    for path in approval.propose(
+        job, run, scenarios.load_all(scenario_paths), reason=reason, who=who, force=force
+    ):
         click.echo(f"Proposed: {path}")
     if outcome.interrupted(job):
         told = f"INTERRUPTED {outcome.interruption(job)}, and so of these baselines"
@@ -52,11 +57,12 @@ def diff_command(run: Path, baselines_folder: Path | None) -> None:
 @baseline_group.command("accept")
 @click.argument("run", type=click.Path(path_type=Path))
 @baselines_option
-def accept_command(run: Path, baselines_folder: Path | None) -> None:
+@force_option
+def accept_command(run: Path, baselines_folder: Path | None, *, force: bool) -> None:
     """Move proposed baselines into ./baselines, or the folder that --baselines names."""
     from harness import approval
 
-    for path in approval.accept(run, baselines_folder):
+    for path in approval.accept(run, baselines_folder, force=force):
         click.echo(f"Accepted: {path}")
 
 

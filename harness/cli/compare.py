@@ -11,6 +11,8 @@ from pathlib import Path
 
 import click
 
+from harness.cli.shared import force_option
+
 if typing.TYPE_CHECKING:
     from harness.equivalence import Margin
     from harness.records import SideBySide
@@ -46,8 +48,9 @@ class Points(click.FloatRange):
     "--variants", type=(str, str), metavar="OF_A OF_B", help="Set a variant of A beside another one of B."
 )
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Write compare.html and compare.json there.")  # fmt: skip
+@force_option
 def compare_command(
-    a: Path, b: Path, margin: Margin, variants: tuple[str, str] | None, out: Path | None
+    a: Path, b: Path, margin: Margin, variants: tuple[str, str] | None, out: Path | None, *, force: bool
 ) -> int:
     """Set two stored jobs side by side: time, memory, scores, labels, identities.
 
@@ -58,11 +61,36 @@ def compare_command(
 
     from harness import comparison_table
 
+    if out is not None and not force:
+        _refuse_stored(out, a, b)
     found = _found(a, b, margin, variants)
     comparison_table.show(Console(), found)
     if out is not None:
         click.echo(f"Page: {_store(found, (a, b), out)}")
     return found.exit_code
+
+
+def _refuse_stored(out: Path, a: Path, b: Path) -> None:
+    """Refuse a folder that holds another job, or the comparison of two others."""
+    import msgspec
+
+    from harness import files, plans
+    from harness.errors import StorageError
+    from harness.records import SideBySide
+    from harness.report import linking
+
+    plans.refuse_other_job(out, a, b)
+    linking.refuse_other(out / "compare.html", "compare")
+    path = out / "compare.json"
+    if not path.exists():
+        return
+    step = "Name another folder with --out, or replace it with --force"
+    try:
+        old = msgspec.json.decode(files.read_bytes(path), type=SideBySide)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise StorageError(f"{path} is no comparison that harness wrote", step) from error
+    if {Path(old.a.folder).resolve(), Path(old.b.folder).resolve()} != {a.resolve(), b.resolve()}:
+        raise StorageError(f"'{out}' holds the comparison of {old.a.folder} with {old.b.folder}", step)
 
 
 def _found(a: Path, b: Path, margin: Margin, variants: tuple[str, str] | None) -> SideBySide:

@@ -26,6 +26,7 @@ from harness.cli.shared import (
     tell_all,
 )
 from harness.errors import HarnessError
+from harness.records import Outputs
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -34,6 +35,8 @@ if typing.TYPE_CHECKING:
 
     from harness.records import Job, Plan, RunRequest, Scenario, Tier
     from harness.sides import Sides
+
+_OUTPUTS = tuple(field.name for field in dataclasses.fields(Outputs))
 
 
 @click.command("gate")
@@ -70,7 +73,11 @@ if typing.TYPE_CHECKING:
     type=click.IntRange(0),
     help="Seed of the coin that orders base and head; from their commits by default.",
 )
-@click.option("--strict", is_flag=True, help="An undecided or incomparable runtime fails too (exit code 2).")
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="An undecided or incomparable runtime fails too, and memory that no baseline of this kind of machine is for (exit code 2).",
+)
 @click.option(
     "--expectations",
     is_flag=True,
@@ -98,29 +105,19 @@ def gate_command(
     comparable; 130 interrupted.
     """
     where = {"name": executor, "scheduler": scheduler, "workers": workers}
-    told = Told(junit, summary, explained)
+    outputs = Outputs(
+        junit=str(junit.absolute()) if junit else "", summary=str(summary.absolute()) if summary else "", explained=explained
+    )  # fmt: skip
     if resume is not None:
         refuse_changes(context, resume, "gate")
-        return _resume(resume, where, told)
-    return _begin(names, out, baselines_folder, where, told, **options)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Told:
-    """Where a gate's outcome is told besides the terminal and the report."""
-
-    junit: Path | None
-    """JUnit XML file."""
-    summary: Path | None
-    """Markdown file, appended to."""
-    explained: tuple[str, ...]
-    """Metrics whose arithmetic is printed."""
+        return _resume(resume, where, outputs)
+    return _begin(names, out, baselines_folder, where, outputs, **options)
 
 
 def _begin(
-    names: Sequence[str], out: Path | None, baselines_folder: Path | None, where: dict[str, typing.Any], told: Told, *,
+    names: Sequence[str], out: Path | None, baselines_folder: Path | None, where: dict[str, typing.Any], outputs: Outputs, *,
     scenario_paths: tuple[str, ...], tier: Tier, seeds: int, against: str, max_runs: int, max_minutes: float,
-    coin: int | None, strict: bool, expectations: bool, **options: typing.Any,  # noqa: ANN401
+    coin: int | None, strict: bool, expectations: bool, force: bool, **options: typing.Any,  # noqa: ANN401
 ) -> int:  # fmt: skip
     """Plan a gate's first look, and conduct it."""
     from harness import baselines, choosing, files, jobs, plans, scenarios, waivers
@@ -136,18 +133,23 @@ def _begin(
     settings = choosing.Settings(tier=tier, seeds=seeds, scenario_paths=scenario_paths, **options)
     declared = scenarios.load_all(scenario_paths)
     selection = choosing.select(declared, names, tier)
-    opening.refuse_unknown(told.explained, selection)
-    roots, folder = baselines.search_path(baselines_folder), out or jobs.default_folder()
+    opening.refuse_unknown(outputs.explained, selection)
+    _refuse_outputs(outputs, force=force)
+    roots = baselines.search_path(baselines_folder)
     waivers.read(roots)  # a damaged file is said before anything is measured
+    folder = out or jobs.default_folder()
+    if not force:
+        plans.refuse_stored(folder)
     with opening.one_gate(), plans.claimed(folder), _sides(against, scenario_paths) as sides:
         gate, wanted = opening.first_look(selection, settings, asked, sides, coin=coin, new_allowed=not names)
         command = shlex.join(["harness", *sys.argv[1:]])
-        plan = dataclasses.replace(plans.make(wanted, command, baselines_folder), gate=gate)
-        plans.begin(plan, folder)
-        return _conduct(plan, declared, roots, folder, where, told, sides)
+        plan = dataclasses.replace(plans.make(wanted, command, baselines_folder), gate=gate, outputs=outputs)
+        plans.begin(plan, folder, force=force)
+        return _conduct(plan, declared, roots, folder, where, sides)
 
 
-def _resume(folder: Path, where: dict[str, typing.Any], told: Told) -> int:
+def _resume(folder: Path, where: dict[str, typing.Any], outputs: Outputs) -> int:
+    """Do what a gate's plan lacks, and write what it was to write, unless other files are named now."""
     from harness import baselines, plans, scenarios
     from harness.gate import opening
 
@@ -158,14 +160,27 @@ def _resume(folder: Path, where: dict[str, typing.Any], told: Told) -> int:
     declared = scenarios.load_all(gate.scenario_paths)
     asked = {(request.scenario, request.variant) for request in plan.requests}
     opening.refuse_unknown(
-        told.explained, [(scenarios.find(declared, name), variant) for name, variant in asked]
+        outputs.explained, [(scenarios.find(declared, name), variant) for name, variant in asked]
     )
+    _refuse_outputs(outputs, force=False)
     with opening.one_gate(), plans.claimed(folder):
         plan = plans.resume(folder)
+        kept = {name: value for name in _OUTPUTS if (value := getattr(outputs, name))}
+        plan = dataclasses.replace(plan, outputs=dataclasses.replace(plan.outputs, **kept))
         with _sides(gate.base_commit if gate.against else "", gate.scenario_paths) as sides:
             roots = baselines.search_path(Path(plan.baselines) if plan.baselines else None)
             plan = opening.reopened(plan, sides)
-            return _conduct(plan, declared, roots, folder, where, told, sides)
+            return _conduct(plan, declared, roots, folder, where, sides)
+
+
+def _refuse_outputs(outputs: Outputs, *, force: bool) -> None:
+    """Refuse, before anything is measured, a file that writing would lose."""
+    from harness import exporters, plans
+
+    if outputs.junit and not force:
+        exporters.refuse_other(Path(outputs.junit), "junit.xml")
+    if outputs.summary:
+        plans.refuse_job_file(Path(outputs.summary))
 
 
 @contextlib.contextmanager
@@ -180,7 +195,7 @@ def _sides(against: str, scenario_paths: Sequence[str]) -> Iterator[Sides | None
 
 
 def _conduct(
-    plan: Plan, declared: Mapping[str, Scenario], roots: Sequence[Path], out: Path, where: dict[str, typing.Any], told: Told,
+    plan: Plan, declared: Mapping[str, Scenario], roots: Sequence[Path], out: Path, where: dict[str, typing.Any],
     opened: Sides | None,
 ) -> int:  # fmt: skip
     """Do a gate's rounds; after an interrupt, store and show what was finished."""
@@ -216,19 +231,19 @@ def _conduct(
     shelve(out)
     for sentence in sorted(unproved - {""})[:1]:
         console.print(f"[yellow]Note[/] {escape(sentence)}", highlight=False)
-    code = _tell(console, job, told, out, well=well)
+    code = _tell(console, job, plan.outputs, out, well=well)
     return interrupted(f". Next: harness gate --resume {out}") if stopped else code
 
 
-def _tell(console: Console, job: Job, told: Told, out: Path, *, well: bool) -> int:
+def _tell(console: Console, job: Job, outputs: Outputs, out: Path, *, well: bool) -> int:
     """Write what was asked for besides the report, which went `well`, and return the exit code; what fails takes no verdict away."""
     from harness import outcome
 
     besides = tell_all(
-        lambda: _write_junit(job, told.junit),
-        lambda: _append_summary(job, told.summary),
+        lambda: _write_junit(job, outputs.junit),
+        lambda: _append_summary(job, outputs.summary),
         lambda: _annotate(job),
-        *explanations(console, job, told.explained),
+        *explanations(console, job, outputs.explained),
     )
     code = ended_with(outcome.exit_code(job), well=well and besides)
     lacking = "" if well and besides else ", but not all that was asked for could be written"
@@ -241,22 +256,21 @@ def _tell(console: Console, job: Job, told: Told, out: Path, *, well: bool) -> i
     return code
 
 
-def _write_junit(job: Job, path: Path | None) -> None:
+def _write_junit(job: Job, path: str) -> None:
     from harness import files
     from harness.exporters import junit
 
-    if path is not None:
-        files.write_parts(path, junit.xml_parts(job))
+    if path:
+        files.write_named(Path(path), junit.xml_parts(job))
 
 
-def _append_summary(job: Job, path: Path | None) -> None:
+def _append_summary(job: Job, path: str) -> None:
     """Add to a summary whatever it holds: GitHub's own file of a step is appended to by every step."""
     from harness import files
     from harness.exporters import summary
 
-    if path is not None:
-        before = files.read_bytes(path) if path.exists() else b""
-        files.write_bytes(path, before + summary.markdown(job).encode())
+    if path:
+        files.append_named(Path(path), summary.markdown(job))
 
 
 def _annotate(job: Job) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.shared import baselines_option, scenario_option
+from harness.cli.shared import baselines_option, force_option, scenario_option
 
 
 @click.command("list")
@@ -90,10 +90,11 @@ def _noise(pairs: int, scenario: str, scenario_paths: tuple[str, ...]) -> None:
 @click.command("init")
 @click.argument("folder", type=click.Path(path_type=Path), default=Path())
 @click.option("--name", default="my_scenario", show_default=True, help="Name of the scenario.")
-def init_command(folder: Path, name: str) -> None:
+@force_option
+def init_command(folder: Path, name: str, *, force: bool) -> None:
     """Write a working scenario, its test and a CI workflow to start from."""
     from harness import starter
 
-    for path in starter.write(folder, name):
+    for path in starter.write(folder, name, force=force):
         click.echo(f"Wrote: {path}")
     click.echo(f"Next: harness run {name} --scenarios {folder / name}.py")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.shared import scenario_option
+from harness.cli.shared import force_option, scenario_option
 from harness.errors import HarnessError
 from harness.visible import visible
 
@@ -26,9 +26,10 @@ FILE = click.Path(path_type=Path)
 @click.option("--markdown", type=FILE, metavar="FILE", help="Write the whole ledger to FILE.")
 @click.option("--html", "page", type=FILE, metavar="FILE", help="Write it as a page.")
 @scenario_option
+@force_option
 def ledger_command(
-    runs: tuple[Path, ...], markdown: Path | None, page: Path | None, scenario_paths: tuple[str, ...]
-) -> None:
+    runs: tuple[Path, ...], markdown: Path | None, page: Path | None, scenario_paths: tuple[str, ...], *, force: bool
+) -> None:  # fmt: skip
     """Show every published number with the best judgement of stored runs; by default those under reports/reference/, gates apart."""
     from harness import audit, files, jobs, ledger, scenarios
     from harness.report import linking
@@ -37,13 +38,17 @@ def ledger_command(
         # read anew for each pass, so that no two jobs are in memory at once
         return map(jobs.read, runs) if runs else ledger.reference_jobs()
 
+    if page is not None and not force:
+        linking.refuse_other(page, "ledger")
+    if markdown is not None and not force:
+        ledger.refuse_other(markdown)
     declared = scenarios.load_all(scenario_paths)
     rows, findings = ledger.collect(stored(), declared), audit.audit()
     if markdown is not None:
-        files.write_text(markdown, ledger.as_markdown(rows, findings, stored()))
+        files.write_named(markdown, [ledger.as_markdown(rows, findings, stored())])
         click.echo(f"Ledger: {markdown}")
     if page is not None:
-        files.write_text(page, ledger.as_page(rows, findings, stored(), declared, linking.up(page)))
+        files.write_named(page, [ledger.as_page(rows, findings, stored(), declared, linking.up(page))])
         click.echo(f"Page: {page}")
     if markdown is None and page is None:
         click.echo(visible(ledger.as_text(rows, findings, shutil.get_terminal_size((120, 24)).columns)))
@@ -55,12 +60,18 @@ def ledger_command(
     "--metric", "patterns", multiple=True, metavar="PATTERN", help="Metrics to show, e.g. '*.seconds'."
 )
 @click.option("--html", "page", type=FILE, metavar="FILE", help="Write it as a page too.")
-def history_command(runs: tuple[Path, ...], patterns: tuple[str, ...], page: Path | None) -> None:
+@force_option
+def history_command(
+    runs: tuple[Path, ...], patterns: tuple[str, ...], page: Path | None, *, force: bool
+) -> None:
     """Show metrics over stored runs, with the commits where they changed; every run below reports/ by default."""
     from rich.console import Console
 
     from harness import history, history_table, jobs
+    from harness.report import linking
 
+    if page is not None and not force:
+        linking.refuse_other(page, "history")
     folders = list(dict.fromkeys(runs)) or sorted(path.parent for path in Path("reports").glob("*/run.json"))
     if not folders:
         raise HarnessError("there is no stored run below reports/", "Type: harness run, or name the runs")
@@ -77,7 +88,7 @@ def _write_page(page: Path, found: Sequence[Line], shown: Sequence[Line]) -> Non
     from harness.report import linking
 
     left_out = history_page.left_out(found, shown)
-    files.write_text(page, history_page.render(shown, left_out, linking.up(page)))
+    files.write_named(page, [history_page.render(shown, left_out, linking.up(page))])
 
 
 @click.command("index")

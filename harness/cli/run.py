@@ -37,7 +37,7 @@ if typing.TYPE_CHECKING:
 @click.pass_context
 def run_command(
     context: click.Context, /, names: tuple[str, ...], out: Path | None, resume: Path | None,
-    baselines_folder: Path | None, scenario_paths: tuple[str, ...], tier: Tier,
+    baselines_folder: Path | None, scenario_paths: tuple[str, ...], tier: Tier, force: bool,
     executor: str, scheduler: str, workers: int | None, **options: typing.Any,  # noqa: ANN401
 ) -> int:  # fmt: skip
     """Run variants, judge them and write the report; the default variant of every scenario if none is named."""
@@ -55,7 +55,7 @@ def run_command(
     plan = plans.make(wanted, shlex.join(["harness", *sys.argv[1:]]), baselines_folder)
     folder = out or jobs.default_folder()
     with plans.claimed(folder):
-        plans.begin(plan, folder)
+        plans.begin(plan, folder, force=force)
         return _run(plan, declared, roots, folder, where)
 
 

@@ -134,6 +134,11 @@ def shelve(job: Path) -> None:
             click.echo(visible(f"Index: {page}"))
 
 
+def force_option(function: Command) -> Command:
+    """Add --force."""
+    return click.option("--force", is_flag=True, help="Replace what is stored there.")(function)
+
+
 def scenario_option(function: Command) -> Command:
     """Add --scenarios."""
     told = "Python file that declares further scenarios; may be repeated."
@@ -197,6 +202,7 @@ def job_options(function: Command) -> Command:
         click.option("--scheduler", default="", metavar="ADDRESS", help="Dask scheduler; a cluster of this machine by default."),
         click.option("--workers", type=click.IntRange(1, MOST_THREADS), help="Workers of that cluster."),
         click.option("--resume", type=click.Path(path_type=Path), metavar="DIR", help="Do what is missing of a job."),
+        force_option,
         scenario_option,
         baselines_option,
     )  # fmt: skip

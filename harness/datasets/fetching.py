@@ -30,7 +30,7 @@ def fetch(name: str) -> Dataset:
     Parameters
     ----------
     name : str
-        digits (nothing to download), mnist or kmnist.
+        mnist or kmnist; of an excerpt nothing is downloaded.
 
     Raises
     ------

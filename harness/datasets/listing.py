@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from harness.datasets.declared import DECLARED, Declared
-from harness.datasets.loading import VARIABLE, Dataset, find, load_from, part_file
+from harness.datasets.loading import REINSTALL, VARIABLE, Dataset, find, load_from, part_file
 from harness.errors import DataError
 
 
@@ -16,7 +16,7 @@ class Status:
     name: str
     """Data set name."""
     where: str
-    """Folder of its files, ``ships with scikit-learn``, or empty if it is nowhere."""
+    """Folder of its files, ``travels in the package``, or empty if it is nowhere."""
     complete: bool
     """Whether every image is there and verified."""
     train: int
@@ -24,7 +24,7 @@ class Status:
     test: int
     """Test images found."""
     bytes: int
-    """Size of the files found; of the arrays where there are no files."""
+    """Size of the files found."""
     problem: str
     """What is wrong, or empty."""
     next_step: str
@@ -46,12 +46,8 @@ def _row(wanted: Declared) -> Status:
     where, size = "", 0
     try:
         origin, folder = find(wanted)
-        where = str(folder) if wanted.folder else "ships with scikit-learn"
-        size = (
-            sum(path.stat().st_size for part in wanted.parts if (path := part_file(folder, part)))
-            if wanted.folder
-            else 0
-        )
+        where = str(folder) if wanted.folder else "travels in the package"
+        size = sum(path.stat().st_size for part in wanted.parts if (path := part_file(folder, part)))
         dataset = load_from(wanted, origin, folder)
     except DataError as error:
         return Status(
@@ -68,7 +64,6 @@ def _row(wanted: Declared) -> Status:
 
 
 def _found(wanted: Declared, dataset: Dataset, where: str, size: int) -> Status:
-    arrays = (dataset.train.images, dataset.train.labels, dataset.test.images, dataset.test.labels)
     problems = [] if dataset.complete else [dataset.found]
     return Status(
         name=wanted.name,
@@ -76,7 +71,7 @@ def _found(wanted: Declared, dataset: Dataset, where: str, size: int) -> Status:
         complete=dataset.complete,
         train=len(dataset.train),
         test=len(dataset.test),
-        bytes=size or sum(array.nbytes for array in arrays),
+        bytes=size,
         problem="; ".join([*problems, *dataset.warnings]),
         next_step="" if dataset.complete else _complete_it(wanted, dataset),
     )
@@ -84,6 +79,6 @@ def _found(wanted: Declared, dataset: Dataset, where: str, size: int) -> Status:
 
 def _complete_it(wanted: Declared, dataset: Dataset) -> str:
     if dataset.origin == "embedded":
-        return "Install the versions of scikit-learn and Pillow that the harness was tested with"
+        return REINSTALL
     aside = f", then unset {VARIABLE}" if dataset.origin == VARIABLE else ""
     return f"Type: harness data fetch {wanted.name}{aside}"

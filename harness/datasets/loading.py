@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from harness.datasets import digits, idx
+from harness.datasets import idx
 from harness.datasets.cache import Decoded, Original, cache_folder, decoded, is_current
 from harness.datasets.declared import Declared, Part, declared
 from harness.datasets.idx import REPLACE
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 VARIABLE = "HARNESS_DATA"
+EMBEDDED = Path(__file__).parent / "embedded"
+"""Folder of the excerpts that travel in the package."""
+REINSTALL = "Install report-harness anew"
 _LOOK = "Look at that file, its folders and their permissions"
 Origin = Literal["embedded", "HARNESS_DATA", "cache"]
 
@@ -42,7 +45,7 @@ class Dataset:
     """A data set as it was found."""
 
     name: str
-    """digits, mnist or kmnist."""
+    """mnist-excerpt, kmnist-excerpt, mnist or kmnist."""
     train: Split
     """Training images and labels."""
     test: Split
@@ -67,12 +70,12 @@ class Dataset:
 
 
 def load(name: str) -> Dataset:
-    """Load a data set: `digits` as it ships, others from HARNESS_DATA or else from the per-user cache.
+    """Load a data set: an excerpt as it ships, others from HARNESS_DATA or else from the per-user cache.
 
     Parameters
     ----------
     name : str
-        digits, mnist or kmnist.
+        mnist-excerpt, kmnist-excerpt, mnist or kmnist.
 
     Returns
     -------
@@ -102,7 +105,7 @@ def find(wanted: Declared) -> tuple[Origin, Path]:
         If HARNESS_DATA names no folder.
     """
     if not wanted.folder:
-        return "embedded", Path()
+        return "embedded", EMBEDDED / wanted.name
     cached = raw_folder(cache_folder(), wanted)
     places: list[tuple[Origin, Path]] = [("cache", cached)]
     if chosen := os.environ.get(VARIABLE):
@@ -132,7 +135,7 @@ def load_from(wanted: Declared, origin: Origin, folder: Path, cache: Path | None
     """Load a data set from a given folder, decoding into a given cache; see `load`."""
     cache = cache or cache_folder() / "decoded"
     found = [_read(wanted, part, folder, cache) for part in wanted.parts]
-    problems = [problem for part, array, path in found if (problem := _verify(part, array, path))]
+    problems = [problem for part, array, path in found if (problem := _verify(wanted, part, array, path))]
     train, test = _split(wanted, found[:2]), _split(wanted, found[2:])
     return Dataset(
         name=wanted.name,
@@ -153,13 +156,10 @@ def is_decoded(name: str) -> bool:
     _, folder = find(wanted)
     cache = cache_folder() / "decoded"
     paths = [part_file(folder, part) for part in wanted.parts]
-    if not wanted.folder:
-        originals = [digits.original(part) for part in wanted.parts]
-    else:
-        originals = [
-            _original(wanted, part, path) for part, path in zip(wanted.parts, paths, strict=True) if path
-        ]
-    return len(originals) == len(wanted.parts) and all(is_current(original, cache) for original in originals)
+    return all(
+        path is not None and is_current(_original(wanted, part, path), cache)
+        for part, path in zip(wanted.parts, paths, strict=True)
+    )
 
 
 class _Found(NamedTuple):
@@ -167,18 +167,16 @@ class _Found(NamedTuple):
 
     part: Part
     array: Decoded
-    path: Path | None
-    """Its file; None if it is made from scikit-learn's."""
+    path: Path
+    """Its file."""
 
 
 def _read(wanted: Declared, part: Part, folder: Path, cache: Path) -> _Found:
-    if not wanted.folder:
-        return _Found(part, decoded(digits.original(part), cache), None)
     path = part_file(folder, part)
     if path is None:
         raise DataError(
             f"{part.title} are missing: expected {folder / part.file} or {part.file}.gz",
-            f"Put the file there or type: harness data fetch {wanted.name}",
+            f"Put the file there or type: harness data fetch {wanted.name}" if wanted.folder else REINSTALL,
         )
     return _Found(part, decoded(_original(wanted, part, path), cache), path)
 
@@ -210,7 +208,7 @@ def _original(wanted: Declared, part: Part, path: Path) -> Original:
     )
 
 
-def _verify(part: Part, decoded: Decoded, path: Path | None) -> str:
+def _verify(wanted: Declared, part: Part, decoded: Decoded, path: Path) -> str:
     """Say what keeps a part from being complete, or nothing; raise if it is something else altogether."""
     count, expected = len(decoded.array), part.shape[0]
     if decoded.sha256 == part.sha256 or (part.gz_md5 and decoded.gz_md5 == part.gz_md5):
@@ -219,12 +217,10 @@ def _verify(part: Part, decoded: Decoded, path: Path | None) -> str:
         return f"{part.title}: {count:,} of {expected:,}"
     if count == expected and not part.sha256:
         return f"{part.title}: all {count:,}, but unverified: only the original gzip file has a known hash"
-    if path is None:
-        return f"{part.title}: SHA-256 {decoded.sha256} differs from the declared {part.sha256}"
     raise DataError(
         f"{path} is foreign: expected {expected:,} items with SHA-256 {part.sha256 or 'unknown'}, "
         f"found {count:,} with {decoded.sha256}",
-        REPLACE,
+        REPLACE if wanted.folder else REINSTALL,
     )
 
 
@@ -251,7 +247,7 @@ def _combined(found: list[_Found]) -> str:
 
 
 def _sentence(origin: Origin, train: Split, test: Split, problems: list[str]) -> str:
-    where = {"embedded": "made from scikit-learn's", "cache": "from the per-user cache"}.get(
+    where = {"embedded": "that travel in the package", "cache": "from the per-user cache"}.get(
         origin, f"from {origin}"
     )
     counts = f"{len(train):,} train and {len(test):,} test images {where}"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import typing
 
-from harness import files
+from harness import files, plans
 from harness.exporters import benchmarks, junit, summary, table
 
 if typing.TYPE_CHECKING:
@@ -26,7 +27,23 @@ FORMATS: Mapping[str, Mapping[str, Callable[[Job], Iterable[str]]]] = {
 """Format -> file name -> what writes its content: whole, or in parts where it grows with the runs."""
 
 
-def write(job: Job, form: str, out: Path) -> list[Path]:
+_BEGINNINGS = {
+    "metrics.csv": re.escape(",".join(table.COLUMNS[:4]).encode()),
+    "junit.xml": rb"<\?xml[^>]*\?>\s*<testsuites name=\"harness\"",
+    "bigger-is-better.json": rb"\[\s*(\]|{\s*\"name\": .*\s*\"unit\": )",
+    "smaller-is-better.json": rb"\[\s*(\]|{\s*\"name\": .*\s*\"unit\": )",
+    "bencher.json": rb"{\s*(}|\"[^\"]*\": {\s*\"[^\"]*\": {\s*\"value\": )",
+    "summary.md": "### (✓|\\?|!|✕) ".encode(),
+}
+"""File name -> how a file of that format begins, as a regular expression."""
+
+
+def refuse_other(path: Path, name: str) -> None:
+    """Refuse to replace a file of other content than the harness writes into one of `FORMATS`; see `harness.files.refuse_other`."""
+    files.refuse_other(path, _BEGINNINGS[name], name)
+
+
+def write(job: Job, form: str, run: Path, out: Path | None = None, *, force: bool = False) -> list[Path]:
     """Write a job in one of `FORMATS` and return the files.
 
     Parameters
@@ -35,17 +52,27 @@ def write(job: Job, form: str, out: Path) -> list[Path]:
         What was run.
     form : str
         A name of `FORMATS`.
-    out : Path
-        A folder; for a format of one file also a file name (anything with a suffix).
+    run : Path
+        Folder of the job.
+    out : Path, optional
+        A folder; for a format of one file also a file name (anything with a suffix, or that exists). ``exports`` in the job's folder by
+        default.
+    force : bool
+        Whether other files, and files in another job's folder, may be replaced.
 
     Raises
     ------
     StorageError
-        If it cannot be written, or the job was never judged and the format tells verdicts.
+        If it cannot be written, other content would be lost, or the job was never judged and the format states verdicts.
     """
     contents = {name: parts(job) for name, parts in FORMATS[form].items()}
-    as_file = len(contents) == 1 and out.suffix and not out.is_dir()
-    paths = [out if as_file else out / name for name in contents]
-    for path, content in zip(paths, contents.values(), strict=True):
-        files.write_parts(path, [content] if isinstance(content, str) else content)
-    return paths
+    folder = out or run / "exports"
+    as_file = len(contents) == 1 and not folder.is_dir() and (folder.suffix or folder.exists())
+    paths = {name: folder if as_file else folder / name for name in contents}
+    if not force:
+        for name, path in paths.items():
+            plans.refuse_other_job(path.parent, run)
+            refuse_other(path, name)
+    for name, content in contents.items():
+        files.write_named(paths[name], [content] if isinstance(content, str) else content)
+    return list(paths.values())

@@ -35,7 +35,7 @@ def exit_code(job: Job, gate: Gate) -> int:
 
 def code_of(judgement: Judgement, settings: GateSettings) -> int:
     """Return the exit code that one judgement asks for; 0 if none."""
-    verdict, timed = judgement.verdict, judgement.kind == "runtime"
+    verdict = judgement.verdict
     if judgement.against == "expectation":
         of_published = {"BELOW": WORSE, "ABOVE": WORSE, "ERROR": UNMEASURED}
         return of_published.get(verdict, 0) if settings.expectations else 0
@@ -45,7 +45,7 @@ def code_of(judgement: Judgement, settings: GateSettings) -> int:
         return UNMEASURED
     if not judgement.gated:
         return 0
-    if verdict in {"INCONCLUSIVE", "INCOMPARABLE"} and timed:
+    if outcome.may_warn(judgement, settings):
         return UNMEASURED if settings.strict else 0
     if verdict == "INCONCLUSIVE":
         return UNMEASURED

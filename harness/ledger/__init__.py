@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness import jobs, stored
+from harness import files, jobs, stored
 from harness.errors import StorageError
 from harness.ledger.page import as_page
 from harness.ledger.rows import Count, Row, collect, counts
@@ -18,10 +18,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "REFERENCE", "Count", "Row", "as_markdown", "as_page", "as_text", "collect", "counts", "reference_folders", "reference_jobs",
+    "refuse_other",
 ]  # fmt: skip
 
+_BEGINNING = b"# What is reproduced\n\nWritten by `harness ledger --markdown`"
 REFERENCE = Path("reports", "reference")
 """Where committed runs lie."""
+
+
+def refuse_other(path: Path) -> None:
+    """Refuse to replace a Markdown file that is no ledger; see `harness.files.refuse_other`."""
+    files.refuse_other(path, _BEGINNING, "ledger")
 
 
 def reference_folders(root: Path = REFERENCE) -> list[Path]:

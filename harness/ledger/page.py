@@ -10,7 +10,7 @@ from harness.ledger import view
 from harness.ledger.rows import FORMS
 from harness.report import numbers, strips
 from harness.report.rows import Shown
-from harness.report.sections import Anchors
+from harness.report.section import Anchors
 from harness.report.templating import constants, environment
 from harness.report.verdicts import SIGNS, Headline, Sign
 

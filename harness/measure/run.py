@@ -9,6 +9,7 @@ import typing
 
 import numpy as np
 
+from harness.errors import unknown
 from harness.measure import given, keeping, memory
 from harness.measure.predicted import alignment, classes, digest, distributions, wrong_images
 from harness.measure.runtime import Clock, ForeignCpu
@@ -21,18 +22,19 @@ from harness.records import (
     Figure,
     IdentityCheck,
     Measured,
+    Metric,
     RunRequest,
     StageResult,
     finite,
 )
+from harness.records.metrics import find
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
-    from harness.measure.work import Work
-    from harness.records import Direction, Kind, Value
+    from harness.records import Value
 
 
 class Device(typing.Protocol):
@@ -46,6 +48,14 @@ class Device(typing.Protocol):
 
     def peak_bytes(self) -> tuple[int | None, int | None]:
         """Highest (allocated, reserved) bytes since the reset."""
+
+
+class StageCounter(typing.Protocol):
+    """What counts the work of stages: `harness.measure.work.Work`."""
+
+    def stage(self, name: str) -> contextlib.AbstractContextManager[None]:
+        """Count the body as a stage of its own."""
+        ...
 
 
 RESERVED_STAGES = ("", "imports", "total")
@@ -72,12 +82,14 @@ class Run:
         `harness.datasets.load`.
     device : Device
         The accelerator, or a stand-in that does nothing.
-    work : Work, optional
+    work : StageCounter, optional
         Counts the work of each stage; a run that is measured has none.
     settings : callable
         Reads how the frameworks are set, `harness.environment.numerics`; asked at the end of each stage.
     earlier : Kept, optional
         What earlier attempts at this run finished; nothing is kept for a later one without it.
+    declared : sequence of Metric
+        What the scenario declares that it records.
     """
 
     def __init__(
@@ -86,9 +98,10 @@ class Run:
         options: Mapping[str, typing.Any],
         load: Callable[[str], typing.Any],
         device: Device,
-        work: Work | None = None,
+        work: StageCounter | None = None,
         settings: Callable[[], Mapping[str, str]] = dict,
         earlier: keeping.Kept | None = None,
+        declared: Sequence[Metric] = (),
     ) -> None:
         self.request = request
         self.options = dict(options)
@@ -111,6 +124,7 @@ class Run:
         self._work = work
         self._open_stage = ""
         self._earlier = earlier or keeping.Kept()
+        self._declared = declared
 
     @property
     def seed(self) -> int:
@@ -133,7 +147,7 @@ class Run:
         Parameters
         ----------
         name : str
-            digits, mnist or kmnist.
+            mnist-excerpt, kmnist-excerpt, mnist or kmnist.
 
         Returns
         -------
@@ -303,16 +317,8 @@ class Run:
             labels = self.prediction_sets[name]["labels"]
             self.predictions(labels, predict(arrays), name=f"{name}{GIVEN}", weights=arrays)
 
-    def record(
-        self,
-        name: str,
-        value: ArrayLike,
-        *,
-        unit: str = "",
-        kind: Kind = "accuracy",
-        better: Direction = "none",
-    ) -> None:
-        """Record a metric that cannot be scored from predictions, e.g. stored bytes or a loss over training.
+    def record(self, name: str, value: ArrayLike) -> None:
+        """Record a declared metric that cannot be scored from predictions, e.g. stored bytes or a loss over training.
 
         A value that is not finite, or whose square would not be, is kept out and named among the run's problems: it can
         never pass. The same value may be recorded again, another one may not.
@@ -320,22 +326,25 @@ class Run:
         Parameters
         ----------
         name : str
-            Metric name.
+            Metric that the scenario declares in `metrics`.
         value : number or array
-            In `unit`.
-        unit, kind, better
-            See `harness.records.Measured`.
+            In the declared unit.
 
         Raises
         ------
+        UnknownNameError
+            If the scenario declares no such metric, with the nearest name.
         ValueError
-            If the name was recorded with another value, unit, kind or direction.
+            If the name was recorded with another value.
         """
+        metric = find(self._declared, name)
+        if metric is None:
+            raise unknown("metric", name, (declared.name for declared in self._declared))
         plain = typing.cast("Value", np.asarray(value, np.float64).tolist())
         if not finite(plain):
             self.problems.append(f"metric '{name}' is not finite, or beyond {MOST:g}")
             return
-        measured = Measured(value=plain, unit=unit, kind=kind, better=better)
+        measured = Measured.of(metric, plain)
         if self.metrics.setdefault(name, measured) != measured:
             raise ValueError(f"metric '{name}' was recorded already, as {self.metrics[name]}")
 

@@ -8,14 +8,14 @@ import typing
 
 import numpy as np
 
-from harness.records import Measured
+from harness.records import as_declared
 
 if typing.TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from harness.records import Value
+    from harness.records import Measured, Value
 
     Integers = NDArray[np.integer[typing.Any]]
     Floats = NDArray[np.floating[typing.Any]]
@@ -142,24 +142,24 @@ def of_predictions(stored: Mapping[str, NDArray[typing.Any]]) -> dict[str, Measu
     matrix = confusion(labels, predicted, classes)
     right, n = int(np.trace(matrix)), len(labels)
     low, high = wilson(right, n)
-    scored = {
-        "accuracy": Measured(value=right / n, better="higher"),
-        "accuracy_interval": Measured(value=[low, high], better="none"),
-        "correct": Measured(value=float(right), unit="images", better="higher"),
-        "errors": Measured(value=float(n - right), unit="images", better="lower"),
-        "test_images": Measured(value=float(n), unit="images", better="none"),
-        "confusion": Measured(value=matrix.tolist(), unit="images", better="none"),
-        "confusion_share": Measured(value=_row_shares(matrix).tolist(), better="none"),
-        "support_per_class": Measured(value=matrix.sum(axis=1).tolist(), unit="images", better="none"),
+    scored: dict[str, Value] = {
+        "accuracy": right / n,
+        "accuracy_interval": [low, high],
+        "correct": float(right),
+        "errors": float(n - right),
+        "test_images": float(n),
+        "confusion": matrix.tolist(),
+        "confusion_share": _row_shares(matrix).tolist(),
+        "support_per_class": matrix.sum(axis=1).tolist(),
     }
     share = matrix.sum(axis=1) / n
     for name, values in _per_class(matrix).items():
-        scored[f"{name}_per_class"] = Measured(value=values.tolist(), better="higher")
-        scored[f"{name}_macro"] = Measured(value=_macro(values, matrix), better="higher")
-        scored[f"{name}_weighted"] = Measured(value=float(values @ share), better="higher")
+        scored[f"{name}_per_class"] = values.tolist()
+        scored[f"{name}_macro"] = _macro(values, matrix)
+        scored[f"{name}_weighted"] = float(values @ share)
     if probabilities is not None:
-        scored["loss"] = Measured(value=log_loss(labels, probabilities), unit="nat", better="lower")
-    return scored
+        scored["loss"] = log_loss(labels, probabilities)
+    return as_declared(scored)
 
 
 def _integers(array: NDArray[typing.Any], name: str) -> NDArray[np.int64]:
@@ -219,7 +219,7 @@ def of_run(predictions: Mapping[str, NDArray[typing.Any]], names: tuple[str, ...
     return scored
 
 
-def by_class(values: Mapping[str, Value], score: str) -> dict[str, Measured]:
+def by_class(values: Mapping[str, Value], score: str) -> dict[str, Value]:
     """Split a score per class into one number a class, e.g. ``recall.class3``: what an ordering of classes needs.
 
     Parameters
@@ -231,7 +231,7 @@ def by_class(values: Mapping[str, Value], score: str) -> dict[str, Measured]:
 
     Returns
     -------
-    dict of str to Measured
+    dict of str to float
         Empty if ``<score>_per_class`` was not scored.
 
     Raises
@@ -242,6 +242,4 @@ def by_class(values: Mapping[str, Value], score: str) -> dict[str, Measured]:
     found = values.get(f"{score}_per_class", [])
     if not isinstance(found, list):
         raise TypeError(f"metric '{score}_per_class' is a single number; it must hold one number a class")
-    return {
-        f"{score}.class{c}": Measured(value=float(value), better="higher") for c, value in enumerate(found)
-    }
+    return {f"{score}.class{c}": float(value) for c, value in enumerate(found)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing
 
-from harness.records import Measured, StageResult
+from harness.records import Measured, StageResult, as_declared
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,22 +49,20 @@ def _highest(values: Iterable[int | None]) -> int | None:
 
 
 def _one_stage(stage: StageResult, imported: int | None) -> dict[str, Measured]:
-    def seconds(value: float) -> Measured:
-        return Measured(value=value, unit="s", kind="runtime", better="lower")
-
-    def size(value: int) -> Measured:
-        return Measured(value=float(value), unit="B", kind="memory", better="lower")
-
-    found = {"seconds": seconds(stage.seconds), "cpu_seconds": seconds(stage.cpu_seconds)}
-    if stage.images is not None and stage.seconds > 0:
-        rate = stage.images / stage.seconds
-        found["images_per_second"] = Measured(value=rate, unit="1/s", kind="runtime", better="higher")
-    if stage.peak_bytes is not None:
-        found["peak_bytes"] = size(stage.peak_bytes)
-        if imported is not None:
-            found["above_imports_bytes"] = size(max(0, stage.peak_bytes - imported))
-    if stage.device_allocated_bytes is not None:
-        found["device_allocated_bytes"] = size(stage.device_allocated_bytes)
-    if stage.device_reserved_bytes is not None:
-        found["device_reserved_bytes"] = size(stage.device_reserved_bytes)
-    return {f"{stage.name}.{metric}": measured for metric, measured in found.items()}
+    """Turn one stage into metrics; what was not measured is absent."""
+    values: dict[str, float | None] = {
+        "seconds": stage.seconds,
+        "cpu_seconds": stage.cpu_seconds,
+        "images_per_second": stage.images / stage.seconds
+        if stage.images is not None and stage.seconds > 0
+        else None,
+        "peak_bytes": stage.peak_bytes,
+        "above_imports_bytes": None
+        if stage.peak_bytes is None or imported is None
+        else max(0, stage.peak_bytes - imported),
+        "device_allocated_bytes": stage.device_allocated_bytes,
+        "device_reserved_bytes": stage.device_reserved_bytes,
+    }
+    return as_declared(
+        {f"{stage.name}.{name}": float(value) for name, value in values.items() if value is not None}
+    )

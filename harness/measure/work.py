@@ -1,4 +1,4 @@
-"""Counts of work, by stage and in total: pipeline calls and loop rounds, optimiser steps, samples, FLOPs, stored bytes; no clock, no noise.
+"""Counts of work, by stage and in total: optimiser steps, samples, FLOPs, stored bytes; no clock, no noise.
 
 No worker that measures imports this module. What cannot be counted is said in `Run.uncounted`, and no zero stands for it.
 docs/work.md says by which means each count is taken.
@@ -15,36 +15,28 @@ import numpy as np
 
 from harness.measure.predicted import SHOWN
 from harness.measure.work_keras import KerasWork
-from harness.measure.work_python import PythonWork
 from harness.measure.work_torch import TorchWork
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
     from harness.measure.run import Run
-    from harness.records import Direction, Measured
+    from harness.records import Measured
 
     Counts = dict[str, int]
 
 PREFIX = "work."
 """What the name of every count begins with: ``work.<stage>.<count>``, ``work.<name>`` of what a scenario records itself."""
-COUNTS: dict[str, tuple[str, Direction]] = {
-    "optimiser_steps": ("", "none"),
-    "samples": ("", "none"),
-    "calls": ("", "lower"),
-    "rounds": ("", "lower"),
-    "flops": ("FLOP", "lower"),
-}
-"""Unit and direction by count; fewer steps or samples are another protocol, no improvement."""
+COUNTS = ("optimiser_steps", "samples", "flops")
+"""What a stage's work is counted in."""
 NO_COUNTER = {
     "tensorflow": "TensorFlow: FLOPs are not counted",
     "jax": "JAX: FLOPs are not counted",
 }
 ALWAYS = (
-    "NumPy and SciPy: no FLOPs, steps or samples; their work shows in calls and loops of the scenario's own code",
+    "NumPy and SciPy: no FLOPs, steps or samples, but what the scenario itself records of kind work",
     "code outside stages, and child processes: not counted",
 )
 
@@ -66,27 +58,18 @@ class FrameworkCounter(typing.Protocol):
 
 
 class Work:
-    """Counts the work of a run's stages, between entering and leaving it.
+    """Counts the work of a run's stages, between entering and leaving it."""
 
-    Parameters
-    ----------
-    code : iterable of Path
-        Files and folders whose Python functions are the scenario's own.
-    """
-
-    def __init__(self, code: Iterable[Path]) -> None:
-        self._python = PythonWork(code)
+    def __init__(self) -> None:
         self._frameworks: dict[str, FrameworkCounter] = {}
         self._late: list[str] = []
         self._stages: dict[str, Counts] = {}
 
     def __enter__(self) -> typing.Self:
         self._attach()
-        self._python.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._python.stop()
         for counter in self._frameworks.values():
             counter.close()
 
@@ -119,11 +102,10 @@ class Work:
 
     def _read(self) -> Counts:
         """Sum the counts over the counters that there are; what none of them counts is absent, not 0."""
-        found: Counts = self._python.read()
+        summed = collections.Counter[str]()
         for counter in self._frameworks.values():
-            for name, count in counter.read().items():
-                found[name] = found.get(name, 0) + count
-        return found
+            summed.update(counter.read())
+        return dict(summed)
 
     def record(self, run: Run) -> None:
         """Record ``work.<stage>.<count>``, ``work.total.<count>`` and ``work.stored_bytes`` in a run that has ended.
@@ -136,12 +118,11 @@ class Work:
         declared = {name: found.value for name, found in run.metrics.items() if found.kind == "work"}
         for stage, counts in {**self._stages, "total": self._total()}.items():
             for name in (count for count in COUNTS if count in counts):
-                unit, better = COUNTS[name]
-                run.record(f"{PREFIX}{stage}.{name}", counts[name], unit=unit, kind="work", better=better)
-        run.record(f"{PREFIX}stored_bytes", size, unit="B", kind="work", better="lower")
+                run.record(f"{PREFIX}{stage}.{name}", counts[name])
+        run.record(f"{PREFIX}stored_bytes", size)
         for name, value in declared.items():
             if f"{PREFIX}{name}" not in run.metrics and not isinstance(value, list):
-                run.record(f"{PREFIX}{name}", value, kind="work")
+                run.record(f"{PREFIX}{name}", value)
         run.uncounted = self._uncounted(run.backend)
 
     def _total(self) -> Counts:

@@ -3,7 +3,7 @@
 All records but `Scenario` travel as JSON; `msgspec` decodes and validates them by their annotations.
 """
 
-from harness.records.asked import GateSettings, Plan, RunRequest
+from harness.records.asked import GateSettings, Outputs, Plan, RunRequest
 from harness.records.beside import (
     Contrast,
     Equivalence,
@@ -31,7 +31,9 @@ from harness.records.measured import (
     MemoryTrace,
     RunResult,
     StageResult,
+    as_declared,
 )
+from harness.records.metrics import Metric
 from harness.records.words import (
     BACKENDS,
     DEVICES,
@@ -86,6 +88,8 @@ __all__ = [
     "Measured",
     "Measurement",
     "MemoryTrace",
+    "Metric",
+    "Outputs",
     "Plan",
     "Probe",
     "Purpose",
@@ -108,5 +112,6 @@ __all__ = [
     "VariantBeside",
     "Verdict",
     "Waiver",
+    "as_declared",
     "finite",
 ]

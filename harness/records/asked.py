@@ -88,6 +88,18 @@ class GateSettings:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Outputs:
+    """What a gate writes in addition to terminal and report."""
+
+    junit: str = ""
+    """JUnit XML file, absolute; empty for none."""
+    summary: str = ""
+    """Markdown file that a summary is added to, absolute; empty for none."""
+    explained: tuple[str, ...] = ()
+    """Metrics whose arithmetic is printed."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """All that a job is to do, stored as ``plan.json`` before its first run."""
 
@@ -107,3 +119,5 @@ class Plan:
     """How a gate decides; None for a plain run."""
     environment: dict[str, str] = dataclasses.field(default_factory=dict)
     """Environment of the runner that began the job; empty in older files."""
+    outputs: Outputs = Outputs()
+    """What a gate writes; a resumed one writes it too."""

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from harness.records.measured import Measured
+from harness.records.metrics import Metric, find
 from harness.records.words import TIERS, Direction, Rule, Tier, Value
 
 
@@ -98,12 +98,14 @@ class Scenario:
     """Declared configurations; the first is the default."""
     tiers: Mapping[Tier, Mapping[str, Any]]
     """Options of each tier, below those of the variant."""
-    gated: tuple[str, ...]
-    """Metrics that a gate judges: at most 3 of each of accuracy, memory and runtime."""
+    gated: tuple[str, ...] = ()
+    """Metrics that a gate judges: names of the harness's own, and those in `metrics` that are declared gated."""
+    metrics: tuple[Metric, ...] = ()
+    """What the scenario records or derives itself."""
     expectations: tuple[Expectation, ...] = ()
     """What the source claims."""
-    derive: Callable[[Mapping[str, Value]], Mapping[str, Measured]] | None = None
-    """Metrics computed from scored metrics after the run, in the runner."""
+    derive: Callable[[Mapping[str, Value]], Mapping[str, Value]] | None = None
+    """Values of declared metrics that follow from scored ones, computed after the run, in the runner."""
     needs: tuple[str, ...] = ()
     """Extras whose packages it imports, e.g. ``("torch",)``."""
     backends: tuple[str, ...] = ("numpy",)
@@ -112,6 +114,14 @@ class Scenario:
     """Devices it runs on."""
     deterministic: bool = False
     """Whether seeds are declared to change nothing (no random draw)."""
+
+    def __post_init__(self) -> None:
+        own = (metric.name for metric in self.metrics if getattr(metric, "gated", False))
+        object.__setattr__(self, "gated", tuple(dict.fromkeys((*self.gated, *own))))
+
+    def metric(self, name: str) -> Metric | None:
+        """Return the declaration of a metric, the harness's own among them; None if nothing declares it."""
+        return find(self.metrics, name)
 
     def variant(self, name: str) -> Variant:
         """Return the variant called `name`; KeyError if there is none."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from harness.records.asked import RunRequest
+from harness.records.metrics import Metric, find
 from harness.records.words import Direction, Kind, Value
 
 
@@ -21,6 +23,36 @@ class Measured:
     """Kind of metric."""
     better: Direction = "none"
     """Direction in which the metric improves."""
+
+    @classmethod
+    def of(cls, metric: Metric, value: Value) -> Measured:
+        """Return a value with the unit, kind and direction that its metric declares."""
+        return cls(value=value, unit=metric.unit, kind=metric.kind, better=metric.better)
+
+
+def as_declared(values: Mapping[str, Value], declared: Iterable[Metric] = ()) -> dict[str, Measured]:
+    """Return values with what their metrics declare.
+
+    Parameters
+    ----------
+    values : mapping
+        By metric name.
+    declared : iterable of Metric
+        A scenario's own metrics; the harness's are known.
+
+    Raises
+    ------
+    KeyError
+        With the first name that nothing declares.
+    """
+    known = tuple(declared)
+    found = {}
+    for name, value in values.items():
+        metric = find(known, name)
+        if metric is None:
+            raise KeyError(name)
+        found[name] = Measured.of(metric, value)
+    return found
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from harness.records import RunResult
     from harness.report.rows import JudgementRow
-    from harness.report.sections import Section
+    from harness.report.section import Section
 
 _THEN = ", then: "
 """Parts the commands of a next step; each is copied on its own."""

@@ -7,6 +7,9 @@ import html
 import re
 from typing import TYPE_CHECKING
 
+from harness import files
+from harness.errors import StorageError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -47,6 +50,33 @@ def known(path: Path) -> Known | None:
     return (
         Known(found["kind"], found.get("title", ""), found.get("sentence", "")) if "kind" in found else None
     )
+
+
+def refuse_other(page: Path, kind: str) -> None:
+    """Refuse to replace a page that the harness did not write, or one of another kind.
+
+    Parameters
+    ----------
+    page : Path
+        Where a page is about to be written.
+    kind : str
+        Its kind, as in `Known`.
+
+    Raises
+    ------
+    StorageError
+        If another page lies there.
+    """
+    if not page.is_file() or files.is_stream(page) or not page.stat().st_size:
+        return
+    there = known(page)
+    if there is None:
+        told = f"{page} is a page that harness did not write"
+    elif there.kind != kind:
+        told = f"{page} is a page of another kind ({there.kind}: {there.title})"
+    else:
+        return
+    raise StorageError(told, "Name another place or move it away, or replace it with --force")
 
 
 def up(page: Path) -> str:

@@ -16,7 +16,7 @@ if typing.TYPE_CHECKING:
 
     from harness.report.figures import Drawing
     from harness.report.rows import JudgementRow
-    from harness.report.sections import Section
+    from harness.report.section import Section
 
 MOST_CARDS = 40
 """Findings with a card of their own, the worst; the others are listed."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import re
 import shlex
 import statistics
 from typing import TYPE_CHECKING, Any
 
 from harness import reduced, stored
 from harness.report import figures, flipped, numbers, room, rows, stages, timeline, work
+from harness.report.section import Anchors, Section
 from harness.report.verdicts import SIGNS, Sign, rank, weighs
 
 if TYPE_CHECKING:
@@ -25,12 +25,8 @@ if TYPE_CHECKING:
         RunRequest,
         RunResult,
         Scenario,
-        Source,
         Tier,
     )
-    from harness.report.stages import StageRow
-    from harness.report.strips import Segment
-    from harness.report.timeline import Timeline
 
     Key = tuple[str, str, Tier]
 
@@ -38,118 +34,6 @@ MOST_RUNS = 200
 """Runs of one variant whose numbers the tables show and average; judgements rest on all."""
 WORDS = {"expectation": "published", "baseline": "baseline", "identity": "identity"}
 """What a judgement is against, as part of its anchor."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
-    """One variant of a scenario in one tier."""
-
-    anchor: str
-    """Id on the page: ``scenario--variant``."""
-    scenario: str
-    """Scenario name."""
-    variant: str
-    """Variant name."""
-    tier: str
-    """Tier."""
-    doc: str
-    """The variant's sentence; empty if it is not declared here."""
-    source: Source | None
-    """What it reproduces; None if the scenario is not declared here."""
-    worst: Sign | None
-    """Worst verdict among judgements and runs; None if nothing was judged."""
-    finished: int
-    """How many runs finished."""
-    broken: int
-    """How many did not."""
-    disturbances: int
-    """How many of the finished ones have times that other processes disturbed."""
-    done: tuple[RunResult, ...]
-    """Runs that finished, at most `MOST_RUNS`, without their numbers."""
-    failed: tuple[RunResult, ...]
-    """Runs that did not, at most `MOST_RUNS`."""
-    beside: tuple[RunResult, ...]
-    """Failed runs besides the measured ones of the code in question: those of a gate's base, and counted ones."""
-    disturbed: tuple[RunResult, ...]
-    """Those of `done` whose times other processes disturbed."""
-    datasets: tuple[DatasetUse, ...]
-    """Data the runs read."""
-    judged: tuple[rows.JudgementRow, ...]
-    """Every judgement."""
-    identities: tuple[rows.IdentityRow, ...]
-    """Worst check of each identity."""
-    stages: tuple[StageRow, ...]
-    """Stages and their total."""
-    segments: tuple[Segment, ...]
-    """The stages' times as one bar."""
-    calibration: str
-    """How long the calibration kernel took, over the runs; empty if no run tells."""
-    timeline: Timeline | None
-    """Memory of the first run over its time; None if it was not sampled."""
-    work: work.WorkTable | None
-    """What was counted; None if nobody asked."""
-    sizes: tuple[rows.MetricRow, ...]
-    """Metrics of kind size."""
-    recorded: tuple[rows.MetricRow, ...]
-    """All other metrics."""
-    classes: tuple[rows.ClassTable, ...]
-    """Scores per class of the first run."""
-    confusions: tuple[rows.ConfusionTable, ...]
-    """Confusion matrices of the first run."""
-    drawings: tuple[figures.Drawing, ...]
-    """Figures of the first run."""
-    flips: flipped.Part | None
-    """Flipped images; None if the variant was held against nothing that predicted images."""
-    problems: tuple[str, ...]
-    """What was measured but cannot be used, with its seed."""
-    options: tuple[tuple[str, str], ...]
-    """Options in force."""
-    commands: tuple[str, ...]
-    """How to repeat the runs."""
-    brief: bool
-    """Whether only what needs attention is shown, for want of room (`harness.report.room`)."""
-
-    @property
-    def incomplete(self) -> bool:
-        """Whether a run read an incomplete data set."""
-        return any(not use.complete for use in self.datasets)
-
-    @property
-    def title(self) -> str:
-        """How the section is called."""
-        return f"{self.scenario}:{self.variant}"
-
-    @property
-    def unseen(self) -> list[rows.JudgementRow]:
-        """Return the judged identities of which no run left a check."""
-        if self.brief:
-            return []
-        shown = {row.anchor for row in self.identities}
-        return [row for row in self.against("identity") if row.anchor not in shown]
-
-    def against(self, what: str) -> list[rows.JudgementRow]:
-        """Return the judgements against expectation, baseline or identity, worst first; in brief those that need attention."""
-        chosen = [
-            row for row in self.judged if row.judgement.against == what and (row.urgent or not self.brief)
-        ]
-        return sorted(chosen, key=lambda row: rank(row.judgement.verdict))
-
-
-class Anchors:
-    """Gives out ids that are unique on the page and safe in addresses."""
-
-    def __init__(self) -> None:
-        self._taken: set[str] = set()
-
-    def claim(self, text: str) -> str:
-        """Return `text` as an id, with a number behind it if it was taken."""
-        plain = re.sub(r"[^A-Za-z0-9_.-]+", "-", text)
-        anchor, count = plain, 1
-        while anchor in self._taken:
-            count += 1
-            anchor = f"{plain}-{count}"
-        self._taken.add(anchor)
-        return anchor
 
 
 def build(job: Job, folder: Path, scenarios: Mapping[str, Scenario]) -> list[Section]:
@@ -258,7 +142,7 @@ def _section(
         stages=tuple(by_stage), segments=segments, calibration=_calibration(runs.done), work=work.table(job, key[0], key[1]), **_metrics(runs.done),
         **_drawn(None, folder, anchor, ""),
         flips=flipped.part([f for c in job.comparisons if _key(c) == key for f in c.flips], folder),
-        problems=tuple(runs.problems), options=_options(kept), commands=_commands(runs), brief=True,
+        problems=tuple(runs.problems), options=_options(kept), departures=_departures(kept, scenario, key), commands=_commands(runs), brief=True,
     )  # fmt: skip
 
 
@@ -329,6 +213,24 @@ def _worst(judged: Iterable[Judgement], failed: Sequence[RunResult]) -> Sign | N
 def _options(results: Iterable[RunResult]) -> tuple[tuple[str, str], ...]:
     measured = next((result.measurement for result in results if result.measurement), None)
     return tuple((name, str(value)) for name, value in measured.options.items()) if measured else ()
+
+
+def _departures(
+    results: Iterable[RunResult], scenario: Scenario | None, key: Key
+) -> tuple[tuple[str, str, str], ...]:
+    """Hold the options in force against the paper tier's of the same variant."""
+    _, variant, tier = key
+    measured = next((result.measurement for result in results if result.measurement), None)
+    if scenario is None or measured is None or tier == "paper" or "paper" not in scenario.tiers:
+        return ()
+    declared = {each.name: each.options for each in scenario.variants}
+    here, there = measured.options, {**scenario.tiers["paper"], **declared.get(variant, {})}
+    shown = {name: [_option(options.get(name)) for options in (here, there)] for name in {**there, **here}}
+    return tuple((name, ours, papers) for name, (ours, papers) in shown.items() if ours != papers)
+
+
+def _option(value: object) -> str:
+    return "not set" if value is None else str(value)
 
 
 def _commands(runs: _Runs) -> tuple[str, ...]:

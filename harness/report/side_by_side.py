@@ -8,7 +8,7 @@ import itertools
 from typing import TYPE_CHECKING
 
 from harness.report import flipped, numbers, strips
-from harness.report.sections import Anchors
+from harness.report.section import Anchors
 from harness.report.templating import constants, environment
 from harness.report.verdicts import SIGNS, Headline, Sign
 

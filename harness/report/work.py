@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from harness.records import Job, Measured, Probe
 
 HEADINGS = {
-    "calls": "Pipeline calls",
-    "rounds": "Rounds of its loops",
     "optimiser_steps": "Optimiser steps",
     "samples": "Samples trained on",
     "flops": "torch FLOPs",

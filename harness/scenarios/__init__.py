@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
+import inspect
 import sys
+import textwrap
 import typing
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,12 +19,15 @@ from harness.records import (
     TIERS,
     Direction,
     Expectation,
+    Kind,
+    Metric,
     Rule,
     Scenario,
     Source,
     Variant,
     finite,
 )
+from harness.records.metrics import OWN, SCORES
 from harness.scenarios import (
     digits1000_cnn,
     kmnist_svd_logreg,
@@ -166,6 +172,60 @@ def check(scenario: Scenario, origin: str) -> None:
     for wrong, what in problems:
         if wrong:
             raise ScenarioError(f"scenario '{scenario.name}' from {origin} {what}", "Mend its declaration")
+    _check_metrics(scenario, origin)
+
+
+def _check_metrics(scenario: Scenario, origin: str) -> None:
+    """Refuse metrics that contradict each other or the harness's own, and names that nothing declares.
+
+    Names are those in `gated`, those that expectations name, and those that the source of `measure` gives to ``run.record``
+    as plain strings: a slip is found before hours of runs.
+    """
+    names = [metric.name for metric in scenario.metrics]
+    whose = f"scenario '{scenario.name}' from {origin}"
+    for metric in scenario.metrics:
+        own = next((other for other in OWN if other.name == metric.name), None)
+        if names.count(metric.name) > 1:
+            raise ScenarioError(f"{whose} declares metric '{metric.name}' twice", "Remove one")
+        if own is not None:
+            raise ScenarioError(
+                f"{whose} declares '{metric.name}', which is the harness's own", "Choose another name"
+            )
+        if metric.family and metric.gated:
+            raise ScenarioError(
+                f"{whose} gates the family '{metric.name}'", "Declare each gated metric by its full name"
+            )
+    variants = tuple(f"{variant.name}." for variant in scenario.variants)
+    expected = (
+        # of several variants together: a metric has its variant's name before it
+        next((name.removeprefix(v) for v in variants if name.startswith(v)), name)
+        for expectation in scenario.expectations
+        if not expectation.unreadable
+        for name in expectation.order or (expectation.metric,)
+    )
+    for name in (*scenario.gated, *_recorded(scenario.measure), *expected):
+        if scenario.metric(name) is None:
+            raise ScenarioError(f"{whose}: {unknown('metric', name, [*names, *(m.name for m in SCORES)])}")
+
+
+def _recorded(measure: typing.Callable[..., None]) -> list[str]:
+    """List the names that ``run.record("name", ...)`` is given in the function's own source; empty where it has none."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(measure)))
+    except (OSError, TypeError, SyntaxError):
+        return []
+    return [
+        node.args[0].value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "record"
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id == "run"
+        and node.args
+        and isinstance(node.args[0], ast.Constant)
+        and isinstance(node.args[0].value, str)
+    ]
 
 
 def _wrong_kind(scenario: Scenario) -> str:
@@ -178,6 +238,7 @@ def _wrong_kind(scenario: Scenario) -> str:
         "variants": _all(scenario.variants, Variant) and all(map(_is_sound_variant, scenario.variants)),
         "tiers": isinstance(scenario.tiers, Mapping) and _all(tuple(scenario.tiers.values()), Mapping),
         "expectations": _all(scenario.expectations, Expectation),
+        "metrics": _all(scenario.metrics, Metric) and all(map(_is_sound_metric, scenario.metrics)),
         **{name: _all(getattr(scenario, name), str) for name in ("gated", "needs", "backends", "devices")},
     }
     return next((name for name, holds in sound.items() if not holds), "")
@@ -189,6 +250,11 @@ def _all(items: object, kind: type) -> bool:
 
 def _is_sound_variant(variant: Variant) -> bool:
     return isinstance(variant.name, str) and isinstance(variant.options, Mapping) and _all(variant.tiers, str)
+
+
+def _is_sound_metric(metric: Metric) -> bool:
+    closed = metric.kind in typing.get_args(Kind) and metric.better in typing.get_args(Direction)
+    return bool(closed and metric.name) and isinstance(metric.name, str) and isinstance(metric.unit, str)
 
 
 def _too_fine(half_width: float, images: int, rule: str) -> bool:

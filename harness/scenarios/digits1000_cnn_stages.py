@@ -108,12 +108,12 @@ def facts(run: Run, variant: pipeline.Variant, model: keras.Model, training: pip
             "test_share": len(testing.labels) / images,
         },
     )
-    run.record("epochs_run", variant.epochs, kind="work")
+    run.record("epochs_run", variant.epochs)
 
 
 def training(run: Run, history: keras_fits.Epochs) -> None:
     """Record and draw what the training told (figures 3 to 5)."""
-    run.record("train_accuracy", history.accuracy[-1], better="higher")
+    run.record("train_accuracy", history.accuracy[-1])
     keras_stages.share_outside(run, history.steps)
     keras_stages.first_step(run, history.steps)
     keras_stages.optimiser_steps(run, history.steps)
@@ -135,7 +135,7 @@ def model_file(run: Run, model: keras.Model, testing: pipeline.Part) -> None:
             pipeline.save(model, path)
         with run.stage("load"):
             loaded = pipeline.load(path)
-        run.record("model.bytes", path.stat().st_size, unit="B", kind="size", better="lower")
+        run.record("model.bytes", path.stat().st_size)
         with run.stage("predict_files", images=len(chosen)):
             digits = _program(path, [testing.paths[row] for row in chosen])
     before, after = (_logits(each, testing) for each in (model, loaded))
@@ -191,8 +191,8 @@ def mistaken(run: Run, model: keras.Model, outcome: pipeline.Outcome, testing: p
     run.predictions(found.labels, found.predicted, indices=(found.label_indices, found.predicted_indices))
     _same_accuracy(run, float(found.hits.mean()), found.labels, found.predicted)
     run.predictions(outcome.labels, outcome.predicted, probabilities=outcome.probabilities, name="aligned")
-    run.record("reported_accuracy", found.hits.mean(), better="higher")
-    run.record("loss", found.losses.mean(), unit="nat", better="lower")
+    run.record("reported_accuracy", found.hits.mean())
+    run.record("loss", found.losses.mean())
     _contradiction(run, outcome, found)
 
 

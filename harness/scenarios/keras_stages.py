@@ -92,27 +92,27 @@ def share_outside(run: Run, steps: Iterable[keras_steps.Steps], stage: str = "tr
     taken = list(steps)
     within = sum(float(each.seconds.sum()) for each in taken)
     share = 1 - within / sum(each.wall_seconds for each in taken)
-    run.record(f"{stage}.share_outside", share, kind="runtime", better="lower")
+    run.record(f"{stage}.share_outside", share)
 
 
 def first_step(run: Run, steps: Iterable[keras_steps.Steps], stage: str = "train") -> None:
     """Record how long a training's very first step took, which compiles or traces, and how long a later one does (median)."""
     seconds = np.concatenate([each.seconds for each in steps])  # (all steps,)
-    run.record(f"{stage}.first_step_seconds", seconds[0], unit="s", kind="runtime", better="lower")
+    run.record(f"{stage}.first_step_seconds", seconds[0])
     if len(seconds) > 1:
-        run.record(f"{stage}.step_seconds", np.median(seconds[1:]), unit="s", kind="runtime", better="lower")
+        run.record(f"{stage}.step_seconds", np.median(seconds[1:]))
 
 
 def optimiser_steps(run: Run, steps: Iterable[keras_steps.Steps]) -> None:
     """Record how many optimiser steps the training took."""
     taken = sum(len(each.seconds) for each in steps)
-    run.record("optimiser_steps", float(taken), kind="work", better="lower")
+    run.record("optimiser_steps", float(taken))
 
 
 def sizes(run: Run, values: Mapping[str, float | tuple[float, ...]]) -> None:
     """Record counts and shapes, which are no results."""
     for name, value in values.items():
-        run.record(name, value, kind="size")
+        run.record(name, value)
 
 
 def class_curves(run: Run, history: keras_fits.Epochs, held_out: str, caption: str, name: str = "") -> None:

@@ -26,25 +26,21 @@ RATES, BATCHES, RANKS = (0.1, 0.01, 0.001), (32, 64, 128), (3, 5, 8, 13)
 def facts(run: Run, data: Dataset) -> None:
     """Record counts that the text states of data and protocol."""
     pixels = int(np.prod(data.train.images.shape[1:]))
+    train, test = (np.unique(part.labels, return_counts=True)[1] for part in (data.train, data.test))
     counted = {
         "data.train_images": len(data.train),
         "data.test_images": len(data.test),
-        "data.train_per_class": np.bincount(data.train.labels).min(),
-        "data.test_per_class": np.bincount(data.test.labels).min(),
-        "data.classes": len(data.classes),
+        "data.train_per_class": train.min(),
+        "data.test_per_class": test.min(),
+        "data.classes": len(train),
         "data.pixels": pixels,
         "folds": run.options["folds"],
         "validation_share": 1 / run.options["folds"],
     }
     for name, value in counted.items():
-        run.record(name, float(value), kind="size")
+        run.record(name, float(value))
     for k in RANKS:
-        run.record(
-            f"k{k}.percent_size",
-            pipeline.percent_size(k, *data.train.images.shape[1:]),
-            kind="size",
-            better="lower",
-        )
+        run.record(f"k{k}.percent_size", pipeline.percent_size(k, *data.train.images.shape[1:]))
 
 
 def pair_of(run: Run, part: Split, classes: tuple[int, int], limit: int | None) -> pipeline.Pair:
@@ -85,7 +81,7 @@ def model(
         _sizes(run, stored)
         check_stored(run, stored, k, ("training", "test"))
     elif name == "test":
-        run.record("stored.bytes", float(images * 784), unit="B", kind="size", better="lower")
+        run.record("stored.bytes", float(images * 784))
     with run.stage(f"{stage}_prepare", images=images):
         pictures = (
             [part.reconstruct() for part in stored] if k is not None else [training.images, test.images]
@@ -121,15 +117,10 @@ def model(
     )
     check_pairs(run, targets, prediction, name)
     prefix = "" if name == "test" else f"{name}."
-    run.record(f"{prefix}validation_accuracy", trained.printed_validation_accuracy(), better="higher")
-    run.record(f"{prefix}epochs_run", float(trained.epochs_run.max()), kind="work", better="none")
-    run.record(
-        f"{prefix}optimiser_steps",
-        float(trained.epochs_run.sum() * trained.steps),
-        kind="work",
-        better="lower",
-    )
-    run.record("inputs", float(design.shape[1]), kind="size")
+    run.record(f"{prefix}validation_accuracy", trained.printed_validation_accuracy())
+    run.record(f"{prefix}epochs_run", float(trained.epochs_run.max()))
+    run.record(f"{prefix}optimiser_steps", float(trained.epochs_run.sum() * trained.steps))
+    run.record("inputs", float(design.shape[1]))
     return trained.curves()
 
 
@@ -177,12 +168,10 @@ def _sizes(run: Run, stored: list[typing.Any]) -> None:
     weights = [part.shape[0] for part in stored]
     elements = np.average([pipeline.element_ratio(part) for part in stored], weights=weights)
     in_bytes = np.average([pipeline.byte_ratio(part) for part in stored], weights=weights)
-    run.record("percent_size", elements, kind="size", better="lower")
-    run.record("saved_share", 1 - elements, kind="size", better="higher")
-    run.record("byte_ratio", in_bytes, kind="size", better="lower")
-    run.record(
-        "stored.bytes", float(sum(part.nbytes for part in stored)), unit="B", kind="size", better="lower"
-    )
+    run.record("percent_size", elements)
+    run.record("saved_share", 1 - elements)
+    run.record("byte_ratio", in_bytes)
+    run.record("stored.bytes", float(sum(part.nbytes for part in stored)))
 
 
 def _probabilities(targets: NDArray[np.int64], prediction: pipeline.Prediction) -> NDArray[np.float64]:
@@ -217,7 +206,7 @@ def grid(run: Run, training: pipeline.Pair, test: pipeline.Pair) -> None:
         cell = result.setting
         name = setting(cell.learning_rate, cell.batch, cell.normalisation, cell.k)
         run.predictions(targets, result.prediction.labels, name=name)
-        run.record(f"{name}.validation_accuracy", result.printed_validation_accuracy, better="higher")
+        run.record(f"{name}.validation_accuracy", result.printed_validation_accuracy)
     final = found["z-score", 32, 8, 0.1]
     run.predictions(
         targets, final.prediction.labels, probabilities=_probabilities(targets, final.prediction),

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import typing
 
-from harness.records import Measured, Scenario, Variant
+from harness.records import Metric, Scenario, Variant
+from harness.records.metrics import facts
 from harness.scenarios.published.kmnist_svd_logreg import EXPECTATIONS, NAMES, PAIRS, SOURCE, setting
 
 if typing.TYPE_CHECKING:
@@ -28,7 +29,7 @@ MODEL = {
 }
 PROTOCOL = {"epochs": 100, "folds": 10, "limit": None, "blas_threads": 1}
 TIERS: dict[Tier, dict[str, typing.Any]] = {
-    "smoke": {**PROTOCOL, **MODEL, "dataset": "digits"},
+    "smoke": {**PROTOCOL, **MODEL, "dataset": "kmnist-excerpt"},
     "short": {**PROTOCOL, **MODEL, "dataset": "kmnist", "limit": 6284},
     "paper": {**PROTOCOL, **MODEL, "dataset": "kmnist"},
 }
@@ -56,18 +57,19 @@ def measure(run: Run) -> None:
         stages.curves_figure(run, {"with SVD": curves, "without SVD": twin})
 
 
-def derive(values: Mapping[str, Value]) -> dict[str, Measured]:
+def derive(values: Mapping[str, Value]) -> dict[str, Value]:
     """Set each compressed model's test accuracy in proportion to its uncompressed twin's, and its training time."""
-    found = {}
+    found: dict[str, Value] = {}
     for name, value in values.items():
         model, _, metric = name.rpartition(".")
         twin = f"{model.rsplit('-', 1)[0]}-full.accuracy" if model else "uncompressed.accuracy"
         if metric == "accuracy" and twin in values and twin != name and model != "uncompressed":
             prefix = f"{model}." if model else ""
-            found[f"{prefix}percent_accuracy"] = Measured(value=_ratio(value, values[twin]), better="higher")
+            found[f"{prefix}percent_accuracy"] = _ratio(value, values[twin])
     if "svd_train.seconds" in values and "uncompressed_train.seconds" in values:
-        ratio = _ratio(values["svd_train.seconds"], values["uncompressed_train.seconds"])
-        found["training_time_ratio"] = Measured(value=ratio, kind="runtime", better="lower")
+        found["training_time_ratio"] = _ratio(
+            values["svd_train.seconds"], values["uncompressed_train.seconds"]
+        )
     return found
 
 
@@ -103,8 +105,25 @@ SCENARIO = Scenario(
         "loss",
         "total.above_imports_bytes",
         "total.left_bytes",
-        "stored.bytes",
         "total.seconds",
+    ),
+    metrics=(
+        Metric("stored.bytes", kind="size", unit="B", better="lower", gated=True),
+        Metric("percent_size", kind="size", better="lower"),
+        Metric("k*.percent_size", kind="size", better="lower"),
+        Metric("saved_share", kind="size", better="higher"),
+        Metric("byte_ratio", kind="size", better="lower"),
+        Metric("percent_accuracy", better="higher"),
+        Metric("*.percent_accuracy", better="higher"),
+        Metric("validation_accuracy", better="higher"),
+        Metric("*.validation_accuracy", better="higher"),
+        Metric("training_time_ratio", kind="runtime", better="lower"),
+        Metric("epochs_run", kind="work"),
+        Metric("*.epochs_run", kind="work"),
+        Metric("optimiser_steps", kind="work", better="lower"),
+        Metric("*.optimiser_steps", kind="work", better="lower"),
+        *facts("folds", "inputs", "validation_share", "data.classes", "data.pixels"),
+        *facts("data.train_images", "data.test_images", "data.train_per_class", "data.test_per_class"),
     ),
     expectations=EXPECTATIONS,
     derive=derive,

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import typing
 
-from harness.records import Scenario, Variant
+from harness.records import Metric, Scenario, Variant
+from harness.records.metrics import facts
+from harness.scenarios.keras_metrics import KERAS_METRICS
 from harness.scenarios.published.mnist_autoencoder import EXPECTATIONS, SOURCE
 
 if typing.TYPE_CHECKING:
@@ -30,8 +32,8 @@ MODEL = {
     "sweep_epochs": 100,
 }
 SMOKE = {
-    "dataset": "digits",
-    "limit": 640,
+    "dataset": "mnist-excerpt",
+    "limit": 6000,
     "autoencoder_epochs": 1,
     "batch": 64,
     "frozen_epochs": 10,
@@ -94,9 +96,26 @@ SCENARIO = Scenario(
         "loss",
         "autoencoder.above_imports_bytes",
         "total.above_imports_bytes",
-        "features.bytes",
         "autoencoder.seconds",
         "total.seconds",
+    ),
+    metrics=(
+        Metric("features.bytes", kind="size", unit="B", better="lower", gated=True),
+        Metric("train_accuracy", better="higher"),
+        Metric("validation_accuracy", better="higher"),
+        Metric("autoencoder.validation_loss", better="lower"),
+        Metric("reconstruction_error", better="lower"),
+        Metric("*.epochs_run", kind="work"),
+        *facts("kernel", "batch_size", "dense_size", "validation_share", "finetune.epochs_allowed"),
+        *facts("autoencoder.batch_size", "autoencoder.filters", "shown.right", "shown.wrong"),
+        *facts("data.classes", "data.image_shape", "data.train_images", "data.test_images"),
+        # of a sweep: one setting's last epoch
+        Metric("*.training_loss", unit="nat", better="lower"),
+        Metric("*.validation_loss", unit="nat", better="lower"),
+        Metric("*.validation_accuracy", better="higher"),
+        Metric("*.training_seconds", kind="runtime", unit="s", better="lower"),
+        Metric("*.epoch_seconds", kind="runtime", unit="s", better="lower"),
+        *KERAS_METRICS,
     ),
     expectations=EXPECTATIONS,
     needs=("keras",),

@@ -47,7 +47,7 @@ def encoder(
     run: Run, data: pipeline.Labelled, test: Images, settings: pipeline.Settings, rng: np.random.Generator
 ) -> tuple[pipeline.Autoencoder, NDArray[np.floating]]:
     """Train the autoencoder, reconstruct some test images, and compute the features once; three stages."""
-    model = pipeline.build_autoencoder(settings.policy)
+    model = pipeline.build_autoencoder(settings.policy, settings.momentum)
     with run.stage("autoencoder", images=len(data.train) * settings.autoencoder_epochs):
         history = pipeline.train_autoencoder(
             model, data, settings, rng=rng, keeper=run.keeper("autoencoder", KEEP_SECONDS)
@@ -58,10 +58,10 @@ def encoder(
     with run.stage("features", images=len(data.images)):
         features = pipeline.encode(model.encoder, data.images, settings.feature_dtype)
     check_features(run, model, features, data.images, settings.policy)
-    run.record("features.bytes", features.nbytes, unit="B", kind="size", better="lower")
+    run.record("features.bytes", features.nbytes)
     squares = (restored - test.astype(np.float32) / 255) ** 2  # (n, 28, 28)
-    run.record("reconstruction_error", squares.mean(dtype=np.float64), better="lower")
-    run.record("autoencoder.validation_loss", history.val_loss[-1], better="lower")
+    run.record("reconstruction_error", squares.mean(dtype=np.float64))
+    run.record("autoencoder.validation_loss", history.val_loss[-1])
     keras_stages.share_outside(run, history.steps, "autoencoder")
     keras_stages.first_step(run, history.steps, "autoencoder")
     keras_stages.sizes(
@@ -73,7 +73,7 @@ def encoder(
             "validation_share": len(data.validation) / len(data.images),
         },
     )
-    run.record("autoencoder.epochs_run", len(history.loss), kind="work")
+    run.record("autoencoder.epochs_run", len(history.loss))
     _reconstruction_figures(run, history, test, restored)
     return model, features
 
@@ -171,11 +171,11 @@ def _training(
     run: Run, frozen: keras_fits.Epochs, tuning: keras_fits.Epochs, settings: pipeline.Settings
 ) -> None:
     """Record and draw what both fits of the classifier told (figures 7 and 8)."""
-    run.record("train_accuracy", tuning.accuracy[-1], better="higher")
-    run.record("validation_accuracy", tuning.val_accuracy[-1], better="higher")
-    run.record("head.epochs_run", len(frozen.loss), kind="work")
-    run.record("finetune.epochs_run", len(tuning.loss), kind="work")
-    run.record("epochs_run", len(frozen.loss) + len(tuning.loss), kind="work")
+    run.record("train_accuracy", tuning.accuracy[-1])
+    run.record("validation_accuracy", tuning.val_accuracy[-1])
+    run.record("head.epochs_run", len(frozen.loss))
+    run.record("finetune.epochs_run", len(tuning.loss))
+    run.record("epochs_run", len(frozen.loss) + len(tuning.loss))
     keras_stages.sizes(run, {"finetune.epochs_allowed": settings.tuning_epochs, "batch_size": settings.batch})
     for name, history, title in (
         ("head", frozen, "encoder frozen"),
@@ -267,11 +267,11 @@ def _record(run: Run, axis: str, histories: Mapping[int, keras_fits.Epochs]) -> 
     for value, history in histories.items():
         seconds = [steps.wall_seconds for steps in history.steps]
         of = f"{axis}{value}"
-        run.record(f"{of}.training_loss", history.loss[-1], unit="nat", better="lower")
-        run.record(f"{of}.validation_loss", history.val_loss[-1], unit="nat", better="lower")
-        run.record(f"{of}.validation_accuracy", history.val_accuracy[-1], better="higher")
-        run.record(f"{of}.training_seconds", sum(seconds), unit="s", kind="runtime", better="lower")
-        run.record(f"{of}.epoch_seconds", np.mean(seconds), unit="s", kind="runtime", better="lower")
+        run.record(f"{of}.training_loss", history.loss[-1])
+        run.record(f"{of}.validation_loss", history.val_loss[-1])
+        run.record(f"{of}.validation_accuracy", history.val_accuracy[-1])
+        run.record(f"{of}.training_seconds", sum(seconds))
+        run.record(f"{of}.epoch_seconds", np.mean(seconds))
     values = np.array(list(histories))
     drawn = (
         ("loss", "cross-entropy (nat per image)", "loss", "val_loss"),

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import typing
 
-from harness.records import Scenario, Variant
+from harness.records import Metric, Scenario, Variant
+from harness.records.metrics import facts
+from harness.scenarios.keras_metrics import KERAS_METRICS
 from harness.scenarios.published import ACROSS
 from harness.scenarios.published.mnist_interpolation import EXPECTATIONS, SOURCE
 
@@ -18,7 +20,7 @@ if typing.TYPE_CHECKING:
 
 PROTOCOL = {"epochs": 1, "stored_uint8": False, "fit_on_train_only": False}
 TIERS: dict[Tier, dict[str, typing.Any]] = {
-    "smoke": {**PROTOCOL, "dataset": "digits", "epochs": 6},
+    "smoke": {**PROTOCOL, "dataset": "mnist-excerpt", "epochs": 2},
     "short": {**PROTOCOL, "dataset": "mnist"},
     "paper": {**PROTOCOL, "dataset": "mnist"},
 }
@@ -84,8 +86,19 @@ SCENARIO = Scenario(
         "f1_macro",
         "loss",
         "total.above_imports_bytes",
-        "stored.bytes",
         "train.seconds",
+    ),
+    metrics=(
+        Metric("stored.bytes", kind="size", unit="B", better="lower", gated=True),
+        Metric("stored.byte_share", kind="size", better="lower"),
+        Metric("stored.share", kind="size", better="lower"),
+        Metric("stored.pixels", kind="size", unit="pixels", better="lower"),
+        Metric("stored.side", kind="size", unit="pixels", better="lower"),
+        Metric("training_objective", unit="nat", better="lower"),
+        *facts("dense", "filters", "kernel", "pool", "input_shape", "output_shape"),
+        *facts("pooling.step", "pooling.window", "train_share", "test_share"),
+        *facts("data.classes", "data.image_shape", "data.images"),
+        *KERAS_METRICS,
     ),
     expectations=EXPECTATIONS,
     needs=("keras",),

@@ -42,7 +42,7 @@ def results(run: Run, repeat: pipeline.Repeat, model: keras.Model, images: Image
         repeat.labels, repeat.predicted, probabilities=repeat.probabilities, images=images[repeat.test_indices],
         weights=model.get_weights(),
     )  # fmt: skip
-    run.record("training_objective", repeat.history.mean("loss"), unit="nat", better="lower")
+    run.record("training_objective", repeat.history.mean("loss"))
     keras_stages.share_outside(run, [repeat.history])
     keras_stages.first_step(run, [repeat.history])
     keras_stages.optimiser_steps(run, [repeat.history])
@@ -68,9 +68,9 @@ def facts(run: Run, images: Images, classes: int, case: pipeline.Case, model: ke
             "dense": layers.dense,
         },
     )
-    run.record("stored.side", side, unit="pixels", kind="size", better="lower")
-    run.record("stored.pixels", side**2, unit="pixels", kind="size", better="lower")
-    run.record("stored.share", side**2 / size**2, kind="size", better="lower")
+    run.record("stored.side", side)
+    run.record("stored.pixels", side**2)
+    run.record("stored.share", side**2 / size**2)
 
 
 def shares(run: Run, data: pipeline.Split) -> None:
@@ -82,8 +82,8 @@ def shares(run: Run, data: pipeline.Split) -> None:
 def stored(run: Run, images: Images, case: pipeline.Case) -> None:
     """Record what the pooled images weigh when each value is kept in a byte."""
     small = pipeline.store(images, case)
-    run.record("stored.bytes", small.nbytes, unit="B", kind="size", better="lower")
-    run.record("stored.byte_share", small.nbytes / images.nbytes, kind="size", better="lower")
+    run.record("stored.bytes", small.nbytes)
+    run.record("stored.byte_share", small.nbytes / images.nbytes)
 
 
 def identity(run: Run, images: Images, case: pipeline.Case) -> None:

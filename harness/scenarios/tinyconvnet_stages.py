@@ -44,39 +44,33 @@ def numbers(run: Run, data: Dataset, analysis: Analysis) -> None:
         zip(analysis.decompositions, analysis.verification.layers, strict=True), start=1
     ):
         prefix = f"layer{index}"
-        run.record(f"{prefix}.singular_values", part.sigma, kind="identity")
-        run.record(f"{prefix}.singular_count", float(len(part.sigma)), kind="size")
-        run.record(f"{prefix}.energy", part.squared_norm, kind="identity")
+        run.record(f"{prefix}.singular_values", part.sigma)
+        run.record(f"{prefix}.singular_count", float(len(part.sigma)))
+        run.record(f"{prefix}.energy", part.squared_norm)
         for share in (95, 99):
-            run.record(f"{prefix}.rank{share}", float(part.effective_rank(share / 100)), kind="identity")
-        run.record(
-            f"{prefix}.reconstruction_error", part.reconstruction_error, kind="identity", better="lower"
-        )
-        run.record(f"{prefix}.im2col_difference", layer.product_difference, kind="identity", better="lower")
-        run.record(
-            f"{prefix}.forward_difference", layer.analytical_difference, kind="identity", better="lower"
-        )
-        run.record(f"shapes.conv{index}", layer.network.shape[1:], kind="size")
-        run.record(f"shapes.weight{index}", part.matrix.shape, kind="size")
-    run.record("layer2.singular_values4", analysis.decompositions[1].sigma[:4], kind="identity")
-    run.record("logit_difference", analysis.verification.logit_difference, kind="identity", better="lower")
-    run.record("relu.masks", float(len(analysis.regions.unique_masks)), kind="identity")
-    run.record("relu.masks_possible", 2.0 ** analysis.regions.masks.shape[1], kind="size")
-    run.record("relu.patches", float(len(analysis.regions.masks)), kind="size")
+            run.record(f"{prefix}.rank{share}", float(part.effective_rank(share / 100)))
+        run.record(f"{prefix}.reconstruction_error", part.reconstruction_error)
+        run.record(f"{prefix}.im2col_difference", layer.product_difference)
+        run.record(f"{prefix}.forward_difference", layer.analytical_difference)
+        run.record(f"shapes.conv{index}", layer.network.shape[1:])
+        run.record(f"shapes.weight{index}", part.matrix.shape)
+    run.record("layer2.singular_values4", analysis.decompositions[1].sigma[:4])
+    run.record("logit_difference", analysis.verification.logit_difference)
+    run.record("relu.masks", float(len(analysis.regions.unique_masks)))
+    run.record("relu.masks_possible", 2.0 ** analysis.regions.masks.shape[1])
+    run.record("relu.patches", float(len(analysis.regions.masks)))
     _shapes(run, analysis)
     counted = {"train_images": len(data.train), "test_images": len(data.test), "classes": len(data.classes)}
     for name, value in counted.items():
-        run.record(f"data.{name}", float(value), kind="size")
-    run.record("epochs_run", float(run.options["epochs"]), kind="work")
+        run.record(f"data.{name}", float(value))
+    run.record("epochs_run", float(run.options["epochs"]))
 
 
 def first_step(run: Run, trained: Training) -> None:
     """Record how long the very first training step took, and how long a later one does (mean of the first epoch)."""
-    run.record(
-        "train.first_step_seconds", trained.first_step_seconds, unit="s", kind="runtime", better="lower"
-    )
+    run.record("train.first_step_seconds", trained.first_step_seconds)
     if trained.step_seconds is not None:
-        run.record("train.step_seconds", trained.step_seconds, unit="s", kind="runtime", better="lower")
+        run.record("train.step_seconds", trained.step_seconds)
 
 
 def _shapes(run: Run, analysis: Analysis) -> None:
@@ -85,10 +79,10 @@ def _shapes(run: Run, analysis: Analysis) -> None:
     channels, height, width = second.network.shape[1:]
     logits = analysis.verification.network_logits.shape[1]
     pooled = (channels, height // 2, width // 2)
-    run.record("shapes.pool1", second.inputs.shape[1:], kind="size")
-    run.record("shapes.pool2", pooled, kind="size")
-    run.record("shapes.logits", (logits,), kind="size")
-    run.record("shapes.weight_fc", (logits, int(np.prod(pooled))), kind="size")
+    run.record("shapes.pool1", second.inputs.shape[1:])
+    run.record("shapes.pool2", pooled)
+    run.record("shapes.logits", (logits,))
+    run.record("shapes.weight_fc", (logits, int(np.prod(pooled))))
 
 
 def identities(run: Run, trained: Training, analysis: Analysis) -> None:

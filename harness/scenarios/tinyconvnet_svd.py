@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import typing
 
-from harness.records import Scenario, Variant
+from harness.records import Metric, Scenario, Variant
+from harness.records.metrics import facts
 from harness.scenarios.published.tinyconvnet_svd import EXPECTATIONS, SOURCE
 
 if typing.TYPE_CHECKING:
@@ -15,7 +16,7 @@ if typing.TYPE_CHECKING:
     from harness.records import Tier
 
 TIERS: dict[Tier, dict[str, typing.Any]] = {
-    "smoke": {"dataset": "digits", "epochs": 10, "batch_size": 64, "learning_rate": 0.001},
+    "smoke": {"dataset": "mnist-excerpt", "epochs": 12, "batch_size": 32, "learning_rate": 0.001},
     "short": {"dataset": "mnist", "epochs": 3, "batch_size": 64, "learning_rate": 0.001},
     "paper": {"dataset": "mnist", "epochs": 20, "batch_size": 64, "learning_rate": 0.001},
 }
@@ -62,6 +63,23 @@ SCENARIO = Scenario(
         "train.above_imports_bytes",
         "total.above_imports_bytes",
         "train.seconds",
+    ),
+    metrics=(
+        *(
+            Metric(f"layer*.{name}", kind="identity")
+            for name in ("singular_values", "singular_values4", "energy", "rank*")
+        ),
+        *(
+            Metric(f"layer*.{name}", kind="identity", better="lower")
+            for name in ("reconstruction_error", "im2col_difference", "forward_difference")
+        ),
+        Metric("logit_difference", kind="identity", better="lower"),
+        Metric("relu.masks", kind="identity"),
+        Metric("train.first_step_seconds", kind="runtime", unit="s", better="lower"),
+        Metric("train.step_seconds", kind="runtime", unit="s", better="lower"),
+        Metric("epochs_run", kind="work"),
+        *facts("layer*.singular_count", "shapes.*", "relu.masks_possible", "relu.patches"),
+        *facts("data.classes", "data.train_images", "data.test_images"),
     ),
     expectations=EXPECTATIONS,
     needs=("torch",),

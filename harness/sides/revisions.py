@@ -6,6 +6,7 @@ import difflib
 import typing
 
 from harness import git
+from harness.baselines import PROJECT_FILES
 from harness.errors import RevisionError
 
 if typing.TYPE_CHECKING:
@@ -13,7 +14,6 @@ if typing.TYPE_CHECKING:
     from pathlib import Path
 
 CHANGES_SHOWN = 5
-_PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
 
 
 def top_of(folder: Path) -> Path:
@@ -31,7 +31,7 @@ def project_of(folder: Path, top: Path) -> Path:
     """Return where the project around a folder begins, relative to the checkout: the nearest folder with a project file."""
     inside = folder.resolve()
     between = [inside, *inside.parents][: len(inside.relative_to(top).parts) + 1]
-    having = (place for place in between if any((place / name).is_file() for name in _PROJECT_FILES))
+    having = (place for place in between if any((place / name).is_file() for name in PROJECT_FILES))
     return next(having, top).relative_to(top)
 
 

@@ -5,20 +5,22 @@ from __future__ import annotations
 import typing
 from importlib import resources
 
-from harness import files
+from harness import files, plans
 from harness.errors import ScenarioError
 
 if typing.TYPE_CHECKING:
     from pathlib import Path
 
 
-def write(folder: Path, name: str) -> list[Path]:
+def write(folder: Path, name: str, *, force: bool = False) -> list[Path]:
     """Write the three starting files for a scenario called `name` below `folder`.
 
     Raises
     ------
     ScenarioError
-        If the name cannot be a scenario's, or a file exists already.
+        If the name cannot be a scenario's, or a file exists already and `force` is not set.
+    StorageError
+        If the folder holds a job, or cannot be written.
     """
     if not (name.isascii() and name.isidentifier() and name == name.lower()):
         raise ScenarioError(
@@ -29,9 +31,13 @@ def write(folder: Path, name: str) -> list[Path]:
         "test_scenario.py.txt": folder / f"test_{name}.py",
         "workflow.yml.txt": folder / ".github" / "workflows" / f"{name}.yml",
     }
-    for path in targets.values():
-        if path.exists():
-            raise ScenarioError(f"'{path}' exists already", "Choose another --name or folder")
+    if not force:
+        plans.refuse_other_job(folder)
+        for path in targets.values():
+            if path.exists() or path.is_symlink():
+                raise ScenarioError(
+                    f"'{path}' exists already", "Choose another --name or folder, or replace it with --force"
+                )
     for template, path in targets.items():
         text = resources.files(__name__).joinpath(template).read_text(encoding="utf-8")
         files.write_text(path, text.replace("SCENARIO_NAME", name))

@@ -78,10 +78,12 @@ def test_a_wrong_result_fails(tmp_path: Path) -> None:
 
 def test_the_page_shows_the_same_kernels() -> None:
     """`python -m benchmarks` lays out both kinds: a ratio to the plain way, and seconds beside what the project allows."""
-    data = pairs.Data("digits", pairs.load("digits").images[:40], pairs.load("digits").labels[:40])
+    data = pairs.Data(
+        "excerpt", pairs.load("mnist-excerpt").images[:40], pairs.load("mnist-excerpt").labels[:40]
+    )
     row, _ = __main__.measured(kernels.make("im2col", data))
     assert row.startswith("| every 3x3 patch as a column (im2col) | ")
-    assert "| at least 1x | digits, 40 images; 5 interleaved pairs;" in row
+    assert "| at least 1x | excerpt, 40 images; 5 interleaved pairs;" in row
     assert "results differ by 0 |" in row
     from benchmarks import judging
 

@@ -10,9 +10,9 @@ from harness import datasets
 from harness.errors import UnknownNameError
 
 
-def test_digits_need_no_fetching(small: Any) -> None:
-    """Fetching what ships with scikit-learn just loads it."""
-    assert datasets.fetch("digits").complete
+def test_excerpts_need_no_fetching(small: Any) -> None:
+    """Fetching what travels in the package just loads it."""
+    assert datasets.fetch("mnist-excerpt").complete
 
 
 def test_unknown_names_are_corrected() -> None:

@@ -17,6 +17,7 @@ import pytest
 from harness import datasets
 from harness.datasets.declared import DECLARED, KMNIST
 from harness.datasets.idx import header
+from harness.datasets.loading import EMBEDDED
 from harness.errors import DataError, UnknownNameError
 from harness.records import DatasetUse
 
@@ -227,14 +228,16 @@ def test_status_has_a_row_for_each_state(small: Any) -> None:
     """Embedded, incomplete and absent data are rows with counts, bytes, what is wrong and the next step."""
     small.write(IMAGES, encode(small.arrays[IMAGES][:9]))
     small.write(LABELS, encode(small.arrays[LABELS][:9]))
-    digits, mnist, kmnist = datasets.status()
-    assert (digits.where, digits.complete, digits.train, digits.test) == (
-        "ships with scikit-learn",
+    excerpt, _, mnist, kmnist = datasets.status()
+    assert (excerpt.where, excerpt.complete, excerpt.train, excerpt.test) == (
+        "travels in the package",
         True,
-        1437,
-        360,
+        6000,
+        2000,
     )
-    assert digits.bytes == 1797 * 785
+    assert excerpt.bytes == sum(
+        path.stat().st_size for path in (EMBEDDED / "mnist-excerpt").glob("*-[il]*-idx*.gz")
+    )
     assert (mnist.where, mnist.complete, mnist.train, mnist.test) == (str(small.raw), False, 9, 20)
     assert mnist.bytes == sum(path.stat().st_size for path in small.raw.iterdir())
     assert "MNIST train images: 9 of 40" in mnist.problem
@@ -242,13 +245,13 @@ def test_status_has_a_row_for_each_state(small: Any) -> None:
     assert (kmnist.where, kmnist.complete, kmnist.train, kmnist.bytes) == ("", False, 0, 0)
     assert "kmnist" in kmnist.problem
     assert "harness data fetch kmnist" in kmnist.next_step
-    json.dumps([msgspec.to_builtins(row) for row in (digits, mnist, kmnist)])
+    json.dumps([msgspec.to_builtins(row) for row in (excerpt, mnist, kmnist)])
 
 
 def test_status_shows_damage_as_a_row(small: Any) -> None:
     """A damaged file does not end `status`; its row says what is wrong."""
     (small.raw / f"{IMAGES}.gz").write_bytes(b"<html>")
-    row = datasets.status()[1]
+    row = datasets.status()[2]
     assert "is not gzip" in row.problem
     assert "harness data fetch" in row.next_step
     assert not row.complete

@@ -24,9 +24,9 @@ PROBE = """
 def measure(run):
     with run.stage("train"):
         guess(run, right=90 + run.seed)
-    run.record("model.bytes", 1000.0, unit="B", kind="size", better="lower")
+    run.record("model.bytes", 1000.0)
     run.record("spectrum", [[3.0, 2.0], [1.0, 0.5]])
-    run.record("=1+1", -2.0, better="lower")
+    run.record("=1+1", -2.0)
     if run.options.get("break"):
         run.identity(IdentityCheck("sum", 1.0, 1e-6, "a + b = b + a", "by hand"))
     if run.options.get("die"):
@@ -35,6 +35,7 @@ def measure(run):
 
 SCENARIO = declare(
     measure, tiers={"smoke": {}, "short": {}}, gated=("accuracy", "train.seconds"),
+    metrics=(Metric("model.bytes", kind="size", unit="B", better="lower"), Metric("spectrum"), Metric("=1+1", better="lower")),
     variants=(Variant(name="good"), Variant(name="bad", options={"break": True}), Variant(name="dead", options={"die": True})),
 )
 """

@@ -103,6 +103,9 @@ def test_each_verdict_has_its_element(job: Job, verdict: Verdict, tag: str) -> N
         (GateSettings(strict=True), "INCOMPARABLE", "runtime", "Error: INCOMPARABLE runtime"),
         (GateSettings(strict=True), "INCOMPARABLE", "accuracy", "Skipped: INCOMPARABLE accuracy"),
         (GateSettings(), "INCONCLUSIVE", "memory", "Error: INCONCLUSIVE memory"),
+        (GateSettings(), "INCOMPARABLE", "memory", "Skipped: INCOMPARABLE memory"),
+        (GateSettings(strict=True), "INCOMPARABLE", "memory", "Error: INCOMPARABLE memory"),
+        (GateSettings(strict=True, against="main"), "INCOMPARABLE", "memory", "Skipped: INCOMPARABLE memory"),
     ],
 )
 def test_slower_and_worse_are_told_apart(

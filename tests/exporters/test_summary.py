@@ -58,7 +58,7 @@ def look(metric: str, *, confirm: bool, n: int = 10) -> Look:
 
 def a_job(*comparisons: Comparison, code: int | None = None, **changes: typing.Any) -> Job:
     """Return a job, a gate's if an exit code is given."""
-    settings = GateSettings(against="main", base_commit="c0ffee" * 6, **changes.pop("settings", {}))
+    settings = GateSettings(**{"against": "main", "base_commit": "c0ffee" * 6, **changes.pop("settings", {})})
     gate = Gate(
         settings=settings,
         trials=changes.pop("trials", ()),

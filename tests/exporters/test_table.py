@@ -106,7 +106,7 @@ def test_the_formats_of_the_command_are_those_there_are() -> None:
 
 def test_out_may_be_a_file(job: Job, tmp_path: Path) -> None:
     """A format of one file takes a file name."""
-    assert exporters.write(job, "csv", tmp_path / "mine.csv") == [tmp_path / "mine.csv"]
+    assert exporters.write(job, "csv", tmp_path, tmp_path / "mine.csv") == [tmp_path / "mine.csv"]
     assert (tmp_path / "mine.csv").read_text().startswith("scenario,variant,tier,seed")
 
 

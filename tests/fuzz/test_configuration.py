@@ -22,6 +22,8 @@ from harness.records import BACKENDS, DEVICES, TIERS, Plan
 from tests.conftest import HEAD
 from tests.fuzz.inputs import EDITS, edited, fuzz, scratch, try_reading
 
+pytestmark = pytest.mark.slow
+
 # -- command lines --------------------------------------------------------------------
 
 COMMANDS = (

@@ -17,6 +17,8 @@ from PIL import Image
 from harness.pipelines.digits1000_cnn.pictures import read_picture
 from tests.fuzz.inputs import EDITS, edited, fuzz, scratch
 
+pytestmark = pytest.mark.slow
+
 PIXELS = np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8)
 FORMATS = ("PNG", "BMP", "JPEG", "GIF")
 

@@ -42,6 +42,8 @@ from harness.records import (
 )
 from tests.fuzz.inputs import EDITS, edited, fuzz, try_reading
 
+pytestmark = pytest.mark.slow
+
 Reader = typing.Callable[[bytes, Path], object]
 
 REQUEST = RunRequest(scenario="probe", variant="default", tier="smoke", seed=0)

@@ -112,6 +112,7 @@ def test_a_worse_program_is_confirmed_and_an_interrupted_gate_goes_on(approved: 
     assert approved("run", "--resume", "gate").code == 2
 
 
+@pytest.mark.slow
 def test_more_memory_is_confirmed(approved: Harness) -> None:
     """A tenth more memory in one stage fails by that stage's metric alone."""
     write(approved, size=44)
@@ -119,6 +120,7 @@ def test_more_memory_is_confirmed(approved: Harness) -> None:
     assert verdicts(approved) == {"one": "HOLDS", "accuracy": "PASS", "hold.above_imports_bytes": "REGRESSED"}
 
 
+@pytest.mark.slow
 def test_an_improvement_asks_for_approval(approved: Harness) -> None:
     """Exit 3 for a better program: neither silent nor an error."""
     write(approved, error=0.02)
@@ -133,6 +135,7 @@ def test_a_violated_identity_fails_without_statistics(approved: Harness) -> None
     assert verdicts(approved)["one"] == "VIOLATED"
 
 
+@pytest.mark.slow
 def test_a_budget_that_holds_no_confirm_round_leaves_it_undecided(approved: Harness) -> None:
     """Exit 2: what was flagged and could not be confirmed is INCONCLUSIVE, with the runs that would decide."""
     write(approved, error=0.2)
@@ -149,6 +152,7 @@ def test_without_a_baseline_a_person_must_decide(harness: Harness) -> None:
     assert set(verdicts(harness).values()) == {"NO_BASELINE", "HOLDS"}
 
 
+@pytest.mark.slow
 def test_a_scenario_that_ends_early_could_not_be_measured(approved: Harness) -> None:
     """Exit 2, with the other metrics' judgements kept."""
     path = approved.folder / "probe.py"
@@ -158,6 +162,7 @@ def test_a_scenario_that_ends_early_could_not_be_measured(approved: Harness) -> 
     assert gate(approved, "--seeds", "1").code == 2
 
 
+@pytest.mark.slow
 def test_a_scenario_file_that_ends_the_program_is_no_success(approved: Harness) -> None:
     """Exit 2: an exit code 0 of somebody else's would look like a pass."""
     (approved.folder / "probe.py").write_text("raise SystemExit(0)\n")
@@ -175,6 +180,7 @@ def test_a_missing_metric_is_never_a_pass(approved: Harness) -> None:
     assert verdicts(approved)["hold.above_imports_bytes"] == "ERROR"
 
 
+@pytest.mark.slow
 def test_two_gates_at_once_are_one_clear_error(approved: Harness) -> None:
     """The second names the first's lock."""
     import filelock

@@ -25,9 +25,9 @@ def measure(run):
         seen = np.where(images >= THRESHOLD, 16.0, 0.0) if THRESHOLD else images
         predicted = ((seen[:, None] - centres) ** 2).sum(axis=(2, 3)).argmin(axis=1)  # (n,)
     run.predictions(labels, predicted, images=(images * 15.9).astype(np.uint8), weights=[centres])
-    run.record("bias", np.random.default_rng(run.seed).random(), better="higher")
+    run.record("bias", np.random.default_rng(run.seed).random())
 
-SCENARIO = declare(measure, gated=("accuracy", "f1_macro"))
+SCENARIO = declare(measure, gated=("accuracy", "f1_macro"), metrics=(Metric("bias", better="higher"),))
 """
 
 
@@ -99,6 +99,7 @@ def test_changed_inference_of_the_same_weights_is_decided_by_images(approved: Ha
     assert flips_of(approved) == [first, second]
 
 
+@pytest.mark.slow
 def test_an_unchanged_program_has_zero_flips_and_says_so(approved: Harness) -> None:
     """The same images, predicted alike: zero flips, in the report's words."""
     done = gate(approved)
@@ -109,6 +110,7 @@ def test_an_unchanged_program_has_zero_flips_and_says_so(approved: Harness) -> N
     assert "zero flips</span>" in (approved.folder / "gate" / "index.html").read_text()
 
 
+@pytest.mark.slow
 def test_flips_of_a_retrained_model_decide_nothing(approved: Harness) -> None:
     """Centres of more images flip some: they are shown, by `harness run` too, and the spread over seeds decides."""
     write(approved, retrained=200)
@@ -124,6 +126,7 @@ def test_flips_of_a_retrained_model_decide_nothing(approved: Harness) -> None:
     assert not any(trial["by_images"] for trial in approved.job("gate")["gate"]["trials"])
 
 
+@pytest.mark.slow
 def test_an_older_baseline_keeps_no_predictions(approved: Harness) -> None:
     """Without the file beside it a baseline judges as ever; the report says what is missing."""
     (kept,) = (approved.folder / "baselines").rglob("*.npz")
@@ -136,6 +139,7 @@ def test_an_older_baseline_keeps_no_predictions(approved: Harness) -> None:
     )
 
 
+@pytest.mark.slow
 def test_damaged_predictions_of_a_baseline_never_pass(approved: Harness) -> None:
     """A torn file is an ERROR that names it, in a run and in a gate."""
     (kept,) = (approved.folder / "baselines").rglob("*.npz")
@@ -146,6 +150,7 @@ def test_damaged_predictions_of_a_baseline_never_pass(approved: Harness) -> None
     assert approved("judge", "gate", "--scenarios", "probe.py").code == 2
 
 
+@pytest.mark.slow
 def test_accepting_anew_replaces_the_predictions(approved: Harness) -> None:
     """A changed program's approval brings its own predictions: then it has zero flips."""
     approved.repository()

@@ -39,6 +39,7 @@ SCENARIO = declare(measure, deterministic=True)
 """
 
 
+@pytest.mark.slow
 def test_ctrl_c_is_told_by_every_channel(harness: Harness) -> None:
     """After one of eight runs the gate is interrupted, and not what that run alone would say, here and when it is judged again."""
     words = ["gate", "probe:all", "--scenarios", harness.scenario(HANGS), "--seeds", "2", "--out", "gate"]
@@ -109,6 +110,7 @@ SIDES = [
 ]
 
 
+@pytest.mark.slow
 def test_a_killed_gate_is_read_as_a_gate(tmp_path: Path) -> None:
     """Whatever reads it finds base and head apart, the gate's settings, and that runs are missing; the index names its own command."""
     settings = GateSettings(against="main", base_commit="b" * 40)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -25,11 +26,11 @@ from tests.exporters.test_summary import a_job, comparison, judgement
 if typing.TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.records import Job, Judgement, Verdict
+    from harness.records import Job, Judgement, Kind, Verdict
     from tests.conftest import Harness
 
 
-def ended(*judgements: Judgement, **settings: bool) -> Job:
+def ended(*judgements: Judgement, **settings: typing.Any) -> Job:
     """Return the job of a gate that came to these judgements, with the exit code that follows from them."""
     return gate_outcome.closed(a_job(comparison(*judgements), code=0, settings=settings))
 
@@ -138,6 +139,30 @@ def test_a_slip_is_said_before_anything_is_run(harness: Harness) -> None:
     assert done.code == 2
     assert "unknown metric of this gate 'acuracy'. Did you mean 'accuracy'?" in done.err
     assert not (harness.folder / "gate").exists()
+
+
+# -- what a stored baseline of another machine cannot judge ----------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "code", "tag"),
+    [
+        ("memory", {"against": ""}, 0, "skipped"),
+        ("memory", {"strict": True, "against": ""}, 2, "error"),
+        ("memory", {"against": "main"}, 3, "skipped"),
+        ("accuracy", {}, 3, "skipped"),
+        ("runtime", {}, 0, "skipped"),
+        ("runtime", {"strict": True}, 2, "error"),
+    ],
+)
+def test_memory_of_another_kind_of_machine_is_a_warning(
+    kind: Kind, settings: dict[str, typing.Any], code: int, tag: str
+) -> None:
+    """A gate on stored baselines goes on without it unless it is strict; other kinds need a person."""
+    other = dataclasses.replace(judgement("INCOMPARABLE"), kind=kind)
+    job = ended(other, **settings)
+    assert job.gate is not None
+    assert (job.gate.exit_code, element(other, job.gate.settings)) == (code, tag)
 
 
 # -- published values --------------------------------------------------------------------

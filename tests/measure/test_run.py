@@ -8,10 +8,11 @@ import typing
 import numpy as np
 import pytest
 
+from harness.errors import UnknownNameError
 from harness.measure import memory
 from harness.measure.run import Run
 from harness.measure.stages import stage_metrics
-from harness.records import DatasetUse, IdentityCheck, RunRequest, StageResult
+from harness.records import DatasetUse, IdentityCheck, Metric, RunRequest, StageResult
 
 MIB = 2**20
 
@@ -49,12 +50,20 @@ def load(name: str) -> Loaded:
     return Loaded()
 
 
+DECLARED = (
+    Metric("size", kind="size", unit="B", better="lower"),
+    Metric("spectrum"),
+    Metric("inputs", kind="size"),
+    Metric("layer*.rank", kind="identity"),
+)
+
+
 def make(device: Accelerator | None = None, **options: typing.Any) -> Run:
     """Begin a run of seed 3."""
     request = RunRequest(
         scenario="probe", variant="default", tier="smoke", seed=3, backend="torch", device="cuda"
     )
-    return Run(request, options, load, device or Accelerator())
+    return Run(request, options, load, device or Accelerator(), declared=DECLARED)
 
 
 def test_a_run_tells_what_was_asked_for() -> None:
@@ -262,7 +271,7 @@ def test_probabilities_of_a_diverged_training_cost_the_loss_only(bad: float) -> 
 def test_recorded_metrics_are_plain() -> None:
     """Numbers and arrays of any library become floats and lists."""
     run = make()
-    run.record("size", np.int64(7), unit="B", kind="size", better="lower")
+    run.record("size", np.int64(7))
     run.record("spectrum", np.array([[1, 2], [3, 4]], np.float32))
     assert run.metrics["size"].value == 7.0
     assert run.metrics["spectrum"].value == [[1.0, 2.0], [3.0, 4.0]]
@@ -271,6 +280,24 @@ def test_recorded_metrics_are_plain() -> None:
         "size",
         "lower",
     )
+
+
+def test_a_family_declares_its_members() -> None:
+    """A star stands for any text but none, and what it declares holds for each."""
+    run = make()
+    run.record("layer12.rank", 3)
+    assert run.metrics["layer12.rank"].kind == "identity"
+    with pytest.raises(UnknownNameError):
+        run.record("layer.rank", 3)
+
+
+def test_an_undeclared_name_is_refused() -> None:
+    """The error names the nearest declared metric, and nothing is recorded."""
+    run = make()
+    with pytest.raises(UnknownNameError, match="unknown metric 'spectum'") as caught:
+        run.record("spectum", [1.0])
+    assert "Did you mean 'spectrum'?" in caught.value.next_step
+    assert run.metrics == {}
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), [1.0, float("-inf")]])

@@ -146,6 +146,7 @@ def counted(folder: Path, wanted: list[RunRequest], paths: list[str]) -> list[Ru
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["tensorflow", "torch", "jax"])
 def test_every_backend_takes_the_same_steps(tmp_path: Path, backend: str) -> None:
     """TensorFlow, torch and JAX count the same steps and samples for one program; only torch has FLOPs, the others say so."""
@@ -172,6 +173,7 @@ def test_every_backend_takes_the_same_steps(tmp_path: Path, backend: str) -> Non
         assert [line.partition(":")[0] for line in told] == names
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "runs"), [("mnist_interpolation", 2), ("digits1000_cnn", 1), ("smaller", 2)]
 )

@@ -78,6 +78,17 @@ def test_layers_are_as_printed() -> None:
     assert model.whole.output_shape == (None, 28, 28, 1)
 
 
+def test_momentum_reaches_every_running_average() -> None:
+    """Encoder and decoder follow the weights at the pace that was named; Keras's default otherwise."""
+    for model, wanted in (
+        (pipeline.build_autoencoder(momentum=0.5), 0.5),
+        (pipeline.build_autoencoder(), 0.99),
+    ):
+        layers = [layer for half in model.whole.layers for layer in half.layers]
+        found = [layer.momentum for layer in layers if layer.__class__.__name__ == "BatchNormalization"]
+        assert found == [wanted] * 10
+
+
 def test_split_is_80_to_20(data: pipeline.Labelled) -> None:
     """Training and validation indices are disjoint and cover every image."""
     assert (len(data.train), len(data.validation)) == (192, 48)

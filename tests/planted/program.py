@@ -112,7 +112,7 @@ class Program:
             "COLUMNS": "200",
             "GIT_CEILING_DIRECTORIES": str(self.folder.parent),
         }
-        # only data that ship with scikit-learn, and no other counters in this process
+        # only data that travel in the package, and no other counters in this process
         environment.pop("HARNESS_DATA", None)
         return subprocess.run(
             [sys.executable, "-P", "-m", "harness", *one_thread(*words)], cwd=self.folder, env=environment, capture_output=True,

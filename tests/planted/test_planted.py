@@ -11,7 +11,7 @@ import typing
 import pytest
 
 from tests.planted.faults import BASELINE_SEEDS, FAULTS, KMNIST, Fault
-from tests.planted.program import Program
+from tests.planted.program import ROOT, Program
 from tests.planted.table import Row
 
 if typing.TYPE_CHECKING:
@@ -51,7 +51,8 @@ def grouped() -> Iterator[ParameterSet]:
     for place, fault in enumerate(FAULTS):
         half = " 2" if fault.scenario == KMNIST and place % 2 else ""
         group = pytest.mark.xdist_group(f"{fault.scenario}{half}")
-        yield pytest.param(fault, id=fault.name.replace(" ", "-"), marks=group)
+        where = f"-{fault.scenario.split(':')[0]}" if fault.committed else ""
+        yield pytest.param(fault, id=fault.name.replace(" ", "-") + where, marks=group)
 
 
 @pytest.mark.parametrize("fault", list(grouped()))
@@ -59,9 +60,8 @@ def test_it_is_caught(
     program: Program, baselines: Callable[[str], Path], rows: list[Row], tmp_path: Path, fault: Fault
 ) -> None:
     """The metric that should catch it does, with its verdict, and the exit code follows."""
-    folder = baselines(fault.scenario)
-    cache = tmp_path / "cache" if fault.fresh_data else program.cache
-    changed = Program(tmp_path / "changed", cache, program.folder).plant(*fault.changes)
+    folder = ROOT / "baselines" if fault.committed else baselines(fault.scenario)
+    changed = Program(tmp_path / "changed", program.cache, program.folder).plant(*fault.changes)
     gated = changed.gate(fault.scenario, *fault.options, "--baselines", str(folder))
     verdict = failed(gated, fault.error) if fault.metric == "run" else gated.verdicts().get(fault.metric)
     assert verdict == fault.verdict, gated.told

@@ -15,7 +15,9 @@ if typing.TYPE_CHECKING:
 FILE = "measure/splits.py"
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name.replace(" ", "-"))
+@pytest.mark.parametrize(
+    "fault", FAULTS, ids=lambda fault: f"{fault.name} {fault.scenario}".replace(" ", "-")
+)
 def test_every_change_fits_the_code(fault: Fault) -> None:
     """Each passage is there exactly once, and something else takes its place."""
     for change in fault.changes:

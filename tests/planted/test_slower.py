@@ -11,7 +11,7 @@ import typing
 
 import pytest
 
-from tests.planted.faults import KMNIST
+from tests.planted.faults import KMNIST, TRAINING
 from tests.planted.program import Change, Program
 from tests.planted.table import Row
 
@@ -52,6 +52,32 @@ select_pair, compress, design_matrix, train, predict = map(_slowed, (select_pair
 Factors.reconstruct = _slowed(Factors.reconstruct)
 """
     return Change(PACKAGE, LAST, body)
+
+
+def test_a_loop_that_works_twice_is_told_by_its_pairs(
+    program: Program, rows: list[Row], tmp_path: Path
+) -> None:
+    """Training that walks every second epoch twice changes no number and no count, but takes longer."""
+    changed = Program(tmp_path / "changed", program.cache, program.folder)
+    base = changed.commit("base")
+    once = "        before = columns.half\n"
+    again = f"{once}        if epoch % 2 == 0:\n            _descend(task, columns, epoch)\n"
+    changed.plant(Change(TRAINING, once, again)).commit("head")
+    gated = changed.gate(KMNIST, "--against", base)
+    assert gated.verdicts()[TIMED] == "REGRESSED", gated.told
+    assert gated.code == 1, gated.told
+    told = "training walks one epoch of 2 twice"
+    rows.append(
+        Row(
+            "a loop slower by 50%, two commits",
+            told,
+            TIMED,
+            "REGRESSED",
+            gated.code,
+            len(gated.runs),
+            gated.seconds,
+        )
+    )
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,7 @@ def test_a_finding_of_each_kind_is_drawn_beside_its_baseline(
 def test_a_count_is_drawn_though_it_comes_from_a_run_of_its_own(job: Job) -> None:
     """Work is counted once on each side: one dot each."""
     judged = dataclasses.replace(
-        REGRESSED, metric="work.train.calls", kind="work", value=120.0, reference=100.0, reference_runs=(), lower=100.0, upper=100.0
+        REGRESSED, metric="work.train.samples", kind="work", value=120.0, reference=100.0, reference_runs=(), lower=100.0, upper=100.0
     )  # fmt: skip
     row = judgement_row(judged, job.results[:5], "anchor", incomplete=False)
     assert row.spread is not None

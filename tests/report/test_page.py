@@ -333,3 +333,17 @@ def test_tiers_of_one_variant_have_sections_of_their_own(job: Job, folder: Path)
         render(dataclasses.replace(job, results=(first, paper), comparisons=()), folder, {})
     ).attributes("id")
     assert {"kmnist_svd_logreg--o-ma-k8", "kmnist_svd_logreg--o-ma-k8-2"} <= set(ids)
+
+
+def test_a_smaller_tier_says_what_differs_from_the_paper_tier(
+    job: Job, folder: Path, scenarios: dict[str, Scenario]
+) -> None:
+    """Each option that differs is named with both values; where none does, nothing is said."""
+    name, alike = "kmnist_svd_logreg", {"rank": 8, "batch": 32, "rates": [0.1, 0.01], "epochs": 100}
+    other = {"batch": 64, "rates": [0.1, 0.01], "epochs": 100, "limit": None}
+    differing = "Differs from the paper tier: batch 32 (there 64), rank 8 (there not set)."
+    for paper, wanted in ((other, differing), (alike, "")):
+        declared = dataclasses.replace(scenarios[name], tiers={"short": {}, "paper": paper})
+        text = render(job, folder, {name: declared})
+        assert ("Differs from the paper tier" in text) == bool(wanted)
+        assert wanted in text

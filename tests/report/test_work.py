@@ -36,8 +36,8 @@ def counting(**changes: typing.Any) -> RunResult:
         datasets=(), environment={}, uncounted=("svd: <not> counted",),
     )  # fmt: skip
     values = {
-        "work.train.calls": 594, "work.train.flops": 16_543_785_600, "work.analyse.calls": 253,
-        "work.total.calls": 847, "work.total.flops": 16_543_785_600, "work.stored_bytes": 32_400,
+        "work.train.samples": 594, "work.train.flops": 16_543_785_600, "work.analyse.samples": 253,
+        "work.total.samples": 847, "work.total.flops": 16_543_785_600, "work.stored_bytes": 32_400,
     }  # fmt: skip
     metrics = {
         name: Measured(value=float(value), kind="work", better="lower") for name, value in values.items()
@@ -53,7 +53,7 @@ def test_counts_stand_in_full_by_stage(job: Job) -> None:
     counted = dataclasses.replace(job, counted=(counting(),), probes=(probe(),))
     found = table(counted, SCENARIO, VARIANT)
     assert found is not None
-    assert found.columns == ("Pipeline calls", "torch FLOPs")
+    assert found.columns == ("Samples trained on", "torch FLOPs")
     assert found.rows == (
         ("train", ("594", "16,543,785,600")), ("analyse", ("253", numbers.NONE)), ("total", ("847", "16,543,785,600")),
     )  # fmt: skip
@@ -66,10 +66,10 @@ def test_counts_stand_in_full_by_stage(job: Job) -> None:
     [
         (probe(), "gave the same predictions and the same counts, bit by bit."),
         (probe("test/predicted", predictions=False), "gave the same counts, but differ in test/predicted."),
-        (probe("work.a.calls", work=False), "gave the same predictions, but differ in work.a.calls."),
+        (probe("work.a.flops", work=False), "gave the same predictions, but differ in work.a.flops."),
         (
-            probe("test/predicted", "work.a.calls", predictions=False, work=False),
-            "differ in test/predicted, work.a.calls.",
+            probe("test/predicted", "work.a.flops", predictions=False, work=False),
+            "differ in test/predicted, work.a.flops.",
         ),
         (
             probe("a run failed: killed", predictions=False, work=False),
@@ -99,7 +99,7 @@ def judgement(metric: str, verdict: typing.Any) -> Judgement:
 
 def test_the_page_folds_what_is_equal_and_shows_what_is_not(job: Job) -> None:
     """Counts, probe and the list of what is not counted are on the page; only a count that regressed is in the open table."""
-    judged = (judgement("work.train.calls", "REGRESSED"), judgement("work.analyse.calls", "PASS"))
+    judged = (judgement("work.train.samples", "REGRESSED"), judgement("work.analyse.samples", "PASS"))
     comparisons = tuple(
         dataclasses.replace(c, judgements=(*c.judgements, *judged))
         if c.scenario == SCENARIO and c.variant == VARIANT
@@ -114,7 +114,7 @@ def test_the_page_folds_what_is_equal_and_shows_what_is_not(job: Job) -> None:
     assert "16,543,785,600" in text
     folded = page.index("1 count of work equal to the baseline")
     anchor = f'<tr id="{SCENARIO}--{VARIANT}--baseline--work'
-    assert page.index(f"{anchor}.train.calls") < folded < page.index(f"{anchor}.analyse.calls")
+    assert page.index(f"{anchor}.train.samples") < folded < page.index(f"{anchor}.analyse.samples")
     assert "Work counted" not in render(job, NOWHERE, {})
 
 

@@ -57,6 +57,7 @@ def test_a_keras_model_gets_its_own_weights_back(tmp_path: Path) -> None:
     assert model.weights[0].tolist() == [0, 0, 0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "sets"),
     [

@@ -194,16 +194,17 @@ def read(folder: Path) -> None:
     with digits1000_cnn_stages.explained(folder):
         training, testing = (read_folder(folder / part) for part in ("train", "test"))
     asked = typing.cast("Run", types.SimpleNamespace(seed=0))
-    digits1000_cnn_stages.check_drawn(asked, folder, datasets.load("digits"), training, testing)
+    digits1000_cnn_stages.check_drawn(asked, folder, datasets.load("mnist-excerpt"), training, testing)
 
 
 def drawn_folder(cache: Path) -> Path:
-    """Write the class folders of seed 0 as a run on embedded digits does."""
-    found = datasets.load("digits").train
+    """Write the class folders of seed 0 as a run of the smoke tier does."""
+    found = datasets.load("mnist-excerpt").train
     labels = np.asarray(found.labels)
     return write_folders(np.asarray(found.images), labels, cache / "digits1000", seed=0)
 
 
+@pytest.mark.slow
 def test_torch_agrees(defaults: Finished, on_torch: Finished) -> None:
     """On torch the same images are drawn and the accuracy is within 5 points, four binomial deviations of 300 images."""
     key = "digits1000_cnn:final"
@@ -213,6 +214,7 @@ def test_torch_agrees(defaults: Finished, on_torch: Finished) -> None:
     assert support == [[30] * 10] * 2
 
 
+@pytest.mark.slow
 def test_torch_predicts_with_the_weights_of_tensorflow(defaults: Finished, on_torch: Finished) -> None:
     """Trained by another backend, but with the same weights the accuracy is the same to an image at the edge of two classes."""
     key = "digits1000_cnn:final"

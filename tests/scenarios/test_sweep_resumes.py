@@ -22,6 +22,7 @@ ENOUGH = 3
 """Settings that are finished when it is killed."""
 
 
+@pytest.mark.slow
 def test_a_killed_sweep_trains_only_what_is_missing(cache: Path, tmp_path: Path) -> None:
     """After SIGKILL of everything, --resume takes the finished settings as they were and trains the others."""
     environment = {name: value for name, value in os.environ.items() if name != "HARNESS_DATA"}

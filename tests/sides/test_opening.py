@@ -104,6 +104,7 @@ def told(process: subprocess.Popen[str]) -> Path:
     return Path(process.stdout.readline().strip())
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_nothing(repository: Repository, tmp_path: Path) -> None:
     """An interrupted gate removes its worktrees, from disk and from the repository."""
     process = start(repository)
@@ -114,6 +115,7 @@ def test_ctrl_c_leaves_nothing(repository: Repository, tmp_path: Path) -> None:
     assert (repository.worktrees(), places(tmp_path)) == ([], [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_an_end_in_the_middle_of_a_checkout(repository: Repository, tmp_path: Path, number: int) -> None:
     """Ctrl-C removes a worktree that is half there; after a SIGKILL the next gate does, and ends the git that goes on."""
@@ -138,6 +140,7 @@ def test_an_end_in_the_middle_of_a_checkout(repository: Repository, tmp_path: Pa
     (tmp_path / "go").touch()
 
 
+@pytest.mark.slow
 def test_a_killed_gate_and_a_second_one(repository: Repository, tmp_path: Path) -> None:
     """Two gates at once have places of their own; what a killed one left goes with the next, which has its place again."""
     process = start(repository)

@@ -99,6 +99,7 @@ def test_each_side_runs_its_own_commit(repository: Repository, tmp_path: Path) -
             assert sides.prove(results[side], opened) == ""
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_helper_is_here")
 @pytest.mark.parametrize("installed", ["path", "finder"])
 def test_an_editable_install_of_the_head(
@@ -121,6 +122,7 @@ def test_an_editable_install_of_the_head(
         assert [sides.prove(result, opened) for result in results.values()] == ["", ""]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_helper_is_here")
 def test_an_import_that_goes_before_every_path_is_caught(
     repository: Repository, tmp_path: Path, python: Path

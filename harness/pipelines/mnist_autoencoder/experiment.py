@@ -44,6 +44,8 @@ class Settings:
     """At most; early stopping ends it (after 21 in the source)."""
     policy: str = "float32"
     """Or ``"mixed_bfloat16"``."""
+    momentum: float = network.MOMENTUM
+    """Of batch normalisation's running averages."""
     feature_dtype: str = "float32"
     """Or ``"float16"``."""
 
@@ -302,7 +304,7 @@ def run(
     """Run the source from images to predictions; the seed decides split, initial weights and orders."""
     data = divide(images, labels, seed=seed)
     rng = keras_steps.seed_everything(seed)
-    model = network.build_autoencoder(settings.policy)
+    model = network.build_autoencoder(settings.policy, settings.momentum)
     reconstruction = train_autoencoder(model, data, settings, rng=rng)
     reconstructions = reconstruct(model, test_images[:9])
     features = encode(model.encoder, images, settings.feature_dtype, path=feature_path)

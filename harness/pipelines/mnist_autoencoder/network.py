@@ -18,6 +18,8 @@ if typing.TYPE_CHECKING:
     import keras
 
 POLICIES = ("float32", "mixed_bfloat16")
+MOMENTUM = 0.99
+"""Keras's default for the running averages of batch normalisation; not printed, so assumed."""
 ENCODER = (32, 32, "pool", 64, "pool", 128, 256)
 """Filters of the 3x3 convolutions and the 2x2 poolings between them."""
 FEATURES = (7, 7, 256)
@@ -52,13 +54,16 @@ def check_policy(policy: str) -> None:
         raise ValueError(f"policy must be one of {', '.join(POLICIES)}, not '{policy}'.")
 
 
-def build_autoencoder(policy: str = "float32") -> Autoencoder:
+def build_autoencoder(policy: str = "float32", momentum: float = MOMENTUM) -> Autoencoder:
     """Build and compile the autoencoder.
 
     Parameters
     ----------
     policy : str
         ``"mixed_bfloat16"`` computes in bfloat16 and keeps float32 weights; the last layer stays float32.
+    momentum : float
+        Share of batch normalisation's running averages that a step keeps: they need some ``3 / (1 - momentum)`` steps
+        to follow the weights.
 
     Raises
     ------
@@ -70,16 +75,20 @@ def build_autoencoder(policy: str = "float32") -> Autoencoder:
 
     check_policy(policy)
     last = layers.Conv2D(1, 3, padding="same", activation="sigmoid", dtype="float32")
-    encoder = keras.Sequential([layers.Input((28, 28, 1)), *_stack(ENCODER, policy)], name="encoder")
+    encoder = keras.Sequential(
+        [layers.Input((28, 28, 1)), *_stack(ENCODER, policy, momentum)], name="encoder"
+    )
     decoder = keras.Sequential(
-        [layers.Input(FEATURES), *_stack(ENCODER[::-1], policy, up=True), last], name="decoder"
+        [layers.Input(FEATURES), *_stack(ENCODER[::-1], policy, momentum, up=True), last], name="decoder"
     )
     whole = keras.Sequential([layers.Input((28, 28, 1)), encoder, decoder])
     whole.compile("adam", "mean_squared_error", jit_compile=keras_steps.compile_jit())
     return Autoencoder(encoder, whole)
 
 
-def _stack(plan: tuple[int | str, ...], policy: str, *, up: bool = False) -> Iterator[keras.Layer]:
+def _stack(
+    plan: tuple[int | str, ...], policy: str, momentum: float, *, up: bool = False
+) -> Iterator[keras.Layer]:
     from keras import layers
 
     for entry in plan:
@@ -87,7 +96,7 @@ def _stack(plan: tuple[int | str, ...], policy: str, *, up: bool = False) -> Ite
             yield layers.UpSampling2D(2, dtype=policy) if up else layers.MaxPooling2D(2, dtype=policy)
         else:
             yield layers.Conv2D(entry, 3, padding="same", activation="relu", dtype=policy)
-            yield layers.BatchNormalization(dtype=policy)
+            yield layers.BatchNormalization(momentum=momentum, dtype=policy)
 
 
 def build_head(dense: int = 128) -> keras.Model:

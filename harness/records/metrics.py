@@ -1,0 +1,105 @@
+"""Metrics are declared: unit, kind and direction of every number stand here or in its scenario, and nowhere else."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterable
+
+from harness.records.words import Direction, Kind
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Metric:
+    """What a number means; a scenario declares those that it records or derives itself.
+
+    Examples
+    --------
+    >>> Metric("model.bytes", kind="size", unit="B", better="lower", gated=True)
+    >>> Metric("layer*.rank90", kind="identity")  # a family: ``*`` stands for any text
+    """
+
+    name: str
+    """Name, or the pattern of a family."""
+    kind: Kind = "accuracy"
+    """Kind of metric; a score is an ``accuracy``, whatever its unit."""
+    unit: str = ""
+    """Unit; empty for a share between 0 and 1 or a count."""
+    better: Direction = "none"
+    """Direction in which it improves; ``none`` where any change counts."""
+    gated: bool = False
+    """Whether a gate judges it; not for families."""
+
+    @property
+    def family(self) -> bool:
+        """Whether the name is a pattern."""
+        return "*" in self.name
+
+    def names(self, name: str) -> bool:
+        """Whether this declaration is that of the metric called `name`."""
+        if not self.family:
+            return self.name == name
+        return re.fullmatch(".+".join(map(re.escape, self.name.split("*"))), name) is not None
+
+
+def _scores() -> Iterable[Metric]:
+    """Declare what the harness scores from labels and predictions."""
+    yield Metric("accuracy", better="higher")
+    yield Metric("accuracy_interval")
+    yield Metric("correct", unit="images", better="higher")
+    yield Metric("errors", unit="images", better="lower")
+    yield Metric("test_images", unit="images")
+    yield Metric("confusion", unit="images")
+    yield Metric("confusion_share")
+    yield Metric("support_per_class", unit="images")
+    for score in ("precision", "recall", "f1"):
+        for form in ("per_class", "macro", "weighted"):
+            yield Metric(f"{score}_{form}", better="higher")
+    yield Metric("loss", unit="nat", better="lower")
+
+
+def _stages() -> Iterable[Metric]:
+    """Declare what the harness measures of each stage, and of the run as ``total``."""
+    for name in ("seconds", "cpu_seconds"):
+        yield Metric(f"*.{name}", kind="runtime", unit="s", better="lower")
+    yield Metric("*.images_per_second", kind="runtime", unit="1/s", better="higher")
+    for name in ("peak", "above_imports", "left", "device_allocated", "device_reserved"):
+        yield Metric(f"*.{name}_bytes", kind="memory", unit="B", better="lower")
+
+
+def _work() -> Iterable[Metric]:
+    """Declare what a counting run counts; fewer steps or samples are another protocol and no improvement."""
+    yield Metric("work.stored_bytes", kind="work", unit="B", better="lower")
+    yield Metric("work.*.flops", kind="work", unit="FLOP", better="lower")
+    yield Metric("work.*", kind="work")
+
+
+SCORES = tuple(_scores())
+"""Scores of the prediction set ``test``; another set's have its name and a dot before them."""
+OWN = (
+    *SCORES,
+    *_work(),
+    *_stages(),
+    *(dataclasses.replace(score, name=f"*.{score.name}") for score in SCORES),
+)
+"""Every metric that the harness makes itself."""
+
+
+def facts(*names: str) -> tuple[Metric, ...]:
+    """Declare counts and shapes of a protocol: sizes of which any change counts."""
+    return tuple(Metric(name, kind="size") for name in names)
+
+
+def find(declared: Iterable[Metric], name: str) -> Metric | None:
+    """Return the declaration of a metric; None if there is none.
+
+    Parameters
+    ----------
+    declared : iterable of Metric
+        A scenario's own. A full name goes before a family, and the scenario's before the harness's.
+    name : str
+        Metric.
+    """
+    own = tuple(declared)
+    ordered = sorted((*own, *OWN), key=lambda metric: metric.family)  # stable: the scenario's own come first
+    return next((metric for metric in ordered if metric.names(name)), None)

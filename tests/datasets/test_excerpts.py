@@ -1,0 +1,116 @@
+"""The embedded excerpts: their declared content, where it comes from, and how it is loaded."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pytest
+
+from harness import datasets
+from harness.datasets import excerpts
+from harness.datasets.loading import EMBEDDED
+from harness.errors import DataError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+originals = pytest.mark.skipif(
+    "HARNESS_DATA" not in os.environ,
+    reason="NOT TESTED: HARNESS_DATA is not set, so the excerpts were not compared with the originals",
+)
+PARTS: tuple[Literal["train", "test"], ...] = ("train", "test")
+
+
+@pytest.mark.parametrize(
+    ("name", "train", "test", "present"),
+    [("mnist-excerpt", 6000, 2000, set(range(10))), ("kmnist-excerpt", 1861, 3000, {0, 2, 6})],
+)
+def test_an_excerpt_is_whole_without_any_folder(
+    small: Any, monkeypatch: pytest.MonkeyPatch, name: str, train: int, test: int, present: set[int]
+) -> None:
+    """It needs neither HARNESS_DATA nor a download, and its content has the declared hashes."""
+    monkeypatch.delenv("HARNESS_DATA")
+    found = datasets.load(name)
+    assert (found.complete, found.origin) == (True, "embedded")
+    assert found.found == (
+        f"{train:,} train and {test:,} test images that travel in the package; complete, verified by hash"
+    )
+    assert found.train.images.shape == (train, 28, 28)
+    assert found.test.images.shape == (test, 28, 28)
+    assert set(found.train.labels) == set(found.test.labels) == present
+    assert isinstance(found.train.images, np.memmap)
+
+
+@originals
+@pytest.mark.parametrize("name", excerpts.EXCERPTS)
+def test_an_excerpt_is_its_original_image_by_image(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    """Each image and label is that of the original at the position which the excerpt names."""
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
+    excerpt, original = datasets.load(name), datasets.load(excerpts.EXCERPTS[name].original)
+    for part in PARTS:
+        ours, theirs = getattr(excerpt, part), getattr(original, part)
+        rows = excerpts.original_rows(name, part)
+        assert np.array_equal(ours.images, theirs.images[rows])
+        assert np.array_equal(ours.labels, theirs.labels[rows])
+
+
+@originals
+def test_the_files_are_cut_from_the_originals_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The command writes files of the same content as those that travel."""
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    excerpts.write(tmp_path / "cut")
+    names = {path.relative_to(EMBEDDED) for path in EMBEDDED.rglob("*.gz")}
+    assert {path.relative_to(tmp_path / "cut") for path in (tmp_path / "cut").rglob("*.gz")} == names
+    for name in names:
+        # as bytes only where zlib is the same
+        assert unpacked(tmp_path / "cut" / name) == unpacked(EMBEDDED / name)
+
+
+def unpacked(path: Path) -> bytes:
+    """Return the content of a gzip file."""
+    import gzip
+
+    return gzip.decompress(path.read_bytes())
+
+
+def test_rows_of_mnist_are_those_of_the_original() -> None:
+    """Image i of MNIST's excerpt is image i of MNIST."""
+    assert np.array_equal(excerpts.original_rows("mnist-excerpt", "train"), np.arange(6000))
+    assert np.array_equal(excerpts.original_rows("mnist-excerpt", "test"), np.arange(2000))
+
+
+def test_a_damaged_excerpt_asks_for_a_new_installation(
+    small: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """No download mends the package's own files."""
+    import shutil
+
+    shutil.copytree(EMBEDDED, tmp_path / "embedded")
+    monkeypatch.setattr("harness.datasets.loading.EMBEDDED", tmp_path / "embedded")
+    labels = tmp_path / "embedded" / "mnist-excerpt" / "train-labels-idx1-ubyte.gz"
+    labels.write_bytes((EMBEDDED / "kmnist-excerpt" / "train-labels-idx1-ubyte.gz").read_bytes())
+    (tmp_path / "embedded" / "kmnist-excerpt" / "t10k-labels-idx1-ubyte.gz").unlink()
+    with pytest.raises(DataError, match=r"train-labels-idx1-ubyte\.gz does not fit its images"):
+        datasets.load("mnist-excerpt")
+    with pytest.raises(DataError, match=r"test labels are missing: .* Install report-harness anew"):
+        datasets.load("kmnist-excerpt")
+
+
+def test_the_licences_stand_beside_the_images() -> None:
+    """Both licences, the authors and the DOI are named where the files lie."""
+    text = (EMBEDDED / "LICENCE.md").read_text(encoding="utf-8")
+    for wanted in (
+        "CC BY-SA 4.0",
+        "CC BY-SA 3.0",
+        "CODH",
+        "NIJL",
+        "doi:10.20676/00000341",
+        "LeCun",
+        "Cortes",
+        "Burges",
+    ):
+        assert wanted in text
