@@ -124,20 +124,14 @@ def groups_of(screen: Sides, confirm: Sides) -> list[power.Group]:
             kind, way, *confirm[leading.metric], FLOORS[leading.metric], leading, flagged
         )
 
-    base, head = (side[None] for side in screen["total.seconds"])
-    found = [power.Group("runtime", "worse", power.screen_times("total.seconds", base, head), timed)]
+    times = [side[None] for side in screen["total.seconds"]]
+    found = [power.Group("runtime", "worse", power.screen_times("total.seconds", times[0], times[1]), timed)]
     for kind, names in GROUPS.items():
         for way in gates.WAYS:
+            first = {name: [side[: trials.FIRST_PAIRS] for side in screen[name]] for name in names}
             looks = [
-                power.look_at_values(
-                    kind,
-                    way,
-                    name,
-                    *(side[: trials.FIRST_PAIRS] for side in screen[name]),
-                    "screen",
-                    FLOORS[name],
-                )
-                for name in names
+                power.look_at_values(kind, way, name, base, head, "screen", FLOORS[name])
+                for name, (base, head) in first.items()
             ]
             found.append(power.Group(kind, way, looks, functools.partial(valued, kind, way)))
     return found

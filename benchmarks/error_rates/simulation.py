@@ -28,7 +28,8 @@ if typing.TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Row = Callable[[np.random.Generator], Outcome]
 
-K, V = typing.TypeVar("K"), typing.TypeVar("V")
+K = typing.TypeVar("K")
+V = typing.TypeVar("V")
 
 SLOWDOWNS = (0.0, 0.05, 0.1, 0.2, 0.5)
 LOSSES = (0.0, 1.0, 2.0, 3.0)

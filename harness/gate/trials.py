@@ -141,7 +141,7 @@ def decide(
     return State(tuple(trials), tuple(wanted) if more else (), judged)
 
 
-def _of(trial: Trial) -> tuple[str, str, str]:
+def _of(trial: Trial) -> tuple[str, str, Tier]:
     return trial.scenario, trial.variant, trial.tier
 
 
@@ -339,7 +339,7 @@ def _times(
 
 
 def _confirm(
-    evidence: Mapping[tuple[str, str, str], Evidence], trials: Sequence[Trial]
+    evidence: Mapping[tuple[str, str, Tier], Evidence], trials: Sequence[Trial]
 ) -> tuple[list[Trial], list[Want]]:
     """Look at every flagged group's leading metric on fresh runs; return how far that got and what is missing."""
     flagged = sum(trial.flagged for trial in trials)

@@ -332,11 +332,8 @@ def test_what_forty_pairs_leave_open_says_what_would_decide() -> None:
 
 def test_every_pair_counts_whatever_ran_beside() -> None:
     """Of a head four times slower all runs are DISTURBED, of the base none: it fails all the same (a loud machine excuses no side)."""
-    rounds = [
-        sided(seconds(seed, runs), seconds(seed + 1, runs, mean=4.0), round_=round_)
-        for seed, runs, round_ in ((0, 7, "screen"), (2, 10, "confirm"))
-    ]
-    both = joined(*rounds)
+    first = sided(seconds(0, 7), seconds(1, 7, mean=4.0))
+    both = joined(first, sided(seconds(2, 10), seconds(3, 10, mean=4.0), round_="confirm"))
     head = {
         name: [dataclasses.replace(run, concurrent=True) for run in runs] for name, runs in both.head.items()
     }
