@@ -16,7 +16,7 @@ import typing
 from pathlib import Path
 
 from harness import environment, files, runner, variables
-from harness.compare import MEMORY_FLOOR_BYTES, MEMORY_FLOOR_SHARE
+from harness.gate.floors import MEMORY_BYTES, MEMORY_SHARE
 from harness.records import Measurement, RunRequest
 
 if typing.TYPE_CHECKING:
@@ -146,7 +146,7 @@ make from the CPU and from environment variables. A worker pins such a choice wh
 sides. Where it is not, memory is INCOMPARABLE: a gate on stored baselines says so in one line and goes on (with `--strict` it exits with
 code 2). `harness doctor` names the variables that are set here and the fields that differ.
 
-The gate's floor for memory is {MEMORY_FLOOR_SHARE:.0%}, and at least {MEMORY_FLOOR_BYTES / MIB:g} MiB. What changes memory by more must match.
+The gate's floor for memory is {MEMORY_SHARE:.0%}, and at least {MEMORY_BYTES / MIB:g} MiB. What changes memory by more must match.
 
 ## Fields that must match
 
@@ -208,7 +208,7 @@ def _cell(values: dict[int, float], plain: dict[int, float]) -> str:
     usual = statistics.median(plain.values())
     change = statistics.median(values.values()) - usual
     text = f"{change / MIB:+.1f}"
-    beyond = abs(change) > max(MEMORY_FLOOR_SHARE * usual, MEMORY_FLOOR_BYTES)
+    beyond = abs(change) > max(MEMORY_SHARE * usual, MEMORY_BYTES)
     return f"{f'**{text}**' if beyond else text} ({len(values)})"
 
 

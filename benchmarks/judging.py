@@ -1,4 +1,4 @@
-"""The harness's own work as kernels: comparing many runs, deciding a gate, rendering a report; on made-up runs."""
+"""The harness's own work as kernels: deciding a gate, rendering a report; on made-up runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.pairs import Data, Pair
-from harness import compare as comparing
 from harness.gate import trials
 from harness.records import (
     Baseline,
@@ -84,38 +83,6 @@ def drawn(seed: int, runs: int, metrics: int) -> Floats:
     return np.random.default_rng(seed).normal(1.0, 0.01, (runs, metrics))
 
 
-def comparison(_: Data | None = None, runs: int = RUNS, metrics: int = METRICS) -> Pair:
-    """Compare many runs of one variant with a baseline of 20, against SciPy metric by metric."""
-    declared = scenario(metrics, 1)
-    head, base = drawn(1, runs, metrics), drawn(2, STORED, metrics)
-    done, stored = results(head, "v0"), baseline(base, "v0")
-
-    def fast() -> Result:
-        return comparing.compare(declared, "v0", "smoke", done, stored)
-
-    def plain() -> Floats:
-        from scipy import stats
-
-        error = base.std(axis=0, ddof=1) * np.sqrt(1 / runs + 1 / STORED)
-        quantile = float(stats.t.ppf(1 - comparing.LEVEL_BOUND, STORED - 1))
-        return np.asarray(base.mean(axis=0) - quantile * error)  # (metrics,)
-
-    def difference() -> float:
-        lower = [judgement.lower for judgement in fast().judgements]
-        return float(np.abs(np.asarray(lower, np.float64) - plain()).max())
-
-    return Pair(
-        name="comparison with a baseline",
-        data=f"{runs:,} runs x {metrics} metrics, made up, against a baseline of {STORED} runs",
-        fast=fast,
-        difference=difference,
-        allowed=1e-12,
-        fast_units=float(runs * metrics),
-        unit="value",
-        seconds=2.0,
-    )
-
-
 def decision(
     _: Data | None = None, runs: int = RUNS, metrics: int = METRICS, variants: int = VARIANTS
 ) -> Pair:
@@ -186,14 +153,29 @@ def report(
 def _job(declared: Mapping[str, Scenario], runs: int, metrics: int) -> Job:
     """Make a job of so many runs of every variant, each held against a baseline that is like it."""
     every: list[RunResult] = []
-    compared = []
+    evidence = []
     named = [(name, variant.name) for name in declared for variant in declared[name].variants]
     for index, (name, variant) in enumerate(named):
         values = drawn(index, runs, metrics)
         done = results(values, variant, name)
         every += done
-        compared.append(comparing.compare(declared[name], variant, "smoke", done, baseline(values, variant)))
+        evidence.append(
+            trials.Evidence(
+                scenario=declared[name],
+                variant=variant,
+                tier="smoke",
+                head={"screen": done},
+                base=None,
+                stored=baseline(values, variant),
+            )
+        )
     return Job(
-        schema=1, created="2026-01-01T00:00:00+00:00", command="harness run", version="", commit="", environment={},
-        results=tuple(every), comparisons=tuple(compared),
-    )  # fmt: skip
+        schema=1,
+        created="2026-01-01T00:00:00+00:00",
+        command="harness run",
+        version="",
+        commit="",
+        environment={},
+        results=tuple(every),
+        comparisons=trials.decide(evidence, GateSettings(seeds=runs), more=False).comparisons,
+    )

@@ -101,7 +101,7 @@ def run(
         plans.begin(plan, folder, force=force)
         for _ in executors.run_all(executor, wanted, declared, folder):
             pass  # each is stored as it comes
-        job = jobs.assemble(plans.ended(plan, folder), declared, roots, folder)
+        job = procedure.assemble(plans.ended(plan, folder), declared, roots, folder)
         jobs.store(job, declared, folder)
     return job
 

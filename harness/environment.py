@@ -199,6 +199,18 @@ def blas() -> str:
     return ", ".join(sorted(found)) or "unknown"
 
 
+def thread_pools() -> dict[str, int]:
+    """Return how many threads each numerical library in this process would use."""
+    import threadpoolctl
+
+    found = {
+        f"{pool['internal_api']} {Path(pool['filepath']).name}": int(pool["num_threads"])
+        for pool in threadpoolctl.threadpool_info()
+    }
+    torch = sys.modules.get("torch")
+    return found | ({"torch": int(torch.get_num_threads())} if torch is not None else {})
+
+
 def numerics() -> dict[str, str]:
     """Return the settings that decide how the loaded frameworks round, as they stand: TF32, determinism, precision, mixed precision.
 

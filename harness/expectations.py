@@ -1,44 +1,58 @@
-"""Pure judgement of published values against the spread over seeds, and against the size of the test set.
+"""Pure judgement of published values by agreement: the interval of the difference must lie within a tolerance.
 
-A published value lies within the resolution of our runs or it does not: prediction intervals at 99% of Hahn
-and Meeker (1991). The cases and their formulas are in docs/statistics.md.
+A value is REPRODUCED if runs show that it differs from the print by less than a tolerance (two one-sided tests, Schuirmann 1987), and
+BELOW or ABOVE if they show a difference (prediction interval, Hahn and Meeker 1991). Not being able to tell is INCONCLUSIVE. Formulas and
+measured error rates are in docs/statistics.md.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 import typing
 
 import numpy as np
 
-from harness.records import Expectation, Judgement
-from harness.statistics import predicted_share, t_quantile
+from harness.records import Judgement
+from harness.statistics import chi2_quantile, fewest, normal_quantile, predicted_share, t_quantile
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from harness.records import DatasetUse, RunResult, Tier, Verdict
+    from harness.records import DatasetUse, Expectation, RunResult, Tier, Verdict
 
     Floats = NDArray[np.float64]
 
 LEVEL = 0.01
+"""Level at which a difference is shown."""
+AGREEMENT_LEVEL = 0.05
+"""Level of each of the two one-sided tests that show agreement."""
 SEEDS_TO_JUDGE = 3
 """Below three runs a spread means nothing."""
+PROMISED_RUNS = 10
+"""With so many runs a program that equals the source's is REPRODUCED with at least `PROMISED_POWER`, the source's own luck included."""
+PROMISED_POWER = 0.9
+SHARE_TOLERANCE = 0.005
+"""Half a point: the tolerance of shares of test images, unless one is declared."""
+LOSS_TOLERANCE = 0.1
+"""Share of a published loss that is its tolerance, unless one is declared."""
+LOSS_UNITS = ("nat", "bit")
 ROUNDING = 1e-9
 """Decimal prints have no exact binary form: relative slack of every comparison."""
 
 _NO_STATISTICS = ("exact", "at_most", "at_least")
+_AGREEMENT = "two one-sided tests at 5% that the difference lies within the tolerance, else a {} at 99%"
 _TESTS = {
-    "spread": "prediction interval at 99% from the spread over seeds, floor one test image",
-    "draw": "prediction interval at 99%, the larger of the spread over seeds and binomial sampling",
-    "mean": "99% interval of the difference of two means over seeds",
-    "split": "99% interval from the spread over seeds and the sampling of two test sets",
+    "spread": _AGREEMENT.format("prediction interval from the spread over seeds"),
+    "draw": _AGREEMENT.format("prediction interval, the larger of spread over seeds and binomial sampling,"),
+    "mean": _AGREEMENT.format("interval of two means over seeds"),
+    "split": _AGREEMENT.format("interval from the spread over seeds and the sampling of two test sets"),
     "exact": "every run equal to the printed digits",
     "at_most": "every run at or below the printed bound",
     "at_least": "every run at or above the printed bound",
-    "ordering": "lead of the first over each other, 99% one-sided over seeds",
+    "ordering": "lead of the first over each other above minus the tolerance, 95% one-sided; behind at 99%",
 }
 
 
@@ -65,7 +79,7 @@ def judge(expected: Expectation, key: str, tier: Tier, done: Sequence[RunResult]
         reference=expected.value,
         place=expected.place,
         row=expected.row,
-        next_step=f"harness run {key} --tier {first_tier} --seeds 10",
+        next_step=f"harness run {key} --tier {first_tier} --seeds {PROMISED_RUNS}",
     )
     if expected.unreadable:
         return dataclasses.replace(blank, verdict="UNREADABLE", reason=expected.unreadable)
@@ -74,41 +88,45 @@ def judge(expected: Expectation, key: str, tier: Tier, done: Sequence[RunResult]
     timed = _is_timed(expected, done)
     if timed:
         done = [result for result in done if not result.disturbed] or done
-    blank = _with_obstacle(expected, blank, tier, done, timed=timed)
+    lacking = _incomplete(done) if expected.needs_complete else []
+    obstacle = _obstacle(expected, tier, done, timed=timed)
+    if lacking and not obstacle:
+        obstacle = "incomplete data: " + "; ".join(use.found for use in lacking)
+        blank = dataclasses.replace(
+            blank, next_step=f"harness data fetch {' '.join(use.name for use in lacking)}"
+        )
+    else:
+        lacking = []
     try:
         values, published = _stack(expected, done), _published(expected)
         _check_pair(expected, values, published, done)
     except ValueError as error:
         # off its own protocol a metric may be absent; on it, a metric that is missing is never silent
-        verdict: Verdict = "NOT_JUDGED" if blank.reason else "ERROR"
-        return dataclasses.replace(blank, verdict=verdict, reason=blank.reason or str(error))
+        verdict: Verdict = "NOT_JUDGED" if obstacle else "ERROR"
+        return dataclasses.replace(blank, verdict=verdict, reason=obstacle or str(error))
     blank = _described(expected, blank, values)
-    if blank.reason:
-        return blank
+    waiting = lacking and all(use.train_share is not None for use in lacking)
+    if obstacle and not waiting:
+        return dataclasses.replace(blank, reason=obstacle)
     if expected.rule not in _NO_STATISTICS and len(values) < SEEDS_TO_JUDGE:
         runs = f"{len(values)} run{'s' * (len(values) > 1)}"
         few = f"{runs} cannot show a spread; judge with --seeds {SEEDS_TO_JUDGE} or more"
-        return dataclasses.replace(blank, reason=few)
-    return _excuse(expected, _hold_against(expected, blank, values, published))
+        return dataclasses.replace(blank, reason=obstacle or few)
+    judged = _excuse(expected, _decide(expected, blank, values, published))
+    if not waiting:
+        return judged
+    share = min(use.train_share for use in lacking if use.train_share is not None)
+    reason = f"would be {judged.verdict} on {100 * share:.3g}% of the training images; {obstacle}"
+    return dataclasses.replace(judged, verdict="NOT_JUDGED", would_be=judged.verdict, reason=reason)
 
 
-def _with_obstacle(
-    expected: Expectation, blank: Judgement, tier: Tier, done: Sequence[RunResult], *, timed: bool
-) -> Judgement:
-    """Give a reason not to judge that lies in the protocol: another tier, data that is not all there, or times of a busy machine."""
+def _obstacle(expected: Expectation, tier: Tier, done: Sequence[RunResult], *, timed: bool) -> str:
+    """Give a reason not to judge that lies in the protocol: another tier, or times of a busy machine; empty if there is none."""
     if tier not in expected.tiers:
-        return dataclasses.replace(
-            blank, reason=f"published for the {'/'.join(expected.tiers)} tier, this is the {tier} tier"
-        )
+        return f"published for the {'/'.join(expected.tiers)} tier"
     if timed and done[0].disturbed:
-        return dataclasses.replace(blank, reason="DISTURBED: other processes used the machine in every run")
-    short = _incomplete(done) if expected.needs_complete else []
-    if not short:
-        return blank
-    fetch = f"harness data fetch {' '.join(use.name for use in short)}"
-    return dataclasses.replace(
-        blank, reason="incomplete data: " + "; ".join(use.found for use in short), next_step=fetch
-    )
+        return "DISTURBED: other processes used the machine in every run"
+    return ""
 
 
 def _is_timed(expected: Expectation, done: Sequence[RunResult]) -> bool:
@@ -121,6 +139,105 @@ def _is_timed(expected: Expectation, done: Sequence[RunResult]) -> bool:
 def _incomplete(done: Sequence[RunResult]) -> list[DatasetUse]:
     used = [use for result in done if result.measurement for use in result.measurement.datasets]
     return list({use.name: use for use in used if not use.complete}.values())
+
+
+# -- the tolerance --------------------------------------------------------------------
+
+
+def tolerance(expected: Expectation) -> tuple[float, str]:
+    """Return the largest deviation that counts as agreement, and why.
+
+    It depends on the declaration alone, never on our runs: noisy runs cannot widen it. It is the rounding of the print plus the
+    larger of the declared (or default) tolerance and what the published value may be off by chance.
+
+    Parameters
+    ----------
+    expected : Expectation
+        The published value; its rule is no equality and no bound, which have no tolerance.
+
+    Returns
+    -------
+    float
+        In the unit of the value; of an array the root mean square over its elements.
+    str
+        The reason, without an end stop.
+    """
+    wide, why = _declared(expected)
+    if not expected.order:
+        errors = _source_error(expected)
+        by_chance = _luck(errors, expected) * float(np.sqrt(np.mean(errors**2)))
+        if by_chance > wide:
+            wide, why = by_chance, _chance(expected)
+    return expected.half_width + wide, why
+
+
+def _declared(expected: Expectation) -> tuple[float, str]:
+    """Return the declared tolerance, or the default for this sort of value."""
+    if expected.tolerance is not None:
+        return expected.tolerance, expected.tolerance_reason
+    if expected.test_images and expected.unit in {"", "%"}:
+        return SHARE_TOLERANCE * (100 if expected.unit else 1), "half a point"
+    if expected.order:
+        return 0.0, "none is declared"
+    if expected.unit in LOSS_UNITS:
+        size = float(np.sqrt(np.mean(np.square(_published(expected)))))
+        return LOSS_TOLERANCE * size, "10% of a loss"
+    return expected.half_width, "half a unit of the last printed digit"
+
+
+def _source_error(expected: Expectation) -> Floats:
+    """Return the standard error of the published value, shaped like it: its own test images where they were drawn anew, and its own seeds."""
+    published = _published(expected)
+    variance = np.full(published.shape, expected.source_sd**2)
+    if expected.rule in {"draw", "split"}:
+        variance += _sampling(expected, published, expected.test_images) ** 2
+    return np.asarray(np.sqrt(variance / expected.runs))
+
+
+def _sampling(expected: Expectation, shares: Floats, images: int) -> Floats:
+    """Return the binomial standard error of shares of test images; half an image more keeps it above zero at 0 and 1. Other values have none."""
+    if not images or expected.unit not in {"", "%"}:
+        return np.zeros_like(shares)
+    scale = 100.0 if expected.unit else 1.0
+    share = (np.clip(shares / scale, 0.0, 1.0) * images + 0.5) / (images + 1)
+    return np.asarray(scale * np.sqrt(share * (1 - share) / images))
+
+
+def _luck(errors: Floats, expected: Expectation) -> float:
+    """Return within how many of these errors `PROMISED_RUNS` runs of an equal program show agreement, with `PROMISED_POWER`.
+
+    For one published number these are 2.3: 1.7 for the difference, the rest for the margin of our ten runs. Elements of unequal error
+    count as the fewer ones that carry most of the variance (Satterthwaite).
+    """
+    squares, k = errors.ravel() ** 2, PROMISED_RUNS
+    if not squares.any():
+        return 0.0
+    size = max(1.0, float(squares.sum() ** 2 / (squares**2).sum()))  # rounding may give less than one
+    # variance of our mean over theirs; one fixed test set of ours is as uncertain as theirs
+    ratio = 1.0 if expected.rule == "split" else expected.runs / k
+    difference = math.sqrt(chi2_quantile(PROMISED_POWER, size) / size * (1 + ratio))
+    widest = 1 + math.sqrt(
+        (size - 1) / k
+    )  # sd in the direction where ten runs happen to differ most, over the true one
+    return difference + t_quantile(1 - AGREEMENT_LEVEL, k - 1) * widest * math.sqrt(ratio / size)
+
+
+def _chance(expected: Expectation) -> str:
+    """Say what leaves the published value uncertain."""
+    parts = []
+    if expected.rule in {"draw", "split"} and expected.test_images:
+        parts.append(f"the source tested {expected.test_images:,} images")
+    if expected.source_sd:
+        runs = "ran once" if expected.runs == 1 else f"ran {expected.runs} times"
+        parts.append(
+            f"the source {runs}, and runs differ by {amount(expected.unit, expected.source_sd)} (sd)"
+        )
+    return "; ".join(parts)
+
+
+def amount(unit: str, number: float) -> str:
+    """Write a difference with three digits and its unit."""
+    return f"{number:.3g} {'points' if unit == '%' else unit}".rstrip()
 
 
 # -- what is compared with what --------------------------------------------------------------------
@@ -175,107 +292,204 @@ def _check_pair(expected: Expectation, values: Floats, published: Floats, done: 
 def _described(expected: Expectation, blank: Judgement, values: Floats) -> Judgement:
     mean = values.mean(axis=0)
     over_runs = values.std(axis=0, ddof=1) if len(values) > 1 else None
-    return dataclasses.replace(
+    described = dataclasses.replace(
         blank,
         n=len(values),
         value=float(mean.min()) if expected.order else mean.tolist(),
         spread=float(np.max(over_runs)) if over_runs is not None else None,
+        test=_TESTS[expected.rule],
     )
+    if expected.rule in _NO_STATISTICS:
+        return described
+    wide, why = tolerance(expected)
+    return dataclasses.replace(described, tolerance=wide, tolerance_reason=why)
 
 
 # -- the judgement --------------------------------------------------------------------
 
 
-def _hold_against(expected: Expectation, blank: Judgement, values: Floats, published: Floats) -> Judgement:
-    """Find the element that lies furthest outside its bounds; it gives the verdict."""
-    width = _resolution(expected, values, published)
-    deviation = _deviation(expected, values - published)
-    below = np.full_like(width, -np.inf) if expected.rule == "at_most" else -deviation - width
-    above = np.full_like(width, -np.inf) if expected.rule in {"at_least", "ordering"} else deviation - width
-    excess = np.maximum(below, above).ravel()
-    worst = int(excess.argmax())
-    off, allowed = float(deviation.ravel()[worst]), float(width.ravel()[worst])
-    verdict: Verdict = "REPRODUCED" if excess[worst] <= 0 else "BELOW" if off < 0 else "ABOVE"
-    # without statistics the printed digits are all there is to resolve
-    resolution = expected.half_width or None if expected.rule in _NO_STATISTICS else float(np.max(width))
-    judged = dataclasses.replace(blank, verdict=verdict, resolution=resolution, test=_TESTS[expected.rule])
+def _decide(expected: Expectation, blank: Judgement, values: Floats, published: Floats) -> Judgement:
+    if expected.rule in _NO_STATISTICS:
+        return _held_in_every_run(expected, blank, values, published)
     if expected.order:
-        return _as_ordering(expected, judged, values, worst, off, allowed)
-    return _with_bounds(expected, judged, published, worst, off, allowed)
+        return _ordered(expected, blank, values)
+    evidence = _Evidence(expected, values, published)
+    k, wide = len(values), blank.tolerance or 0.0
+    width = evidence.width(k)
+    beyond = (np.abs(evidence.offsets) - width).ravel()
+    worst = int(beyond.argmax())
+    off = float(evidence.offsets.ravel()[worst])
+    verdict: Verdict = "INCONCLUSIVE"
+    if evidence.agrees(k, wide):
+        verdict = "REPRODUCED"
+    elif beyond[worst] > 0:
+        verdict = "BELOW" if off < 0 else "ABOVE"
+    needed = evidence.runs_to_decide(wide) if verdict == "INCONCLUSIVE" else None
+    single = published.ndim == 0
+    distance = f"{off:+.3g}" if single else f"{evidence.deviation:.3g} (root mean square)"
+    reason = f"off by {distance} ± {evidence.margin(k):.2g}, tolerance ±{amount(expected.unit, wide)} ({blank.tolerance_reason})"
+    if not single and verdict in {"BELOW", "ABOVE"}:
+        reason += f", furthest in element {worst + 1}: {off:+.3g}, resolution {width.ravel()[worst]:.2g}"
+    if verdict == "INCONCLUSIVE":
+        reason += "; " + _what_decides(needed)
+    return dataclasses.replace(
+        blank,
+        verdict=verdict,
+        margin=evidence.margin(k),
+        resolution=float(np.max(width)),
+        lower=float(published) - wide if single else None,
+        upper=float(published) + wide if single else None,
+        runs_needed=needed,
+        next_step=_with_seeds(blank.next_step, needed),
+        reason=reason,
+    )
 
 
-def _deviation(expected: Expectation, offsets: Floats) -> Floats:
-    """Reduce offsets (runs, ...) to the mean, or to the worst run where every run must keep a bound."""
-    if expected.rule == "at_most":
-        return np.asarray(offsets.max(axis=0))
-    if expected.rule == "at_least":
-        return np.asarray(offsets.min(axis=0))
-    if expected.rule == "exact":
-        high, low = offsets.max(axis=0), offsets.min(axis=0)
-        return np.asarray(np.where(np.abs(high) >= np.abs(low), high, low))
-    return np.asarray(offsets.mean(axis=0))
+def _with_seeds(step: str, needed: int | None) -> str:
+    return step.replace(f"--seeds {PROMISED_RUNS}", f"--seeds {needed}") if needed else step
 
 
-def _with_bounds(
-    expected: Expectation, judged: Judgement, published: Floats, worst: int, off: float, allowed: float
+def _what_decides(needed: int | None) -> str:
+    if needed:
+        return f"{needed} runs would decide if they go on like these"
+    return "no number of runs decides: it exceeds the tolerance, and chance in the source's own run may explain it"
+
+
+class _Evidence:
+    """What runs of one published number or array show, at their own number of runs or at another if they go on like these."""
+
+    def __init__(self, expected: Expectation, values: Floats, published: Floats) -> None:
+        mean = values.mean(axis=0)
+        self.expected = expected
+        self.mean, self.offsets = mean, np.asarray(mean - published)  # shaped like one run's value
+        self.deviation = float(np.sqrt(np.mean(self.offsets**2)))
+        self.runs = len(values)
+        self.sd = np.asarray(values.std(axis=0, ddof=1))
+        # rounding of the print, and of binary sums
+        self.rounding = expected.half_width + ROUNDING * np.maximum(np.abs(published), np.abs(values).max(0))
+        centred = (values - mean).reshape(len(values), -1)  # (runs, elements)
+        # sd of a mean over elements in the direction where runs differ most: bounds every direction
+        self.widest = float(np.linalg.norm(centred, 2)) / math.sqrt((len(values) - 1) * self.offsets.size)
+
+    def margin(self, runs: int) -> float:
+        """Half of the 90% interval of the difference, root mean square over elements, rounding included."""
+        n, size = self.expected.test_images, math.sqrt(self.offsets.size)
+        half = t_quantile(1 - AGREEMENT_LEVEL, runs - 1) * self.widest / math.sqrt(runs)
+        if self.expected.rule in {"draw", "split"}:
+            # one fixed test set for all our runs: more runs do not draw more of its images
+            images = n * runs if self.expected.rule == "draw" else n
+            sampling = float(_sampling(self.expected, self.mean, images).max()) / size
+            drawn = normal_quantile(1 - AGREEMENT_LEVEL) * sampling
+            half = max(half, drawn) if self.expected.rule == "draw" else math.hypot(half, drawn)
+        return half + float(np.sqrt(np.mean(self.rounding**2)))
+
+    def agrees(self, runs: int, wide: float) -> bool:
+        """Whether the 90% interval of the difference lies within the tolerance; for an array in every direction at once."""
+        return self.deviation + self.margin(runs) <= wide * (1 + 1e-6)
+
+    def width(self, runs: int) -> Floats:
+        """Half-width of the 99% interval of each element's difference, both sides' luck included; at least one test image.
+
+        Elements share the level (Bonferroni).
+        """
+        expected, s, n = self.expected, self.sd, self.expected.test_images
+        level = 1 - LEVEL / 2 / s.size
+        half = t_quantile(level, runs - 1) * self._standard_error(runs)
+        if expected.rule == "draw" and n:
+            scale = 100.0 if expected.unit == "%" else 1.0
+            share = np.clip(self.mean / scale, 0.0, 1.0)
+            counted = predicted_share(share, runs * n, n, level=level, above=self.offsets <= 0)
+            drawn = _sampling(expected, self.mean, n)
+            half = np.maximum(np.where(drawn > s, 0.0, half), scale * counted)
+        one_image = (100.0 if expected.unit == "%" else 1.0) / n if n else 0.0
+        return np.asarray(np.maximum(self.rounding + half, one_image))
+
+    def _standard_error(self, runs: int) -> Floats:
+        """Return the standard error of ours minus theirs over seeds; where another test set was used, of its sampling too."""
+        expected, s = self.expected, self.sd
+        if expected.rule == "split":
+            sampling = _sampling(expected, self.mean, expected.test_images)
+            return np.asarray(np.sqrt(s**2 * (1 + 1 / runs) + 2 * sampling**2))
+        theirs = expected.runs if expected.rule == "mean" else 1
+        return np.asarray(s * math.sqrt(1 / runs + 1 / theirs))
+
+    def runs_to_decide(self, wide: float) -> int | None:
+        """Fewest runs that show agreement or a difference at the observed mean and spread; None above `MOST_RUNS`."""
+
+        def decides(runs: int) -> bool:
+            return self.agrees(runs, wide) or bool((np.abs(self.offsets) > self.width(runs)).any())
+
+        return fewest(self.runs, decides)
+
+
+def _ordered(expected: Expectation, blank: Judgement, values: Floats) -> Judgement:
+    """Judge that the first is at least as good as each rival, up to the tolerance; the rival that is nearest to refuting it decides."""
+    leads, s, k = values.mean(axis=0), values.std(axis=0, ddof=1), len(values)
+    wide = blank.tolerance or 0.0
+    least = ROUNDING * float(np.abs(values).max(initial=0.0))
+    one_image = 1 / expected.test_images if expected.test_images else 0.0
+
+    def agrees(runs: int) -> bool:
+        return bool(
+            (leads - t_quantile(1 - AGREEMENT_LEVEL, runs - 1) * s / math.sqrt(runs) >= -wide - least).all()
+        )
+
+    def behind(runs: int) -> bool:
+        half = t_quantile(1 - LEVEL / len(s), runs - 1) * s / math.sqrt(runs)
+        return bool((leads < -np.maximum(half, one_image) - least).any())
+
+    verdict: Verdict = "REPRODUCED" if agrees(k) else "BELOW" if behind(k) else "INCONCLUSIVE"
+    needed = fewest(k, lambda runs: agrees(runs) or behind(runs)) if verdict == "INCONCLUSIVE" else None
+    margins = t_quantile(1 - AGREEMENT_LEVEL, k - 1) * s / math.sqrt(k)
+    nearest = int((leads - margins).argmin())
+    lead, margin = float(leads[nearest]), float(margins[nearest])
+    held = int((values.min(axis=1) >= 0).sum())
+    reason = f"the stated order held in {held} of {k} runs; nearest rival '{expected.order[nearest + 1]}', lead {lead:+.3g} ± {margin:.2g}"
+    if verdict == "REPRODUCED" and lead - margin < -least:
+        reason += f": a tie within the tolerance of {amount(expected.unit, wide)} ({blank.tolerance_reason}), no lead is shown"
+    if verdict == "INCONCLUSIVE":
+        reason += "; " + _what_decides(needed)
+    return dataclasses.replace(
+        blank,
+        verdict=verdict,
+        value=lead,
+        spread=float(s[nearest]),
+        margin=margin,
+        lower=-wide,
+        resolution=max(float(t_quantile(1 - LEVEL / len(s), k - 1) * s[nearest] / math.sqrt(k)), one_image),
+        runs_needed=needed,
+        next_step=_with_seeds(blank.next_step, needed),
+        reason=reason,
+    )
+
+
+def _held_in_every_run(
+    expected: Expectation, blank: Judgement, values: Floats, published: Floats
 ) -> Judgement:
+    """Hold every run to equality or to a bound, up to the printed digits; the element furthest outside gives the verdict."""
+    allowed = expected.half_width + ROUNDING * np.maximum(np.abs(published), np.abs(values).max(axis=0))
+    high, low = (values - published).max(axis=0), (values - published).min(axis=0)
+    above = high - allowed if expected.rule != "at_least" else np.full_like(high, -np.inf)
+    below = -low - allowed if expected.rule != "at_most" else np.full_like(low, -np.inf)
+    excess = np.maximum(above, below).ravel()
+    worst = int(excess.argmax())
+    too_high = bool(above.ravel()[worst] >= below.ravel()[worst])
+    verdict: Verdict = "REPRODUCED" if excess[worst] <= 0 else "ABOVE" if too_high else "BELOW"
+    off = float((high if too_high else low).ravel()[worst])
     where = f" in element {worst + 1}" if published.ndim else ""
-    if judged.verdict == "REPRODUCED":
-        reason = "within the bound" if expected.rule in _NO_STATISTICS else "within the resolution"
-    else:
-        reason = f"off by {off:+.4g}{where}, resolution {allowed:.4g}"
     lower = upper = None
     if published.ndim == 0:
-        lower = None if expected.rule == "at_most" else float(published) - allowed
-        upper = None if expected.rule == "at_least" else float(published) + allowed
-    return dataclasses.replace(judged, lower=lower, upper=upper, reason=reason)
-
-
-def _as_ordering(
-    expected: Expectation, judged: Judgement, values: Floats, worst: int, lead: float, allowed: float
-) -> Judgement:
-    holds, runs = int((values.min(axis=1) >= 0).sum()), len(values)
-    tie = "; the lead cannot be told from a tie" if abs(lead) <= allowed else ""
-    reason = (
-        f"the stated order held in {holds} of {runs} runs; nearest rival '{expected.order[worst + 1]}'{tie}"
-    )
-    over_runs = float(values[:, worst].std(ddof=1))
+        lower = None if expected.rule == "at_most" else float(published - allowed)
+        upper = None if expected.rule == "at_least" else float(published + allowed)
     return dataclasses.replace(
-        judged, value=lead, spread=over_runs, lower=-allowed, resolution=allowed, reason=reason
+        blank,
+        verdict=verdict,
+        cause="exact",
+        lower=lower,
+        upper=upper,
+        resolution=expected.half_width or None,
+        reason="every run keeps to the print" if verdict == "REPRODUCED" else f"off by {off:+.4g}{where}",
     )
-
-
-def _resolution(expected: Expectation, values: Floats, published: Floats) -> Floats:
-    """Half-width B within which a difference cannot be told from noise, shaped as one run's value.
-
-    The cases are in docs/statistics.md. Elements of an array, and rivals of an ordering, share the level
-    (Bonferroni).
-    """
-    rounding = expected.half_width + ROUNDING * np.maximum(np.abs(published), np.abs(values).max(axis=0))
-    if expected.rule in _NO_STATISTICS:
-        return np.asarray(rounding)
-    s, n = np.asarray(values.std(axis=0, ddof=1)), expected.test_images
-    share = np.clip(values.mean(axis=0), 0.0, 1.0)
-    sampling = np.sqrt(share * (1 - share) / n) if n else np.zeros_like(s)
-    sides = 1 if expected.rule == "ordering" else 2
-    level = 1 - LEVEL / sides / max(1, s.size)
-    half = t_quantile(level, len(values) - 1) * _standard_error(expected, s, sampling, len(values))
-    if expected.rule == "draw" and n:
-        counted = predicted_share(share, len(values) * n, n, level=level, above=published >= share)
-        half = np.maximum(np.where(sampling > s, 0.0, half), counted)
-    one_image = 1 / n if n else 0.0
-    return np.asarray(np.maximum(rounding + half, one_image))
-
-
-def _standard_error(expected: Expectation, s: Floats, sampling: Floats, k: int) -> Floats:
-    """Return the standard error of ours minus theirs over seeds; where another test set was used, of its sampling too."""
-    if expected.rule == "mean":
-        return np.asarray(s * np.sqrt(1 / k + 1 / expected.runs))
-    if expected.rule == "split":
-        return np.asarray(np.sqrt(s**2 * (1 + 1 / k) + 2 * sampling**2))
-    if expected.rule == "ordering":
-        return np.asarray(s / np.sqrt(k))
-    return np.asarray(s * np.sqrt(1 + 1 / k))
 
 
 def _excuse(expected: Expectation, judged: Judgement) -> Judgement:
@@ -285,4 +499,6 @@ def _excuse(expected: Expectation, judged: Judgement) -> Judgement:
     if judged.verdict in {"BELOW", "ABOVE"}:
         reason = f"{expected.gap} ({judged.verdict}: {judged.reason})"
         return dataclasses.replace(judged, verdict="KNOWN_GAP", reason=reason)
+    if judged.verdict != "REPRODUCED":
+        return judged
     return dataclasses.replace(judged, reason=f"the known gap has closed, remove its note: {expected.gap}")

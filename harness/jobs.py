@@ -14,142 +14,18 @@ from pathlib import Path
 import msgspec
 
 import harness
-from harness import baselines, files, flips, outcome, plans, predictions, probes, stored, waivers
-from harness.compare import compare
-from harness.errors import BaselineError, StorageError, unknown
+from harness import files, outcome, plans, probes, stored
+from harness.errors import StorageError, unknown
 from harness.records import Gate, Job, RunRequest
-from harness.scenarios import find
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from harness.predictions import Reader
-    from harness.records import (
-        Baseline,
-        Comparison,
-        Flips,
-        GateSettings,
-        Plan,
-        Probe,
-        RunResult,
-        Scenario,
-        Tier,
-    )
-
-    Counted = tuple[RunResult | None, Probe | None]
+    from harness.records import Comparison, GateSettings, Plan, Probe, RunResult, Scenario
 
 SCHEMA = 2
 """Of ``run.json``. Since 2, date and commit are those of the job's start, `unfinished` counts planned runs that left no result, and a
 gate that was interrupted says so."""
-
-
-def judge(
-    results: Sequence[RunResult],
-    scenarios: Mapping[str, Scenario],
-    roots: Sequence[Path],
-    counted: Sequence[RunResult] = (),
-    probed: Sequence[Probe] = (),
-    today: dt.date | None = None,
-    out: Path | None = None,
-) -> list[Comparison]:
-    """Compare the runs of each variant and tier with expectations and the nearest baseline below `roots`; their work too, if counted.
-
-    Parameters
-    ----------
-    results : sequence of RunResult
-        Finished and failed runs.
-    scenarios : mapping
-        Scenarios by name.
-    roots : sequence of Path
-        Folders with baselines; the first that has waivers decides what is WAIVED.
-    counted : sequence of RunResult
-        Runs whose work was counted.
-    probed : sequence of Probe
-        What two equal counted runs told of each variant.
-    today : date, optional
-        Day that waivers are held against; today in UTC by default.
-    out : Path, optional
-        The job's folder: flipped images are found where it is given.
-
-    Raises
-    ------
-    BaselineError
-        If the waivers are damaged. A damaged baseline raises nothing: what needed it is an ERROR.
-    """
-    work = {(run.request.scenario, run.request.variant): run for run in counted if run.request.repeat == 0}
-    probe = {(found.scenario, found.variant): found for found in probed}
-    read = predictions.reader(out) if out is not None else None
-    judged = [
-        _judge_group(
-            scenarios[name],
-            variant,
-            tier,
-            runs,
-            roots,
-            (work.get((name, variant)), probe.get((name, variant))),
-            read,
-        )
-        for (name, variant, tier), runs in stored.groups(results).items()
-    ]
-    return waived(judged, roots, today)
-
-
-def waived(
-    comparisons: Iterable[Comparison], roots: Sequence[Path], today: dt.date | None = None
-) -> list[Comparison]:
-    """Apply the waivers of the first folder that has any; see `harness.waivers.apply`."""
-    return waivers.apply(comparisons, waivers.read(roots), today or dt.datetime.now(dt.UTC).date())
-
-
-def _judge_group(
-    scenario: Scenario,
-    variant: str,
-    tier: Tier,
-    runs: Sequence[RunResult],
-    roots: Sequence[Path],
-    work: Counted,
-    read: Reader | None,
-) -> Comparison:
-    def against(nearest: tuple[Baseline, str] | None) -> Comparison:
-        comparison = compare(scenario, variant, tier, runs, nearest)
-        judged = (*comparison.judgements, *probes.against_stored(*work, nearest, tier))
-        return dataclasses.replace(comparison, judgements=judged)
-
-    measured = next(
-        (run.measurement for run in itertools.chain(runs, work[:1]) if run and run.measurement), None
-    )
-    if measured is None:
-        return against(None)
-    try:
-        nearest = baselines.find(roots, scenario.name, variant, tier, measured.environment)
-        flipped = _flipped(scenario, runs, nearest, read) if nearest and read else ()
-    except BaselineError as error:
-        return _without_baseline(against(None), error)
-    return dataclasses.replace(against(nearest), flips=flipped)
-
-
-def _flipped(
-    scenario: Scenario, runs: Sequence[RunResult], nearest: tuple[Baseline, str], read: Reader
-) -> tuple[Flips, ...]:
-    finished = (run for run in runs if run.status == "ok")
-    found = flips.against_baseline(finished, nearest, flips.main_sets(scenario.gated), read)
-    return tuple(one.record for one in found)
-
-
-def _without_baseline(comparison: Comparison, error: BaselineError) -> Comparison:
-    """Turn every judgement that needed a damaged baseline into an ERROR: what was measured is kept, and nothing passes."""
-    judged = (
-        dataclasses.replace(judgement, verdict="ERROR", reason=error.what, next_step=error.next_step)
-        if judgement.against == "baseline"
-        else judgement
-        for judgement in comparison.judgements
-    )
-    return dataclasses.replace(comparison, judgements=tuple(judged))
-
-
-def assemble(plan: Plan, scenarios: Mapping[str, Scenario], roots: Sequence[Path], out: Path) -> Job:
-    """Judge what the runs of a plan left in a folder so far, measured and counted ones, and put it into one job record."""
-    return rejudge(unjudged(plan, plans.results(plan, out), out), scenarios, roots, out)
 
 
 def unjudged(plan: Plan, results: Sequence[RunResult], out: Path) -> Job:
@@ -187,7 +63,6 @@ def _unjudged_gate(settings: GateSettings, base: Sequence[RunResult], *, cut_sho
     """Return what is known of a gate that decided nothing yet: never that it passed."""
     return Gate(
         settings=settings,
-        trials=(),
         base_results=base,
         minutes=0.0,
         exit_code=outcome.INTERRUPTED if cut_short else 2,
@@ -349,24 +224,3 @@ def _made(folder: Path) -> bool:
             raise
         return False
     return True
-
-
-def exit_code(job: Job) -> int:
-    """Return what the job ended with; see `harness.outcome.exit_code`."""
-    return outcome.exit_code(job)
-
-
-def rejudge(
-    job: Job, scenarios: Mapping[str, Scenario], roots: Sequence[Path], out: Path | None = None
-) -> Job:
-    """Judge a stored job's results again; everything measured stays as it is. See `judge`.
-
-    Raises
-    ------
-    UnknownNameError
-        If a stored run is of a scenario that is not declared here.
-    """
-    for name, _, _ in stored.groups(job.results):
-        find(scenarios, name)
-    judged = judge(job.results, scenarios, roots, job.counted, job.probes, out=out)
-    return dataclasses.replace(job, comparisons=tuple(judged))

@@ -172,6 +172,7 @@ def element(judgement: Judgement, settings: GateSettings | None = None) -> str:
         judgement.verdict == "INCOMPARABLE" and may_warn(judgement, settings)
     )
     acts = judgement.gated and (strict or not may_warn(judgement, settings))
+    acts = acts or (published and judgement.against == "expectation")
     return "error" if judgement.verdict == "ERROR" or (acts and undecided) else "skipped"
 
 
@@ -183,4 +184,5 @@ def may_warn(judgement: Judgement, settings: GateSettings | None) -> bool:
     if judgement.kind == "runtime":
         return judgement.verdict in {"INCONCLUSIVE", "INCOMPARABLE"}
     stored = settings is None or not settings.against
-    return judgement.kind == "memory" and judgement.verdict == "INCOMPARABLE" and stored
+    elsewhere = judgement.verdict == "INCOMPARABLE" and judgement.cause in {"environment", ""}
+    return judgement.kind == "memory" and elsewhere and stored

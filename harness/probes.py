@@ -30,7 +30,7 @@ if typing.TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from harness.records import RunResult, Scenario, Tier, Verdict
+    from harness.records import Cause, RunResult, Scenario, Tier, Verdict
 
     Counts = Mapping[str, Measured]
     Reference = Mapping[str, BaselineMetric]
@@ -209,7 +209,7 @@ def obstacles(counted: RunResult, stored: Baseline) -> list[str]:
 
 
 def against_stored(
-    counted: RunResult | None, probe: Probe | None, nearest: tuple[Baseline, str] | None, tier: Tier
+    counted: RunResult | None, probe: Probe | None, nearest: tuple[Baseline, str] | None
 ) -> list[Judgement]:
     """Judge what was counted against a stored baseline; a job that counted nothing has nothing to judge."""
     if counted is None:
@@ -217,11 +217,11 @@ def against_stored(
     stored, place = nearest or (None, "")
     hindered = obstacles(counted, stored) if stored and stored.counted else ()
     reference = stored.counted if stored else None
-    return judge_work(counted, probe, reference, place, tier=tier, hindered=hindered)
+    return judge_work(counted, probe, reference, place, hindered=hindered)
 
 
 def against_base(
-    counted: RunResult | None, probe: Probe | None, base: RunResult | None, place: str, tier: Tier
+    counted: RunResult | None, probe: Probe | None, base: RunResult | None, place: str
 ) -> list[Judgement]:
     """Judge what was counted against what a gate's base side counted."""
     if counted is None:
@@ -231,7 +231,7 @@ def against_base(
     if ours and theirs and ours.scenario_version != theirs.scenario_version:
         hindered.append(f"scenario version: {ours.scenario_version}, not {theirs.scenario_version}")
     reference = reference_of(base) if base is not None else None
-    return judge_work(counted, probe, reference, place, tier=tier, hindered=hindered)
+    return judge_work(counted, probe, reference, place, hindered=hindered)
 
 
 def judge_work(
@@ -240,7 +240,6 @@ def judge_work(
     reference: Reference | None,
     place: str,
     *,
-    tier: Tier | None = None,
     hindered: Sequence[str] = (),
 ) -> list[Judgement]:
     """Judge every count of a counting run, and every count that it lacks, by equality.
@@ -256,8 +255,6 @@ def judge_work(
         in it the probe itself is judged too.
     place : str
         Where the reference comes from: the baseline file, or REF.
-    tier : str, optional
-        Tier of the baseline, for the next command; the counting run's own if None.
     hindered : sequence of str
         What forbids the comparison (`obstacles`): every count is then INCOMPARABLE.
 
@@ -274,18 +271,23 @@ def judge_work(
         known = {name: old for name, old in known.items() if name in found or not name.endswith(RETIRED)}
     blank = Judgement(
         against="baseline", metric="work", verdict="ERROR", kind="work", n=1 if found else 0, test="equality in one run",
-        place=place, next_step=_next_step(counted, tier), gated=True,
+        place=place, gated=True, cause="uncounted",
     )  # fmt: skip
     trouble = [dataclasses.replace(blank, reason=why) for why in _trouble(counted, probe)]
     if hindered:
         judged = [
-            _with(blank, name, count, "INCOMPARABLE", "; ".join(hindered)) for name, count in found.items()
+            _with(blank, name, count, "INCOMPARABLE", "environment", "; ".join(hindered))
+            for name, count in found.items()
         ]
         return [*trouble, *judged]
     loose = set(probe.differing) if probe is not None else set()
     if found and not known:
         told = f"none is stored for any of {len(found)} counts"
-        unknown = [] if trouble else [dataclasses.replace(blank, verdict="NO_BASELINE", reason=told)]
+        unknown = (
+            []
+            if trouble
+            else [dataclasses.replace(blank, verdict="NO_BASELINE", cause="no_reference", reason=told)]
+        )
         restless = [
             _judge(blank, name, count, None, loose=True) for name, count in found.items() if name in loose
         ]
@@ -295,14 +297,6 @@ def judge_work(
     ]
     missing = [_missing(blank, name, old) for name, old in known.items() if name not in found]
     return [*trouble, *judged, *missing, *_repeated(blank, probe, repeated)]
-
-
-def _next_step(counted: RunResult, tier: Tier | None) -> str:
-    request = counted.request
-    run = (
-        f"harness run {request.scenario}:{request.variant} --tier {tier or request.tier} --seeds 10 --out DIR"
-    )
-    return f"{run}, then: harness baseline propose DIR --reason '...'"
 
 
 def _trouble(counted: RunResult, probe: Probe | None) -> list[str]:
@@ -318,9 +312,11 @@ def _trouble(counted: RunResult, probe: Probe | None) -> list[str]:
     )
 
 
-def _with(blank: Judgement, name: str, count: Measured, verdict: Verdict, reason: str) -> Judgement:
+def _with(
+    blank: Judgement, name: str, count: Measured, verdict: Verdict, cause: Cause, reason: str
+) -> Judgement:
     return dataclasses.replace(
-        blank, metric=name, verdict=verdict, unit=count.unit, value=count.value, reason=reason
+        blank, metric=name, verdict=verdict, cause=cause, unit=count.unit, value=count.value, reason=reason
     )
 
 
@@ -330,12 +326,12 @@ def _judge(
     """Hold one count against its reference."""
     if loose:
         told = "two equal runs count it differently here: give every generator its seed, and order what threads do"
-        return _with(blank, name, count, "NOT_JUDGED", told)
+        return _with(blank, name, count, "NOT_JUDGED", "not_repeatable", told)
     if old is None:
-        return _with(blank, name, count, "NO_BASELINE", "none is stored for this count")
+        return _with(blank, name, count, "NO_BASELINE", "new_metric", "none is stored for this count")
     now, before = float(typing.cast("float", count.value)), old.values[0]
     verdict, reason = _verdict(now, before, count)
-    judged = _with(blank, name, count, verdict, reason)
+    judged = _with(blank, name, count, verdict, "equal" if now == before else "unequal", reason)
     return dataclasses.replace(judged, reference=before, lower=before, upper=before)
 
 
@@ -354,8 +350,9 @@ def _repeated(blank: Judgement, probe: Probe | None, old: BaselineMetric | None)
             f"two equal runs differ now in {', '.join(probe.differing)}; none did when the baseline was made: "
             "give every generator its seed, and order what threads do"
         )
+    cause: Cause = "repeatable" if now else "not_repeatable"
     judged = dataclasses.replace(
-        blank, metric=REPEATABLE, reason=told, verdict=typing.cast("Verdict", verdict)
+        blank, metric=REPEATABLE, reason=told, verdict=typing.cast("Verdict", verdict), cause=cause
     )
     return [dataclasses.replace(judged, n=2, value=now, reference=old.values[0])]
 

@@ -6,6 +6,8 @@ Nothing of it runs, and nothing heavy is imported, unless ``--harness`` or the f
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import math
 import typing
 from collections import Counter
 from pathlib import Path
@@ -16,9 +18,9 @@ from harness.errors import HarnessError
 from harness.records import TIERS
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from harness.records import Comparison, Judgement, RunResult, Scenario, Tier
+    from harness.records import Comparison, Judgement, RunRequest, Scenario, Tier
 
 PROPERTY = "harness"
 _OUT = pytest.StashKey[Path]()
@@ -26,8 +28,8 @@ _NAMES = pytest.StashKey[dict[str, str]]()
 _REPORT = pytest.StashKey[str]()
 _FAILING = ("REGRESSED", "VIOLATED", "ERROR", "INCONCLUSIVE", "IMPROVED")
 _ABSENT = ("NO_BASELINE", "INCOMPARABLE")
-_LOOKS = (5, 10)
-"""Runs in all that an item takes where fewer leave its verdict open: with five the rank test can decide against any baseline."""
+_MOST_RUNS = 25
+"""Runs in all that an item may take: what looks worse is confirmed on ten or twenty fresh ones."""
 
 
 class VerdictError(Exception):
@@ -47,9 +49,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--harness-seeds", type=int, default=1, metavar="N", help="Runs of each variant (default: 1)."
     )
     group.addoption(
-        "--harness-max-runs", type=int, default=max(_LOOKS), metavar="N",
-        help=f"Runs of a variant after which nothing further is begun to decide an open verdict (default: {max(_LOOKS)}).",
-    )  # fmt: skip
+        "--harness-max-runs",
+        type=int,
+        default=_MOST_RUNS,
+        metavar="N",
+        help=f"Runs of a variant in all, fresh ones that confirm a verdict included (default: {_MOST_RUNS}).",
+    )
     group.addoption(
         "--harness-scenarios", action="append", default=[], metavar="FILE",
         help="Python file that declares further scenarios; may be repeated.",
@@ -174,37 +179,40 @@ class VariantItem(pytest.Item):
             pytest.skip(unjudged)
 
     def _decide(self) -> Comparison:
-        """Run and judge; while nothing fails but what so few runs cannot decide, take those that may decide it."""
-        from harness import jobs
+        """Run and judge as a gate of this variant alone, with a small budget for fresh runs."""
+        from harness import choosing, executors, plans
+        from harness.gate import procedure
+        from harness.records import GateSettings
 
-        asked, most = self.config.getoption("harness_seeds"), self.config.getoption("harness_max_runs")
-        declared = {self.scenario.name: self.scenario}
-        results: list[RunResult] = []
-        for runs in (asked, *(look for look in _LOOKS if asked < look <= most)):
-            results += self._run(len(results), runs - len(results))
-            (comparison,) = jobs.judge(results, declared, _roots(self.config), out=self.config.stash[_OUT])
-            if not _open(comparison):
-                break
-        return comparison
-
-    def _run(self, first: int, seeds: int) -> list[RunResult]:
-        from harness import choosing, executors
-
+        asked, out = self.config.getoption("harness_seeds"), self.config.stash[_OUT]
         settings = choosing.Settings(
             tier=self.config.getoption("harness_tier"),
-            seeds=seeds,
-            first_seed=first,
+            seeds=asked,
             scenario_paths=_paths(self.config),
             count=False,
         )
+        gate = GateSettings(
+            seeds=asked,
+            max_runs=self.config.getoption("harness_max_runs"),
+            max_minutes=math.inf,
+            scenario_paths=_paths(self.config),
+        )
         wanted = choosing.requests([(self.scenario, self.variant)], settings)
-        declared = {self.scenario.name: self.scenario}
-        # the folder is the session's: items, and xdist's workers, share it
-        return list(executors.run_all(executors.Local(), wanted, declared, self.config.stash[_OUT]))
+        plan = dataclasses.replace(plans.make(wanted, "pytest --harness", None), gate=gate)
+        declared, roots = {self.scenario.name: self.scenario}, _roots(self.config)
+
+        def do(requests: Sequence[RunRequest]) -> None:
+            for _ in executors.run_all(executors.Local(), requests, declared, out):
+                pass  # each is stored as it comes
+
+        # the folder is the session's: items, and xdist's workers, share it, so that no item writes its plan there
+        plan = procedure.conduct(plan, declared, roots, out, do, keep=lambda _: None)
+        (comparison,) = procedure.assemble(plan, declared, roots, out).comparisons
+        return comparison
 
     def _further(self, comparison: Comparison) -> str:
         asked, taken = self.config.getoption("harness_seeds"), len(comparison.seeds) + len(comparison.failed)
-        return f", after {taken} runs: {asked} could not decide" if taken > asked else ""
+        return f", after {taken - asked} fresh runs" if taken > asked else ""
 
     def repr_failure(
         self,
@@ -245,12 +253,6 @@ def _failing(comparison: Comparison) -> list[Judgement]:
     ]
 
 
-def _open(comparison: Comparison) -> bool:
-    """Whether nothing fails the item but what further runs may decide."""
-    left = {item.verdict for item in _failing(comparison)}
-    return not comparison.failed and left == {"INCONCLUSIVE"}
-
-
 def _unjudged(comparison: Comparison) -> str:
     """Say why no gated metric could be judged; empty if at least one was."""
     gated = [item for item in comparison.judgements if item.gated and item.against == "baseline"]
@@ -269,13 +271,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if not config.getoption("harness") or hasattr(config, "workerinput"):
         return
     from harness import jobs
+    from harness.gate import procedure
 
     out = config.stash[_OUT]
     with contextlib.suppress(OSError):
         out.rmdir()  # where nothing ran
     if any(out.glob("runs/*/result.json")):
         declared = _declared(config)
-        job = jobs.rejudge(jobs.read(out), declared, _roots(config), out)
+        job = procedure.rejudge(jobs.read(out), declared, _roots(config), out)
         config.stash[_REPORT] = str(jobs.store(job, declared, out))
 
 
@@ -309,7 +312,7 @@ def harness_check(request: pytest.FixtureRequest) -> Callable[..., None]:
     -------
     callable
         Takes the check's name, then metrics: a number, one number a seed, or a `harness.checks.Check` with direction, kind and bounds. It
-        fails the test on REGRESSED, IMPROVED, NO_BASELINE and ERROR.
+        fails the test on REGRESSED, IMPROVED, INCONCLUSIVE, NO_BASELINE and ERROR.
     """
 
     def check(name: str, /, **metrics: typing.Any) -> None:  # noqa: ANN401 - number, sequence or Check
@@ -329,9 +332,11 @@ def _check(request: pytest.FixtureRequest, name: str, metrics: Mapping[str, typi
     from harness import checks, wording
 
     _refuse_second_use(request, name)
+    test = request.node.nodeid
     path = checks.path_of(request.config.rootpath / request.config.getini("harness_checks"), name)
     declared, stored = checks.declare(metrics), checks.load(path)
-    judged = checks.judge(path, stored, declared)
+    checks.refuse_other_test(path, stored, test)
+    judged = checks.judge(path, stored, declared, test)
     key = f"check {name}"
     for item in judged:
         if item.verdict == "INCOMPARABLE":
@@ -340,7 +345,7 @@ def _check(request: pytest.FixtureRequest, name: str, metrics: Mapping[str, typi
     if request.config.getoption("harness_update") and any(
         item.verdict not in checks.SETTLED for item in judged
     ):
-        checks.write(path, checks.updated(stored, declared, judged))
+        checks.update(path, declared, judged, test)
         wrong.append(
             f"{path} was written anew: look at the difference, then run again without --harness-update."
         )

@@ -141,12 +141,20 @@ def _light(result: RunResult, metrics: Collection[str], shared: _Shared) -> RunR
 
 
 def _light_measurement(found: Measurement, shared: _Shared) -> Measurement:
-    # a peak that could not be measured is told; those that could are metrics
-    blind = tuple(stage for stage in found.stages if stage.peak_bytes is None)
+    # what was measured of a stage are metrics; what was not, or forbids comparing it, is kept
+    kept = tuple(stage for stage in found.stages if stage.peak_bytes is None or stage.threads_changed)
     return dataclasses.replace(
-        found, options={}, metrics={}, stages=blind, identities=(), predictions=(), figures=(), imported={},
-        datasets=shared.datasets(found.datasets), environment=shared.environment(found.environment),
-    )  # fmt: skip
+        found,
+        options={},
+        metrics={},
+        stages=kept,
+        identities=(),
+        predictions=(),
+        figures=(),
+        imported={},
+        datasets=shared.datasets(found.datasets),
+        environment=shared.environment(found.environment),
+    )
 
 
 def shell(result: RunResult) -> RunResult:

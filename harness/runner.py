@@ -202,7 +202,7 @@ def _reported(request: RunRequest, folder: Path) -> WorkerError | None:
     told = f"run {request.key} failed: {failure.error}"
     if failure.missing:
         return WithoutDataError(told, "", failure.missing)
-    if request.code and failure.error.startswith("FileNotFoundError"):
+    if request.code and failure.no_file:
         return kind(
             told, f"It ran in '{request.code}', which holds tracked files only: name others by absolute paths"
         )

@@ -11,6 +11,8 @@ import typing
 import numpy as np
 
 if typing.TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
@@ -22,6 +24,14 @@ def t_quantile(level: float, degrees: int) -> float:
     from scipy.special import stdtrit
 
     return float(stdtrit(degrees, level))
+
+
+@functools.cache
+def chi2_quantile(level: float, degrees: float) -> float:
+    """Quantile of the chi-square distribution with `degrees` degrees of freedom at `level`."""
+    from scipy.special import chdtri
+
+    return float(chdtri(degrees, 1 - level))
 
 
 @functools.cache
@@ -366,13 +376,17 @@ def runs_for_tost(difference: float, margin: float, sd: float, power: float = 0.
     """Fewest runs a side with which a true `difference` would be decided with chance `power`; None above `MOST_RUNS`."""
     if sd == 0:
         return 2
-    if tost_power(MOST_RUNS, difference, margin, sd) < power:
+    return fewest(1, lambda runs: tost_power(runs, difference, margin, sd) >= power)
+
+
+def fewest(too_few: int, enough: Callable[[int], bool]) -> int | None:
+    """Return the smallest number of runs above `too_few` that is enough; None if `MOST_RUNS` are not. More are never worse."""
+    if not enough(MOST_RUNS):
         return None
-    low, high = 1, MOST_RUNS  # `low` is too few, `high` is enough
+    low, high = too_few, MOST_RUNS  # `low` is too few, `high` is enough
     while high - low > 1:
         middle = (low + high) // 2
-        enough = tost_power(middle, difference, margin, sd) >= power
-        low, high = (low, middle) if enough else (middle, high)
+        low, high = (low, middle) if enough(middle) else (middle, high)
     return high
 
 

@@ -168,8 +168,23 @@ def _counts(comparison: Comparison, against: str) -> str:
     verdicts = Counter(
         judgement.verdict for judgement in comparison.judgements if judgement.against == against
     )
-    parts = [f"[{STYLES.get(name, 'dim')}]{count} {name}[/]" for name, count in verdicts.most_common()]
+    within = {"REPRODUCED": _tolerances(comparison)} if against == "expectation" else {}
+    parts = [
+        f"[{STYLES.get(name, 'dim')}]{count} {name}[/]{within.get(name, '')}"
+        for name, count in verdicts.most_common()
+    ]
     return ", ".join(parts) or "[dim]none[/]"
+
+
+def _tolerances(comparison: Comparison) -> str:
+    """Say within what published values are reproduced; empty if that was equality."""
+    reproduced = [judged for judged in comparison.judgements if judged.verdict == "REPRODUCED"]
+    widths = {(judged.tolerance, judged.unit) for judged in reproduced if judged.tolerance}
+    if not widths:
+        return ""
+    shown = [marked(wording.quantity(width, unit)) for width, unit in sorted(widths)]
+    ends = [shown[0], shown[-1]] if len(shown) > 1 else shown
+    return f" (tolerance ±{' to ±'.join(ends)})"
 
 
 def _attention(comparison: Comparison) -> list[str]:

@@ -47,7 +47,10 @@ def main(argv: Sequence[str]) -> int:
         # what the harness can explain (no data, no device) would only fail again
         lasting = isinstance(error, HarnessError)
         missing = error.dataset if isinstance(error, MissingDataError) else ""
-        files.write_json(folder / "failure.json", Failure(_explain(error, request), lasting, missing))
+        no_file = isinstance(error, FileNotFoundError)
+        files.write_json(
+            folder / "failure.json", Failure(_explain(error, request), lasting, missing, no_file)
+        )
         return 1
     return 0
 
@@ -203,6 +206,7 @@ def _execute(scenario: Scenario, request: RunRequest, earlier: keeping.Kept) -> 
         _load,
         accelerators.of(request),
         settings=environment.numerics,
+        threads=environment.thread_pools,
         earlier=earlier,
         declared=scenario.metrics,
     )

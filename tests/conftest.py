@@ -53,6 +53,7 @@ def declare(measure, **changes):
     fields = dict(
         name="probe", version=1, source=Source(slug="probe", title="A probe"), measure=measure,
         variants=(Variant(name="default"), Variant(name="other")), tiers={"smoke": {}}, gated=("accuracy",),
+        deterministic=True,
     )
     return Scenario(**{**fields, **changes})
 

@@ -112,7 +112,7 @@ def many_results(folder: Path, count: int) -> Iterator[str]:
         cwd=folder, env=variables(folder), stdout=subprocess.DEVNULL, check=False,
     )  # fmt: skip
     real = copies(jobs.read(folder / "real"), count)
-    gate = Gate(settings=GateSettings(), trials=(), base_results=(), minutes=1.0, exit_code=0)
+    gate = Gate(settings=GateSettings(), base_results=(), minutes=1.0, exit_code=0)
     peaks: dict[str, list[float]] = {command: [] for command in READERS}
     for several in (count // 10, count):
         job = dataclasses.replace(real, results=real.results[:several])

@@ -95,15 +95,16 @@ def test_a_gate_is_judged_as_a_gate(here: Harness) -> None:
         )
         for run in job.results
     )
-    gate = Gate(settings=GateSettings(against="main"), trials=(), base_results=base, minutes=1.0, exit_code=0)
+    gate = Gate(settings=GateSettings(against="main"), base_results=base, minutes=1.0, exit_code=0)
     judged = package.judge(dataclasses.replace(job, gate=gate), scenarios=[scenario])
     assert judged.gate is not None
-    assert [(trial.metric, trial.flagged) for trial in judged.gate.trials if trial.direction == "worse"] == [
+    (compared,) = judged.comparisons
+    assert [(trial.metric, trial.flagged) for trial in compared.trials if trial.direction == "worse"] == [
         ("accuracy", True)
     ]
-    assert judged.gate.exit_code == 2
-    (found,) = (j for j in judged.comparisons[0].judgements if j.metric == "accuracy")
-    assert found.verdict == "INCONCLUSIVE"
+    assert judged.gate.exit_code == 1
+    (found,) = (j for j in compared.judgements if j.metric == "accuracy")
+    assert (found.verdict, found.cause) == ("REGRESSED", "single")
     assert found.reference == pytest.approx(0.99)
 
 

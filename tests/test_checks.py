@@ -9,18 +9,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import checks
+from harness import checks, files
 from harness.checks import Check
 from harness.errors import BaselineError
+from harness.records import BaselineMetric
 
 PLACE = Path("check.json")
 NUMBERS = st.floats(0.01, 100)
 
 
 def stored(**metrics: typing.Any) -> checks.Stored:
-    """Store values as a first update would."""
+    """Return values as a first update stores them."""
     declared = checks.declare(metrics)
-    return checks.updated(None, declared, checks.judge(PLACE, None, declared))
+    kept = {
+        name: BaselineMetric(values=check.values, unit=check.unit, kind=check.kind, better=check.better)
+        for name, check in declared.items()
+    }
+    return checks.Stored(schema=1, environment=checks.here(), metrics=kept)
 
 
 def verdicts(old: checks.Stored | None, **metrics: typing.Any) -> dict[str, str]:
@@ -68,10 +73,11 @@ def test_the_stored_values_pass(values: list[float]) -> None:
 
 
 def test_several_values_make_their_own_bound() -> None:
-    """Five stored values allow what their spread allows; one allows rounding only."""
+    """Five stored values allow what their spread allows, and few new ones leave it open; one stored value allows rounding only."""
     many = stored(accuracy=[0.96, 0.97, 0.965, 0.962, 0.968])
     assert verdicts(many, accuracy=0.96) == {"accuracy": "PASS"}
-    assert verdicts(many, accuracy=0.90) == {"accuracy": "REGRESSED"}
+    assert verdicts(many, accuracy=0.90) == {"accuracy": "INCONCLUSIVE"}
+    assert verdicts(many, accuracy=[0.90, 0.91, 0.89, 0.9, 0.92, 0.91]) == {"accuracy": "REGRESSED"}
     assert verdicts(stored(accuracy=0.965), accuracy=0.9651) == {"accuracy": "IMPROVED"}
     assert verdicts(stored(accuracy=0.965), accuracy=0.965 * (1 + 1e-9)) == {"accuracy": "PASS"}
 
@@ -100,18 +106,69 @@ def test_runtime_is_never_judged_and_memory_only_where_it_compares() -> None:
 
 
 def test_an_update_leaves_what_passes(tmp_path: Path) -> None:
-    """Only failing metrics are replaced, absent ones go, and the file reads back equal."""
-    old = stored(accuracy=[0.9, 0.91, 0.92], loss=0.1, f1=0.8)
-    declared = checks.declare({"accuracy": 0.905, "loss": 0.5})
-    new = checks.updated(old, declared, checks.judge(PLACE, old, declared))
-    assert new.metrics["accuracy"].values == [0.9, 0.91, 0.92]
-    assert new.metrics["loss"].values == [0.5]
-    assert set(new.metrics) == {"accuracy", "loss"}
+    """Only failing metrics are replaced, absent ones go, and the file names its test."""
     path = checks.path_of(tmp_path, "folder/a[1]")
-    checks.write(path, new)
-    assert checks.load(path) == new
+    old = stored(accuracy=[0.9, 0.91, 0.92], loss=0.1, f1=0.8)
+    files.write_json(path, old)
+    declared = checks.declare({"accuracy": 0.905, "loss": 0.5})
+    checks.update(path, declared, checks.judge(path, old, declared), "test_a.py::test_a")
+    new = checks.load(path)
+    assert new is not None
+    assert {name: metric.values for name, metric in new.metrics.items()} == {
+        "accuracy": [0.9, 0.91, 0.92],
+        "loss": [0.5],
+    }
+    assert new.test == "test_a.py::test_a"
     with pytest.raises(BaselineError, match="not finite"):
-        checks.updated(old, checks.declare({"loss": float("inf")}), [])
+        checks.update(path, checks.declare({"loss": float("inf")}), [], "test_a.py::test_a")
+
+
+def test_a_file_belongs_to_one_test(tmp_path: Path) -> None:
+    """Another test of the same name is refused, in whichever worker or session it comes."""
+    path, declared = tmp_path / "shared.json", checks.declare({"accuracy": 0.9})
+    checks.update(path, declared, [], "test_a.py::test_one")
+    with pytest.raises(BaselineError, match="'shared' is used by test_a"):
+        checks.update(path, declared, [], "test_b.py::test_two")
+
+
+@pytest.mark.parametrize(
+    ("check", "wrong"),
+    [
+        (Check(0.9, better="max"), "better='max'"),  # type: ignore[arg-type]
+        (Check(0.9, "higher", kind="speed"), "kind='speed'"),  # type: ignore[arg-type]
+        (Check(0.9, "higher", kind="identity"), "kind='identity'"),
+        (Check(0.9, "higher", abs=float("nan")), "negative or not finite"),
+        (Check(0.9, "higher", abs=float("inf")), "negative or not finite"),
+        (Check(0.9, "higher", rel=-0.1), "negative or not finite"),
+        (Check([[0.9, 0.8]], "higher"), "more than one dimension"),  # type: ignore[list-item]
+        (Check("high", "higher"), "no number"),  # type: ignore[arg-type]
+        (Check([], "higher"), "no value"),
+    ],
+)
+def test_a_declaration_that_cannot_be_is_refused_at_the_call(check: Check, wrong: str) -> None:
+    """Nothing is stored that could not be read again, and no bound lets everything pass."""
+    with pytest.raises(BaselineError, match=wrong):
+        checks.declare({"metric": check})
+
+
+def test_a_stored_zero_forgives_rounding() -> None:
+    """0.1 + 0.2 - 0.3 is no regression from 0, one part in a billion is."""
+    old = stored(error=0.0)
+    assert verdicts(old, error=0.1 + 0.2 - 0.3) == {"error": "PASS"}
+    assert verdicts(old, error=1e-9) == {"error": "REGRESSED"}
+
+
+def test_next_steps_look_first() -> None:
+    """After a regression the test is looked at; new values are offered for what is better or new."""
+    old = stored(accuracy=0.9, loss=0.1)
+    found = checks.judge(
+        PLACE, old, checks.declare({"accuracy": 0.8, "loss": 0.05, "f1": 0.5}), "test_a.py::test_a[a b]"
+    )
+    assert [(item.verdict, item.next_step) for item in found] == [
+        ("REGRESSED", "look at what changed, then: pytest 'test_a.py::test_a[a b]'"),
+        ("IMPROVED", "pytest 'test_a.py::test_a[a b]' --harness-update, if the new values are right"),
+        ("NO_BASELINE", "pytest 'test_a.py::test_a[a b]' --harness-update, if the new values are right"),
+    ]
 
 
 @pytest.mark.parametrize("name", ["", "../out", "/abs", "a//b", ".hidden", "a\\b", "a/.."])

@@ -90,7 +90,13 @@ def test_json_holds_records_and_no_nan(tmp_path: Path) -> None:
     files.write_json(tmp_path / "x.json", {"use": use, "loss": [1.5, float("nan")]})
     text = (tmp_path / "x.json").read_text()
     assert json.loads(text) == {
-        "use": {"name": "digits", "sha256": "00", "complete": True, "found": "all there"},
+        "use": {
+            "name": "digits",
+            "sha256": "00",
+            "complete": True,
+            "found": "all there",
+            "train_share": None,
+        },
         "loss": [1.5, None],
     }
     assert text.endswith("}\n")

@@ -50,8 +50,10 @@ def expect(metric: str, value: Value | None, variant: str = "default", **fields:
 
 EXPECTED = (
     expect("accuracy", 0.980, test_images=1000),
-    expect("spectrum", [2.0, 1.0], tiers=("paper", "short")),
-    expect("epochs", 20.0, rule="exact", half_width=0.0, tiers=("paper", "short", "smoke")),
+    expect(
+        "spectrum", [2.0, 1.0], tiers=("paper", "short"), tolerance=0.1, tolerance_reason="5% of its norm"
+    ),
+    expect("epochs", 20.0, rule="exact", half_width=0.0, tiers=("paper", "short", "smoke"), fact=True),
     expect("loss curve", None, unreadable="the figure is an image"),
     expect(
         "other no worse than default",
@@ -259,20 +261,56 @@ def test_a_declared_gap_is_the_explanation() -> None:
 # -- counts --------------------------------------------------------------------
 
 
-def test_numbers_arrays_and_orderings_are_counted_apart() -> None:
-    """Each form has its own count of verdicts, and together they are all expectations."""
+def test_results_and_facts_are_counted_apart() -> None:
+    """Results, facts of the protocol and what cannot be read have counts of their own, and together they are all expectations."""
     counted = ledger.counts(collect([*runs(3), *runs(3, 0.90, variant="other")]))
-    assert [(count.form, dict(count.verdicts)) for count in counted] == [
-        ("number", {"REPRODUCED": 2}), ("array", {"REPRODUCED": 1}), ("ordering", {"BELOW": 1}), ("unreadable", {"UNREADABLE": 1})
-    ]  # fmt: skip
+    assert [(count.sort, dict(count.verdicts)) for count in counted] == [
+        ("result", {"REPRODUCED": 2, "BELOW": 1}),
+        ("fact", {"REPRODUCED": 1}),
+        ("unreadable", {"UNREADABLE": 1}),
+    ]
     assert sum(count.total for count in counted) == len(EXPECTED)
+    lead, rest = view.headline(counted)
+    assert lead == "2 of 3 judged results reproduced; 1 of 1 judged fact of the protocol reproduced"
+    assert rest == "3 results: 1 below. 1 fact of the protocol"
+
+
+def test_a_statement_in_several_places_is_one_row() -> None:
+    """What is printed twice alike is one result with two places; another digit, bound or metric is another result."""
+    again = dataclasses.replace(EXPECTED[0], place="Conclusions", row="98.0%")
+    other = dataclasses.replace(EXPECTED[0], value=0.98, rule="at_least", place="Conclusions")
+    scenario = dataclasses.replace(SCENARIO, expectations=(EXPECTED[0], again, other))
+    stored = [job(runs(5))]
+    rows = ledger.collect(stored, {"probe": scenario})
+    assert [(row.expected.rule, [place.place for place in row.also]) for row in rows] == [
+        ("spread", ["Conclusions"]),
+        ("at_least", []),
+    ]
+    assert [count.places for count in ledger.counts(rows)] == [3]
+    assert "| accuracy (also: Conclusions) |" in ledger.as_markdown(rows, [], stored)
+
+
+def test_what_waits_for_training_data_is_counted_apart() -> None:
+    """Runs on a tenth of the training images are NOT_JUDGED, and the headline says what they would be."""
+    use = DatasetUse(name="kmnist", sha256="0", complete=False, found="a tenth", train_share=0.1)
+    waiting = [
+        dataclasses.replace(run, measurement=dataclasses.replace(run.measurement, datasets=(use,)))
+        for run in runs(5)
+        if run.measurement
+    ]
+    rows = ledger.collect([job(waiting)], SCENARIOS)
+    assert row(rows, "accuracy").judgement.would_be == "REPRODUCED"
+    counted = ledger.counts(rows)
+    assert counted[0].would_be == {"REPRODUCED": 2}
+    assert "2 of 2 that wait for complete training data would be reproduced" in view.headline(counted)[1]
+    assert "| probe | results | 2 |" in ledger.as_markdown(rows, [], [])
 
 
 def test_the_built_in_scenarios_lose_no_expectation() -> None:
-    """The ledger of the built-in scenarios has as many rows as they declare expectations."""
+    """The places of the ledger's rows are the expectations that the built-in scenarios declare."""
     scenarios = load_all()
     counted = ledger.counts(ledger.collect([], scenarios))
-    assert sum(count.total for count in counted) == sum(len(s.expectations) for s in scenarios.values())
+    assert sum(count.places for count in counted) == sum(len(s.expectations) for s in scenarios.values())
 
 
 # -- as text --------------------------------------------------------------------
@@ -300,7 +338,7 @@ def test_markdown_has_a_table_row_for_every_expectation() -> None:
 def test_markdown_tells_what_is_not_reproduced_and_that_nobody_explained_it() -> None:
     """A missed number stands in a list of its own with value, verdict and reason."""
     page = ledger.as_markdown(collect(runs(3, 0.90)), [], [])
-    missed = page.split("## Not reproduced")[1].split("\n## ")[0]
+    missed = page.split("## Not reproduced or undecided")[1].split("\n## ")[0]
     assert (
         "Not explained yet.\n\n- **BELOW** `probe:default` `accuracy`, Table 1: published 0.980, " in missed
     )
@@ -315,7 +353,7 @@ def test_what_many_rows_share_is_said_once() -> None:
     page = ledger.as_markdown([*missed, *[dataclasses.replace(row, judgement=blank)] * 3], [], [])
     assert page.count("It is the seed.") == 1
     assert page.count("**BELOW** `probe:default`") == 2
-    assert page.count("| NOT_JUDGED | 0.012 | remark 1 |") == 3
+    assert page.count("| NOT_JUDGED | ±0.0055 | remark 1 |") == 3
     assert page.count("remark 1: no \\| data.") == 1
     assert page.count(f"| {row.judgement.reason} |") == 2
 
@@ -331,9 +369,10 @@ def test_text_fits_its_width_and_ends_with_the_counts() -> None:
     """No line is wider than the terminal; verdicts, contradictions and counts are there."""
     written = ledger.as_text(collect(runs(5, 0.90)), [FINDING], width=100)
     assert max(map(len, written.splitlines())) <= 100
-    assert "Not reproduced: 1" in written
+    assert "Not reproduced or undecided: 1" in written
     assert "Source audit: 0 consistent, 0 open, 1 contradictory" in written
     assert written.index("Published values by verdict") > written.index("Source audit")
+    assert "judged results reproduced" in written.splitlines()[-2]
 
 
 def test_text_shows_every_check_of_the_prints_with_what_it_found() -> None:
@@ -388,7 +427,7 @@ def test_the_command_reads_stored_runs_and_writes_the_page(harness: Harness) -> 
         SCENARIO = declare(measure, expectations=(
             Expectation(
                 metric="accuracy", variant="default", value=0.91, unit="", place="Table 9", row="all",
-                tiers=("smoke",), test_images=100, half_width=0.005,
+                tiers=("smoke",), test_images=100, half_width=0.005, rule="draw",
             ),
         ))
     """)
@@ -399,7 +438,10 @@ def test_the_command_reads_stored_runs_and_writes_the_page(harness: Harness) -> 
     done = harness("ledger", "--scenarios", path, "--markdown", "docs/page.md")
     assert (done.code, done.err) == (0, "")
     page = (harness.folder / "docs" / "page.md").read_text()
-    assert "| Table 9 | all | `default` accuracy | 0.91 | 0.9100 ± 0.01 | 3 | smoke | REPRODUCED |" in page
+    assert (
+        "| Table 9 | all | `default` accuracy | 0.91 | 0.9100 ± 0.01 | 3 | smoke | REPRODUCED | ±0.072 |"
+        in page
+    )
     shown = harness("ledger", "reports/reference/probe", "--scenarios", path)
     assert (shown.code, shown.err) == (0, "")
     assert "Table 9: all" in shown.out

@@ -30,7 +30,6 @@ def test_failed_runs_are_told_with_their_side() -> None:
     """A base run that failed decides a gate's exit code: it is told as one of base, apart from a run of head that failed alike."""
     gate = Gate(
         settings=GateSettings(against="main"),
-        trials=(),
         base_results=(failed("it died", side="base"),),
         minutes=1.0,
         exit_code=2,

@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks.error_rates import equivalence, judging, page, samples, simulation
+from benchmarks.error_rates import equivalence, judging, page, published, samples, simulation
 
 SEED = 20260
 
@@ -19,11 +19,9 @@ def main(argv: list[str]) -> int:
         for path in samples.collect(options.names, runs=options.runs, out=options.out, modes=options.modes):
             print(path)
         return 0
-    if options.part == "judging":
-        print(json.dumps(judging.table(options.trials, options.seed), indent=1))
-        return 0
-    if options.part == "equivalence":
-        print(json.dumps(equivalence.table(options.trials, options.seed), indent=1))
+    simulated = {"judging": judging, "published": published, "equivalence": equivalence}.get(options.part)
+    if simulated is not None:
+        print(json.dumps(simulated.table(options.trials, options.seed), indent=1))
         return 0
     settings = simulation.Settings(
         trials=options.trials,
@@ -58,6 +56,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     judged.add_argument("--trials", type=int, default=10_000)
     judged.add_argument("--seed", type=int, default=SEED)
+    printed = parts.add_parser(
+        "published", help="error rates of published values, for docs/statistics.md, as JSON"
+    )
+    printed.add_argument("--trials", type=int, default=4_000)
+    printed.add_argument("--seed", type=int, default=SEED)
     alike = parts.add_parser(
         "equivalence", help="error rates of `harness compare`, for docs/compare.md, as JSON"
     )

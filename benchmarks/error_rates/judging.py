@@ -1,24 +1,23 @@
 """How often `harness judge` errs: ``python -m benchmarks.error_rates judging``; the numbers of docs/statistics.md.
 
-Synthetic runs go through `harness.compare.compare` itself, so what is counted is what a user would be told.
+Synthetic runs go through `harness.gate.trials.decide` itself, so what is counted is what a user would read.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-import itertools
 import typing
 from collections import Counter
 
 import numpy as np
 
 from benchmarks.error_rates.noise import heavy, humps, normal, skewed
-from harness.compare import compare
+from harness.gate.trials import Evidence, decide
 from harness.records import (
     Baseline,
     BaselineMetric,
-    Expectation,
+    GateSettings,
     Measured,
     Measurement,
     RunRequest,
@@ -29,12 +28,11 @@ from harness.records import (
 )
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection
 
     from numpy.typing import NDArray
 
     from benchmarks.error_rates.noise import Draw
-    from harness.records import Rule
 
     Floats = NDArray[np.float64]
 
@@ -87,11 +85,11 @@ def stored(values: Floats, name: str, measured: Measured) -> Baseline:
     )  # fmt: skip
 
 
-def scenario(gated: tuple[str, ...], expected: tuple[Expectation, ...] = ()) -> Scenario:
+def scenario(gated: tuple[str, ...]) -> Scenario:
     """Declare the probe."""
     return Scenario(
         name="probe", version=1, source=Source(slug="probe", title="A probe"), measure=print,
-        variants=(Variant(name="default"),), tiers={"smoke": {}}, gated=gated, expectations=expected,
+        variants=(Variant(name="default"),), tiers={"smoke": {}}, gated=gated,
     )  # fmt: skip
 
 
@@ -113,39 +111,17 @@ def against_baseline(
         noise[base:] -= shift
         values = (100 - noise) * MIB if memory else MEAN + SD * noise
         candidate, baseline = results(values[base:], name, measured), stored(values[:base], name, measured)
-        comparison = compare(probe, "default", "smoke", candidate, (baseline, "file"))
-        verdicts[comparison.judgements[0].verdict] += 1
+        each = Evidence(
+            scenario=probe,
+            variant="default",
+            tier="smoke",
+            head={"screen": candidate},
+            base=None,
+            stored=(baseline, "file"),
+        )
+        state = decide([each], GateSettings(seeds=runs), more=False)
+        verdicts[state.comparisons[0].judgements[0].verdict] += 1
     return verdicts
-
-
-def against_published(
-    rule: Rule, shift: float, *, runs: int, trials: int, rng: np.random.Generator
-) -> Counter[str]:
-    """Count verdicts on a value published of our program made `shift` standard deviations better."""
-    verdicts = Counter[str]()
-    for _ in range(trials):
-        ours, theirs = _two_labs(rule, runs, rng)
-        expected = Expectation(
-            metric="accuracy", variant="default", value=float(np.round(theirs + shift * SD, 4)), unit="",
-            place="Table 1", rule=rule, half_width=0.00005, runs=5 if rule == "mean" else 1,
-            test_images=300 if rule in {"draw", "split"} else 0, tiers=("smoke",),
-        )  # fmt: skip
-        done = results(ours, "accuracy", SHARE)
-        comparison = compare(scenario((), (expected,)), "default", "smoke", done, None)
-        verdicts[comparison.judgements[0].verdict] += 1
-    return verdicts
-
-
-def _two_labs(rule: Rule, runs: int, rng: np.random.Generator) -> tuple[Floats, float]:
-    """Draw our runs and their published value as the rule's case says they came about."""
-    if rule == "draw":
-        rates = np.clip(MEAN + SD * rng.standard_normal(runs + 1), 0, 1)
-        shares = rng.binomial(300, rates) / 300
-        return shares[:-1], float(shares[-1])
-    split = np.sqrt(MEAN * (1 - MEAN) / 300) if rule == "split" else 0.0
-    ours = MEAN + split * rng.standard_normal() + SD * rng.standard_normal(runs)
-    theirs = MEAN + split * rng.standard_normal() + SD * rng.standard_normal(5 if rule == "mean" else 1)
-    return ours, float(theirs.mean())
 
 
 def table(trials: int, seed: int, wanted: Collection[str] = ()) -> dict[str, dict[str, float]]:
@@ -183,11 +159,6 @@ def table(trials: int, seed: int, wanted: Collection[str] = ()) -> dict[str, dic
     for draw in (normal, heavy):
         for growth in (0, 3, 5, 10):
             row(draw, growth, 10, 5, memory=True)
-    rules: Sequence[Rule] = ("spread", "draw", "mean", "split")
-    for rule, shift in itertools.product(rules, (0, 4, 10)):
-        rows[f"published {rule}, 10 runs, {shift} sd"] = functools.partial(
-            against_published, rule, shift, runs=10
-        )
     streams = np.random.SeedSequence(seed).spawn(len(rows))
     shares: dict[str, dict[str, float]] = {}
     for (name, simulate), stream in zip(rows.items(), streams, strict=True):

@@ -64,8 +64,12 @@ class Group:
 def decided(groups: Sequence[Group]) -> list[Trial]:
     """Decide one gate: confirm what its screen flags, and step down through it."""
     found = [
-        trials.grouped(("probe", str(group.scenario), "smoke"), group.kind, group.direction, group.screen)
+        trial
         for group in groups
+        for trial in trials.grouped(
+            ("probe", str(group.scenario), "smoke"),
+            [(group.kind, group.direction, look) for look in group.screen],
+        )
     ]
     flagged = sum(trial.flagged for trial in found)
     return verdicts.verdicts(

@@ -40,7 +40,7 @@ def judge_command(
     """Judge stored results again, against today's expectations and baselines, without running anything."""
     from rich.console import Console
 
-    from harness import baselines, jobs, plans, scenarios, terminal
+    from harness import baselines, jobs, outcome, plans, scenarios, terminal
     from harness.gate import procedure
 
     declared, roots, console = (
@@ -54,7 +54,7 @@ def judge_command(
     terminal.show(console, judged, page)
     shelve(run)
     well = tell_all(*explanations(console, judged, explained))
-    return ended_with(jobs.exit_code(judged), well=well)
+    return ended_with(outcome.exit_code(judged), well=well)
 
 
 @click.command("report")

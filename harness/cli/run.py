@@ -77,7 +77,8 @@ def _run(
     """Do what is missing of a plan, judge, store, show; after an interrupt, store and show what was finished."""
     from rich.console import Console
 
-    from harness import executors, jobs, plans, terminal
+    from harness import executors, jobs, outcome, plans, terminal
+    from harness.gate import procedure
 
     console, stopped = Console(), False
     try:
@@ -88,7 +89,7 @@ def _run(
                 pass
     except KeyboardInterrupt:
         stopped = True
-    job = jobs.assemble(plans.ended(plan, out), declared, roots, out)
+    job = procedure.assemble(plans.ended(plan, out), declared, roots, out)
     terminal.show(console, job, jobs.store(job, declared, out))
     shelve(out)
-    return interrupted(f". Next: harness run --resume {out}") if stopped else jobs.exit_code(job)
+    return interrupted(f". Next: harness run --resume {out}") if stopped else outcome.exit_code(job)

@@ -54,6 +54,8 @@ class Dataset:
     """What the labels 0, 1, ... stand for."""
     complete: bool
     """Whether every image is there and the content is verified by hash."""
+    train_share: float | None
+    """Share of the training images that is here, if the test part is whole and verified; None otherwise."""
     origin: Origin
     """Where it comes from; never a path, so that results compare across machines."""
     sha256: str
@@ -66,7 +68,13 @@ class Dataset:
     @property
     def use(self) -> DatasetUse:
         """What results record of it."""
-        return DatasetUse(name=self.name, sha256=self.sha256, complete=self.complete, found=self.found)
+        return DatasetUse(
+            name=self.name,
+            sha256=self.sha256,
+            complete=self.complete,
+            found=self.found,
+            train_share=self.train_share,
+        )
 
 
 def load(name: str) -> Dataset:
@@ -135,7 +143,8 @@ def load_from(wanted: Declared, origin: Origin, folder: Path, cache: Path | None
     """Load a data set from a given folder, decoding into a given cache; see `load`."""
     cache = cache or cache_folder() / "decoded"
     found = [_read(wanted, part, folder, cache) for part in wanted.parts]
-    problems = [problem for part, array, path in found if (problem := _verify(wanted, part, array, path))]
+    verified = [_verify(wanted, part, array, path) for part, array, path in found]
+    problems = list(filter(None, verified))
     train, test = _split(wanted, found[:2]), _split(wanted, found[2:])
     return Dataset(
         name=wanted.name,
@@ -143,6 +152,7 @@ def load_from(wanted: Declared, origin: Origin, folder: Path, cache: Path | None
         test=test,
         classes=wanted.classes,
         complete=not problems,
+        train_share=None if any(verified[2:]) else len(train) / wanted.parts[0].shape[0],
         origin=origin,
         sha256=_combined(found),
         found=_sentence(origin, train, test, problems),

@@ -176,11 +176,11 @@ def _decisions(job: Job) -> Iterator[tuple[str, ...]]:
     ]
     loud.sort(key=lambda pair: (outcome.ATTENTION.index(pair[1].verdict), not pair[1].gated))
     for comparison, judgement in loud:
-        yield _decision(job, comparison, judgement)
+        yield _decision(comparison, judgement)
 
 
-def _decision(job: Job, comparison: Comparison, judgement: Judgement) -> tuple[str, ...]:
-    why = f"{judgement.reason}. {evidence(job, comparison, judgement)}".strip(" .")
+def _decision(comparison: Comparison, judgement: Judgement) -> tuple[str, ...]:
+    why = f"{judgement.reason}. {evidence(comparison, judgement)}".strip(" .")
     return (
         f"{code(f'{comparison.scenario}:{comparison.variant}')} {comparison.tier}",
         f"{code(judgement.metric)}{_place(judgement)}",
@@ -264,9 +264,9 @@ def _place(judgement: Judgement) -> str:
 # -- what the gate saw -------------------------------------------------------------------------------------------------
 
 
-def evidence(job: Job, comparison: Comparison, judgement: Judgement) -> str:
+def evidence(comparison: Comparison, judgement: Judgement) -> str:
     """Say p, level, round and runs of the gate's look that a verdict rests on; without a look, the test and the number of runs."""
-    found = _decisive(job, comparison, judgement) if judgement.against == "baseline" else None
+    found = _decisive(comparison, judgement) if judgement.against == "baseline" else None
     if found is None:
         runs_told = f"{judgement.n} run{'s' if judgement.n > 1 else ''}" if judgement.n else ""
         return ", ".join(part for part in (judgement.test, runs_told) if part)
@@ -280,12 +280,11 @@ def evidence(job: Job, comparison: Comparison, judgement: Judgement) -> str:
     return f"p = {look.p:.2g} at level {level}, {look.round} round, {counted}"
 
 
-def _decisive(job: Job, comparison: Comparison, judgement: Judgement) -> tuple[Look, int] | None:
+def _decisive(comparison: Comparison, judgement: Judgement) -> tuple[Look, int] | None:
     """Return the look that a verdict rests on, in the verdict's direction, with Holm's divisor."""
     direction = "better" if judgement.verdict == "IMPROVED" else "worse"
-    key = (comparison.scenario, comparison.variant, comparison.tier, direction)
-    for trial in job.gate.trials if job.gate else ():
-        if (trial.scenario, trial.variant, trial.tier, trial.direction) == key:
+    for trial in comparison.trials:
+        if trial.direction == direction:
             look = trial.decisive(judgement.metric)
             if look is not None:
                 return look, trial.divisor_of(look)

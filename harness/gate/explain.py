@@ -1,10 +1,10 @@
-"""A gate's arithmetic in words: every look at one metric, with its numbers, tests, levels and what followed."""
+"""The arithmetic of a verdict in words: every look at one metric, with its numbers, tests, levels and what followed."""
 
 from __future__ import annotations
 
 import typing
 
-from harness.errors import HarnessError, unknown
+from harness.errors import unknown
 from harness.gate.rules import beyond
 
 if typing.TYPE_CHECKING:
@@ -17,24 +17,20 @@ SHOWN = 12
 
 
 def explain(job: Job, metric: str) -> str:
-    """Print how a gate came to its verdict on a metric, for every variant that has it.
+    """Print how a verdict on a metric came about, for every variant that has it.
 
     Parameters
     ----------
     job : Job
-        A gate's.
+        A gate's or a plain run's.
     metric : str
         A metric, or ``SCENARIO:VARIANT/METRIC``.
 
     Raises
     ------
-    HarnessError
-        If the job is no gate.
     UnknownNameError
-        If the gate judged no such metric.
+        If no such metric was judged.
     """
-    if job.gate is None:
-        raise HarnessError("the job is no gate", "Type: harness gate, then explain that")
     place, _, name = metric.rpartition("/")
     parts = []
     known: set[str] = set()
@@ -42,19 +38,13 @@ def explain(job: Job, metric: str) -> str:
         key = f"{comparison.scenario}:{comparison.variant}"
         judged = [judgement for judgement in comparison.judgements if judgement.against == "baseline"]
         known |= {judgement.metric for judgement in judged}
-        own = [
-            trial
-            for trial in job.gate.trials
-            if (trial.scenario, trial.variant, trial.tier)
-            == (comparison.scenario, comparison.variant, comparison.tier)
-        ]
         parts += [
-            _one(key, judgement, own)
+            _one(key, judgement, comparison.trials)
             for judgement in judged
             if judgement.metric == name and place in {"", key, comparison.scenario}
         ]
     if not parts:
-        raise unknown("metric of this gate", name, known)
+        raise unknown("metric of this job", name, known)
     return "\n\n".join(parts)
 
 
@@ -78,7 +68,12 @@ def _one(key: str, judgement: Judgement, trials: Iterable[Trial]) -> str:
             lines.append(f"    the group ({trial.kind}, {trial.direction}) is flagged; {leads}")
             lines += [line for look in trial.confirm for line in _look(trial, look)]
             if trial.ratio is not None:
-                allowed = f"Holm allows 1 / {trial.divisor} = {1 / trial.divisor:.3g}"
+                who = (
+                    "the variant's looks share"
+                    if trial.confirm and trial.confirm[0].round == "single"
+                    else "Holm allows"
+                )
+                allowed = f"{who} 1 / {trial.divisor} = {1 / trial.divisor:.3g}"
                 lines.append(
                     f"    smallest p / level = {trial.ratio:.3g}; {allowed}: {_step(trial, trial.ratio)}"
                 )

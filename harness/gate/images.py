@@ -20,29 +20,23 @@ if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from harness.flips import Net
+    from harness.gate.comparable import Candidate
     from harness.gate.trials import Evidence
-    from harness.records import Judgement, Look
+    from harness.records import Look
 
 
-def divided(each: Evidence, testable: Iterable[Judgement]) -> tuple[list[Trial], list[Judgement]]:
-    """Test what the images decide; return those groups, and the judgements that are left to other tests.
-
-    Parameters
-    ----------
-    each : Evidence
-        A variant's.
-    testable : iterable of Judgement
-        Its gated metrics that a test may decide.
-    """
+def divided(each: Evidence, candidates: Iterable[Candidate]) -> tuple[list[Trial], list[Candidate]]:
+    """Test what the images decide; return those groups, and the metrics that are left to other tests."""
     nets = flips.same_weights(each.flipped)
     decided: dict[str, list[str]] = {}
-    rest: list[Judgement] = []
-    for judgement in testable:
+    rest: list[Candidate] = []
+    for candidate in candidates:
+        judgement = candidate.judgement
         name, score = flips.scored_set(judgement.metric)
         if judgement.kind == "accuracy" and name in nets and _of_images(each, judgement.metric, score):
             decided.setdefault(name, []).append(judgement.metric)
         else:
-            rest.append(judgement)
+            rest.append(candidate)
     return [trial for name, metrics in decided.items() for trial in _trials(each, metrics, nets[name])], rest
 
 

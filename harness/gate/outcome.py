@@ -37,7 +37,12 @@ def code_of(judgement: Judgement, settings: GateSettings) -> int:
     """Return the exit code that one judgement asks for; 0 if none."""
     verdict = judgement.verdict
     if judgement.against == "expectation":
-        of_published = {"BELOW": WORSE, "ABOVE": WORSE, "ERROR": UNMEASURED}
+        of_published = {
+            "BELOW": WORSE,
+            "ABOVE": WORSE,
+            "ERROR": UNMEASURED,
+            "INCONCLUSIVE": UNMEASURED,
+        }
         return of_published.get(verdict, 0) if settings.expectations else 0
     if verdict in {"VIOLATED", "REGRESSED"}:
         return WORSE

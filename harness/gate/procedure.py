@@ -1,18 +1,23 @@
-"""The gate's rounds: do the runs that a decision asks for, until it asks for none; put the job together."""
+"""One session, whoever begins it: do the runs that a decision asks for, until it asks for none; judge all of them; put the job together.
+
+A plain run is a gate that may ask for no further runs.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import itertools
 import time
 import typing
 
-from harness import baselines, files, flips, jobs, plans, predictions, reduced
+from harness import baselines, files, flips, jobs, plans, predictions, reduced, waivers
 from harness.compare import judged_metrics
-from harness.errors import BaselineError, HarnessError
-from harness.gate import outcome, trials
+from harness.errors import BaselineError
+from harness.gate import outcome, trials, values
 from harness.gate.trials import CONFIRM_SEED, Evidence, Want
 from harness.measure.stages import clocks
+from harness.records import GateSettings
 from harness.scenarios import find
 
 if typing.TYPE_CHECKING:
@@ -21,7 +26,7 @@ if typing.TYPE_CHECKING:
 
     from harness.flips import Found
     from harness.predictions import Reader
-    from harness.records import GateSettings, Job, Plan, Probe, Round, RunRequest, RunResult, Scenario, Tier
+    from harness.records import Job, Plan, Probe, Round, RunRequest, RunResult, Scenario, Tier
 
     Rounds = dict[Round, list[RunResult]]
 
@@ -33,14 +38,15 @@ def conduct(
     out: Path,
     do: Callable[[Sequence[RunRequest]], None],
     *,
-    interleave: Callable[[Sequence[RunRequest]], Sequence[RunRequest]],
+    interleave: Callable[[Sequence[RunRequest]], Sequence[RunRequest]] = tuple,
+    keep: Callable[[Plan], None] | None = None,
 ) -> Plan:
-    """Run a gate to its end and return its plan as it grew; what was measured lies in `out`.
+    """Run a job to its end and return its plan as it grew; what was measured lies in `out`.
 
     Parameters
     ----------
     plan : Plan
-        With `gate` set; its requests are those of the first look, or, of a job that goes on, all so far.
+        Of a gate its requests are those of the first look, or, of a job that goes on, all so far. Without `gate` it never grows.
     declared : mapping
         Scenarios by name.
     roots : sequence of Path
@@ -51,34 +57,33 @@ def conduct(
         Does runs, in this order, and stores their results below `out`.
     interleave : callable
         Orders the runs of both sides, pair by pair.
+    keep : callable, optional
+        Stores a plan that grew; in ``plan.json`` by default.
     """
     begun, tried, read = time.monotonic(), set[str](), predictions.reader(out)
     while True:
         todo = [request for request in plans.missing(plan, out) if request.key not in tried]
         do(todo)
+        if plan.gate is None or time.monotonic() - begun >= 60 * plan.gate.max_minutes:
+            return plan
         tried |= {request.key for request in todo}
-        settings = _settings(plan)
-        within = time.monotonic() - begun < 60 * settings.max_minutes
-        found = _evidence(plans.results(plan, out), (), declared, roots, settings, read)
-        further = _next(plan, found, settings) if within else []
+        gathered = _evidence(plans.results(plan, out), (), declared, roots, plan.gate, read, out)
+        further = _next(plan, gathered, plan.gate)
         if not further:
             return plan
         # the plan grows on disk first: a gate that is killed here goes on with these
         plan = dataclasses.replace(plan, requests=(*plan.requests, *interleave(further)))
-        files.write_json(out / "plan.json", plan)
-
-
-def _settings(plan: Plan) -> GateSettings:
-    if plan.gate is None:
-        raise HarnessError("the job is no gate", "Type: harness gate")
-    return plan.gate
+        if keep is None:
+            files.write_json(out / "plan.json", plan)
+        else:
+            keep(plan)
 
 
 def _next(plan: Plan, found: Sequence[Evidence], settings: GateSettings) -> list[RunRequest]:
     """List the runs of the next look; none when all is decided, or the budget holds no more.
 
-    What the screen cannot have keeps nothing from its confirm round that it has flagged already. Half a look decides nothing: where not all
-    variants' fresh runs can be had, whole variants are confirmed, those with the fewest first.
+    If the screen cannot get more runs, what it has flagged is confirmed all the same. If the budget cannot confirm every variant, the cheapest
+    variants are confirmed in full.
     """
     left = settings.max_runs - len(plan.requests)
     for screening in (True, False):
@@ -113,60 +118,78 @@ def _further(plan: Plan, want: Want) -> list[RunRequest]:
 
 
 def assemble(
-    plan: Plan, declared: Mapping[str, Scenario], roots: Sequence[Path], out: Path, *, minutes: float, stopped: bool
-) -> Job:  # fmt: skip
-    """Judge everything that a gate measured so far and put it into one job.
+    plan: Plan,
+    declared: Mapping[str, Scenario],
+    roots: Sequence[Path],
+    out: Path,
+    *,
+    minutes: float = 0.0,
+    stopped: bool = False,
+) -> Job:
+    """Judge everything that the runs of a plan left in `out` so far and put it into one job.
 
     Parameters
     ----------
     plan : Plan
-        The gate's.
+        What there is to do.
     declared, roots
         Scenarios by name, and folders of baselines.
     out : Path
         Folder of the job, where the results of both sides and all rounds lie.
     minutes : float
-        How long it took.
+        How long a gate took.
     stopped : bool
         Whether it was ended from outside.
     """
     job = jobs.unjudged(plan, plans.results(plan, out), out)
-    if job.gate is None:
-        raise HarnessError("the job is no gate", "Type: harness run")
-    gate = dataclasses.replace(
-        job.gate, minutes=round(minutes, 2), interrupted=stopped or job.gate.interrupted
-    )
-    return rejudge(dataclasses.replace(job, gate=gate), declared, roots, out)
+    if job.gate is not None:
+        ended = stopped or job.gate.interrupted
+        job = dataclasses.replace(
+            job, gate=dataclasses.replace(job.gate, minutes=round(minutes, 2), interrupted=ended)
+        )
+    return rejudge(job, declared, roots, out)
 
 
 def rejudge(
-    job: Job, declared: Mapping[str, Scenario], roots: Sequence[Path], out: Path | None = None
+    job: Job,
+    declared: Mapping[str, Scenario],
+    roots: Sequence[Path],
+    out: Path | None = None,
+    today: dt.date | None = None,
 ) -> Job:
-    """Judge the results of a stored job again, a gate's as a gate does; everything measured stays as it is.
+    """Judge the results of a job again; everything measured stays as it is.
+
+    A gate's variants are decided together, because its error rates are those of the whole gate; those of a plain run each for itself.
 
     Parameters
     ----------
     job : Job
         A gate's or a plain run's.
     declared, roots
-        Scenarios by name, and folders of baselines.
+        Scenarios by name, and folders of baselines; the first that has waivers decides what is WAIVED.
     out : Path, optional
         Folder of the job. Without it no flipped images are found, nor decide where both sides have the same weights.
+    today : date, optional
+        Day that waivers are held against; today in UTC by default.
 
     Raises
     ------
     UnknownNameError
         If a stored run is of a scenario that is not declared here.
+    BaselineError
+        If the waivers are damaged. A damaged baseline raises nothing: what needed it is an ERROR.
     """
-    if job.gate is None:
-        return jobs.rejudge(job, declared, roots, out)
-    every = itertools.chain(job.results, job.counted, job.gate.base_results)
+    settings = job.gate.settings if job.gate else GateSettings(seeds=max(1, len(job.results)))
+    every = itertools.chain(job.results, job.counted, job.gate.base_results if job.gate else ())
     read = predictions.reader(out) if out is not None else None
-    found = _evidence(every, job.probes, declared, roots, job.gate.settings, read)
-    state = trials.decide(found, job.gate.settings, more=False)
-    gate = dataclasses.replace(job.gate, trials=state.trials)
-    judged = tuple(jobs.waived(state.comparisons, roots))
-    return outcome.closed(dataclasses.replace(job, gate=gate, comparisons=judged))
+    gathered = _evidence(every, job.probes, declared, roots, settings, read, out)
+    together = [gathered] if job.gate else [[each] for each in gathered]
+    states = [trials.decide(family, settings, more=False) for family in together]
+    day = today or dt.datetime.now(dt.UTC).date()
+    comparisons = [comparison for state in states for comparison in state.comparisons]
+    return outcome.closed(
+        dataclasses.replace(job, comparisons=tuple(waivers.apply(comparisons, waivers.read(roots), day)))
+    )
 
 
 def _evidence(
@@ -176,6 +199,7 @@ def _evidence(
     roots: Sequence[Path],
     settings: GateSettings,
     read: Reader | None,
+    out: Path | None,
 ) -> list[Evidence]:
     """Sort results by variant, side and round; one evidence a variant that was measured."""
     groups: dict[tuple[str, str, Tier], dict[str, Rounds]] = {}
@@ -191,8 +215,17 @@ def _evidence(
     found = {(probe.scenario, probe.variant): probe for probe in probed}
     return [
         dataclasses.replace(
-            _one(declared[name], variant, tier, sides, roots, settings, read),
-            counted=counted.get((name, variant, "head")),
+            _one(
+                declared[name],
+                variant,
+                tier,
+                sides,
+                roots,
+                settings,
+                read,
+                counted.get((name, variant, "head")),
+            ),
+            folder="RUN" if out is None else str(out),
             base_counted=counted.get((name, variant, "base")),
             probe=found.get((name, variant)),
         )
@@ -220,16 +253,15 @@ def _one(
     roots: Sequence[Path],
     settings: GateSettings,
     read: Reader | None,
+    counted: RunResult | None,
 ) -> Evidence:
+    """Put a variant's runs beside their reference: the base runs, or the stored baseline nearest to where they ran."""
     head = sides.get("head", {})
-    measured = next(
-        (run.measurement for runs in head.values() for run in runs if run.measurement is not None), None
-    )
+    every = [run for runs in head.values() for run in runs]
+    measured = next((run.measurement for run in (*every, counted) if run and run.measurement), None)
     stored, damaged = None, ""
     flipped: list[Found] = []
-    first = [run for run in head.get("screen", ()) if run.status == "ok"][
-        : trials.first_runs(scenario, settings)
-    ]
+    first = values.finished(head.get("screen", ()))[: trials.first_runs(scenario, settings)]
     names = flips.main_sets(scenario.gated)
     if not settings.against and measured is not None:
         try:
@@ -238,8 +270,14 @@ def _one(
         except BaselineError as error:
             damaged = str(error)
     elif settings.against and read:
-        base = [run for run in sides.get("base", {}).get("screen", ()) if run.status == "ok"]
+        base = values.finished(sides.get("base", {}).get("screen", ()))
         flipped = flips.against_base(first, base, names, read, f"base {settings.against}")
+    # with a base each side's runs name their own copies of the user's files
+    paths = (
+        settings.scenario_paths
+        if settings.against
+        else next((run.request.scenario_paths for run in every), ())
+    )
     return Evidence(
         scenario=scenario,
         variant=variant,
@@ -249,4 +287,6 @@ def _one(
         stored=stored,
         damaged=damaged,
         flipped=tuple(flipped),
+        counted=counted,
+        paths=paths,
     )

@@ -10,7 +10,8 @@ import typing
 
 import numpy as np
 
-from harness.compare import MEMORY_FLOOR_BYTES, MEMORY_FLOOR_SHARE
+from harness.gate import floors
+from harness.gate.floors import above
 from harness.records import Look
 from harness.statistics import (
     median_interval,
@@ -30,13 +31,16 @@ if typing.TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.flips import Net
-    from harness.records import Round
+    from harness.records import Kind, Round
 
     Floats = NDArray[np.float64]
     Sides = tuple[Floats, Floats]
     Worse = typing.Literal["higher", "lower"]
     Clock = typing.Literal["wall", "cpu"]
+    Taken = Round | typing.Literal["single"]
 
+SEEDS_TO_JUDGE = 3
+"""Below three runs a rank test means nothing."""
 SCREEN_LEVEL = 0.01
 """Level of the screen for accuracy and other scores."""
 MEMORY_SCREEN_LEVEL = 0.2
@@ -48,8 +52,8 @@ CONFIRM_LEVELS: Mapping[int, float] = {10: 0.004, 20: 0.001}
 MEMORY_CONFIRM: Mapping[int, float] = {10: 0.001, 20: 0.004}
 """The same for memory. Without outliers ten runs reach any level; with two spikes among ten stored runs only twenty fresh ones do."""
 
-FLIPS_LEVEL = 0.005
-"""Level of the one look at flipped images of the same weights: that of the whole confirm round."""
+SINGLE_LEVEL = 0.005
+"""Level where one look decides, because no fresh runs can confirm it: that of the whole confirm round, shared by all such looks at a variant."""
 
 RUNTIME_SCREEN: Mapping[int, float] = {7: 2 / 128, 10: 0.01, 15: 0.02, 20: 0.01, 30: 0.01, 40: 0.01}
 RUNTIME_CLEAR: Mapping[int, float] = {7: 1 / 128, 10: 0.004, 15: 0.004, 20: 0.004, 30: 0.004, 40: 0.004}
@@ -73,7 +77,7 @@ At the last look it is the loss that the gate is built to find: ten stored runs 
 _CLOSE = 1e-12
 
 
-def score_look(metric: str, base: Floats, head: Floats, *, worse: Worse, round_: Round, floor: float) -> Look:
+def score_look(metric: str, base: Floats, head: Floats, *, worse: Worse, round_: Taken, floor: float) -> Look:
     """Look at a metric with a spread over seeds: accuracy, F1, loss, a size that varies.
 
     Parameters
@@ -85,17 +89,17 @@ def score_look(metric: str, base: Floats, head: Floats, *, worse: Worse, round_:
     worse : str
         Direction that is tested.
     round_ : str
-        screen, or confirm; its level follows from n.
+        screen, single, or confirm, whose level follows from n.
     floor : float
         Gap of means that is too small to count, in the metric's unit.
     """
     sign = 1.0 if worse == "lower" else -1.0
     gap = sign * float(base.mean() - head.mean())
     bound, ranks = worse_p(sign * base, sign * head)
-    level, share = (SCREEN_LEVEL, T_SHARE) if round_ == "screen" else (confirm_level(len(head)), 1.0)
-    few = rank_p_floor(len(base), len(head)) > level + _CLOSE
-    # where no ranks of so few runs could alarm, the bound alone may ask for the confirm round
-    p = share * bound if few and round_ == "screen" else max(share * bound, ranks)
+    level, share = _level(round_, len(head), SCREEN_LEVEL), T_SHARE if round_ == "screen" else 1.0
+    few = not reachable(len(base), len(head), level)
+    # where no ranks of so few runs could alarm, the bound alone may ask for fresh runs
+    p = share * bound if few and round_ != "confirm" else max(share * bound, ranks)
     deviation = float(base.std(ddof=1))
     error = deviation * float(np.sqrt(1 / len(base) + 1 / len(head)))
     half = t_quantile(0.995, len(base) - 1) * error
@@ -112,7 +116,7 @@ def score_look(metric: str, base: Floats, head: Floats, *, worse: Worse, round_:
         p=p,
         level=level,
         floor=floor,
-        alarm=bool(_above(gap, floor) and p <= level + _CLOSE),
+        alarm=bool(above(gap, floor) and p <= level + _CLOSE),
         clear=bool(upper <= max(loss_that_matters(base, head), floor) * (1 + 1e-6)),
         tests=f"t bound from {len(base)} reference runs p = {bound:.2g}"
         + (f" (counted as {share:g} of it)" if share < 1 else "")
@@ -120,7 +124,7 @@ def score_look(metric: str, base: Floats, head: Floats, *, worse: Worse, round_:
     )
 
 
-def memory_look(metric: str, base: Floats, head: Floats, *, worse: Worse, round_: Round) -> Look:
+def memory_look(metric: str, base: Floats, head: Floats, *, worse: Worse, round_: Taken) -> Look:
     """Look at bytes: exact ranks, and a median growth of at least 3% or 1.5 MiB.
 
     Parameters
@@ -132,16 +136,16 @@ def memory_look(metric: str, base: Floats, head: Floats, *, worse: Worse, round_
     worse : str
         Direction that is tested: higher, or lower to find an improvement.
     round_ : str
-        screen or confirm.
+        screen, single or confirm.
     """
     sign = 1.0 if worse == "higher" else -1.0
     differences = sign * np.subtract.outer(head, base).ravel()  # (n * m,)
     growth = float(np.median(differences))
     lower, upper = median_interval(differences, (len(base), len(head)))
     p = rank_p(sign * base, sign * head) if min(len(base), len(head)) >= 3 else 1.0
-    level = MEMORY_SCREEN_LEVEL if round_ == "screen" else confirm_level(len(head), MEMORY_CONFIRM)
-    floor = max(MEMORY_FLOOR_SHARE * float(np.median(base)), MEMORY_FLOOR_BYTES)
-    few = round_ == "screen" and rank_p_floor(len(base), len(head)) > level + _CLOSE
+    level = _level(round_, len(head), MEMORY_SCREEN_LEVEL, MEMORY_CONFIRM)
+    floor = floors.smallest("memory", "B", float(np.median(base)))
+    few = round_ != "confirm" and not reachable(len(base), len(head), level)
     return Look(
         metric=metric,
         round=round_,
@@ -154,8 +158,8 @@ def memory_look(metric: str, base: Floats, head: Floats, *, worse: Worse, round_
         p=p,
         level=level,
         floor=floor,
-        alarm=bool(_above(growth, floor) and (few or p <= level + _CLOSE)),
-        clear=not _above(growth, floor),
+        alarm=bool(above(growth, floor) and (few or p <= level + _CLOSE)),
+        clear=not above(growth, floor),
         tests=f"exact rank test p = {p:.2g}" if not few else "too few runs for ranks",
     )
 
@@ -204,11 +208,11 @@ def runtime_look(
         cpu is not None
         and clock != "wall"
         and not clear
-        and _above(ratio, SLOWDOWN_FLOOR)
+        and above(ratio, SLOWDOWN_FLOOR)
         and _one_core(base, head, cpu)
     ):
         by_cpu = _slower(*cpu, level, pooled)
-        if clock == "cpu" or (_above(by_cpu[0], SLOWDOWN_FLOOR) and by_cpu[3] < p):
+        if clock == "cpu" or (above(by_cpu[0], SLOWDOWN_FLOOR) and by_cpu[3] < p):
             leading, (ratio, lower, upper, p, tests) = "cpu", by_cpu
     return Look(
         metric=metric,
@@ -222,7 +226,7 @@ def runtime_look(
         p=p,
         level=level,
         floor=SLOWDOWN_FLOOR,
-        alarm=bool(_above(ratio, SLOWDOWN_FLOOR) and p <= level + _CLOSE),
+        alarm=bool(above(ratio, SLOWDOWN_FLOOR) and p <= level + _CLOSE),
         clear=clear,
         tests=f"{'CPU time: ' if leading == 'cpu' else ''}{tests}; 10% slower is {'' if clear else 'not '}excluded (p = {excluded:.2g})",
         clock=leading,
@@ -307,7 +311,7 @@ def flips_look(metric: str, net: Net, *, worse: Worse) -> Look:
     floor = 1 / images
     return Look(
         metric=metric,
-        round="screen",
+        round="single",
         base=list(net.base),
         head=list(net.head),
         worse=worse,
@@ -315,10 +319,10 @@ def flips_look(metric: str, net: Net, *, worse: Worse) -> Look:
         lower=share - half,
         upper=share + half,
         p=p,
-        level=FLIPS_LEVEL,
+        level=SINGLE_LEVEL,
         floor=floor,
-        alarm=bool(_above(share, floor) and p <= FLIPS_LEVEL + _CLOSE),
-        clear=not _above(share + half, floor),
+        alarm=bool(above(share, floor) and p <= SINGLE_LEVEL + _CLOSE),
+        clear=not above(share + half, floor),
         tests=_told_flips(net, p),
     )
 
@@ -349,17 +353,29 @@ def width(look: Look, divisor: int = 1) -> float:
 
 def can_decide(net: Net) -> bool:
     """Whether so many images flipped that the exact test could reach its level, if all did so one way."""
-    return bool(0.5 ** int((net.images != 0).sum()) <= FLIPS_LEVEL)
+    return bool(0.5 ** int((net.images != 0).sum()) <= SINGLE_LEVEL)
 
 
 def beyond(look: Look) -> bool:
     """Whether what a look found is more than its floor."""
-    return _above(look.estimate, look.floor)
+    return above(look.estimate, look.floor)
 
 
-def _above(estimate: float, floor: float) -> bool:
-    # means of equal decimals differ in the last bits: exactly one test image is within the floor
-    return estimate > floor * (1 + 1e-6)
+def once(look: Look, kind: Kind) -> Look:
+    """Look at a screen's values of a score or memory again as a single look: at its level, without the screen's share."""
+    base, head = np.asarray(look.base), np.asarray(look.head)
+    if kind == "memory":
+        return memory_look(look.metric, base, head, worse=look.worse, round_="single")
+    return score_look(look.metric, base, head, worse=look.worse, round_="single", floor=look.floor)
+
+
+def reachable(base: int, head: int, level: float) -> bool:
+    """Whether the ranks of so many runs can reach a level at all; those of fewer than three runs say nothing."""
+    return min(base, head) >= SEEDS_TO_JUDGE and rank_p_floor(base, head) <= level + _CLOSE
+
+
+def _level(round_: Taken, runs: int, screen: float, confirm: Mapping[int, float] = CONFIRM_LEVELS) -> float:
+    return {"screen": screen, "single": SINGLE_LEVEL}.get(round_) or confirm_level(runs, confirm)
 
 
 def confirm_level(runs: int, levels: Mapping[int, float] = CONFIRM_LEVELS) -> float:

@@ -1,19 +1,22 @@
 """From the runs so far to decisions, and to the runs that are still needed. Pure: the same runs give the same answer.
 
 A variant's metrics of one kind and direction form a group, because they rise and fall together. The screen flags
-groups; the confirm round tests each flagged group's leading metric on fresh runs, under Holm's levels.
+groups; the confirm round tests each flagged group's leading metric on fresh runs, under Holm's levels. Where there are no fresh
+runs and none may be asked for, a single look at the screen's own runs decides, at a level that all looks at the variant share.
 """
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import math
 import typing
 
-from harness import baselines, probes
-from harness.compare import compare, smallest_difference
-from harness.gate import images, rules, values, verdicts
-from harness.records import Trial
+from harness.commands import Place
+from harness.compare import compare
+from harness.gate import comparable, images, rules, values, verdicts
+from harness.gate.comparable import Candidate
+from harness.records import Judgement, Trial
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,7 +27,6 @@ if typing.TYPE_CHECKING:
         Baseline,
         Comparison,
         GateSettings,
-        Judgement,
         Kind,
         Look,
         Probe,
@@ -34,11 +36,9 @@ if typing.TYPE_CHECKING:
         Tier,
     )
 
-    Direction = typing.Literal["worse", "better"]
-    Key = tuple[str, str, str, str, str]
+    Way = typing.Literal["worse", "better"]
+    Name = tuple[str, str, Tier]
 
-UNTESTED = ("ERROR", "NO_BASELINE", "INCOMPARABLE")
-"""Verdicts that no further run would change."""
 FIRST_PAIRS = min(rules.RUNTIME_SCREEN)
 CONFIRM_SEED = 1_000_000
 """The confirm round's seeds start so far above the screen's: a screen never has so many, so that the two share none."""
@@ -70,11 +70,26 @@ class Evidence:
     """Why the stored baseline cannot be read; empty if it can, or there is none."""
     flipped: tuple[Found, ...] = ()
     """Flipped images of the first look's runs beside the reference's runs of the same seeds."""
+    paths: tuple[str, ...] = ()
+    """The user's scenario files, for the next command to type."""
+    folder: str = "RUN"
+    """Folder of the job, for the same."""
 
     @property
-    def name(self) -> tuple[str, str, Tier]:
+    def name(self) -> Name:
         """Scenario, variant and tier."""
         return self.scenario.name, self.variant, self.tier
+
+    def place(self, settings: GateSettings) -> Place:
+        """Return what a next command about this variant names."""
+        return Place(
+            scenario=self.scenario.name,
+            variant=self.variant,
+            tier=self.tier,
+            paths=self.paths,
+            folder=self.folder,
+            against=settings.against,
+        )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -95,12 +110,15 @@ class Want:
 class State:
     """Where a gate stands."""
 
-    trials: tuple[Trial, ...]
-    """Every group, as far as it got."""
     wanted: tuple[Want, ...]
     """Runs to do before it can go on; none when all is decided."""
     comparisons: tuple[Comparison, ...]
-    """Every variant's judgements, those of gated metrics as the trials say."""
+    """Every variant's judgements and trials."""
+
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        """Every group, as far as it got."""
+        return tuple(trial for comparison in self.comparisons for trial in comparison.trials)
 
 
 def decide(
@@ -111,120 +129,93 @@ def decide(
     Parameters
     ----------
     evidence : sequence of Evidence
-        Every variant of the gate.
+        Every variant that is decided together.
     settings : GateSettings
         How many runs a screen has, what cannot be compared.
     more : bool
-        Whether further runs may be asked for; if not, what is undecided is INCONCLUSIVE.
+        Whether further runs may be asked for; if not, a single look decides what the screen flagged and nothing confirmed.
     screening : bool
         Whether the screen may ask for further runs; once it cannot have them, what it flagged so far is confirmed.
     """
-    comparisons = [_compared(each, settings) for each in evidence]
+    known = {each.name: each for each in evidence}
+    gated = {
+        each.name: comparable.gated(each, settings, first_runs(each.scenario, settings)) for each in evidence
+    }
+    candidates = {
+        name: {item.judgement.metric: item for item in items if isinstance(item, Candidate)}
+        for name, items in gated.items()
+    }
     trials: list[Trial] = []
     wanted: list[Want] = []
-    for each, comparison in zip(evidence, comparisons, strict=True):
-        screened, needed = _screen(each, comparison, settings)
+    for each in evidence:
+        screened, needed = _screen(
+            each, list(candidates[each.name].values()), first_runs(each.scenario, settings)
+        )
         trials += screened
         wanted += [Want(each.scenario.name, each.variant, "screen", needed)] if needed and screening else []
-    known = {each.name: each for each in evidence}
     if not (wanted and more):
-        trials, wanted = _confirm(known, trials)
-    trials = [_whole(known[_of(trial)], trial) for trial in verdicts.verdicts(trials)]
-    judged = tuple(
-        verdicts.judged(
-            comparison,
-            [trial for trial in trials if _of(trial) == each.name],
-            {judgement.metric: _unlooked(each, judgement) for judgement in _testable(comparison, each)},
-        )
-        for each, comparison in zip(evidence, comparisons, strict=True)
+        trials, wanted = _confirm(known, candidates, trials)
+    if not more:
+        trials = single(trials)
+    trials = [_whole(known[of(trial)], trial) for trial in verdicts.verdicts(trials)]
+    comparisons = tuple(
+        _judged(each, settings, gated[each.name], [trial for trial in trials if of(trial) == each.name])
+        for each in evidence
     )
-    return State(tuple(trials), tuple(wanted) if more else (), judged)
+    return State(tuple(wanted) if more else (), comparisons)
 
 
-def _of(trial: Trial) -> tuple[str, str, Tier]:
+def of(trial: Trial) -> Name:
+    """Return scenario, variant and tier of a trial."""
     return trial.scenario, trial.variant, trial.tier
 
 
 def first_runs(scenario: Scenario, settings: GateSettings) -> int:
     """Return how many runs a side the screen begins with; pairs must be enough for the first look at runtime."""
-    timed = any(name.endswith(("seconds", "images_per_second")) for name in scenario.gated)
+    declared = [scenario.metric(name) for name in scenario.gated]
+    timed = any(metric is not None and metric.kind == "runtime" for metric in declared)
     return max(settings.seeds, FIRST_PAIRS) if settings.against and timed else settings.seeds
 
 
-# -- what can be tested ----------------------------------------------------------------------
-
-
-def _compared(each: Evidence, settings: GateSettings) -> Comparison:
-    """Judge identities and expectations on all runs; find out which gated metrics can be tested at all."""
+def _judged(
+    each: Evidence, settings: GateSettings, gated: Sequence[Judgement | Candidate], trials: Sequence[Trial]
+) -> Comparison:
+    """Put together all that is said of a variant: identities, gated metrics as the trials decide, published values."""
     everything = [run for runs in each.head.values() for run in runs]
-    whole = compare(each.scenario, each.variant, each.tier, everything, None)
-    lost = _failures((each.base or {}).values())
-    judgements = (
-        *(judgement for judgement in whole.judgements if judgement.against == "identity"),
-        *(_incomparable(judgement, settings) for judgement in _against_reference(each, settings, lost)),
-        *_work(each, settings),
-        *(judgement for judgement in whole.judgements if judgement.against == "expectation"),
-    )
-    failed = (*whole.failed, *(f"base: {error}" for error in lost))
-    flipped = tuple(found.record for found in each.flipped)
-    return dataclasses.replace(whole, judgements=judgements, failed=failed, flips=flipped)
-
-
-def _against_reference(each: Evidence, settings: GateSettings, lost: Sequence[str]) -> list[Judgement]:
-    """Judge the screen's runs against the stored baseline or the base runs; without a usable one each is an ERROR."""
-    first = first_runs(each.scenario, settings)
-    failed = [run for runs in each.head.values() for run in runs if run.status != "ok"]
-    head = [*values.finished(each.head.get("screen", ()))[:first], *failed]
-    reference, told = each.stored, each.damaged
-    if each.base is not None:
-        shaped = baselines.of_base(values.finished(each.base.get("screen", ()))[:first])
-        reference = (shaped, f"base {settings.against}") if shaped else None
-        told = "" if shaped or not lost else f"the base side did not finish: {lost[0]}"
-    paired = each.base is not None
-    found = compare(each.scenario, each.variant, each.tier, head, reference, paired=paired).judgements
-    judged = [judgement for judgement in found if judgement.against == "baseline"]
-    return [dataclasses.replace(one, verdict="ERROR", reason=told) for one in judged] if told else judged
-
-
-def _work(each: Evidence, settings: GateSettings) -> list[Judgement]:
-    """Judge what was counted: by equality, in one run."""
-    if each.base is not None:
-        place = f"base {settings.against}"
-        return probes.against_base(each.counted, each.probe, each.base_counted, place, each.tier)
-    return probes.against_stored(each.counted, each.probe, each.stored, each.tier)
-
-
-def _failures(rounds: Iterable[Sequence[RunResult]]) -> list[str]:
-    return [run.error for runs in rounds for run in runs if run.status != "ok"]
-
-
-def _incomparable(judgement: Judgement, settings: GateSettings) -> Judgement:
-    """Refuse to compare times when what measures them changed between the sides."""
-    if judgement.kind != "runtime" or not settings.code_changed or judgement.verdict in UNTESTED:
-        return judgement
-    told = f"what measures changed between base and head: {', '.join(settings.code_changed)}"
-    step = "harness gate --against a commit that measures alike; counts of work are compared all the same"
-    return dataclasses.replace(judgement, verdict="INCOMPARABLE", reason=told, next_step=step)
-
-
-def _testable(comparison: Comparison, each: Evidence) -> list[Judgement]:
-    """List judgements of gated metrics that tests decide, not equality or an obstacle."""
-    return [
-        judgement
-        for judgement in comparison.judgements
-        if judgement.against == "baseline"
-        and judgement.kind != "work"
-        and judgement.verdict not in UNTESTED
-        and not judgement.test.startswith("equality")
-        and (judgement.kind != "runtime" or each.base is not None)
+    whole = compare(each.scenario, each.variant, each.tier, everything)
+    place = each.place(settings)
+    against = [
+        verdicts.with_next_step(
+            item
+            if isinstance(item, Judgement)
+            else verdicts.judged(item.judgement, trials, _unlooked(each, item)),
+            place,
+        )
+        for item in gated
     ]
+    lost = [run.error for runs in (each.base or {}).values() for run in runs if run.status != "ok"]
+    return dataclasses.replace(
+        whole,
+        failed=(*whole.failed, *(f"base: {error}" for error in lost)),
+        judgements=(
+            *(
+                verdicts.with_next_step(found, place)
+                for found in whole.judgements
+                if found.against == "identity"
+            ),
+            *against,
+            *(found for found in whole.judgements if found.against == "expectation"),
+        ),
+        flips=tuple(found.record for found in each.flipped),
+        trials=tuple(trials),
+    )
 
 
-def _unlooked(each: Evidence, judgement: Judgement) -> str:
+def _unlooked(each: Evidence, candidate: Candidate) -> str:
     """Say what a metric lacks where the runs are not enough for a first look at it."""
-    if judgement.kind != "runtime":
+    if candidate.judgement.kind != "runtime":
         return "too few reference runs"
-    pairs = len(values.of_pairs(each, judgement.metric, "screen").base)
+    pairs = len(values.of_pairs(each, candidate.judgement.metric, "screen").base)
     if not pairs:
         return "no pair in which both runs have it"
     return f"{pairs} pair{'s' * (pairs > 1)} to compare, the first look takes {FIRST_PAIRS}"
@@ -233,49 +224,59 @@ def _unlooked(each: Evidence, judgement: Judgement) -> str:
 # -- the screen ------------------------------------------------------------------------------
 
 
-def _screen(each: Evidence, comparison: Comparison, settings: GateSettings) -> tuple[list[Trial], int]:
+def _screen(each: Evidence, candidates: Sequence[Candidate], first: int) -> tuple[list[Trial], int]:
     """Look at every metric of a variant; return its groups and how many pairs runtime still needs, 0 if none."""
-    first = first_runs(each.scenario, settings)
-    groups: dict[tuple[Kind, Direction], list[Look]] = {}
+    found: list[tuple[Kind, Way, Look]] = []
     needed = 0
-    by_images, rest = images.divided(each, _testable(comparison, each))
-    for judgement in rest:
+    by_images, rest = images.divided(each, candidates)
+    for candidate in rest:
+        judgement = candidate.judgement
         if judgement.kind == "runtime":
             looks, unresolved = _times(each, judgement.metric, "screen", None, lambda look: look.alarm)
-            groups.setdefault(("runtime", "worse"), []).extend(looks)
+            found += [("runtime", "worse", look) for look in looks]
             needed = max(needed, unresolved)
             continue
-        for direction, look in _looks(each, judgement, "screen", first):
-            groups.setdefault((judgement.kind, direction), []).append(look)
-    trials = [
-        grouped(each.name, kind, direction, looks) for (kind, direction), looks in groups.items() if looks
+        head, base, _ = values.of_sides(each, judgement.metric, "screen", first)
+        found += [(judgement.kind, way, look) for way, look in both_ways(candidate, base, head)]
+    return [*by_images, *grouped(each.name, found)], needed
+
+
+def both_ways(candidate: Candidate, base: Floats, head: Floats) -> Iterator[tuple[Way, Look]]:
+    """Take the screen's looks at a score or memory in both directions; of a metric without direction both are worse."""
+    if len(base) < 2 or not len(head):
+        return
+    worse: rules.Worse = "higher" if candidate.better == "lower" else "lower"
+    other: rules.Worse = "lower" if worse == "higher" else "higher"
+    yield "worse", _look(candidate, base, head, worse, "screen")
+    yield "worse" if candidate.better == "none" else "better", _look(candidate, base, head, other, "screen")
+
+
+def _look(candidate: Candidate, base: Floats, head: Floats, worse: rules.Worse, round_: Round) -> Look:
+    """Look at base and head by the rule of their kind; memory has a floor of its own."""
+    metric = candidate.judgement.metric
+    if candidate.judgement.kind == "memory":
+        return rules.memory_look(metric, base, head, worse=worse, round_=round_)
+    return rules.score_look(metric, base, head, worse=worse, round_=round_, floor=candidate.floor)
+
+
+def grouped(name: Name, found: Iterable[tuple[Kind, Way, Look]]) -> list[Trial]:
+    """Put looks into groups of one kind and direction, each led by its least likely alarm."""
+    groups: dict[tuple[Kind, Way], list[Look]] = {}
+    for kind, way, look in found:
+        groups.setdefault((kind, way), []).append(look)
+    return [
+        Trial(
+            scenario=name[0],
+            variant=name[1],
+            tier=name[2],
+            kind=kind,
+            direction=way,
+            metric=lead(looks).metric,
+            screen=tuple(looks),
+            flagged=any(look.alarm for look in looks),
+        )
+        for (kind, way), looks in groups.items()
     ]
-    return [*by_images, *trials], needed
-
-
-def grouped(name: tuple[str, str, Tier], kind: Kind, direction: Direction, looks: Sequence[Look]) -> Trial:
-    """Put the screen's looks at metrics of one kind into one group, led by its least likely look.
-
-    Parameters
-    ----------
-    name : tuple
-        Scenario, variant and tier.
-    kind, direction : str
-        What the group is.
-    looks : sequence of Look
-        At least one.
-    """
-    scenario, variant, tier = name
-    return Trial(
-        scenario=scenario,
-        variant=variant,
-        tier=tier,
-        kind=kind,
-        direction=direction,
-        metric=lead(looks).metric,
-        screen=tuple(looks),
-        flagged=any(look.alarm for look in looks),
-    )
 
 
 def lead(looks: Sequence[Look]) -> Look:
@@ -284,35 +285,9 @@ def lead(looks: Sequence[Look]) -> Look:
 
 
 def _unlikely(look: Look) -> tuple[float, float]:
-    """Rank a look by its p; exact ranks of few runs often tie, and then what is further beyond its floor is the surer to be confirmed."""
+    """Sort by p; break ties, which exact ranks of few runs often give, by the distance beyond the floor."""
     beyond = look.estimate / look.floor if look.floor > 0 else math.inf
     return look.share, -beyond
-
-
-def _looks(
-    each: Evidence, judgement: Judgement, round_: Round, limit: int
-) -> Iterator[tuple[Direction, Look]]:
-    """Look at one score or memory in both directions; of a metric without direction both are worse."""
-    name = judgement.metric
-    head, base, declared = values.of_sides(each, name, round_, limit)
-    if len(base) < 2 or not len(head):
-        return
-    worse: rules.Worse = "higher" if declared.better == "lower" else "lower"
-    better: rules.Worse = "lower" if worse == "higher" else "higher"
-    other: Direction = "worse" if declared.better == "none" else "better"
-    ways: tuple[tuple[Direction, rules.Worse], ...] = (("worse", worse), (other, better))
-    floor = smallest_difference(declared, base, values.finished(each.head.get(round_, ())))
-    for direction, way in ways:
-        yield direction, _look(judgement.kind, name, (base, head), way, round_, floor)
-
-
-def _look(
-    kind: Kind, name: str, sides: tuple[Floats, Floats], worse: rules.Worse, round_: Round, floor: float
-) -> Look:
-    """Look at base and head by the rule of their kind; memory has a floor of its own."""
-    if kind == "memory":
-        return rules.memory_look(name, *sides, worse=worse, round_=round_)
-    return rules.score_look(name, *sides, worse=worse, round_=round_, floor=floor)
 
 
 def _times(
@@ -339,7 +314,9 @@ def _times(
 
 
 def _confirm(
-    evidence: Mapping[tuple[str, str, Tier], Evidence], trials: Sequence[Trial]
+    evidence: Mapping[Name, Evidence],
+    candidates: Mapping[Name, Mapping[str, Candidate]],
+    trials: Sequence[Trial],
 ) -> tuple[list[Trial], list[Want]]:
     """Look at every flagged group's leading metric on fresh runs; return how far that got and what is missing."""
     flagged = sum(trial.flagged for trial in trials)
@@ -350,7 +327,9 @@ def _confirm(
         if not trial.flagged or trial.by_images:
             done.append(trial)
             continue
-        looks, needed = _confirm_looks(evidence[_of(trial)], trial, flagged)
+        looks, needed = _confirm_looks(
+            evidence[of(trial)], candidates[of(trial)][trial.metric], trial, flagged
+        )
         done.append(confirmed(trial, looks))
         if needed:
             key = (trial.scenario, trial.variant)
@@ -364,24 +343,45 @@ def confirmed(trial: Trial, looks: Sequence[Look]) -> Trial:
     return dataclasses.replace(trial, confirm=tuple(looks), ratio=min(beyond, default=None))
 
 
-def _confirm_looks(each: Evidence, trial: Trial, flagged: int) -> tuple[list[Look], int]:
+def _confirm_looks(
+    each: Evidence, candidate: Candidate, trial: Trial, flagged: int
+) -> tuple[list[Look], int]:
     leading = lead(trial.screen)
     if trial.kind == "runtime":
         return _times(each, trial.metric, "confirm", leading.clock, lambda look: settled(look, flagged))
     sides = (each.head, each.base or each.head)
     runs = min(len(values.having(side.get("confirm", ()), trial.metric)) for side in sides)
-    return rules.until_settled(
-        lambda count: _confirm_look(each, trial, leading.worse, count),
-        rules.CONFIRM_LEVELS,
-        runs,
-        lambda look: settled(look, flagged),
+
+    def look_at(count: int) -> Look:
+        head, base, _ = values.of_sides(each, trial.metric, "confirm", count)
+        return _look(candidate, base, head, leading.worse, "confirm")
+
+    return rules.until_settled(look_at, rules.CONFIRM_LEVELS, runs, lambda look: settled(look, flagged))
+
+
+def single(trials: Sequence[Trial]) -> list[Trial]:
+    """Take a single look at the leading metric of every flagged group of scores or memory that has no fresh runs.
+
+    Its level is shared by all looks at the variant's scores and memory (Bonferroni), so that however many metrics there are, an
+    unchanged variant is called worse or better in at most `rules.SINGLE_LEVEL` of cases.
+    """
+    looks = collections.Counter(
+        of(trial) for trial in trials for _ in trial.screen if not trial.by_images and trial.kind != "runtime"
     )
+    return [
+        _single(trial, looks[of(trial)])
+        if trial.flagged and not trial.confirm and not trial.by_images and trial.kind != "runtime"
+        else trial
+        for trial in trials
+    ]
 
 
-def _confirm_look(each: Evidence, trial: Trial, worse: rules.Worse, count: int) -> Look:
-    head, base, declared = values.of_sides(each, trial.metric, "confirm", count)
-    floor = smallest_difference(declared, base, values.finished(each.head["confirm"]))
-    return _look(trial.kind, trial.metric, (base, head), worse, "confirm", floor)
+def _single(trial: Trial, divisor: int) -> Trial:
+    leading = next(look for look in trial.screen if look.metric == trial.metric)
+    look = rules.once(leading, trial.kind)
+    able = rules.reachable(len(look.base), len(look.head), look.level / divisor)
+    ratio = look.share if able and rules.beyond(look) else None
+    return dataclasses.replace(trial, confirm=(look,), ratio=ratio, divisor=divisor)
 
 
 def _whole(each: Evidence, trial: Trial) -> Trial:
@@ -391,8 +391,9 @@ def _whole(each: Evidence, trial: Trial) -> Trial:
     lacking = values.lacking(each, trial.metric)
     if not lacking:
         return trial
+    cause = "undecided" if trial.verdict == "PASS" else trial.cause
     verdict = "INCONCLUSIVE" if trial.verdict == "PASS" else trial.verdict
-    return dataclasses.replace(trial, verdict=verdict, reason=f"{trial.reason}; {lacking}")
+    return dataclasses.replace(trial, verdict=verdict, cause=cause, reason=f"{trial.reason}; {lacking}")
 
 
 def settled(look: Look, flagged: int) -> bool:

@@ -8,79 +8,99 @@ import typing
 
 import numpy as np
 
-from harness.gate import rules
-from harness.statistics import holm, spread
+from harness.gate import floors, rules
+from harness.statistics import holm, runs_to_decide, spread
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from harness.records import Comparison, Judgement, Look, Trial, Verdict
+    from harness.commands import Place
+    from harness.records import Judgement, Look, Trial, Verdict
 
 
 def verdicts(trials: Sequence[Trial]) -> list[Trial]:
-    """Decide every group: Holm over the flagged ones."""
+    """Decide every group: those with a single look by its own share of the level, the other flagged ones by Holm's steps."""
     ratios: dict[typing.Hashable, float] = {
-        index: trial.ratio if trial.ratio is not None else math.inf
+        index: math.inf if trial.ratio is None else trial.ratio
         for index, trial in enumerate(trials)
-        if trial.flagged
+        if trial.flagged and not _is_single(trial)
     }
     stepped = holm(ratios)
-    return [
-        _verdict(trial, *stepped[index]) if trial.flagged else _unflagged(trial)
-        for index, trial in enumerate(trials)
-    ]
+    decided = []
+    for index, trial in enumerate(trials):
+        if index in stepped:
+            divisor, confirmed = stepped[index]
+            decided.append(_verdict(dataclasses.replace(trial, divisor=divisor), confirmed=confirmed))
+        elif trial.flagged:
+            ratio = math.inf if trial.ratio is None else trial.ratio
+            decided.append(_by_single_look(trial, confirmed=ratio * trial.divisor <= 1 + 1e-9))
+        else:
+            decided.append(_unflagged(trial))
+    return decided
+
+
+def _is_single(trial: Trial) -> bool:
+    return any(look.round == "single" for look in trial.confirm)
 
 
 def _unflagged(trial: Trial) -> Trial:
     if trial.by_images:
-        told = "too few images flipped with the same weights to decide"
-        return dataclasses.replace(trial, verdict="PASS", reason=told)
+        reason = "too few images flipped with the same weights to decide"
+        return dataclasses.replace(trial, verdict="PASS", cause="images", reason=reason)
     last = {look.metric: look for look in trial.screen}
     open_ = [look for look in last.values() if not look.clear]
     if trial.kind != "runtime" or not open_:
-        return dataclasses.replace(trial, verdict="PASS", reason="the screen found nothing")
+        return dataclasses.replace(trial, verdict="PASS", cause="quiet", reason="the screen found nothing")
     worst = max(open_, key=lambda look: look.p)
-    count = len(worst.head)
-    told = f"{worst.metric}: after {count} pairs neither slower nor cleared of being 10% slower"
-    return dataclasses.replace(trial, verdict="INCONCLUSIVE", reason=f"{told}; {_would_decide(worst)}")
+    reason = (
+        f"{worst.metric}: after {len(worst.head)} pairs neither slower nor cleared of being 10% slower; "
+        f"{_would_decide(worst)}"
+    )
+    return dataclasses.replace(trial, verdict="INCONCLUSIVE", cause="not_cleared", reason=reason)
 
 
-def _verdict(trial: Trial, divisor: int, confirmed: bool) -> Trial:
-    trial = dataclasses.replace(trial, divisor=divisor)
+def _verdict(trial: Trial, *, confirmed: bool) -> Trial:
+    """Decide a flagged group by its fresh runs, or by its images: they have all been seen, so that nothing stays open."""
+    verdict: Verdict = "REGRESSED" if trial.direction == "worse" else "IMPROVED"
+    share = f" / {trial.divisor}" if trial.divisor > 1 else ""
     if trial.by_images:
-        return _by_images(trial, confirmed)
-    looks = len(trial.confirm)
-    runs = len(trial.confirm[-1].head) if looks else 0
+        (look,) = trial.screen
+        say = "say" if confirmed else "do not say"
+        reason = f"the flipped images {say} {trial.direction}, with the same weights (p = {look.p:.2g}, level {look.level:g}{share})"
+        return dataclasses.replace(
+            trial, verdict=verdict if confirmed else "PASS", cause="images", reason=reason
+        )
     unit = "pairs" if trial.kind == "runtime" else "fresh runs"
     if confirmed:
-        share = f" / {divisor} flagged groups left" if divisor > 1 else ""
         best = trial.surest()
-        told = f"{trial.direction} in the screen, confirmed on {len(best.head)} {unit} (p = {best.p:.2g}, level {best.level:g}{share})"
-        return dataclasses.replace(
-            trial, verdict="REGRESSED" if trial.direction == "worse" else "IMPROVED", reason=told
-        )
-    if looks and trial.confirm[-1].clear:
-        return dataclasses.replace(
-            trial, verdict="PASS", reason=f"flagged by the screen, not confirmed on {runs} {unit}"
-        )
-    told = f"flagged by the screen as {trial.direction}, undecided after {runs} {unit}"
-    last = trial.confirm[-1] if looks else None
-    return dataclasses.replace(trial, verdict="INCONCLUSIVE", reason=f"{told}; {_would_decide(last)}")
+        reason = f"{trial.direction} in the screen, confirmed on {len(best.head)} {unit} (p = {best.p:.2g}, level {best.level:g}{share})"
+        return dataclasses.replace(trial, verdict=verdict, cause="confirmed", reason=reason)
+    last = trial.confirm[-1] if trial.confirm else None
+    runs = len(last.head) if last else 0
+    if last and last.clear:
+        reason = f"flagged by the screen, not confirmed on {runs} {unit}"
+        return dataclasses.replace(trial, verdict="PASS", cause="refuted", reason=reason)
+    reason = (
+        f"flagged by the screen as {trial.direction}, undecided after {runs} {unit}; {_would_decide(last)}"
+    )
+    return dataclasses.replace(trial, verdict="INCONCLUSIVE", cause="undecided", reason=reason)
 
 
-def _by_images(trial: Trial, confirmed: bool) -> Trial:
-    """Decide a group by its one exact test: all images there are have been seen, so nothing stays open."""
-    (look,) = trial.screen
-    share = f" / {trial.divisor} groups left" if trial.divisor > 1 else ""
-    told = f"with the same weights (p = {look.p:.2g}, level {look.level:g}{share})"
+def _by_single_look(trial: Trial, *, confirmed: bool) -> Trial:
+    """Decide a flagged group without fresh runs: REGRESSED or IMPROVED only at the level that all looks at the variant share."""
+    (look,) = trial.confirm
+    level = f"p = {look.p:.2g}, level {look.level:g}"
     if confirmed:
         verdict: Verdict = "REGRESSED" if trial.direction == "worse" else "IMPROVED"
-        return dataclasses.replace(
-            trial, verdict=verdict, reason=f"the flipped images say {trial.direction}, {told}"
-        )
-    return dataclasses.replace(
-        trial, verdict="PASS", reason=f"the flipped images do not say {trial.direction}, {told}"
-    )
+        reason = f"{trial.direction} in a single look ({level} shared by {trial.divisor} looks)"
+        return dataclasses.replace(trial, verdict=verdict, cause="single", reason=reason)
+    if not look.alarm:
+        reason = f"flagged by the screen, not by a single look ({level})"
+        return dataclasses.replace(trial, verdict="PASS", cause="quiet", reason=reason)
+    needed = runs_to_decide(len(look.base), look.level / trial.divisor, rules.SEEDS_TO_JUDGE)
+    few = f"; the ranks of {needed} runs could decide" if needed > len(look.head) else ""
+    reason = f"{trial.direction} in a single look ({level}), which fresh runs have to confirm{few}"
+    return dataclasses.replace(trial, verdict="INCONCLUSIVE", cause="unconfirmed", reason=reason)
 
 
 def _would_decide(look: Look | None) -> str:
@@ -105,66 +125,52 @@ def _would_decide(look: Look | None) -> str:
 # -- judgements ------------------------------------------------------------------------------
 
 
-def judged(comparison: Comparison, trials: Sequence[Trial], tested: Mapping[str, str]) -> Comparison:
-    """Put the trials' verdicts into the judgements of the metrics that they tested.
+def judged(judgement: Judgement, trials: Sequence[Trial], unlooked: str) -> Judgement:
+    """Judge one metric by its groups: the leading metric carries the verdict, others that alarmed follow it.
 
     Parameters
     ----------
-    comparison : Comparison
-        A variant's.
+    judgement : Judgement
+        What is known of the metric.
     trials : sequence of Trial
-        Its decided groups.
-    tested : mapping
-        Metrics that tests decide, and what is said of each where no look at it was possible.
+        Decided groups of its variant.
+    unlooked : str
+        What is said where no look at it was possible.
     """
-    judgements = tuple(
-        _one(
-            judgement,
-            [trial for trial in trials if trial.holds(judgement.metric)],
-            tested[judgement.metric],
-        )
-        if judgement.against == "baseline" and judgement.metric in tested
-        else judgement
-        for judgement in comparison.judgements
+    own = sorted(
+        (trial for trial in trials if trial.holds(judgement.metric)),
+        key=lambda trial: _weight(trial, judgement.metric),
     )
-    return dataclasses.replace(comparison, judgements=judgements)
-
-
-def _one(judgement: Judgement, trials: Sequence[Trial], unlooked: str) -> Judgement:
-    """Judge one metric by its groups: the leading metric carries the verdict, others that alarmed follow it."""
-    if not trials:
-        return dataclasses.replace(judgement, verdict="INCONCLUSIVE", reason=unlooked)
-    ranked = sorted(trials, key=lambda trial: _weight(trial, judgement.metric))
-    trial = ranked[0]
-    verdict, reason = trial.verdict, trial.reason
+    if not own:
+        return dataclasses.replace(judgement, verdict="INCONCLUSIVE", cause="too_few", reason=unlooked)
+    trial = own[0]
     if trial.by_images:
-        return _told_by_images(judgement, trial)
-    if not _touched(trial, judgement.metric):
-        verdict, reason = "PASS", "the screen found nothing"
-    elif trial.metric != judgement.metric and trial.flagged:
-        reason = f"follows {trial.metric} of the same group: {trial.reason}"
+        return _of_images(judgement, trial)
     look = trial.decisive(judgement.metric)
     if look is None:
-        return dataclasses.replace(judgement, verdict="INCONCLUSIVE", reason=unlooked)
-    return _told(judgement, look, trial.divisor_of(look), verdict, reason)
+        return dataclasses.replace(judgement, verdict="INCONCLUSIVE", cause="too_few", reason=unlooked)
+    if not _touched(trial, judgement.metric):
+        trial = dataclasses.replace(trial, verdict="PASS", cause="quiet", reason="the screen found nothing")
+    elif trial.metric != judgement.metric and trial.flagged:
+        trial = dataclasses.replace(trial, reason=f"follows {trial.metric} of the same group: {trial.reason}")
+    return _of_look(judgement, trial, look)
 
 
-def _told(judgement: Judgement, look: Look, divisor: int, verdict: Verdict, reason: str) -> Judgement:
-    """Tell a decision by the look that it rests on: that look's runs, and the bounds that it held them against."""
+def _of_look(judgement: Judgement, trial: Trial, look: Look) -> Judgement:
+    """Describe a decision by the look that it rests on: that look's runs, and the bounds that it held them against."""
     head, base = np.asarray(look.head), np.asarray(look.base)
-    measure = np.median if judgement.kind in {"memory", "runtime"} else np.mean
+    ranked = judgement.kind in {"memory", "runtime"}
+    measure = np.median if ranked else np.mean
     value, reference = float(measure(head)), float(measure(base))
+    divisor = trial.divisor_of(look)
     lower, upper, resolution = _bounds(judgement, look, divisor, reference)
-    despite = _despite(look, divisor, value - reference, resolution) if verdict == "PASS" else ""
+    despite = _despite(look, divisor, value - reference, resolution) if trial.verdict == "PASS" else ""
     level = f"{look.level:.2g}" + (f" / {divisor}" if divisor > 1 else "")
-    by = (
-        "; the bounds are its floor, ranks have none"
-        if judgement.kind in {"memory", "runtime"}
-        else f", floor {look.floor:.3g}"
-    )
+    by = "; the bounds are its floor, ranks have none" if ranked else f", floor {look.floor:.3g}"
     return dataclasses.replace(
         judgement,
-        verdict=verdict,
+        verdict=trial.verdict,
+        cause=trial.cause,
         n=len(head),
         value=value,
         spread=spread(head),
@@ -174,10 +180,7 @@ def _told(judgement: Judgement, look: Look, divisor: int, verdict: Verdict, reas
         upper=upper,
         resolution=resolution,
         test=f"{look.round}: {look.tests}, level {level}{by}",
-        reason=f"{_estimate(judgement, look)}{reason}{despite}",
-        next_step=f"harness judge RUN --explain {judgement.metric}"
-        if verdict != "PASS"
-        else judgement.next_step,
+        reason=f"{_estimate(judgement, look)}{trial.reason}{despite}",
     )
 
 
@@ -215,7 +218,7 @@ def _estimate(judgement: Judgement, look: Look) -> str:
 
 def _despite(look: Look, divisor: int, gap: float, resolution: float | None) -> str:
     """Say why a value beyond its bounds passed; empty if it lies within, or the screen flagged it."""
-    within = resolution is None or abs(gap) <= resolution * (1 + 1e-6) or abs(look.estimate) <= look.floor
+    within = resolution is None or not floors.above(abs(gap), resolution) or abs(look.estimate) <= look.floor
     if within or (look.alarm and look.round == "screen"):
         return ""
     if look.p <= look.level / divisor:
@@ -223,28 +226,24 @@ def _despite(look: Look, divisor: int, gap: float, resolution: float | None) -> 
     return "; it lies beyond the bounds, but the rank test does not agree"
 
 
-def _told_by_images(judgement: Judgement, trial: Trial) -> Judgement:
+def _of_images(judgement: Judgement, trial: Trial) -> Judgement:
     """Give every metric of the group the verdict of its images; a bound from the spread over seeds says nothing here."""
     (look,) = trial.screen
     follows = f"follows {trial.metric}: " if judgement.metric != trial.metric else ""
     return dataclasses.replace(
         judgement,
         verdict=trial.verdict,
+        cause=trial.cause,
         lower=None,
         upper=None,
         resolution=None,
         test=f"{look.tests}, level {look.level:.2g}",
         reason=f"{follows}{trial.reason}",
-        next_step=f"harness judge RUN --explain {trial.metric}"
-        if trial.verdict != "PASS"
-        else judgement.next_step,
     )
 
 
 def _touched(trial: Trial, metric: str) -> bool:
     """Whether the group's verdict is this metric's too."""
-    if trial.by_images:
-        return True
     if trial.flagged or trial.verdict == "PASS":
         return trial.metric == metric or any(look.alarm for look in trial.screen if look.metric == metric)
     last = [look for look in trial.screen if look.metric == metric][-1]
@@ -253,4 +252,26 @@ def _touched(trial: Trial, metric: str) -> bool:
 
 def _weight(trial: Trial, metric: str) -> tuple[bool, int]:
     order = {"REGRESSED": 0, "IMPROVED": 1, "INCONCLUSIVE": 2}
-    return not _touched(trial, metric), order.get(trial.verdict, 3)
+    touched = trial.by_images or _touched(trial, metric)
+    return not touched, order.get(trial.verdict, 3)
+
+
+def with_next_step(judgement: Judgement, place: Place) -> Judgement:
+    """Add the next command to type. It looks first: accepting is offered only where a person has something to approve."""
+    verdict, cause = judgement.verdict, judgement.cause
+    step = judgement.next_step
+    if verdict in {"PASS", "HOLDS", "KNOWN_GAP"} or step:
+        return judgement
+    if verdict == "NO_BASELINE" and not place.against:
+        step = place.propose("first baseline")
+    elif verdict == "IMPROVED" and not place.against and judgement.kind != "runtime":
+        step = place.propose(f"{judgement.metric} improved")
+    elif verdict == "ERROR" or cause in {"missing", "no_run"}:
+        step = place.run()
+    elif cause in {"unconfirmed", "too_few", "undecided", "disturbed", "resumed", "shown"}:
+        step = place.gate()
+    elif judgement.against == "identity":
+        step = place.report()
+    else:
+        step = place.look(judgement.metric)
+    return dataclasses.replace(judgement, next_step=step)

@@ -7,7 +7,7 @@ import dataclasses
 import typing
 
 from harness.ledger import view
-from harness.ledger.rows import FORMS
+from harness.ledger.rows import SORTS
 from harness.report import numbers, strips
 from harness.report.rows import Shown
 from harness.report.section import Anchors
@@ -18,7 +18,7 @@ if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from harness.audit import AuditFinding
-    from harness.ledger.rows import Form, Row
+    from harness.ledger.rows import Row, Sort
     from harness.ledger.view import Body
     from harness.records import Job, Scenario, Source, Value
 
@@ -28,7 +28,6 @@ FOUND = {
     True: Sign("CONSISTENT", "✓", "good", "The prints agree within their digits."),
 }
 """What held against each other prints came to, worst first."""
-_UNJUDGED = ("NOT_JUDGED", "UNREADABLE")
 MOST_OPEN = 4
 """Missed values of a source that are told at once; the others are folded."""
 _MOST_ITEMS = 200
@@ -48,8 +47,8 @@ class Line:
     """What is printed."""
     measured: Shown
     """What was measured."""
-    resolution: str
-    """Smallest difference that the runs could show; empty if not stated."""
+    tolerance: str
+    """Largest difference that agrees; empty for equality."""
     strip: strips.Strip | None
     """Mean and bounds drawn."""
     strip_text: str
@@ -58,12 +57,12 @@ class Line:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """The prints of one form of one source."""
+    """The statements of one sort of one source."""
 
-    form: Form
-    """Form."""
+    sort: Sort
+    """Sort."""
     heading: str
-    """The form in words."""
+    """The sort in words."""
     judged: tuple[Line, ...]
     """Those with a verdict of runs, misses first."""
     others: tuple[Line, ...]
@@ -81,9 +80,9 @@ class Part:
     source: Source | None
     """Title and authors; None if no scenario declares it."""
     blocks: tuple[Block, ...]
-    """Its prints by form."""
+    """Its statements by sort."""
     missed: tuple[Line, ...]
-    """Those that runs contradict."""
+    """Those that runs contradict or leave undecided."""
     tallies: tuple[tuple[Sign, int], ...]
     """Its verdicts, counted."""
     commands: tuple[str, ...]
@@ -113,38 +112,28 @@ def as_page(
     sources = {scenario.source.slug: scenario.source for scenario in scenarios.values()}
     parts = [_part(slug, of_source, sources.get(slug), anchors) for slug, of_source in told.sources.items()]
     return environment().get_template("ledger.html.j2").render(
-        told=told, parts=parts, headline=_headline(told), tallies=_tallies(rows), forms=view.FORMS, signs=SIGNS,
+        told=told, parts=parts, headline=_headline(told), tallies=_tallies(rows), sorts=view.SORTS, signs=SIGNS,
         columns=[word for word in view.VERDICTS if any(word in count.verdicts for count in told.counts)],
-        source_numbers={slug: number for number, slug in enumerate(told.sources)}, form_numbers={f: number for number, f in enumerate(FORMS)},
-        anchors={part.slug: part.anchor for part in parts}, unexplained=view.UNEXPLAINED, most_open=MOST_OPEN, spans=view.spans,
+        source_numbers={slug: number for number, slug in enumerate(told.sources)}, sort_numbers={s: number for number, s in enumerate(SORTS)},
+        anchors={part.slug: part.anchor for part in parts}, unexplained=view.unexplained, elsewhere=view.elsewhere,
+        most_open=MOST_OPEN, spans=view.spans,
         audit=[(sign, [f for f in findings if f.consistent is state]) for state, sign in FOUND.items()],
         **constants(script=True, up=up),
     )  # fmt: skip
 
 
 def _headline(told: Body) -> Headline:
-    """Say how many of the judged values are reproduced, and what became of the others."""
-    found = collections.Counter[str]()
-    for count in told.counts:
-        found.update(count.verdicts)
-    judged = sum(number for word, number in found.items() if word not in _UNJUDGED)
+    """Say how many of the judged results are reproduced, and what became of the others."""
+    lead, sentence = view.headline(told.counts)
     contradictions = sum(finding.consistent is False for finding in told.findings)
-    words = {"BELOW": "below", "ABOVE": "above", "KNOWN_GAP": "known gaps, explained", "ERROR": "in error"}
-    words |= {"NOT_JUDGED": "not judged yet", "UNREADABLE": "unreadable in print"}
-    others = [f"{found[word]:,} {words[word]}" for word in words if found[word]]
-    sentence = (
-        f"{found.total():,} published values of {len(told.sources)} source{'s' * (len(told.sources) != 1)}"
-    )
-    sentence += f": {', '.join(others)}." if others else "."
     if contradictions:
         sentence += (
-            f" The prints contradict themselves in {contradictions} place{'s' * (contradictions != 1)}."
+            f". The prints contradict themselves in {contradictions} place{'s' * (contradictions != 1)}"
         )
-    if not judged:
-        return Headline("quiet", "·", "No published value is judged yet.", sentence)
-    sign = SIGNS["REPRODUCED" if found["REPRODUCED"] == judged else "BELOW"]
-    lead = f"{found['REPRODUCED']:,} of {judged:,} judged value{'s' * (judged != 1)} reproduced."
-    return Headline(sign.tone, "✓" if sign.tone == "good" else "!", lead, sentence)
+    if not lead:
+        return Headline("quiet", "·", "No published value is judged yet.", f"{sentence}." if sentence else "")
+    sign = SIGNS["BELOW" if told.missed else "REPRODUCED"]
+    return Headline(sign.tone, "✓" if sign.tone == "good" else "!", f"{lead}.", f"{sentence}.")
 
 
 def _tallies(rows: Iterable[Row]) -> tuple[tuple[Sign, int], ...]:
@@ -156,19 +145,19 @@ def _part(slug: str, rows: Sequence[Row], source: Source | None, anchors: Anchor
     anchor = anchors.claim(slug)
     lines = [_line(row, anchors) for row in rows]
     steps = (line.row.judgement.next_step for line in lines if line.row.judgement.verdict == "NOT_JUDGED")
-    blocks = [_block(form, [line for line in lines if line.row.form == form]) for form in FORMS]
+    blocks = [_block(sort, [line for line in lines if line.row.sort == sort]) for sort in SORTS]
     return Part(
         anchor=anchor, slug=slug, source=source, blocks=tuple(block for block in blocks if block.judged or block.others),
         missed=tuple(line for line in lines if line.row.missed), tallies=_tallies(rows), commands=tuple(dict.fromkeys(filter(None, steps))),
     )  # fmt: skip
 
 
-def _block(form: Form, lines: Sequence[Line]) -> Block:
-    judged = [line for line in lines if line.row.judgement.verdict not in _UNJUDGED]
+def _block(sort: Sort, lines: Sequence[Line]) -> Block:
+    judged = [line for line in lines if line.row.judgement.verdict not in view.UNJUDGED]
     return Block(
-        form=form, heading=view.FORMS[form].capitalize(),
+        sort=sort, heading=view.SORTS[sort].capitalize(),
         judged=tuple(sorted(judged, key=lambda line: not line.row.missed)),
-        others=tuple(line for line in lines if line.row.judgement.verdict in _UNJUDGED),
+        others=tuple(line for line in lines if line.row.judgement.verdict in view.UNJUDGED),
     )  # fmt: skip
 
 
@@ -186,7 +175,7 @@ def _line(row: Row, anchors: Anchors) -> Line:
         anchor=anchors.claim(told), row=row, sign=SIGNS[judged.verdict],
         published=Shown(text=published, items=_ranked(expected.order) or _items(expected.value)),
         measured=Shown(text=measured, items=_items(judged.value)),
-        resolution=f"{judged.resolution:.2g}" if judged.resolution else "",
+        tolerance=f"{judged.tolerance:.2g}" if judged.tolerance else "",
         strip=drawn, strip_text=f"measured {measured}, published {published}" if drawn else "",
     )  # fmt: skip
 

@@ -1,7 +1,8 @@
-"""From stored jobs to one row for each expectation. Pure: results are judged again, against today's declarations.
+"""From stored jobs to one row for each published statement. Pure: results are judged again, against today's declarations.
 
-A row shows the best judgement there is: judged before failed before not judged, the paper tier before others, then the most runs, then
-the newest job. Runs of different jobs are never pooled, except that a cross-variant ordering takes each variant's runs where they are.
+A statement that a source prints in several places is one row. A row shows the best judgement there is: judged before failed before not
+judged, the paper tier before others, then the most runs, then the newest job. Runs of different jobs are never pooled, except that a
+cross-variant ordering takes each variant's runs where they are.
 """
 
 from __future__ import annotations
@@ -20,17 +21,19 @@ from harness.scenarios.published.explanations import EXPLANATIONS, key
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from harness.records import Expectation, Job, Scenario, Tier
+    from harness.records import Expectation, Job, Scenario, Tier, Verdict
 
-Form = typing.Literal["number", "array", "ordering", "unreadable"]
-FORMS: tuple[Form, ...] = ("number", "array", "ordering", "unreadable")
+Sort = typing.Literal["result", "fact", "unreadable"]
+SORTS: tuple[Sort, ...] = ("result", "fact", "unreadable")
+MISSED: tuple[Verdict, ...] = ("BELOW", "ABOVE", "KNOWN_GAP", "INCONCLUSIVE")
+"""Verdicts of judged statements that are not reproduced."""
 _RANKS = {"NOT_JUDGED": 0, "ERROR": 1}
 """Verdicts that any other one is preferred to."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One expectation with its best judgement."""
+    """One published statement with its best judgement."""
 
     source: str
     """Slug of the source."""
@@ -38,38 +41,42 @@ class Row:
     """Scenario name."""
     expected: Expectation
     """What is published: value, place, row, rule."""
+    also: tuple[Expectation, ...]
+    """The same statement in other places of the source."""
     judgement: Judgement
-    """Measured mean, spread, n, verdict, resolution and reason."""
+    """Measured mean, spread, n, verdict, tolerance and reason."""
     tier: Tier | None
     """Tier of the runs; None without a run."""
     explanation: str = ""
     """Why it is not reproduced, as tested; empty if it is, or nothing is known."""
 
     @property
-    def form(self) -> Form:
-        """What kind of print this is; numbers, arrays and orderings are counted apart."""
+    def sort(self) -> Sort:
+        """What is stated: a result, a fact of the protocol, or something that cannot be read; they are counted apart."""
         if self.expected.unreadable:
             return "unreadable"
-        if self.expected.order:
-            return "ordering"
-        return "array" if isinstance(self.expected.value, list) else "number"
+        return "fact" if self.expected.fact else "result"
 
     @property
     def missed(self) -> bool:
-        """Whether runs contradict the print."""
-        return self.judgement.verdict in {"BELOW", "ABOVE", "KNOWN_GAP"}
+        """Whether runs contradict the print, or cannot tell."""
+        return self.judgement.verdict in MISSED
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Count:
-    """How many prints of one form of one source have which verdict."""
+    """How many statements of one sort of one source have which verdict."""
 
     source: str
     """Slug of the source."""
-    form: Form
-    """Form of print."""
+    sort: Sort
+    """Sort of statement."""
     verdicts: Mapping[str, int]
     """Number by verdict; verdicts that do not occur are absent."""
+    would_be: Mapping[str, int]
+    """Of those NOT_JUDGED, how many would have which verdict on the part of the training data that is here."""
+    places: int
+    """In how many places they are printed."""
 
     @property
     def total(self) -> int:
@@ -105,7 +112,7 @@ _Key = tuple[str, str, str, str, str]
 
 
 def collect(jobs: Iterable[Job], scenarios: Mapping[str, Scenario]) -> list[Row]:
-    """Return one row for every expectation of every scenario, in the order declared.
+    """Return one row for every statement of every scenario, in the order declared.
 
     Parameters
     ----------
@@ -132,24 +139,40 @@ def collect(jobs: Iterable[Job], scenarios: Mapping[str, Scenario]) -> list[Row]
         for name, judgement, tier in _judged_across(pooled, scenario):
             candidates.setdefault(name, []).append(_Candidate(judgement, tier, ""))
     return [
-        _row(scenario, expected, candidates.get(_key(scenario.name, expected), []))
+        _row(scenario, places, candidates)
         for scenario in scenarios.values()
-        for expected in scenario.expectations
+        for places in _statements(scenario)
     ]
 
 
 def counts(rows: Iterable[Row]) -> list[Count]:
-    """Count verdicts by source and form, sources in the order of the rows."""
-    found: dict[tuple[str, Form], collections.Counter[str]] = {}
+    """Count verdicts by source and sort, sources in the order of the rows."""
+    found: dict[tuple[str, Sort], list[Row]] = {}
     for row in rows:
-        found.setdefault((row.source, row.form), collections.Counter())[row.judgement.verdict] += 1
+        found.setdefault((row.source, row.sort), []).append(row)
     sources = dict.fromkeys(source for source, _ in found)
     return [
-        Count(source=source, form=form, verdicts=dict(found[source, form]))
+        Count(
+            source=source,
+            sort=sort,
+            verdicts=collections.Counter(row.judgement.verdict for row in alike),
+            would_be=collections.Counter(row.judgement.would_be for row in alike if row.judgement.would_be),
+            places=sum(1 + len(row.also) for row in alike),
+        )
         for source in sources
-        for form in FORMS
-        if (source, form) in found
+        for sort in SORTS
+        if (alike := found.get((source, sort)))
     ]
+
+
+def _statements(scenario: Scenario) -> list[list[Expectation]]:
+    """Gather the places that state the same: one value, bound or order of one metric. What cannot be read is told apart by its row."""
+    found: dict[tuple[str, ...], list[Expectation]] = {}
+    for expected in scenario.expectations:
+        said = expected.row if expected.unreadable else str((expected.value, expected.order))
+        same = expected.variant, expected.metric, expected.rule, expected.unit, said
+        found.setdefault(same, []).append(expected)
+    return list(found.values())
 
 
 def _key(scenario: str, expected: Expectation) -> _Key:
@@ -204,7 +227,7 @@ def _judge(
 ) -> list[Judgement]:
     """Judge `declared` alone; baselines and gates are another matter."""
     alone = dataclasses.replace(scenario, expectations=tuple(declared), gated=())
-    found = compare(alone, variant, tier, results, None).judgements
+    found = compare(alone, variant, tier, results).judgements
     return [judgement for judgement in found if judgement.against == "expectation"]
 
 
@@ -253,13 +276,21 @@ def _merged(runs: Mapping[str, RunResult]) -> RunResult:
     return dataclasses.replace(next(iter(runs.values())), metrics=metrics)
 
 
-def _row(scenario: Scenario, expected: Expectation, candidates: Sequence[_Candidate]) -> Row:
-    best = max(candidates, key=lambda candidate: candidate.rank, default=None)
+def _row(
+    scenario: Scenario, places: Sequence[Expectation], candidates: Mapping[_Key, Sequence[_Candidate]]
+) -> Row:
+    expected, *others = places
+    best = max(
+        (candidate for place in places for candidate in candidates.get(_key(scenario.name, place), ())),
+        key=lambda candidate: candidate.rank,
+        default=None,
+    )
     judgement = best.judgement if best else _without_run(scenario, expected)
     row = Row(
         source=scenario.source.slug,
         scenario=scenario.name,
         expected=expected,
+        also=tuple(others),
         judgement=judgement,
         tier=best.tier if best and judgement.n else None,
     )

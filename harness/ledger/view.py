@@ -21,15 +21,19 @@ if typing.TYPE_CHECKING:
     from harness.records import Job, Value
 
 TEMPLATE = "reproduction.md.j2"
-VERDICTS = ("REPRODUCED", "BELOW", "ABOVE", "KNOWN_GAP", "ERROR", "NOT_JUDGED", "UNREADABLE")
+VERDICTS = ("REPRODUCED", "BELOW", "ABOVE", "KNOWN_GAP", "INCONCLUSIVE", "ERROR", "NOT_JUDGED", "UNREADABLE")
 """Verdicts on published values, in the order of the summary's columns."""
-FORMS = {
-    "number": "numbers",
-    "array": "arrays",
-    "ordering": "orderings",
-    "unreadable": "unreadable prints",
-}
+SORTS = {"result": "results", "fact": "facts of the protocol", "unreadable": "unreadable prints"}
 UNEXPLAINED = "not explained yet"
+UNDECIDED = "these runs cannot tell"
+UNJUDGED = ("NOT_JUDGED", "UNREADABLE")
+_SAID = {
+    "BELOW": "below",
+    "ABOVE": "above",
+    "KNOWN_GAP": "with a known gap",
+    "INCONCLUSIVE": "undecided",
+}
+_SAID |= {"ERROR": "in error", "NOT_JUDGED": "not judged", "UNREADABLE": "unreadable in print"}
 REPEATED = 3
 """Rows of a source from which on a remark stands below the table, once."""
 _ROUNDING = 1e-9
@@ -43,11 +47,11 @@ class Body:
     """What every form of the ledger shows: Markdown, terminal and page."""
 
     counts: Sequence[Count]
-    """Verdicts by source and form."""
+    """Verdicts by source and sort."""
     sources: Mapping[str, Sequence[Row]]
     """Rows by source, in the order declared."""
     missed: Sequence[Row]
-    """Rows that runs contradict."""
+    """Rows that runs contradict or leave undecided, results before facts."""
     findings: Sequence[AuditFinding]
     """The prints held against each other."""
     jobs: Iterable[Job]
@@ -56,8 +60,40 @@ class Body:
 
 def body(rows: Sequence[Row], findings: Sequence[AuditFinding], jobs: Iterable[Job] = ()) -> Body:
     """Sort rows and count them; see `as_markdown` for the parameters."""
-    missed = [row for row in rows if row.missed]
+    missed = sorted(
+        (row for row in rows if row.missed),
+        key=lambda row: (row.sort != "result", row.judgement.verdict == "INCONCLUSIVE"),
+    )
     return Body(counts=counts(rows), sources=by_source(rows), missed=missed, findings=findings, jobs=jobs)
+
+
+def headline(counted: Iterable[Count]) -> tuple[str, str]:
+    """Say how many of the judged results and facts are reproduced, and what becomes of those that wait for complete data."""
+    lead, rest = [], []
+    for sort, word, of in (("result", "result", ""), ("fact", "fact", " of the protocol")):
+        alike = [count for count in counted if count.sort == sort]
+        found, would_be = collections.Counter[str](), collections.Counter[str]()
+        for count in alike:
+            found.update(count.verdicts)
+            would_be.update(count.would_be)
+        if not found:
+            continue
+        judged = sum(number for verdict, number in found.items() if verdict not in UNJUDGED)
+        if judged:
+            lead.append(
+                f"{found['REPRODUCED']:,} of {judged:,} judged {word}{'s' * (judged != 1)}{of} reproduced"
+            )
+        parts = [f"{found[verdict]:,} {said}" for verdict, said in _SAID.items() if found[verdict]]
+        if would_be:
+            parts.append(
+                f"{would_be['REPRODUCED']:,} of {would_be.total():,} that wait for complete training data would be reproduced"
+            )
+        total, printed = found.total(), sum(count.places for count in alike)
+        stated = f"{total:,} {word}{'s' * (total != 1)}{of}" + (
+            f" in {printed:,} places" if printed > total else ""
+        )
+        rest.append(f"{stated}: {', '.join(parts)}" if parts else stated)
+    return "; ".join(lead), ". ".join(rest)
 
 
 def as_markdown(rows: Sequence[Row], findings: Sequence[AuditFinding], jobs: Iterable[Job] = ()) -> str:
@@ -91,11 +127,14 @@ def as_markdown(rows: Sequence[Row], findings: Sequence[AuditFinding], jobs: Ite
     return environment.get_template(TEMPLATE).render(
         **{field.name: getattr(told, field.name) for field in dataclasses.fields(told)},
         verdicts=VERDICTS,
-        forms=FORMS,
+        sorts=SORTS,
+        lead=headline(told.counts),
+        waiting=[count for count in told.counts if count.would_be],
         explained=_by_explanation(told.missed),
         repeated=_repeated,
         published=published,
         measured=measured,
+        elsewhere=elsewhere,
         spans=spans,
     )
 
@@ -123,16 +162,16 @@ def _print_source(console: Console, source: str, rows: Iterable[Row]) -> None:
     )
     for row in rows:
         judged = row.judgement
-        place = f"{row.expected.place}: {row.expected.row}"
-        verdict = judged.verdict + (f" ±{judged.resolution:.2g}" if judged.resolution else "")
+        place = f"{row.expected.place}: {row.expected.row}{elsewhere(row)}"
+        verdict = judged.verdict + (f" ±{judged.tolerance:.2g}" if judged.tolerance else "")
         table.add_row(place, published(row), measured(row), str(judged.n or ""), verdict)
     console.print(table)
 
 
 def _print_missed(console: Console, missed: Sequence[Row]) -> None:
-    console.print(f"Not reproduced: {len(missed) or 'none'}")
+    console.print(f"Not reproduced or undecided: {len(missed) or 'none'}")
     for row in missed:
-        told = row.explanation or f"{UNEXPLAINED} ({row.judgement.reason})"
+        told = row.explanation or f"{unexplained(row)} ({row.judgement.reason})"
         console.print(
             f"  {row.judgement.verdict} {row.scenario}:{row.expected.variant} {row.expected.metric}: {told}"
         )
@@ -158,12 +197,13 @@ def _print_counts(console: Console, counted: Sequence[Count]) -> None:
 
     shown = [verdict for verdict in VERDICTS if any(verdict in count.verdicts for count in counted)]
     table = Table(title="Published values by verdict", title_justify="left")
-    for heading in ("source", "form", *shown, "all"):
+    for heading in ("source", "what", *shown, "all"):
         table.add_column(heading, overflow="fold")
     for count in counted:
         cells = [str(count.verdicts.get(verdict, 0) or "") for verdict in shown]
-        table.add_row(count.source, FORMS[count.form], *cells, str(count.total))
+        table.add_row(count.source, SORTS[count.sort], *cells, str(count.total))
     console.print(table)
+    console.print("\n".join(f"{part}." for part in headline(counted) if part))
 
 
 def by_source(rows: Iterable[Row]) -> dict[str, list[Row]]:
@@ -178,8 +218,19 @@ def _by_explanation(rows: Iterable[Row]) -> dict[str, list[Row]]:
     """Sort rows by what explains them, in the order met."""
     found: dict[str, list[Row]] = {}
     for row in rows:
-        found.setdefault(row.explanation or UNEXPLAINED.capitalize(), []).append(row)
+        found.setdefault(row.explanation or unexplained(row).capitalize(), []).append(row)
     return found
+
+
+def unexplained(row: Row) -> str:
+    """Say what stands in the place of an explanation."""
+    return UNDECIDED if row.judgement.verdict == "INCONCLUSIVE" else UNEXPLAINED
+
+
+def elsewhere(row: Row) -> str:
+    """Name the other places of a statement; empty if there is none."""
+    places = dict.fromkeys(place.place for place in row.also)
+    return f" (also: {', '.join(places)})" if places else ""
 
 
 def _repeated(rows: Iterable[Row]) -> dict[str, str]:

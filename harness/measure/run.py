@@ -86,6 +86,8 @@ class Run:
         Counts the work of each stage; a run that is measured has none.
     settings : callable
         Reads how the frameworks are set, `harness.environment.numerics`; asked at the end of each stage.
+    threads : callable
+        Reads how many threads each library's pool has, `harness.environment.thread_pools`; asked at the end of each stage.
     earlier : Kept, optional
         What earlier attempts at this run finished; nothing is kept for a later one without it.
     declared : sequence of Metric
@@ -100,6 +102,7 @@ class Run:
         device: Device,
         work: StageCounter | None = None,
         settings: Callable[[], Mapping[str, str]] = dict,
+        threads: Callable[[], Mapping[str, int]] = dict,
         earlier: keeping.Kept | None = None,
         declared: Sequence[Metric] = (),
     ) -> None:
@@ -123,6 +126,7 @@ class Run:
         self._device = device
         self._work = work
         self._open_stage = ""
+        self._threads, self._threads_before = threads, dict(threads())
         self._earlier = earlier or keeping.Kept()
         self._declared = declared
 
@@ -228,9 +232,19 @@ class Run:
                 images=handle.images,
                 device_allocated_bytes=allocated,
                 device_reserved_bytes=reserved,
+                threads_changed=self._threads_changed(),
             )
         )
         self.settings.note(name)
+
+    def _threads_changed(self) -> dict[str, int]:
+        """Return the pools whose number of threads the code has set to another than asked for; what a library chose itself stays out."""
+        usual = self._threads_before
+        return {
+            name: count
+            for name, count in self._threads().items()
+            if count not in {self.request.threads, usual.get(name)}
+        }
 
     def predictions(
         self,

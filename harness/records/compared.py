@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Literal
 
 from harness.records.flipped import Flips
-from harness.records.gated import Gate, Probe
+from harness.records.gated import Gate, Probe, Trial
 from harness.records.measured import DatasetUse, RunResult
-from harness.records.words import Direction, Kind, Tier, Value, Verdict
+from harness.records.words import Cause, Direction, Kind, Tier, Value, Verdict
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +92,8 @@ class Judgement:
     """Metric, identity or ordering."""
     verdict: Verdict
     """The verdict."""
+    cause: Cause = ""
+    """Why, from a closed set: what decides anything looks here and never into the sentences."""
     kind: Kind = "accuracy"
     """Kind of metric."""
     unit: str = ""
@@ -112,6 +114,16 @@ class Judgement:
     """Upper bound that the value was held against."""
     resolution: float | None = None
     """Smallest difference that this many runs and images can show, in `unit`."""
+    tolerance: float | None = None
+    """Largest difference from a published value that counts as agreement, in `unit`; of an array the root mean square."""
+    tolerance_reason: str = ""
+    """Why the tolerance is so large."""
+    margin: float | None = None
+    """Half of the 90% interval of the difference from a published value, rounding included, in `unit`."""
+    runs_needed: int | None = None
+    """Fewest runs that would decide an INCONCLUSIVE published value; None if no number would."""
+    would_be: Verdict | None = None
+    """Verdict on a part of the training data, where the test data are whole; the verdict itself is NOT_JUDGED."""
     test: str = ""
     """Test used, with its level."""
     reason: str = ""
@@ -144,6 +156,8 @@ class Comparison:
     """Identities, baseline, expectations."""
     flips: tuple[Flips, ...] = ()
     """Flipped images of each run beside its reference's run of the same seed; they decide nothing but for the same weights."""
+    trials: tuple[Trial, ...] = ()
+    """Every group of metrics that was tested, with its looks."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,6 +36,8 @@ class Variant:
     """Tiers in which this variant makes sense."""
     doc: str = ""
     """One sentence."""
+    fails: str = ""
+    """Why an identity of this variant is violated by design; empty if it is not. The violation then fails nothing, and its absence does."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +47,7 @@ class Expectation:
     Rules: `spread` (one published run on the same test set), `draw` (one published run, test images drawn per seed), `mean` (a
     published mean of `runs` runs), `split` (one published run on another test set), `exact` (equality to the printed digits),
     `at_most` and `at_least` (a bound that every run keeps), `ordering` (the metrics in `order`: the first is at least as good as
-    each of the others).
+    each of the others). All but `exact` and the bounds have a tolerance (`harness.expectations.tolerance`).
     """
 
     metric: str
@@ -64,6 +66,14 @@ class Expectation:
     """How it is judged."""
     half_width: float = 0.0
     """Half the last printed digit, in `unit`."""
+    tolerance: float | None = None
+    """Largest difference beyond rounding that counts as agreement, in `unit`, of an array the root mean square over its elements; None
+    for half a point of a share of test images, 10% of a loss, and half the last printed digit of other values."""
+    tolerance_reason: str = ""
+    """Why `tolerance` is so large."""
+    source_sd: float = 0.0
+    """Standard deviation of a single run of the source over its seeds, in `unit`; 0 where it is not known. A value that is known no better
+    widens the tolerance."""
     runs: int = 1
     """How many runs the published value is a mean of."""
     test_images: int = 0
@@ -78,6 +88,8 @@ class Expectation:
     """Whether an incomplete data set rules the judgement out."""
     unreadable: str = ""
     """Why the print cannot be read, if it cannot."""
+    fact: bool = False
+    """Whether it states the protocol (epochs, shapes, counts, data sizes) and no result; the ledger counts both apart."""
     gap: str = ""
     """A known, explained gap; judged KNOWN_GAP while it lasts."""
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 from harness.records.asked import GateSettings
 from harness.records.measured import RunResult
-from harness.records.words import Kind, Round, Tier, Verdict
+from harness.records.words import Cause, Kind, Round, Tier, Verdict
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,8 +18,8 @@ class Look:
 
     metric: str
     """Metric."""
-    round: Round
-    """Round of the gate."""
+    round: Round | Literal["single"]
+    """Round of the gate; `single` where one look decides, because there are no fresh runs to confirm it."""
     base: list[float]
     """Reference values, in the metric's unit: a stored baseline's, or those of base runs."""
     head: list[float]
@@ -75,13 +75,15 @@ class Trial:
     flagged: bool
     """Whether the screen asks for a confirm round."""
     confirm: tuple[Look, ...] = ()
-    """Looks of the confirm round at the leading metric, on runs that the screen never saw."""
+    """Looks of the confirm round at the leading metric, on runs that the screen never saw; or the single look at the screen's own runs."""
     ratio: float | None = None
-    """Smallest p of the confirm round as a share of its level; at most 1 / `divisor` confirms."""
+    """Smallest p of these looks as a share of its level; at most 1 / `divisor` confirms. None if nothing can be confirmed."""
     divisor: int = 1
-    """Holm's divisor of the levels for this group."""
+    """Divisor of the levels for this group: Holm's, or of a single look the number of looks at the variant."""
     verdict: Verdict = "PASS"
     """PASS, REGRESSED, IMPROVED or INCONCLUSIVE."""
+    cause: Cause = "quiet"
+    """Why, from a closed set."""
     reason: str = ""
     """Why, in one sentence."""
     by_images: bool = False
@@ -95,8 +97,8 @@ class Trial:
         return metric in self.followers or any(look.metric == metric for look in self.screen)
 
     def divisor_of(self, look: Look) -> int:
-        """Holm's divisor of the level of one of its looks; the screen has none."""
-        return self.divisor if look.round == "confirm" else 1
+        """Divisor of the level of one of its looks; the screen has none."""
+        return 1 if look.round == "screen" else self.divisor
 
     def surest(self) -> Look:
         """Return the confirm round's look with the smallest share, alarms first: the one that confirms, if any does.
@@ -145,12 +147,10 @@ class Probe:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """A gate's settings, base runs and decisions, stored within a job."""
+    """A gate's settings, base runs and end, stored within a job."""
 
     settings: GateSettings
     """How it decides."""
-    trials: tuple[Trial, ...]
-    """Every group of metrics that was tested."""
     base_results: Sequence[RunResult]
     """Measured runs of the base side; of a large stored job they stay on disk (`harness.stored`)."""
     minutes: float

@@ -98,6 +98,8 @@ class StageResult:
     """Highest device memory held by tensors; None off an accelerator."""
     device_reserved_bytes: int | None = None
     """Highest device memory reserved by the allocator; None off an accelerator."""
+    threads_changed: dict[str, int] = dataclasses.field(default_factory=dict)
+    """Threads of each library's pool at the end of the stage, where the code set another number than the run was asked for."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +124,8 @@ class DatasetUse:
     """Whether it is all there and verified."""
     found: str
     """One sentence: counts, origin, and what is missing if anything."""
+    train_share: float | None = None
+    """Share of the training images that is here, 0 to 1, if the test part is whole and verified; None otherwise, and in older files."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +203,8 @@ class Failure:
     """Whether a repeat would only fail again."""
     missing: str = ""
     """Name of the data set that this machine has not; empty if it was something else."""
+    no_file: bool = False
+    """Whether a file was not found."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,57 @@ Rule = Literal["spread", "draw", "mean", "split", "exact", "at_most", "at_least"
 Purpose = Literal["measure", "count"]
 Side = Literal["head", "base"]
 Round = Literal["screen", "confirm"]
+Cause = Literal[
+    "",
+    "holds",
+    "violated",
+    "by_design",
+    "unexpected_pass",
+    "equal",
+    "unequal",
+    "quiet",
+    "confirmed",
+    "refuted",
+    "undecided",
+    "single",
+    "unconfirmed",
+    "not_cleared",
+    "images",
+    "too_few",
+    "no_run",
+    "missing",
+    "not_measured",
+    "resumed",
+    "array",
+    "not_finite",
+    "no_direction",
+    "constant_seeds",
+    "no_reference",
+    "new_metric",
+    "damaged",
+    "base_failed",
+    "redefined",
+    "version",
+    "data",
+    "environment",
+    "threads",
+    "other_test",
+    "disturbed",
+    "measuring_changed",
+    "shown",
+    "uncounted",
+    "not_repeatable",
+    "repeatable",
+    "exact",
+]
+"""Why a judgement has its verdict. Whatever acts on a judgement acts on verdict and cause; sentences are written from them.
+
+Empty in older files. Published values: `exact` where every run must keep the printed digits, else empty. Identities: `holds`, `violated`;
+`by_design` where the variant declares the violation, and `unexpected_pass` where it declares one that no run has. Equality: `equal`,
+`unequal`. Looks: `quiet` no alarm; `confirmed` or `refuted` by fresh runs; `undecided` by them; `single` one look decides without fresh
+runs, `unconfirmed` it cannot; `not_cleared` a time neither slower nor cleared; `images` flipped images of the same weights decide;
+`too_few` runs for a look. The others name what is missing or forbids the comparison.
+"""
 Verdict = Literal[
     "REPRODUCED", "BELOW", "ABOVE", "KNOWN_GAP", "UNREADABLE", "NOT_JUDGED",
     "PASS", "REGRESSED", "IMPROVED", "NO_BASELINE", "INCOMPARABLE", "INCONCLUSIVE", "WAIVED", "ERROR",

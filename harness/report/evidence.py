@@ -10,7 +10,7 @@ from harness.report import numbers
 if typing.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from harness.records import Judgement, Verdict
+    from harness.records import Cause, Judgement, Verdict
 
 _FEW = 3
 """Runs below which no test decides."""
@@ -22,8 +22,8 @@ _FIXED: Mapping[Verdict, str] = {
     "NO_BASELINE": "None yet: there is nothing to compare with.",
     "INCOMPARABLE": "None: what differs besides the code could explain any change.",
 }
-_EXACT = ("equality", "every run")
-"""How tests begin that chance has no part in."""
+_CERTAIN: tuple[Cause, ...] = ("equal", "unequal", "exact", "repeatable", "not_repeatable")
+"""Causes that chance has no part in."""
 
 
 def told(judgement: Judgement, runs: Sequence[float]) -> str:
@@ -38,14 +38,14 @@ def told(judgement: Judgement, runs: Sequence[float]) -> str:
     """
     if judgement.verdict in _FIXED:
         return _FIXED[judgement.verdict]
-    if judgement.test.startswith(_EXACT):
+    if judgement.cause in _CERTAIN:
         return "Certain: nothing that chance moves is compared."
     if judgement.against == "expectation":
         return _published(judgement)
     strength = {"REGRESSED": "Strong", "IMPROVED": "Strong", "INCONCLUSIVE": "Open"}.get(
         judgement.verdict, ""
     )
-    if strength == "Strong" and judgement.test.startswith("confirm"):
+    if strength == "Strong" and judgement.cause == "confirmed":
         strength = "Strong, and confirmed on fresh runs"
     overlap = _overlap(runs, judgement.reference_runs)
     return ": ".join(part for part in (strength, overlap) if part) + "." if strength or overlap else ""

@@ -70,12 +70,13 @@ def part(job: Job) -> GatePart | None:
     gate = job.gate
     if gate is None:
         return None
-    flagged = [trial for trial in gate.trials if trial.flagged or trial.verdict != "PASS"]
-    rows = {id(trial): _row(trial) for trial in gate.trials}
-    confirmed = sum(trial.verdict in {"REGRESSED", "IMPROVED"} for trial in gate.trials)
+    trials = [trial for comparison in job.comparisons for trial in comparison.trials]
+    flagged = [trial for trial in trials if trial.flagged or trial.verdict != "PASS"]
+    rows = {id(trial): _row(trial) for trial in trials}
+    confirmed = sum(trial.verdict in {"REGRESSED", "IMPROVED"} for trial in trials)
     return GatePart(
         sentence=_sentence(job, gate),
-        counts=f"{len(gate.trials)} groups of metrics were screened, {sum(trial.flagged for trial in gate.trials)} flagged, "
+        counts=f"{len(trials)} groups of metrics were screened, {sum(trial.flagged for trial in trials)} flagged, "
         f"{confirmed} confirmed.",
         notes=(
             *gate.settings.dependencies_changed,

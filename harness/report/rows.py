@@ -56,6 +56,8 @@ class JudgementRow:
     """What the value was held against."""
     resolution: str
     """Smallest difference that could be seen; empty if not stated."""
+    tolerance: str
+    """Largest difference from a published value that agrees; empty for equality and for what is not published."""
     strip: strips.Strip | None
     """Values of the single runs beside the bounds."""
     strip_text: str
@@ -154,6 +156,7 @@ def judgement_row(
         reference=_reference(j, scale),
         bounds=_bounds(j.lower, j.upper, scale),
         resolution="" if j.resolution is None else scale.small(j.resolution),
+        tolerance="" if j.tolerance is None else scale.small(j.tolerance),
         strip=strips.strip(dots, j.lower, j.upper, reference, j.reference_runs),
         strip_text="Runs: " + ", ".join(map(scale.text, dots)),
         evidence=evidence.told(j, dots) if urgent else "",

@@ -122,6 +122,11 @@ def _scenarios_in(declared: object, origin: str) -> list[Scenario]:
     return typing.cast("list[Scenario]", found)
 
 
+MACHINE_UNITS = ("s", "B")
+"""Units of times and memory: they depend on the machine, so nothing but a declaration says what agrees."""
+BOUNDS: tuple[Rule, ...] = ("exact", "at_most", "at_least")
+
+
 def check(scenario: Scenario, origin: str) -> None:
     """Refuse a declaration that contradicts itself.
 
@@ -249,7 +254,8 @@ def _all(items: object, kind: type) -> bool:
 
 
 def _is_sound_variant(variant: Variant) -> bool:
-    return isinstance(variant.name, str) and isinstance(variant.options, Mapping) and _all(variant.tiers, str)
+    texts = all(isinstance(text, str) for text in (variant.name, variant.doc, variant.fails))
+    return texts and isinstance(variant.options, Mapping) and _all(variant.tiers, str)
 
 
 def _is_sound_metric(metric: Metric) -> bool:
@@ -264,12 +270,21 @@ def _too_fine(half_width: float, images: int, rule: str) -> bool:
 def _unsound(expected: Expectation) -> str:
     """Say what of an expectation cannot be; judging would find out when every run has been made."""
     rules, directions = typing.get_args(Rule), typing.get_args(Direction)
-    amounts = (expected.half_width, expected.test_images, expected.runs - 1)
+    amounts = (
+        expected.half_width,
+        expected.test_images,
+        expected.runs - 1,
+        expected.tolerance or 0.0,
+        expected.source_sd,
+    )
+    measured_here = expected.unit in MACHINE_UNITS and expected.value is not None
     checks = [
         (expected.rule in rules, f"whose rule is none of {', '.join(rules)}"),
         (expected.better in directions, f"whose direction is none of {', '.join(directions)}"),
         (set(expected.tiers) <= set(TIERS), f"whose tiers are not among {', '.join(TIERS)}"),
-        (all(finite(amount) and amount >= 0 for amount in amounts), "whose half_width, test_images or runs is too small"),
+        (all(finite(amount) and amount >= 0 for amount in amounts), "whose half_width, test_images, runs, tolerance or source_sd is too small"),
+        (expected.tolerance is None or bool(expected.tolerance_reason), "whose tolerance has no tolerance_reason"),
+        (not measured_here or expected.rule in BOUNDS or expected.tolerance is not None, "which is a time or memory: declare its tolerance"),
         (expected.value is None or finite(expected.value), "whose value is no number or list of numbers, or not finite"),
         (expected.value is not None or bool(expected.order or expected.unreadable), "without value, order or reason"),
     ]  # fmt: skip

@@ -70,7 +70,8 @@ def derive(values: Mapping[str, Value]) -> dict[str, Value]:
 def _mistaken(suffix: str, variant: str) -> Variant:
     return Variant(
         name=f"misaligned{suffix}", options={"variant": variant, "misaligned": True},
-        doc=f"{variant} with the source's shuffled-iterator mistake: test.alignment is violated and the run exits 1, by design",
+        doc=f"{variant} with the source's shuffled-iterator mistake",
+        fails="labels are set beside predictions of another order, as the source does",
     )  # fmt: skip
 
 

@@ -87,9 +87,9 @@ def test_the_page_shows_the_same_kernels() -> None:
     assert "results differ by 0 |" in row
     from benchmarks import judging
 
-    small = judging.comparison(runs=10, metrics=3)
+    small = judging.decision(runs=10, metrics=3, variants=2)
     row, _ = __main__.measured(small)
-    assert row.startswith("| comparison with a baseline | ")
+    assert row.startswith("| decision of a gate | ")
     assert (
         "| at most 2 s | 10 runs x 3 metrics, made up, against a baseline of 20 runs; 5 calls; off by" in row
     )

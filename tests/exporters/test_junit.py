@@ -67,7 +67,7 @@ def judged(job: Job, settings: GateSettings | None = None, **changes: typing.Any
     )
     gate = None
     if settings:
-        gate = Gate(settings=settings, trials=(), base_results=(), minutes=1.0, exit_code=0)
+        gate = Gate(settings=settings, base_results=(), minutes=1.0, exit_code=0)
     comparisons = (dataclasses.replace(comparison, judgements=changed),)
     after = dataclasses.replace(job, comparisons=comparisons, gate=gate)
     return cases(after, "probe:good (short)")["baseline: accuracy"]
@@ -136,7 +136,7 @@ def test_runs_of_both_sides_and_rounds_are_cases_of_their_own(job: Job) -> None:
     )
     asked = dataclasses.replace(first.request, purpose="count", repeat=1, tier="smoke")
     counted = dataclasses.replace(first, request=asked, status="error", error="it died")
-    gate = Gate(settings=GateSettings(), trials=(), base_results=(base,), minutes=1.0, exit_code=2)
+    gate = Gate(settings=GateSettings(), base_results=(base,), minutes=1.0, exit_code=2)
     found = cases(dataclasses.replace(job, gate=gate, counted=(counted,)), "probe:good (short)")
     assert found["run seed 0 (numpy, cpu, base, confirm round)"].is_passed
     (error,) = found["run seed 0 (numpy, cpu, counted, repeat 1)"].result

@@ -61,7 +61,6 @@ def a_job(*comparisons: Comparison, code: int | None = None, **changes: typing.A
     settings = GateSettings(**{"against": "main", "base_commit": "c0ffee" * 6, **changes.pop("settings", {})})
     gate = Gate(
         settings=settings,
-        trials=changes.pop("trials", ()),
         base_results=(),
         minutes=3.25,
         exit_code=code or 0,
@@ -118,7 +117,7 @@ def test_what_needs_a_decision_stands_open_worst_first() -> None:
         scenario="probe", variant="default", tier="smoke", kind="accuracy", direction="worse", metric="accuracy.REGRESSED",
         screen=(look("accuracy.REGRESSED", confirm=False, n=5),), confirm=(look("accuracy.REGRESSED", confirm=True),), flagged=True, divisor=2,
     )  # fmt: skip
-    shown = summary.markdown(a_job(comparison(*judged), code=1, trials=(trial,)))
+    shown = summary.markdown(a_job(dataclasses.replace(comparison(*judged), trials=(trial,)), code=1))
     table = shown[shown.index("#### Needs a decision") : shown.index("<details>")]
     verdicts = [line.split(" | ")[2].strip("*") for line in table.splitlines()[4:-1]]
     assert verdicts == ["REGRESSED", "BELOW", "IMPROVED", "WAIVED"]
@@ -139,7 +138,7 @@ def test_the_evidence_is_the_look_that_confirmed() -> None:
         screen=(look("m", confirm=False, n=5),), confirm=(first, dataclasses.replace(second, alarm=False)), flagged=True,
     )  # fmt: skip
     compared = comparison(judged := dataclasses.replace(judgement("REGRESSED"), metric="m"))
-    assert summary.evidence(a_job(compared, code=1, trials=(trial,)), compared, judged).startswith(
+    assert summary.evidence(dataclasses.replace(compared, trials=(trial,)), judged).startswith(
         "p = 0.0001 at"
     )
 

@@ -21,7 +21,20 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from harness import Scenario, Source, Variant, baselines, files, jobs, plans, remote, runner, stored, waivers
+from harness import (
+    Scenario,
+    Source,
+    Variant,
+    baselines,
+    files,
+    jobs,
+    outcome,
+    plans,
+    remote,
+    runner,
+    stored,
+    waivers,
+)
 from harness.datasets import idx
 from harness.errors import StorageError
 from harness.records import (
@@ -119,7 +132,7 @@ def read_waivers(content: bytes, folder: Path) -> object:
 def read_job(content: bytes, folder: Path) -> object:
     """Read ``run.json`` and derive the exit code."""
     (folder / "run.json").write_bytes(content)
-    return jobs.exit_code(jobs.read(folder))
+    return outcome.exit_code(jobs.read(folder))
 
 
 def read_large_job(content: bytes, folder: Path) -> object:
@@ -129,7 +142,7 @@ def read_large_job(content: bytes, folder: Path) -> object:
         (folder / "run.json").write_bytes(content)
         job = jobs.read(folder)
         stored.write(folder / "run.json", job)
-        return jobs.exit_code(job)
+        return outcome.exit_code(job)
 
 
 def read_unfinished(content: bytes, folder: Path) -> object:

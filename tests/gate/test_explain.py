@@ -56,8 +56,12 @@ def test_a_look_within_its_level_but_not_its_share_is_no_alarm() -> None:
 
 def explained(decided: Sequence[Trial], state: trials.State) -> str:
     """Explain the accuracy of a gate with these trials."""
-    gate = Gate(settings=STORED, trials=tuple(decided), base_results=(), minutes=0.0, exit_code=1)
+    gate = Gate(settings=STORED, base_results=(), minutes=0.0, exit_code=1)
+    comparisons = tuple(
+        dataclasses.replace(one, trials=tuple(trial for trial in decided if trial.variant == one.variant))
+        for one in state.comparisons
+    )
     job = Job(
-        schema=1, created="", command="", version="", commit="", environment={}, results=(), comparisons=state.comparisons, gate=gate
+        schema=1, created="", command="", version="", commit="", environment={}, results=(), comparisons=comparisons, gate=gate
     )  # fmt: skip
     return explain.explain(job, "accuracy")

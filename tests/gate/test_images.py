@@ -173,7 +173,7 @@ def test_a_loss_without_a_spread_follows_the_images() -> None:
 def test_the_arithmetic_is_explained() -> None:
     """The explanation names the test, its counts, the level and why no confirm round was needed."""
     state = trials.decide([beside(found(30, 5), gated=("accuracy",))], STORED)
-    gate = Gate(settings=STORED, trials=state.trials, base_results=(), minutes=0.0, exit_code=1)
+    gate = Gate(settings=STORED, base_results=(), minutes=0.0, exit_code=1)
     job = Job(
         schema=1, created="", command="", version="", commit="", environment={}, results=(), comparisons=state.comparisons, gate=gate
     )  # fmt: skip

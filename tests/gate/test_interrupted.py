@@ -121,7 +121,11 @@ def test_a_killed_gate_is_read_as_a_gate(tmp_path: Path) -> None:
     assert [run.request for run in job.gate.base_results] == [
         asked for asked in SIDES[:5] if asked.side == "base"
     ]
-    assert (job.gate.settings, jobs.exit_code(job), job.unfinished) == (settings, 130, {"probe:default": 3})
+    assert (job.gate.settings, outcome.exit_code(job), job.unfinished) == (
+        settings,
+        130,
+        {"probe:default": 3},
+    )
     (left,) = job_index.collect(tmp_path).left
     assert f"harness gate --resume {tmp_path / 'gate'}" in left.reason
     with pytest.raises(StorageError, match=r"3 of 8 runs to do\. Type: harness gate --resume"):
@@ -132,7 +136,7 @@ def test_a_gate_whose_runs_all_ended_did_not_pass_before_it_was_judged(tmp_path:
     """Killed before it could judge, it lacks nothing but a verdict: that is no pass."""
     leave(tmp_path, plan(*SIDES, gate=GateSettings(against="main")), *SIDES)
     job = jobs.read(tmp_path)
-    assert (job.unfinished, jobs.exit_code(job)) == ({}, 2)
+    assert (job.unfinished, outcome.exit_code(job)) == ({}, 2)
 
 
 def test_date_commit_and_machine_are_those_of_the_plan(tmp_path: Path) -> None:
@@ -148,9 +152,7 @@ def test_date_commit_and_machine_are_those_of_the_plan(tmp_path: Path) -> None:
 
 def stopped(**changes: typing.Any) -> Job:
     """Return the job of a gate that was interrupted when all planned runs had ended."""
-    gate = Gate(
-        settings=GateSettings(), trials=(), base_results=(), minutes=1.0, exit_code=0, interrupted=True
-    )
+    gate = Gate(settings=GateSettings(), base_results=(), minutes=1.0, exit_code=0, interrupted=True)
     job = Job(
         schema=jobs.SCHEMA, created="2030-01-01T00:00:00+00:00", command="harness gate", version="0", commit="", environment={},
         results=(), comparisons=(), gate=gate,
@@ -188,4 +190,4 @@ def test_older_gates_are_read_as_they_were(tmp_path: Path, code: int, lead: str)
     job["schema"], job["gate"]["exit_code"] = 1, code
     (tmp_path / "run.json").write_text(json.dumps(job))
     read = jobs.read(tmp_path)
-    assert (jobs.exit_code(read), headline(read).lead) == (code, f"Gate: {lead}.")
+    assert (outcome.exit_code(read), headline(read).lead) == (code, f"Gate: {lead}.")

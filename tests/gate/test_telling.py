@@ -19,7 +19,7 @@ from harness.exporters import junit
 from harness.gate import opening
 from harness.gate import outcome as gate_outcome
 from harness.outcome import element
-from harness.records import GateSettings, Scenario, Source, Variant
+from harness.records import GateSettings, Outputs, Scenario, Source, Variant
 from tests.conftest import one_thread
 from tests.exporters.test_summary import a_job, comparison, judgement
 
@@ -35,7 +35,7 @@ def ended(*judgements: Judgement, **settings: typing.Any) -> Job:
     return gate_outcome.closed(a_job(comparison(*judgements), code=0, settings=settings))
 
 
-def tell(job: Job, told: gate_face.Told, folder: Path, *, well: bool = True) -> int:
+def tell(job: Job, told: Outputs, folder: Path, *, well: bool = True) -> int:
     """Tell a gate's outcome and return the exit code."""
     return gate_face._tell(Console(width=200), job, told, folder, well=well)
 
@@ -46,7 +46,7 @@ def test_a_file_that_cannot_be_written_hides_nothing(
 ) -> None:
     """The summary is written where the JUnit file is not; a regression stays exit code 1, a pass is not told as one."""
     (tmp_path / "taken").write_text("a file")
-    told = gate_face.Told(tmp_path / "taken" / "junit.xml", tmp_path / "summary.md", ())
+    told = Outputs(junit=str(tmp_path / "taken" / "junit.xml"), summary=str(tmp_path / "summary.md"))
     assert tell(ended(judgement(verdict)), told, tmp_path) == code
     assert (tmp_path / "summary.md").read_text().startswith("### ")
     out, err = capsys.readouterr()
@@ -56,7 +56,7 @@ def test_a_file_that_cannot_be_written_hides_nothing(
 
 def test_a_report_that_cannot_be_written_is_no_pass(tmp_path: Path) -> None:
     """Where the report failed, the exit code of a pass is 2, that of a regression stays."""
-    told = gate_face.Told(None, None, ())
+    told = Outputs()
     assert tell(ended(judgement("PASS")), told, tmp_path, well=False) == 2
     assert tell(ended(judgement("REGRESSED")), told, tmp_path, well=False) == 1
 
@@ -65,7 +65,7 @@ def test_a_summary_is_added_to_whatever_is_there(tmp_path: Path) -> None:
     """What another step wrote stays byte by byte, also where it is no text."""
     path = tmp_path / "summary.md"
     path.write_bytes(b"\xff\xfe caf\xe9\n")
-    assert tell(ended(judgement("PASS")), gate_face.Told(None, path, ()), tmp_path) == 0
+    assert tell(ended(judgement("PASS")), Outputs(summary=str(path)), tmp_path) == 0
     assert path.read_bytes().startswith(b"\xff\xfe caf\xe9\n### \xe2\x9c\x93 Passed")
 
 
@@ -74,10 +74,10 @@ def test_a_metric_that_nobody_judged_takes_no_verdict_away(
 ) -> None:
     """What can be explained is, annotations are there, and a regression stays exit code 1."""
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
-    told = gate_face.Told(None, None, ("work.typo", "accuracy.REGRESSED"))
+    told = Outputs(explained=("work.typo", "accuracy.REGRESSED"))
     assert tell(ended(judgement("REGRESSED")), told, tmp_path) == 1
     out, err = capsys.readouterr()
-    assert "unknown metric of this gate 'work.typo'" in err
+    assert "unknown metric of this job 'work.typo'" in err
     assert "probe:default accuracy.REGRESSED: REGRESSED" in out
     assert "::error title=REGRESSED" in out
 
@@ -87,7 +87,7 @@ def test_a_defect_of_a_format_takes_no_verdict_away(
 ) -> None:
     """An exporter that raises what nobody expected is told as the harness's own error; the others write."""
     monkeypatch.setattr(junit, "xml_parts", lambda _: 1 // 0)
-    told = gate_face.Told(tmp_path / "junit.xml", tmp_path / "summary.md", ())
+    told = Outputs(junit=str(tmp_path / "junit.xml"), summary=str(tmp_path / "summary.md"))
     assert tell(ended(judgement("REGRESSED")), told, tmp_path) == 1
     assert (tmp_path / "summary.md").exists()
     assert "an error of the harness itself" in capsys.readouterr().err
@@ -128,7 +128,7 @@ def test_what_may_be_judged_can_be_explained(metric: str) -> None:
 @pytest.mark.parametrize("metric", ["acuracy", "b/accuracy", "a:other/accuracy", "c/accuracy", "test_images"])
 def test_what_nothing_judges_is_refused(metric: str) -> None:
     """A slip, a metric of another scenario, and a variant that was not chosen."""
-    with pytest.raises(UnknownNameError, match=r"unknown metric of this gate .* Known: accuracy, loss"):
+    with pytest.raises(UnknownNameError, match=r"unknown metric of this job .* Known: accuracy, loss"):
         opening.refuse_unknown([metric], CHOSEN)
 
 
@@ -137,7 +137,7 @@ def test_a_slip_is_said_before_anything_is_run(harness: Harness) -> None:
     scenario = harness.scenario("SCENARIO = declare(guess)")
     done = harness("gate", "probe", "--scenarios", scenario, "--out", "gate", "--explain", "acuracy")
     assert done.code == 2
-    assert "unknown metric of this gate 'acuracy'. Did you mean 'accuracy'?" in done.err
+    assert "unknown metric of this job 'acuracy'. Did you mean 'accuracy'?" in done.err
     assert not (harness.folder / "gate").exists()
 
 

@@ -67,7 +67,7 @@ def result(
     )
     measurement = Measurement(
         request=request, scenario_version=1, options={}, metrics={}, stages=(), identities=changes.pop("identities", ()),
-        predictions=(), figures=(), datasets=(), environment=changes.pop("environment", {}),
+        predictions=("test",), figures=(), datasets=(), environment=changes.pop("environment", {}),
         foreign_cpu=changes.pop("foreign_cpu", 0.0),
     )  # fmt: skip
     values = {name: dataclasses.replace(LIKE[name], value=float(value)) for name, value in metrics.items()}
@@ -178,11 +178,29 @@ def test_confirm_never_uses_runs_of_the_screen() -> None:
     assert all(min(look.head) > 0.9 for look in trial.confirm)
 
 
-def test_without_further_runs_a_flag_is_inconclusive() -> None:
-    """When no more may be asked for, what is undecided says so, with the runs that would decide."""
-    state = trials.decide([evidence(scores(5, 5, accuracy=0.9))], STORED, more=False)
-    assert verdicts(state)["accuracy"] == "INCONCLUSIVE"
-    assert "10 would begin to decide" in judgements(state)[0].reason
+@pytest.mark.parametrize(
+    ("runs", "accuracy", "verdict", "cause"),
+    [
+        (5, 0.90, "REGRESSED", "single"),  # complete separation: p = 1/3003, level 0.005 shared by four looks
+        (5, 1.00, "IMPROVED", "single"),
+        (3, 0.90, "INCONCLUSIVE", "unconfirmed"),  # p = 1/286
+        (1, 0.90, "INCONCLUSIVE", "unconfirmed"),  # no ranks
+        (5, 0.95, "PASS", "quiet"),
+    ],
+)
+def test_without_further_runs_a_single_look_decides(
+    runs: int, accuracy: float, verdict: str, cause: str
+) -> None:
+    """When no more may be asked for, only what holds the level shared by all looks is called worse or better."""
+    state = trials.decide([evidence(scores(5, runs, accuracy=accuracy))], STORED, more=False)
+    assert (verdicts(state)["accuracy"], judgements(state)[0].cause) == (verdict, cause)
+
+
+def test_what_a_single_look_leaves_open_says_what_could_decide() -> None:
+    """Three runs against ten reach 1/286, four looks need 1/800: the ranks of four do."""
+    state = trials.decide([evidence(scores(5, 3, accuracy=0.9))], STORED, more=False)
+    assert "the ranks of 4 runs could decide" in judgements(state)[0].reason
+    assert judgements(state)[0].next_step == "harness gate probe:default --tier smoke"
 
 
 def test_an_improvement_is_confirmed_like_a_loss() -> None:
@@ -208,7 +226,7 @@ def test_equal_values_seed_by_seed_need_no_statistics() -> None:
     }
     state = trials.decide([dataclasses.replace(same, head=head)], STORED)
     assert state.trials == ()
-    assert {judgement.test for judgement in judgements(state)} == {"equality, seed by seed"}
+    assert {judgement.cause for judgement in judgements(state)} == {"equal"}
 
 
 def test_a_run_that_failed_is_told() -> None:

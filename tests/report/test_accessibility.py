@@ -55,8 +55,11 @@ def gated(job: Job) -> Job:
     quiet = dataclasses.replace(
         trial, variant="su-ma-k8", flagged=False, confirm=(), verdict="PASS", reason="nothing"
     )
-    gate = Gate(settings=GateSettings(), trials=(trial, quiet), base_results=(), minutes=3.0, exit_code=1)
-    return dataclasses.replace(job, gate=gate)
+    gate = Gate(settings=GateSettings(), base_results=(), minutes=3.0, exit_code=1)
+    first, *rest = job.comparisons
+    return dataclasses.replace(
+        job, gate=gate, comparisons=(dataclasses.replace(first, trials=(trial, quiet)), *rest)
+    )
 
 
 def history() -> str:

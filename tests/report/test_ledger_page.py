@@ -32,13 +32,15 @@ def page(accuracy: float = 0.98) -> str:
 
 
 def test_every_expectation_stands_once_under_its_own_address() -> None:
-    """Numbers, arrays, orderings and unreadable prints apart; published, measured, spread, n, verdict and resolution are there."""
+    """Results, facts and unreadable prints apart; published, measured, spread, n, verdict and tolerance are there."""
     parsed = Parsed(page())
     assert parsed.ids.count("probe--default--Table-1--accuracy") == 1
     assert len(parsed.ids) == len(set(parsed.ids))
     assert {link[1:] for link in parsed.links if link.startswith("#")} <= {"top", *parsed.ids}
     text = " ".join(parsed.text.split())
-    for told in ("3 of 3 judged values reproduced.", "Numbers", "Arrays", "Orderings", "Unreadable prints", "0.980", "0.9820 ± 0.0016"):  # fmt: skip
+    for told in (
+        "2 of 2 judged results reproduced; 1 of 1 judged fact of the protocol reproduced.", "Results",
+        "Facts of the protocol", "Unreadable prints", "±0.0055", "0.980", "0.9820 ± 0.0016"):  # fmt: skip
         assert told in text, told
     assert "n\xa0=\xa05, paper" in parsed.text
     assert "the figure is an image" in text
@@ -59,7 +61,7 @@ def test_what_is_missed_comes_first_with_its_explanation() -> None:
     """A value below the print is told on top with its reason, and counted as such."""
     parsed = Parsed(page(accuracy=0.5))
     text = " ".join(parsed.text.split())
-    assert "2 of 3 judged values reproduced." in text
+    assert "1 of 2 judged results reproduced;" in text
     assert text.index("not explained yet") < text.index("A probe")
     assert "1 below" in text
 

@@ -154,9 +154,7 @@ def test_failed_runs_of_the_base_and_counted_ones_are_shown(job: Job) -> None:
         return dataclasses.replace(first, request=asked, status="error", error=error, measurement=None)
 
     base, counted = failed("base died", side="base"), failed("count died", purpose="count", tier="smoke")
-    gate = Gate(
-        settings=GateSettings(against="main"), trials=(), base_results=(base,), minutes=1.0, exit_code=2
-    )
+    gate = Gate(settings=GateSettings(against="main"), base_results=(base,), minutes=1.0, exit_code=2)
     gated = dataclasses.replace(job, results=(first,), comparisons=(), gate=gate, counted=(counted,))
     assert headline(gated).sentence.startswith("2 runs failed")
     parsed = Parsed(render(gated, NOWHERE, {}))

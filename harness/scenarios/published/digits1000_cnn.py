@@ -48,7 +48,13 @@ FILTERS = {"baseline": (32, 64, 128), "dropout": (32, 64, 128), "augmentation": 
 CODE_FILTERS = (32, 64, 128)
 
 _share = functools.partial(Expectation, unit="", rule="draw", half_width=0.005, test_images=TEST_IMAGES)
-_fact = functools.partial(Expectation, unit="", rule="exact", tiers=ALL_TIERS, needs_complete=False)
+_loss = functools.partial(
+    Expectation, metric="loss", unit="nat", rule="draw", half_width=0.00005, source_sd=0.08
+)
+"""One run on 300 images: over ten runs of this protocol, images drawn anew, the loss has this standard deviation (2026-11-24)."""
+_fact = functools.partial(
+    Expectation, unit="", rule="exact", tiers=ALL_TIERS, needs_complete=False, fact=True
+)
 
 
 def _log(variant: str, training: float | None, loss: float, accuracy: float) -> tuple[Expectation, ...]:
@@ -65,7 +71,7 @@ def _log(variant: str, training: float | None, loss: float, accuracy: float) -> 
     )
     return (
         *((train,) if training is not None else ()),
-        Expectation(metric="loss", variant=variant, value=loss, unit="nat", rule="draw", half_width=0.00005, place=place, row="val_loss of the last epoch"),
+        _loss(variant=variant, value=loss, place=place, row="val_loss of the last epoch"),
         _share(metric="accuracy", variant=variant, value=accuracy, half_width=0.00005, place=place, row="val_accuracy of the last epoch"),
     )  # fmt: skip
 
@@ -190,6 +196,7 @@ def _protocol() -> tuple[Expectation, ...]:
 def _across(first: str, second: str, metric: str, row: str) -> Expectation:
     return Expectation(
         metric=f"{first} at least as good as {second}: {metric}", variant=ACROSS, value=None, unit="", rule="ordering", test_images=TEST_IMAGES if metric == "accuracy" else 0,
+        # of losses the lead must be shown
         order=(f"{first}.{metric}", f"{second}.{metric}"), better="lower" if metric == "loss" else "higher", place="Section 3", row=f"{row}: {metric} against {second}",
     )  # fmt: skip
 
@@ -198,6 +205,7 @@ HARDEST = 3
 STATEMENTS: tuple[Expectation, ...] = (
     Expectation(
         metric="class 3 is the hardest", variant="final", value=None, unit="", rule="ordering", better="lower", test_images=PER_CLASS_TEST, place="Section 3",
+        tolerance=0.033, tolerance_reason="one of the 30 images that the source tested of a class",
         order=(f"recall.class{HARDEST}", *(f"recall.class{other}" for other in range(CLASSES) if other != HARDEST)), row="the class 3 was the most difficult to accurately predict",
     ),
     Expectation(

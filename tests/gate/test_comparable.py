@@ -1,4 +1,4 @@
-"""Every verdict against a baseline and of identities, and how often judging errs."""
+"""What can be compared with a baseline and what cannot, what a single look says of it, identities, and how often judging errs."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ import pytest
 
 from benchmarks.error_rates import __main__ as error_rates
 from benchmarks.error_rates import judging
-from harness.compare import compare
+from harness.gate import trials
+from harness.gate.trials import Evidence
 from harness.records import (
     Baseline,
     BaselineMetric,
     DatasetUse,
     Expectation,
+    GateSettings,
     IdentityCheck,
     Measured,
     Measurement,
@@ -31,7 +33,7 @@ from harness.records import (
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.records import Judgement
+    from harness.records import Comparison, Judgement
 
 MIB = 2.0**20
 DIGITS = DatasetUse(name="digits", sha256="00", complete=True, found="all there")
@@ -44,10 +46,10 @@ HOME = {"backend": "numpy", "device": "cpu", "os": "Linux", "numpy": "2.1.0", "p
 
 
 def scenario(**changes: typing.Any) -> Scenario:
-    """Declare a scenario that gates the metric ``m``."""
+    """Declare a scenario that gates ``accuracy``, and whose seeds need not matter."""
     fields: dict[str, typing.Any] = {
         "name": "probe", "version": 1, "source": Source(slug="probe", title="A probe"), "measure": print,
-        "variants": (Variant(name="default"),), "tiers": {"smoke": {}}, "gated": ("m",),
+        "variants": (Variant(name="default"),), "tiers": {"smoke": {}}, "gated": ("accuracy",), "deterministic": True,
     }  # fmt: skip
     return Scenario(**{**fields, **changes})
 
@@ -57,7 +59,7 @@ def run(seed: int, metrics: dict[str, Measured], **changes: typing.Any) -> RunRe
     request = RunRequest(scenario="probe", variant="default", tier="smoke", seed=seed)
     fields: dict[str, typing.Any] = {
         "request": request, "scenario_version": 1, "options": {}, "metrics": {}, "stages": (),
-        "identities": (), "predictions": (), "figures": (), "datasets": (DIGITS,), "environment": HOME,
+        "identities": (), "predictions": ("test",), "figures": (), "datasets": (DIGITS,), "environment": HOME,
     }  # fmt: skip
     measurement = Measurement(**{**fields, **changes})
     return RunResult(
@@ -69,7 +71,7 @@ def runs(values: Sequence[typing.Any], like: Measured = ACCURACY, **changes: typ
     """Build a run a value, with seeds that no baseline has and 1,000 test images."""
     images = Measured(value=1000.0, unit="images")
     return [
-        run(seed, {"m": dataclasses.replace(like, value=value), "test_images": images}, **changes)
+        run(seed, {"accuracy": dataclasses.replace(like, value=value), "test_images": images}, **changes)
         for seed, value in enumerate(values, 100)
     ]
 
@@ -77,13 +79,13 @@ def runs(values: Sequence[typing.Any], like: Measured = ACCURACY, **changes: typ
 def baseline(
     values: Sequence[float], like: Measured = ACCURACY, **changes: typing.Any
 ) -> tuple[Baseline, str]:
-    """Build a baseline of the metric ``m``."""
+    """Build a baseline of ``accuracy``, whatever it is like."""
     metric = BaselineMetric(values=list(values), unit=like.unit, kind=like.kind, better=like.better)
     fields: dict[str, typing.Any] = {
         "schema": 1, "scenario": "probe", "scenario_version": 1, "variant": "default", "tier": "smoke",
         "who": "me", "reason": "first", "date": "2026-01-01", "commit": "c",
         "seeds": tuple(range(len(values))), "environment": HOME, "datasets": (DIGITS,),
-        "metrics": {"m": metric},
+        "metrics": {"accuracy": metric},
     }  # fmt: skip
     return Baseline(**{**fields, **changes}), "baselines/probe.json"
 
@@ -92,7 +94,18 @@ def judged(
     done: Sequence[RunResult], stored: tuple[Baseline, str] | None, **changes: typing.Any
 ) -> Judgement:
     """Judge runs of the probe against a baseline and return the only judgement."""
-    (found,) = compare(scenario(**changes), "default", "smoke", done, stored).judgements
+    (found,) = compared(scenario(**changes), done, stored).judgements
+    return found
+
+
+def compared(
+    declared: Scenario, done: Sequence[RunResult], stored: tuple[Baseline, str] | None
+) -> Comparison:
+    """Judge runs as `harness run` does: a screen of all of them, and no fresh runs."""
+    each = Evidence(
+        scenario=declared, variant="default", tier="smoke", head={"screen": done}, base=None, stored=stored
+    )
+    (found,) = trials.decide([each], GateSettings(seeds=1000), more=False).comparisons
     return found
 
 
@@ -118,7 +131,13 @@ def test_accuracy_higher_is_better(by: float, verdict: str) -> None:
     assert found.upper is not None
     assert (found.lower <= typing.cast("float", found.value) <= found.upper) == (verdict == "PASS")
     assert found.place == "baselines/probe.json"
-    assert "--tier smoke --seeds 10" in found.next_step
+    steps = {
+        "PASS": "",
+        "REGRESSED": "harness judge RUN --explain accuracy",
+        "IMPROVED": "harness run probe:default --tier smoke --seeds 10 --out reports/baseline-probe-default-smoke && "
+        "harness baseline propose reports/baseline-probe-default-smoke --reason 'accuracy improved'",
+    }
+    assert found.next_step == steps[verdict]
 
 
 @pytest.mark.parametrize("like", [ACCURACY, MEMORY, SECONDS])
@@ -150,6 +169,81 @@ def test_floor_in_images_is_one_image() -> None:
     assert judged(runs([52.0] * 5, errors), baseline([50.0] * 10, errors)).verdict == "REGRESSED"
 
 
+@pytest.mark.parametrize(
+    ("value", "verdict"), [(4.9e-3, "REGRESSED"), (1e-6 * (1 + 1e-7), "PASS"), (1e-8, "IMPROVED")]
+)
+def test_one_image_is_no_floor_of_what_the_harness_did_not_score(value: float, verdict: str) -> None:
+    """A residual of 1e-6 that a scenario records is no share of images: 5,000 times as much is a regression."""
+    residual = Measured(value=0.0, better="lower")
+    done = [
+        run(
+            seed,
+            {
+                "residual": dataclasses.replace(residual, value=value),
+                "test_images": Measured(value=1000.0, unit="images"),
+            },
+        )
+        for seed in range(100, 105)
+    ]
+    metric = BaselineMetric(values=[1e-6] * 10, unit="", kind="accuracy", better="lower")
+    assert (
+        judged(done, baseline([1e-6] * 10, metrics={"residual": metric}), gated=("residual",)).verdict
+        == verdict
+    )
+
+
+@pytest.mark.parametrize(("value", "verdict"), [(5.6e-17, "PASS"), (1e-9, "REGRESSED")])
+def test_a_reference_of_zero_forgives_rounding(value: float, verdict: str) -> None:
+    """0.1 + 0.2 - 0.3 is no regression from 0."""
+    error = Measured(value=0.0, unit="px", better="lower")
+    assert judged(runs([value] * 5, error), baseline([0.0] * 10, error)).verdict == verdict
+
+
+def test_memory_has_no_floor_of_its_own_noise() -> None:
+    """Base 100 MiB with a standard deviation of 2, growth 6: beyond 3% in every run, whoever asks."""
+    base = [(100 + by) * MIB for by in (-3, -2, -1.5, -1, 0, 0, 1, 1.5, 2, 2.5)]
+    assert (
+        judged(runs([value + 6 * MIB for value in base[2:7]], MEMORY), baseline(base, MEMORY)).verdict
+        == "REGRESSED"
+    )
+
+
+def test_another_number_of_test_images_is_another_test() -> None:
+    """324 of 360 images: no score is better or worse, and no loss of them is missed by counting bytes."""
+    images = BaselineMetric(values=[360.0] * 10, unit="images", kind="accuracy", better="none")
+    stored = baseline(TEN)
+    whole = dataclasses.replace(stored[0], metrics={**stored[0].metrics, "test_images": images})
+    found = judged(runs(moved(0)), (whole, stored[1]))
+    assert (found.verdict, found.cause, found.reason) == (
+        "INCOMPARABLE",
+        "other_test",
+        "1000 test images, not 360",
+    )
+
+
+def test_seeds_that_change_nothing_are_an_error() -> None:
+    """Three seeds with one and the same accuracy and loss: the seed is lost, unless the scenario declares that it draws nothing."""
+    found = compared(scenario(deterministic=False), runs([0.95] * 3), baseline(TEN)).judgements
+    assert [(one.metric, one.verdict, one.cause) for one in found if one.cause == "constant_seeds"] == [
+        ("seeds", "ERROR", "constant_seeds")
+    ]
+    for done in (runs([0.95] * 2), runs([0.95, 0.95, 0.951])):
+        assert "constant_seeds" not in {
+            one.cause for one in compared(scenario(deterministic=False), done, baseline(TEN)).judgements
+        }
+
+
+def test_threads_that_a_stage_changed_are_named() -> None:
+    """Memory measured with other threads than asked for is not comparable; accuracy is."""
+    stage = StageResult(
+        name="train", seconds=1.0, cpu_seconds=1.0, peak_bytes=1000, threads_changed={"torch": 4}
+    )
+    found = judged(runs(HUNDRED, MEMORY, stages=(stage,)), baseline(HUNDRED, MEMORY))
+    assert (found.verdict, found.cause) == ("INCOMPARABLE", "threads")
+    assert found.reason == "stage train set torch to 4 threads, 2 were asked for"
+    assert judged(runs(moved(0), stages=(stage,)), baseline(TEN)).verdict == "PASS"
+
+
 def test_zero_spread_loss_forgives_rounding_only() -> None:
     """Seven digits of a float32 loss may differ between machines; a thousandth may not."""
     flat = baseline([0.5] * 10, LOSS)
@@ -161,12 +255,13 @@ def test_equal_seed_by_seed_needs_no_statistics() -> None:
     """The same values for the same seeds pass, though they are the baseline's five worst."""
     worst = sorted(range(10), key=lambda seed: TEN[seed])[:2]
     extreme = [0.90, 0.90, *[0.95 + 1e-4 * k for k in range(8)]]
-    done = [run(seed, {"m": dataclasses.replace(ACCURACY, value=extreme[seed])}) for seed in (0, 1)]
+    done = [run(seed, {"accuracy": dataclasses.replace(ACCURACY, value=extreme[seed])}) for seed in (0, 1)]
     found = judged(done, baseline(extreme))
-    assert (found.verdict, found.reason) == ("PASS", "equal to the baseline, seed by seed")
+    assert (found.verdict, found.cause) == ("PASS", "equal")
     assert (
         judged(
-            [run(seed, {"m": dataclasses.replace(ACCURACY, value=0.8)}) for seed in worst], baseline(TEN)
+            [run(seed, {"accuracy": dataclasses.replace(ACCURACY, value=0.8)}) for seed in worst],
+            baseline(TEN),
         ).verdict
         != "PASS"
     )
@@ -174,28 +269,28 @@ def test_equal_seed_by_seed_needs_no_statistics() -> None:
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_one_or_two_runs_never_fail(count: int) -> None:
-    """One or two runs outside the bounds are INCONCLUSIVE, and the line says how many would decide."""
+    """One or two runs outside the bounds are INCONCLUSIVE, and the line says how many could decide, and what does."""
     found = judged(runs(moved(-0.05, count)), baseline(TEN))
-    assert found.verdict == "INCONCLUSIVE"
-    assert f"{count} run{'s' * (count > 1)} cannot decide: 3 would (--seeds 3)" in found.reason
+    assert (found.verdict, found.cause) == ("INCONCLUSIVE", "unconfirmed")
+    assert "the ranks of 4 runs could decide" in found.reason
+    assert found.next_step == "harness gate probe:default --tier smoke"
     assert judged(runs(moved(0.0, count)), baseline(TEN)).verdict == "PASS"
 
 
 def test_small_baseline_says_how_many_runs_it_needs() -> None:
-    """Against five baseline runs three cannot reach the rank test's level; four can."""
+    """Against five baseline runs five cannot reach the rank test's share of the level; six can."""
     five = [0.950, 0.951, 0.949, 0.952, 0.948]
-    found = judged(runs(moved(-0.05, 3)), baseline(five))
+    found = judged(runs(moved(-0.05, 5)), baseline(five))
     assert found.verdict == "INCONCLUSIVE"
-    assert "4 would (--seeds 4)" in found.reason
-    assert judged(runs(moved(-0.05, 4)), baseline(five)).verdict == "REGRESSED"
+    assert "the ranks of 6 runs could decide" in found.reason
+    assert judged(runs(moved(-0.05, 6)), baseline(five)).verdict == "REGRESSED"
 
 
 def test_one_collapsed_seed_is_no_pass() -> None:
-    """One seed of five that collapses moves the mean out of bounds, not the ranks: a person must look."""
+    """One seed of five that collapses moves the mean out of bounds, not the ranks: what it rests on is said."""
     found = judged(runs([0.95, 0.951, 0.1, 0.949, 0.95]), baseline(TEN))
-    assert found.verdict == "INCONCLUSIVE"
-    assert "the rank test does not confirm it" in found.reason
-    assert "--seeds 10 or more" in found.reason
+    assert found.verdict == "PASS"
+    assert "it lies beyond the bounds, but the rank test does not agree" in found.reason
 
 
 def test_a_noisier_candidate_does_not_widen_its_own_bound() -> None:
@@ -253,7 +348,7 @@ def test_disturbed_runtime_is_incomparable() -> None:
     """A time measured beside other work is not even set in proportion; accuracy of the same run is judged."""
     stored = baseline([1.0] * 5, SECONDS)
     found = judged(runs([1.0, 1.0, 1.0], SECONDS, foreign_cpu=0.5), stored)
-    assert (found.verdict, found.reason) == ("INCOMPARABLE", "DISTURBED: other processes used the machine")
+    assert (found.verdict, found.cause) == ("INCOMPARABLE", "disturbed")
     assert judged(runs(moved(0), foreign_cpu=0.5), baseline(TEN)).verdict == "PASS"
 
 
@@ -303,13 +398,13 @@ def test_missing_metric_tells_the_runs_problems() -> None:
 
 
 def test_memory_that_this_system_hides_is_named_so() -> None:
-    """Where peaks cannot be read the error says NOT_MEASURED; where they can, it does not."""
-    for peak, told in ((None, True), (1000, False)):
+    """Where peaks cannot be read they are not comparable; where they can, a missing one is an error."""
+    for peak, cause in ((None, "not_measured"), (1000, "missing")):
         stage = StageResult(name="train", seconds=1.0, cpu_seconds=1.0, peak_bytes=peak)
         done = [run(0, {}, stages=(stage,))]
         found = judged(done, None, gated=("total.peak_bytes",))
-        verdict = "INCOMPARABLE" if told else "ERROR"
-        assert (found.verdict, found.kind, "NOT_MEASURED" in found.reason) == (verdict, "memory", told)
+        verdict = "ERROR" if peak else "INCOMPARABLE"
+        assert (found.verdict, found.kind, found.cause) == (verdict, "memory", cause)
 
 
 @pytest.mark.parametrize(
@@ -334,7 +429,7 @@ def test_a_scenario_that_did_not_run_is_an_error_in_every_gated_metric() -> None
     """Failed runs give ERROR a metric and their messages; nothing is silent."""
     request = RunRequest(scenario="probe", variant="default", tier="smoke", seed=0)
     failed = RunResult(request=request, status="error", started="", wall_seconds=1.0, error="it died")
-    found = compare(scenario(gated=("a", "b")), "default", "smoke", [failed], baseline(TEN))
+    found = compared(scenario(gated=("a", "b")), [failed], baseline(TEN))
     assert [judgement.verdict for judgement in found.judgements] == ["ERROR", "ERROR"]
     assert (found.failed, found.seeds) == (("it died",), ())
 
@@ -343,7 +438,7 @@ def test_failed_runs_do_not_count_as_missing() -> None:
     """The finished runs of a job are judged, the failed one is reported beside them."""
     request = RunRequest(scenario="probe", variant="default", tier="smoke", seed=0)
     failed = RunResult(request=request, status="error", started="", wall_seconds=1.0, error="it died")
-    found = compare(scenario(), "default", "smoke", [*runs(moved(0)), failed], baseline(TEN))
+    found = compared(scenario(), [*runs(moved(0)), failed], baseline(TEN))
     assert found.judgements[0].verdict == "PASS"
     assert found.failed == ("it died",)
 
@@ -447,7 +542,7 @@ def test_identities_that_hold() -> None:
 def test_order_of_judgements_and_choice_of_expectations() -> None:
     """Identities come first, then the baseline, then expectations of this variant only."""
     published = Expectation(
-        metric="m",
+        metric="accuracy",
         variant="default",
         value=0.95,
         unit="",
@@ -456,7 +551,7 @@ def test_order_of_judgements_and_choice_of_expectations() -> None:
         test_images=1000,
     )
     declared = scenario(expectations=(published, dataclasses.replace(published, variant="other")))
-    found = compare(declared, "default", "smoke", runs(moved(0), identities=(check(0, 1),)), baseline(TEN))
+    found = compared(declared, runs(moved(0), identities=(check(0, 1),)), baseline(TEN))
     assert [judgement.against for judgement in found.judgements] == ["identity", "baseline", "expectation"]
     assert [judgement.verdict for judgement in found.judgements] == ["HOLDS", "PASS", "REPRODUCED"]
     assert found.seeds == (100, 101, 102, 103, 104)
@@ -466,13 +561,10 @@ def test_order_of_judgements_and_choice_of_expectations() -> None:
 
 
 NOISES = ("normal", "heavy", "skewed", "humps", "images")
-RULES = ("spread", "draw", "mean", "split")
 ROWS = (
     *(f"accuracy {noise}, 10 against 5, {shift} sd" for noise in NOISES for shift in (0, 3)),
     *(f"accuracy normal, 10 against 1, {shift} sd" for shift in (0, 3)),
     *(f"memory normal, 10 against 5, {growth} MiB of 100" for growth in (0, 10)),
-    *(f"published {rule}, 10 runs, 0 sd" for rule in RULES),
-    "published spread, 10 runs, 10 sd",
 )
 
 
@@ -519,22 +611,11 @@ def test_single_runs_never_alarm(rates: dict[str, dict[str, float]]) -> None:
 
 @pytest.mark.parametrize("noise", NOISES)
 def test_three_standard_deviations_are_caught(rates: dict[str, dict[str, float]], noise: str) -> None:
-    """A loss of 3 standard deviations over seeds is REGRESSED in 85% or more of jobs of five runs."""
-    assert 1 - rates[f"accuracy {noise}, 10 against 5, 3 sd"].get("REGRESSED", 0) <= upper(0.15)
+    """A loss of 3 standard deviations over seeds is no pass in 85% or more of jobs of five runs: REGRESSED, or left to fresh runs."""
+    assert rates[f"accuracy {noise}, 10 against 5, 3 sd"].get("PASS", 0) <= upper(0.15)
 
 
 def test_memory_alarms(rates: dict[str, dict[str, float]]) -> None:
     """Memory with 1% noise: unchanged it alarms in at most 1%, 10% growth is caught in 99%."""
     assert alarms(rates["memory normal, 10 against 5, 0 MiB of 100"]) <= upper(0.01)
     assert 1 - rates["memory normal, 10 against 5, 10 MiB of 100"].get("REGRESSED", 0) <= upper(0.01)
-
-
-@pytest.mark.parametrize("rule", RULES)
-def test_true_published_values_are_reproduced(rates: dict[str, dict[str, float]], rule: str) -> None:
-    """A published value that our own program gave is BELOW or ABOVE in about 1%, at most 1.5%."""
-    assert alarms(rates[f"published {rule}, 10 runs, 0 sd"]) <= upper(0.015)
-
-
-def test_wrong_published_values_are_found(rates: dict[str, dict[str, float]]) -> None:
-    """Ten standard deviations below the published value are BELOW."""
-    assert rates["published spread, 10 runs, 10 sd"].get("BELOW", 0) >= 1 - upper(0.01)

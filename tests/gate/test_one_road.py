@@ -1,0 +1,353 @@
+"""The same evidence gets the same verdict from every entrance, and no verdict rests on a sentence."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+import typing
+from pathlib import Path
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import harness as package
+from harness import baselines, checks, files, plans, stored
+from harness.checks import Check
+from harness.gate import procedure, trials
+from harness.gate.trials import Evidence
+from harness.records import (
+    Baseline,
+    BaselineMetric,
+    Gate,
+    GateSettings,
+    IdentityCheck,
+    Job,
+    Measured,
+    Measurement,
+    RunRequest,
+    RunResult,
+    Scenario,
+    Source,
+    StageResult,
+    Variant,
+)
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.records import Side
+
+MIB = 2.0**20
+LIKE = {
+    "accuracy": Measured(value=0.0, better="higher"),
+    "loss": Measured(value=0.0, unit="nat", better="lower"),
+    "residual": Measured(value=0.0, better="lower"),
+    "peak_bytes": Measured(value=0.0, unit="B", kind="memory", better="lower"),
+    "stored": Measured(value=0.0, unit="B", kind="size", better="lower"),
+}
+USUAL = {
+    "accuracy": (0.95, 0.006),
+    "loss": (0.2, 0.01),
+    "residual": (1e-6, 1e-7),
+    "peak_bytes": (100 * MIB, MIB),
+    "stored": (1e6, 0.0),
+}
+PROBE = Scenario(
+    name="probe",
+    version=1,
+    source=Source(slug="probe", title="A probe"),
+    measure=print,
+    variants=(Variant(name="default"),),
+    tiers={"smoke": {}},
+    gated=tuple(LIKE),
+)
+Values = dict[str, list[float]]
+
+
+def drawn(seed: int, runs: int, worse: float) -> Values:
+    """Draw every metric of so many runs, worse by so many standard deviations, or percent where there is none."""
+    rng = np.random.default_rng(seed)
+    sign = {name: -1 if like.better == "higher" else 1 for name, like in LIKE.items()}
+    return {
+        name: (mean + sign[name] * worse * (sd or 0.01 * mean) + sd * rng.standard_normal(runs)).tolist()
+        for name, (mean, sd) in USUAL.items()
+    }
+
+
+def results(values: Values, first: int, side: Side = "head") -> list[RunResult]:
+    """Build a finished run for each seed; nothing was predicted, so that no floor is one test image."""
+    return [
+        RunResult(
+            request=request,
+            status="ok",
+            started="",
+            wall_seconds=1.0,
+            metrics={
+                name: dataclasses.replace(LIKE[name], value=column[row]) for name, column in values.items()
+            },
+            measurement=Measurement(
+                request=request,
+                scenario_version=1,
+                options={},
+                metrics={},
+                stages=(),
+                identities=(),
+                predictions=(),
+                figures=(),
+                datasets=(),
+                environment={},
+            ),
+        )
+        for row in range(len(values["loss"]))
+        for request in [
+            RunRequest(scenario="probe", variant="default", tier="smoke", seed=first + row, side=side)
+        ]
+    ]
+
+
+def baseline(values: Values) -> Baseline:
+    """Build the stored baseline of these values."""
+    metrics = {
+        name: BaselineMetric(
+            values=column, unit=LIKE[name].unit, kind=LIKE[name].kind, better=LIKE[name].better
+        )
+        for name, column in values.items()
+    }
+    return Baseline(
+        schema=1,
+        scenario="probe",
+        scenario_version=1,
+        variant="default",
+        tier="smoke",
+        who="a",
+        reason="r",
+        date="2030-01-01",
+        commit="",
+        seeds=tuple(range(len(values["loss"]))),
+        environment={},
+        datasets=(),
+        metrics=metrics,
+    )
+
+
+def job_of(runs: Sequence[RunResult], gate: Gate | None = None) -> Job:
+    """Put runs into a job that nobody judged."""
+    return Job(
+        schema=2,
+        created="",
+        command="",
+        version="",
+        commit="",
+        environment={},
+        results=tuple(runs),
+        comparisons=(),
+        gate=gate,
+    )
+
+
+def verdicts(job: Job) -> dict[str, tuple[str, str]]:
+    """Return verdict and cause of every metric that is held against a reference."""
+    return {
+        judgement.metric: (judgement.verdict, judgement.cause)
+        for comparison in job.comparisons
+        for judgement in comparison.judgements
+        if judgement.against == "baseline"
+    }
+
+
+@settings(max_examples=25)
+@given(
+    seed=st.integers(0, 10**6),
+    runs=st.sampled_from([1, 2, 3, 5, 7, 10]),
+    worse=st.sampled_from([-20, -3, -1, 0, 0, 1, 2, 3, 5, 20]),
+)
+def test_every_entrance_gives_the_same_verdict(
+    tmp_path_factory: typing.Any, seed: int, runs: int, worse: float
+) -> None:
+    """`harness run` and `judge`, Python, a gate and a pytest item without budget, a gate beside base runs, and harness_check."""
+    folder = tmp_path_factory.mktemp("road")
+    base, head = drawn(seed, 10, 0), drawn(seed + 1, runs, worse)
+    kept, done = baseline(base), results(head, 100)
+    roots, declared = [folder / "baselines"], {"probe": PROBE}
+    baselines.write(kept, roots[0])
+    each = Evidence(
+        scenario=PROBE,
+        variant="default",
+        tier="smoke",
+        head={"screen": done},
+        base=None,
+        stored=(kept, "b.json"),
+    )
+    state = trials.decide([each], GateSettings(seeds=runs), more=False)
+    ours = verdicts(dataclasses.replace(job_of(done), comparisons=state.comparisons))
+    assert ours == verdicts(procedure.rejudge(job_of(done), declared, roots)), "harness run, harness judge"
+    budget = GateSettings(seeds=runs, max_runs=runs)
+    gate = Gate(settings=budget, base_results=(), minutes=0.0, exit_code=0)
+    assert ours == verdicts(procedure.rejudge(job_of(done, gate), declared, roots)), "harness judge of a gate"
+
+    by_key = {run.request.key: run for run in done}
+
+    def do(requests: Sequence[RunRequest]) -> None:
+        for request in requests:
+            files.write_json(folder / "out" / "runs" / request.key / "result.json", by_key[request.key])
+
+    plan = dataclasses.replace(plans.make([run.request for run in done], "", None), gate=budget)
+    plan = procedure.conduct(plan, declared, roots, folder / "out", do, keep=lambda _: None)
+    assert ours == verdicts(procedure.assemble(plan, declared, roots, folder / "out")), (
+        "harness gate, pytest --harness"
+    )
+
+    beside = Gate(
+        settings=dataclasses.replace(budget, against="main", seeds=10),
+        base_results=tuple(results(base, 0, "base")),
+        minutes=0.0,
+        exit_code=0,
+    )
+    assert ours == verdicts(procedure.rejudge(job_of(done, beside), declared, [])), "harness gate --against"
+
+    content = checks.Stored(schema=1, environment=checks.here(), metrics=dict(kept.metrics))
+    asked = {
+        name: Check(column, LIKE[name].better, LIKE[name].kind, LIKE[name].unit)
+        for name, column in head.items()
+    }
+    judged = checks.judge(Path("check.json"), content, checks.declare(asked))
+    assert ours == {item.metric: (item.verdict, item.cause) for item in judged}, "harness_check"
+
+
+# -- no control flow by text -------------------------------------------------------------------
+
+
+def awkward() -> Job:
+    """Return a gate's job with a judgement of almost every cause, and sentences wherever a record takes one."""
+    head, fresh = drawn(1, 5, 4), drawn(2, 20, 4)
+    done = results(head, 100)
+    confirm = [
+        dataclasses.replace(run, request=dataclasses.replace(run.request, round="confirm"))
+        for run in results(fresh, 10**6)
+    ]
+    first = done[0]
+    assert first.measurement is not None
+    metrics = {name: measured for name, measured in first.metrics.items() if name != "loss"}
+    stage = StageResult(name="train", seconds=1.0, cpu_seconds=1.0, peak_bytes=None)
+    broken = IdentityCheck("orthogonal", 1.0, 0.1, "U'U = 1", "a sentence of the check")
+    measurement = dataclasses.replace(
+        first.measurement, problems=("metric 'loss' is not finite",), stages=(stage,), identities=(broken,)
+    )
+    done[0] = dataclasses.replace(first, metrics=metrics, measurement=measurement)
+    failed = dataclasses.replace(
+        done[1], status="error", error="FileNotFoundError: it died", measurement=None
+    )
+    failed = dataclasses.replace(failed, request=dataclasses.replace(failed.request, seed=999))
+    gate = Gate(settings=GateSettings(seeds=5), base_results=(), minutes=1.0, exit_code=0)
+    return job_of([*done, failed, *confirm], gate)
+
+
+SCRAMBLED = """
+import ast, importlib.abc, importlib.machinery, json, sys
+from pathlib import Path
+
+JUDGING = (
+    "harness.compare", "harness.expectations", "harness.probes", "harness.environment", "harness.flips", "harness.waivers",
+    "harness.outcome", "harness.wording", "harness.commands", "harness.checks", "harness.reduced", "harness.gate",
+)
+
+class Scrambler(ast.NodeTransformer):
+    '''Replace every letter of every sentence: a constant with a space in it.'''
+
+    def visit_Constant(self, node):
+        if isinstance(node.value, str) and " " in node.value:
+            node.value = "".join("x" if letter.isalpha() else letter for letter in node.value)
+        return node
+
+class Loader(importlib.machinery.SourceFileLoader):
+    def source_to_code(self, data, path, *, _optimize=-1):
+        return compile(ast.fix_missing_locations(Scrambler().visit(ast.parse(data))), path, "exec", dont_inherit=True)
+
+    def get_code(self, fullname):
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+class Finder(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if not name.startswith(JUDGING):
+            return None
+        found = importlib.machinery.PathFinder.find_spec(name, path)
+        if found and found.origin and found.origin.endswith(".py"):
+            found.loader = Loader(name, found.origin)
+        return found
+
+if sys.argv[2] == "scrambled":
+    sys.meta_path.insert(0, Finder())
+from harness import outcome, stored
+from harness.gate import procedure
+from tests.gate import test_one_road as road
+
+job = procedure.rejudge(road.read(Path(sys.argv[1])), {"probe": road.PROBE}, [Path(sys.argv[1], "baselines")], Path(sys.argv[1]))
+told = [judgement for comparison in job.comparisons for judgement in comparison.judgements]
+print(json.dumps({
+    "sentences": [judgement.reason for judgement in told],
+    "verdicts": [[judgement.against, judgement.metric, judgement.verdict, judgement.cause] for judgement in told],
+    "exit code": outcome.exit_code(job), "counts": dict(outcome.counts(job)),
+    "elements": [outcome.element(judgement, job.gate.settings) for judgement in told],
+}))
+"""
+
+
+def read(folder: Path) -> Job:
+    """Read the stored job."""
+    from harness import jobs
+
+    return jobs.read(folder)
+
+
+def test_changing_every_message_changes_no_verdict(tmp_path: Path) -> None:
+    """The judging modules with every sentence scrambled give the same verdicts, causes, exit code, counts and JUnit elements."""
+    baselines.write(baseline(drawn(0, 10, 0)), tmp_path / "baselines")
+    stored.write(tmp_path / "run.json", awkward())
+    (tmp_path / "judge.py").write_text(SCRAMBLED)
+    outputs = []
+    for how in ("plain", "scrambled"):
+        command = [sys.executable, str(tmp_path / "judge.py"), str(tmp_path), how]
+        root = Path(package.__file__).parent.parent
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, cwd=root, env=_environment(root)
+        )
+        assert done.returncode == 0, done.stderr
+        outputs.append(json.loads(done.stdout))
+    plain, scrambled = outputs
+    assert plain.pop("sentences") != scrambled.pop("sentences")
+    assert plain == scrambled
+    assert {"missing", "violated", "confirmed", "unequal"} <= {cause for *_, cause in plain["verdicts"]}
+
+
+def _environment(root: Path) -> dict[str, str]:
+    import os
+
+    return {**os.environ, "PYTHONPATH": str(root)}
+
+
+def test_changing_every_stored_text_changes_no_verdict(tmp_path: Path) -> None:
+    """What workers wrote in words, errors, problems, details and folders' names, decides nothing."""
+    roots = [tmp_path]
+    baselines.write(baseline(drawn(0, 10, 0)), tmp_path)
+    job = awkward()
+
+    def other(run: RunResult) -> RunResult:
+        found = run.measurement
+        if found is not None:
+            checks_ = tuple(dataclasses.replace(one, formula="x", detail="x") for one in found.identities)
+            found = dataclasses.replace(
+                found, problems=tuple("x" for _ in found.problems), identities=checks_
+            )
+        return dataclasses.replace(
+            run, error="x" if run.error else "", log_tail="x", earlier_error="x", measurement=found
+        )
+
+    changed = dataclasses.replace(job, results=tuple(map(other, job.results)))
+    first, second = (procedure.rejudge(one, {"probe": PROBE}, roots) for one in (job, changed))
+    assert verdicts(first) == verdicts(second)
+    assert first.gate is not None
+    assert second.gate is not None
+    assert first.gate.exit_code == second.gate.exit_code
