@@ -52,6 +52,7 @@ def code_of(judgement: Judgement, settings: GateSettings) -> int:
         return 0
     if outcome.may_warn(judgement, settings):
         return UNMEASURED if settings.strict else 0
-    if verdict == "INCONCLUSIVE":
+    # scores over other test images answer another question: nothing was measured of this one
+    if verdict == "INCONCLUSIVE" or judgement.cause == "other_test":
         return UNMEASURED
     return DECIDE if verdict in {"IMPROVED", "NO_BASELINE", "INCOMPARABLE"} else 0
