@@ -24,9 +24,11 @@ if typing.TYPE_CHECKING:
 
     from harness.records import Comparison, GateSettings, Plan, Probe, RunResult, Scenario
 
-SCHEMA = 2
-"""Of ``run.json``. Since 2, date and commit are those of the job's start, `unfinished` counts planned runs that left no result, and a
-gate that was interrupted says so."""
+SCHEMA = 3
+"""Of ``run.json``. Since 3, judgements have a `cause`, comparisons their `trials`, and an identity is PASS or REGRESSED.
+
+Since 2, date and commit are those of the job's start, `unfinished` counts planned runs that left no result, and a gate that was
+interrupted says so."""
 
 
 def unjudged(plan: Plan, results: Sequence[RunResult], out: Path) -> Job:
@@ -175,7 +177,7 @@ def read(folder: Path) -> Job:
 
 def _decoded(content: bytes, path: Path, step: str) -> Job:
     _refuse_newer(files.decode(content, _Versioned, str(path), step).schema, path)
-    job = files.decode(content, Job, str(path), step)
+    job = files.decode(stored.with_present_words(content), Job, str(path), step)
     _check_numbers(job, path)
     gate = job.gate and dataclasses.replace(job.gate, base_results=tuple(job.gate.base_results))
     return dataclasses.replace(job, results=tuple(job.results), gate=gate)

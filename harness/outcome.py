@@ -13,15 +13,15 @@ if typing.TYPE_CHECKING:
     from harness.records import GateSettings, Job, Judgement, Plan, RunResult, Verdict
 
 ATTENTION: tuple[Verdict, ...] = (
-    "VIOLATED", "ERROR", "REGRESSED", "BELOW", "ABOVE", "INCONCLUSIVE", "IMPROVED", "NO_BASELINE", "INCOMPARABLE", "WAIVED",
+    "ERROR", "REGRESSED", "BELOW", "ABOVE", "INCONCLUSIVE", "IMPROVED", "NO_BASELINE", "INCOMPARABLE", "WAIVED",
 )  # fmt: skip
 """Verdicts that a person should see, worst first."""
-GOOD: tuple[Verdict, ...] = ("REPRODUCED", "PASS", "HOLDS")
+GOOD: tuple[Verdict, ...] = ("REPRODUCED", "PASS")
 """Verdicts that leave nothing to do."""
 
 PHRASES: Mapping[str, tuple[str, str]] = {
     "unfinished": ("planned run is missing", "planned runs are missing"),
-    "VIOLATED": ("identity is violated", "identities are violated"),
+    "violated": ("identity is violated", "identities are violated"),
     "runs": ("run failed", "runs failed"),
     "ERROR": ("check could not be made", "checks could not be made"),
     "REGRESSED": ("metric regressed", "metrics regressed"),
@@ -34,9 +34,10 @@ PHRASES: Mapping[str, tuple[str, str]] = {
     "WAIVED": ("metric is waived", "metrics are waived"),
     "REPRODUCED": ("published value is reproduced", "published values are reproduced"),
     "PASS": ("metric is no worse", "metrics are no worse"),
-    "HOLDS": ("identity holds", "identities hold"),
+    "holds": ("identity holds", "identities hold"),
 }
-"""Verdict, or failed or missing runs, to how one and how several of it are said, worst first."""
+"""Verdict, or of an identity `holds` or `violated`, or failed or missing runs, to how one and how several of it are said, worst first."""
+_FINE = (*GOOD, "holds")
 INTERRUPTED = 130
 """Exit code of a gate that did not come to its end."""
 MOST_NAMES = 8
@@ -76,7 +77,7 @@ def counts(job: Job) -> collections.Counter[str]:
     """Count verdicts, failed runs as ``runs`` and missing ones as ``unfinished``; what is only shown and has no reference is left out."""
     judged = [judgement for comparison in job.comparisons for judgement in comparison.judgements]
     found = collections.Counter[str](
-        judgement.verdict
+        _word(judgement)
         for judgement in judged
         if needs_attention(judgement) or judgement.verdict not in ATTENTION
     )
@@ -85,11 +86,18 @@ def counts(job: Job) -> collections.Counter[str]:
     return found
 
 
+def _word(judgement: Judgement) -> str:
+    """Return what a judgement is counted as: an identity apart from the metrics with the same verdict."""
+    if judgement.against == "identity":
+        return {"REGRESSED": "violated", "PASS": "holds"}.get(judgement.verdict, judgement.verdict)
+    return judgement.verdict
+
+
 def sentence(counted: Mapping[str, int]) -> str:
     """Say counts in one sentence: what needs a look, then what is well."""
-    told = [word for word in PHRASES if counted.get(word) and word not in GOOD]
-    good = [word for word in PHRASES if counted.get(word) and word in GOOD]
-    parts = [_joined(words, counted) for words in (told, good) if words]
+    bad = [word for word in PHRASES if counted.get(word) and word not in _FINE]
+    good = [word for word in PHRASES if counted.get(word) and word in _FINE]
+    parts = [_joined(words, counted) for words in (bad, good) if words]
     return "; ".join(parts) + "." if parts else "There is nothing to judge."
 
 
@@ -133,7 +141,7 @@ def exit_code(job: Job) -> int:
     if job.gate is not None:
         return job.gate.exit_code
     counted = counts(job)
-    if counted["VIOLATED"]:
+    if counted["violated"]:
         return 1
     return 2 if counted["runs"] or counted["ERROR"] else 0
 
@@ -143,18 +151,40 @@ def meaning(job: Job) -> str:
     code = exit_code(job)
     if code == INTERRUPTED or (code == 0 and interrupted(job)):
         return "interrupted"
+    if code == 0:
+        return "; ".join(filter(None, ("passed", undecided(job))))
     if code != 1:
-        return {0: "passed", 2: "could not measure", 3: "a person must approve"}.get(code, "unknown")
+        return {2: "could not measure", 3: "a person must approve"}.get(code, "unknown")
     worse = {_damage(judgement) for comparison in job.comparisons for judgement in comparison.judgements}
     return " and ".join(word for word in ("broken", "worse", "slower") if word in worse) or "worse"
 
 
+def undecided(job: Job) -> str:
+    """Name the kinds of gated metrics that a gate has no verdict on; empty if it has one on all of them."""
+    gated = [
+        judgement
+        for comparison in job.comparisons
+        for judgement in comparison.judgements
+        if job.gate is not None and judgement.gated and judgement.against == "baseline"
+    ]
+    ways = {"INCONCLUSIVE": "undecided", "INCOMPARABLE": "not compared"}
+    found = (
+        f"{_KINDS.get(judgement.kind, judgement.kind)} {ways[judgement.verdict]}"
+        for judgement in gated
+        if judgement.verdict in ways
+    )
+    return ", ".join(dict.fromkeys(found))
+
+
+_KINDS = {"runtime": "time"}
+
+
 def _damage(judgement: Judgement) -> str:
     """Say what a failure means: a violated identity is broken code, a regressed time is slower, anything else worse."""
-    if judgement.verdict == "VIOLATED":
-        return "broken"
     if judgement.verdict != "REGRESSED":
         return ""
+    if judgement.against == "identity":
+        return "broken"
     return "slower" if judgement.kind == "runtime" else "worse"
 
 
@@ -177,9 +207,7 @@ def element(judgement: Judgement, settings: GateSettings | None = None) -> str:
     strict, published = (settings.strict, settings.expectations) if settings else (False, False)
     if judgement.verdict in GOOD:
         return ""
-    if judgement.verdict in {"REGRESSED", "VIOLATED"} or (
-        published and judgement.verdict in {"BELOW", "ABOVE"}
-    ):
+    if judgement.verdict == "REGRESSED" or (published and judgement.verdict in {"BELOW", "ABOVE"}):
         return "failure"
     if judgement.against == "expectation" and settings and not published:
         return "skipped"  # published values change no exit code of this gate

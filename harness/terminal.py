@@ -28,9 +28,9 @@ if typing.TYPE_CHECKING:
     from harness.records import Comparison, Job, Judgement, RunRequest, RunResult
 
 STYLES = {
-    "REPRODUCED": "green", "PASS": "green", "HOLDS": "green", "IMPROVED": "cyan", "KNOWN_GAP": "yellow", "ABOVE": "yellow",
+    "REPRODUCED": "green", "PASS": "green", "IMPROVED": "cyan", "KNOWN_GAP": "yellow", "ABOVE": "yellow",
     "BELOW": "yellow", "INCONCLUSIVE": "yellow", "INCOMPARABLE": "yellow", "NO_BASELINE": "yellow", "REGRESSED": "bold red",
-    "VIOLATED": "bold red", "ERROR": "bold red", "WAIVED": "cyan",
+    "ERROR": "bold red", "WAIVED": "cyan",
 }  # fmt: skip
 HEADLINES = ("accuracy", "total.seconds", "total.above_imports_bytes")
 MOST_FAILURES = 20

@@ -120,6 +120,8 @@ TABLE = (
     ),
     Variable("OMP_*", "kept", "threads of OpenMP: waiting, places, stacks"),
     Variable("GOMP_*", "kept", "threads of OpenMP"),
+    Variable("KMP_DUPLICATE_LIB_OK", "kept", "nothing; scikit-learn sets it when it is imported", forbids=()),
+    Variable("KMP_INIT_AT_FORK", "kept", "nothing; scikit-learn sets it when it is imported", forbids=()),
     Variable("KMP_*", "kept", "threads of OpenMP"),
     Variable("LRU_CACHE_CAPACITY", "kept", "torch's cache of oneDNN kernels", libraries=("torch",)),
     Variable("THP_MEM_ALLOC_ENABLE", "kept", "large pages for torch", libraries=("torch",)),
@@ -194,6 +196,7 @@ def recorded(variables: Mapping[str, str]) -> dict[str, str]:
         if value
         and (row := row_of(name)) is not None
         and row.treatment != "set"
+        and row.forbids
         and not (row.treatment == "default" and value == row.value)
     }
 

@@ -73,7 +73,7 @@ def test_verdicts_become_outcomes_and_one_report(probe: Run, project: Harness) -
     done.assert_outcomes(failed=2, skipped=1)
     done.stdout.fnmatch_lines_random(
         [
-            "*VIOLATED probe:broken sum: 1 against 1e-06*a + b = b + a: violated in 1 of 1 checks*",
+            "*REGRESSED probe:broken sum: 1 against 1e-06*a + b = b + a: violated in 1 of 1 checks*",
             "*run probe--dead--smoke--numpy-cpu--seed0 failed: ValueError: as asked*",
             "SKIPPED*NO_BASELINE: none is stored for this variant and tier. Next: harness run probe:good*",
             "probe:good[[]smoke[]]: 1 baseline NO_BASELINE",

@@ -24,7 +24,7 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 def xml_parts(job: Job) -> Iterator[str]:
     """Return a job as JUnit XML, case by case.
 
-    REGRESSED and VIOLATED are failures; their type says the kind of metric, so that ``REGRESSED runtime`` (slower) and ``REGRESSED
+    REGRESSED is a failure; its type says the kind of metric, so that ``REGRESSED runtime`` (slower) and ``REGRESSED
     accuracy`` (worse) differ. A failed run, ERROR and a gated INCONCLUSIVE are errors: it could not be measured. So is what an
     interrupted job lacks. A time that is INCONCLUSIVE is one only if the gate was strict, a published value only if the gate acts on
     those. Every other verdict that is no pass is skipped, with its sentence as the message: WAIVED with its last day and reason.

@@ -19,7 +19,7 @@ MOST_CHARACTERS = 60_000
 """GitHub refuses a comment of 65,536 characters and a step summary of 1 MiB."""
 _NOTE = 600
 """Characters kept free to say what was cut."""
-_GLYPHS = {"passed": "✓", "a person must approve": "?", "could not measure": "!", "interrupted": "!"}
+_GLYPHS = {0: "✓", 2: "!", 3: "?", outcome.INTERRUPTED: "!"}
 _DECISIONS = ("scenario", "metric", "verdict", "value vs. reference", "bounds", "why and evidence", "next")
 _ALL = ("against", "metric", "verdict", "value", "reference", "bounds", "runs")
 
@@ -109,7 +109,8 @@ def _rows_that_fit(table: _Table, room: int) -> int:
 
 def _head(job: Job, report_url: str) -> str:
     meaning = outcome.meaning(job)
-    glyph = _GLYPHS.get(meaning, "✕")
+    stopped = outcome.interrupted(job) or (outcome.exit_code(job) == 0 and outcome.undecided(job))
+    glyph = "!" if stopped else _GLYPHS.get(outcome.exit_code(job), "✕")
     sentence = prose(outcome.sentence(outcome.counts(job)))
     facts = [f"exit code {outcome.exit_code(job)}: {meaning}", *_facts(job), link("report", report_url)]
     notes = "".join(f"- {prose(note)}\n" for note in outcome.notes(job))

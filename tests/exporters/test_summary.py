@@ -87,7 +87,7 @@ def failed_run(error: str = "the worker died") -> RunResult:
         ([judgement("REGRESSED"), judgement("PASS")], 1, "✕ Worse: 1 metric regressed; 1 metric is no worse."),
         ([judgement("REGRESSED", "runtime")], 1, "✕ Slower: 1 metric regressed."),
         ([judgement("REGRESSED", "memory"), judgement("REGRESSED", "runtime")], 1, "✕ Worse and slower: 2 metrics"),
-        ([judgement("VIOLATED", "identity", against="identity")], 1, "✕ Broken: 1 identity is violated."),
+        ([judgement("REGRESSED", "identity", against="identity")], 1, "✕ Broken: 1 identity is violated."),
         ([judgement("ERROR"), judgement("PASS")], 2, "! Could not measure: 1 check could not be made;"),
         ([judgement("IMPROVED"), judgement("NO_BASELINE")], 3, "? A person must approve: 1 metric improved and 1 metric"),
         ([], 130, "! Interrupted: There is nothing to judge."),
@@ -267,7 +267,7 @@ def kinds(job: Job) -> list[tuple[str, str]]:
     [
         (judgement("REGRESSED"), {}, "error"),
         (judgement("ERROR"), {}, "error"),
-        (judgement("VIOLATED", "identity", against="identity"), {}, "error"),
+        (judgement("REGRESSED", "identity", against="identity"), {}, "error"),
         (judgement("INCONCLUSIVE"), {}, "error"),
         (judgement("INCONCLUSIVE", "runtime"), {}, "warning"),
         (judgement("INCONCLUSIVE", "runtime"), {"strict": True}, "error"),
