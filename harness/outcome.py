@@ -50,6 +50,21 @@ def runs(job: Job) -> Iterator[RunResult]:
     return itertools.chain(job.results, base, job.counted)
 
 
+def notes(job: Job) -> tuple[str, ...]:
+    """List what a reader must know before believing a gate's pass, one sentence each; every face shows the same list."""
+    if job.gate is None:
+        return ()
+    settings = job.gate.settings
+    changed = [
+        f"what measures changed between base and head, so times are not compared: {path}"
+        for path in settings.code_changed
+    ]
+    dependencies = [
+        f"a dependency changed between base and head: {change}" for change in settings.dependencies_changed
+    ]
+    return (*settings.notes, *changed, *dependencies)
+
+
 def needs_attention(judgement: Judgement) -> bool:
     """Whether a person should look; what no gate acts on need not have a baseline that compares."""
     only_shown = judgement.against == "baseline" and not judgement.gated

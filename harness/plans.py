@@ -68,6 +68,16 @@ def ended(plan: Plan, out: Path) -> Plan:
     return moved
 
 
+def noted(plan: Plan, notes: Sequence[str], out: Path) -> Plan:
+    """Return a gate's plan with what its runs have shown that a reader must know; a gate that is resumed keeps it."""
+    if plan.gate is None or set(notes) <= set(plan.gate.notes):
+        return plan
+    gate = dataclasses.replace(plan.gate, notes=tuple(dict.fromkeys((*plan.gate.notes, *notes))))
+    plan = dataclasses.replace(plan, gate=gate)
+    files.write_json(out / "plan.json", plan)
+    return plan
+
+
 def go_on(out: Path) -> str:
     """Return the command that goes on with the job in a folder; what is wrong with its plan is said when it is typed."""
     try:

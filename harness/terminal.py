@@ -77,6 +77,8 @@ def _line(index: int, total: int, result: RunResult) -> str:
 def show(console: Console, job: Job, page: Path) -> None:
     """Print the table of a job, what needs attention, and the report's path."""
     print_table(console, _table(job))
+    for note in outcome.notes(job):
+        console.print(f"[yellow]Note[/] {marked(note)}", highlight=False, soft_wrap=True)
     _show_interruption(console, job, page.parent)
     for found in sorted(_incomplete(job)):
         console.print(f"[yellow]Incomplete data[/] {marked(found)}", highlight=False, soft_wrap=True)

@@ -203,7 +203,6 @@ def _conduct(
 ) -> int:  # fmt: skip
     """Do a gate's rounds; after an interrupt, store and show what was finished."""
     from rich.console import Console
-    from rich.markup import escape
 
     from harness import executors, jobs, outcome, plans, sides, terminal
     from harness.gate import procedure
@@ -228,12 +227,10 @@ def _conduct(
     except KeyboardInterrupt:
         stopped, plan = True, plans.read(out)
     minutes = (time.monotonic() - begun) / 60
-    plan = plans.ended(plan, out)
+    plan = plans.noted(plans.ended(plan, out), sorted(unproved - {""})[:1], out)
     job = procedure.assemble(plan, declared, roots, out, minutes=minutes, stopped=stopped)
     well = tell_all(lambda: terminal.show(console, job, jobs.store(job, declared, out)))
     tell_all(lambda: shelve(out))
-    for sentence in sorted(unproved - {""})[:1]:
-        console.print(f"[yellow]Note[/] {escape(sentence)}", highlight=False)
     code = _tell(console, job, plan.outputs, out, well=well)
     return interrupted(f". Next: {outcome.resume_command(plan, out)}") if stopped else code
 

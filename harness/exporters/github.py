@@ -53,8 +53,8 @@ def _noticed(job: Job) -> Iterator[tuple[str, str, str]]:
         if not (probe.predictions_equal and probe.work_equal):
             title = f"{probe.scenario}:{probe.variant} gives other bits with the same seed"
             yield "notice", title, ", ".join(probe.differing) or "predictions or work differ"
-    for told in job.gate.settings.dependencies_changed if job.gate else ():
-        yield "notice", "a dependency changed between base and head", told
+    for note in outcome.notes(job):
+        yield "warning", "Before you believe this gate", note
 
 
 def _first(notes: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:

@@ -52,7 +52,7 @@ def _suites(job: Job) -> Iterator[Iterator[str]]:
         key = (comparison.scenario, comparison.variant, comparison.tier)
         runs = [*(part.get(key, ()) for part in parts), job.counted_of(*key[:2])]
         judged = [_judgement_case(comparison, judgement, settings) for judgement in comparison.judgements]
-        yield _suite(comparison, runs, judged)
+        yield _suite(comparison, runs, judged, outcome.notes(job))
 
 
 def _interruption(job: Job) -> Iterator[str]:
@@ -94,7 +94,10 @@ class _Totals:
 
 
 def _suite(
-    comparison: Comparison, runs: Sequence[Sequence[RunResult]], judged: Sequence[ET.Element]
+    comparison: Comparison,
+    runs: Sequence[Sequence[RunResult]],
+    judged: Sequence[ET.Element],
+    notes: Sequence[str],
 ) -> Iterator[str]:
     """Yield a suite: its totals stand before its cases, so the runs are passed through twice rather than held."""
     totals = _Totals()
@@ -113,10 +116,18 @@ def _suite(
         # JUnit's own schema wants local time without an offset; this is UTC
         attributes["timestamp"] = totals.started[:19]
     yield "  <testsuite " + " ".join(f"{name}={quoteattr(told)}" for name, told in attributes.items()) + ">\n"
+    yield from _properties(notes)
     for case in itertools.chain((_run_case(comparison, run) for run in itertools.chain(*runs)), judged):
         ET.indent(case, level=2)
         yield f"    {ET.tostring(case, encoding='unicode')}\n"
     yield "  </testsuite>\n"
+
+
+def _properties(notes: Sequence[str]) -> Iterator[str]:
+    """Yield what a reader must know before believing a pass, in each suite: some readers show one suite alone."""
+    if notes:
+        lines = (f'      <property name="note" value={quoteattr(_clean(note))}/>\n' for note in notes)
+        yield f"    <properties>\n{''.join(lines)}    </properties>\n"
 
 
 def _case(comparison: Comparison, name: str, seconds: float) -> ET.Element:
