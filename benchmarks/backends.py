@@ -20,7 +20,7 @@ from harness.errors import HarnessError
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.records import Job, SideBySide
+    from harness.records import Compared, Job
 
     Pair = tuple[str, str]
 
@@ -87,11 +87,11 @@ def _folder(pair: Pair, options: argparse.Namespace) -> Path:
     return Path(options.reference, "-".join(pair))
 
 
-def page(found: dict[Pair, SideBySide], ran: Sequence[Job]) -> str:
+def page(found: dict[Pair, Compared], ran: Sequence[Job]) -> str:
     """Lay out what was found, and what was typed for it, as the docs page."""
     pairs = [(pair, variant) for pair, side in found.items() for variant in side.variants]
     left = [f"- {' and '.join(pair)}: {reason}" for pair, side in found.items() for reason in side.left_out]
-    sides = {side.backend: side for _, variant in pairs for side in (variant.a, variant.b) if side.disturbed}
+    sides = {side.backend: side for _, variant in pairs for side in variant.sides if side.disturbed}
     scores = [(variant.title, *pair, *row) for pair, variant in pairs for row in beside.scores(variant)]
     contrasts = [
         (variant.title, *pair, *row) for pair, variant in pairs for row in beside.contrasts(variant, CONTRASTS)

@@ -13,16 +13,16 @@ from pathlib import Path
 import numpy as np
 
 from harness import equivalence, files
-from harness.comparison_table import cells
+from harness.equivalence_table import cells
 from harness.errors import HarnessError
-from harness.records import SideBySide
+from harness.records import Compared
 from harness.statistics import runs_for_tost
 from harness.stored import PACKED
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from harness.records import Contrast, Equivalence, Job, SideRuns, VariantBeside
+    from harness.records import Contrast, Job, Score, SideRuns, VariantSides
 
 SCORE_COLUMNS = (
     "score",
@@ -79,7 +79,7 @@ def keep(folder: Path, kept: Path) -> None:
     (kept / PACKED).write_bytes(gzip.compress(below.encode(), mtime=0))
 
 
-def compared(command: Sequence[str], folder: Path) -> SideBySide:
+def compared(command: Sequence[str], folder: Path) -> Compared:
     """Set two sides beside each other; only the page is kept beside the jobs, which give the record again.
 
     Parameters
@@ -94,7 +94,7 @@ def compared(command: Sequence[str], folder: Path) -> SideBySide:
     """
     _typed(command, {0, 1})
     path = folder / "compare.json"
-    found = files.decode(path.read_bytes(), SideBySide, str(path))
+    found = files.decode(path.read_bytes(), Compared, str(path))
     path.unlink()
     return found
 
@@ -127,32 +127,45 @@ def table(columns: Sequence[str], words: int, rows: Iterable[Sequence[str]]) -> 
     return [f"| {' | '.join(row)} |" for row in (columns, rule, *rows)]
 
 
-def scores(variant: VariantBeside) -> Iterator[tuple[str, ...]]:
-    """Write each score as `SCORE_COLUMNS` name it; shares in percent and points."""
-    for judged in variant.equivalences:
-        factor = 1.0 if judged.unit else 100.0
+def scores(variant: VariantSides) -> Iterator[tuple[str, ...]]:
+    """Write each score of two sides as `SCORE_COLUMNS` name it; shares in percent and points."""
+    for score in variant.scores:
+        first, other = score.sides
+        if first is None or other is None or other.judged is None:
+            continue
+        judged, factor = other.judged, 100.0 if score.share else 1.0
         means = [
-            f"{factor * mean:.4g}{'' if sd is None else f' ± {factor * sd:.2g}'} ({runs})"
-            for mean, sd, runs in zip(judged.mean, judged.spread, judged.runs, strict=True)
+            f"{factor * side.mean:.4g}{'' if side.spread is None else f' ± {factor * side.spread:.2g}'} ({side.runs})"
+            for side in (first, other)
         ]
-        ends = "—" if judged.lower is None or judged.upper is None else f"{factor * judged.lower:+.2g} to {factor * judged.upper:+.2g}"  # fmt: skip
+        ends = (
+            "—"
+            if judged.lower is None or judged.upper is None
+            else f"{factor * judged.lower:+.2g} to {factor * judged.upper:+.2g}"
+        )
         margin = "—" if judged.margin is None else f"{factor * judged.margin:.2g}"
+        name = f"{score.metric}, {'points' if score.share else score.unit or 'number'}"
         yield (
-            f"{judged.metric}, {judged.unit or 'points'}", *means, f"{factor * judged.difference:+.2g}", ends, margin, judged.verdict,
-            _half_a_point(judged),
-        )  # fmt: skip
+            name,
+            *means,
+            f"{factor * judged.difference:+.2g}",
+            ends,
+            margin,
+            judged.verdict,
+            _half_a_point(score),
+        )
 
 
-def labels(variant: VariantBeside) -> Iterator[tuple[str, ...]]:
+def labels(variant: VariantSides) -> Iterator[tuple[str, ...]]:
     """Write each set that both sides predicted with the same weights, as `LABEL_COLUMNS` name it."""
     for found in variant.weights:
         numbers = (found.runs, found.labels, found.changed, found.worse, found.better)
-        yield found.told, *(f"{number:,}" for number in numbers)
+        yield found.title, *(f"{number:,}" for number in numbers)
 
 
-def _half_a_point(judged: Equivalence) -> str:
-    known = [sd for sd in judged.spread if sd is not None]
-    if judged.unit or not known:
+def _half_a_point(score: Score) -> str:
+    known = [side.spread for side in score.sides if side is not None and side.spread is not None]
+    if not score.share or not known:
         return "—"
     runs = runs_for_tost(0.0, equivalence.MARGIN_SHARE, float(np.sqrt(np.mean(np.square(known)))))
     return "over 1,000" if runs is None else f"{runs} runs"
@@ -169,7 +182,7 @@ def disturbed(sides: Mapping[str, SideRuns]) -> list[str]:
     return [f"**Other work ran beside**: DISTURBED were {told} of a variant's runs. Times of such runs are not claimed.", ""]  # fmt: skip
 
 
-def contrasts(variant: VariantBeside, wanted: Iterable[tuple[str, str]]) -> Iterator[tuple[str, ...]]:
+def contrasts(variant: VariantSides, wanted: Iterable[tuple[str, str]]) -> Iterator[tuple[str, ...]]:
     """Write the wanted stages and metrics that both sides have, as `CONTRAST_COLUMNS` name them."""
     by_name = {(found.stage, found.metric): found for found in variant.contrasts}
     for name in wanted:
@@ -178,5 +191,6 @@ def contrasts(variant: VariantBeside, wanted: Iterable[tuple[str, str]]) -> Iter
 
 
 def _shown(found: Contrast) -> tuple[str, str, str, str]:
-    a, b, ratio, interval = cells(found)
-    return (a, b, "DISTURBED", "—") if found.disturbed else (a, b, ratio, interval)
+    (a, _, _), (b, ratio, interval) = (cells(found, side) for side in found.sides)
+    disturbed = any(side is not None and side.disturbed for side in found.sides)
+    return (a, b, "DISTURBED", "—") if disturbed else (a, b, ratio, interval)

@@ -20,7 +20,7 @@ from harness.errors import HarnessError
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from harness.records import Job, SideBySide
+    from harness.records import Compared, Job
 
     Pair = tuple[str, str]
 
@@ -91,12 +91,10 @@ def _folder(pair: Pair, options: argparse.Namespace) -> Path:
     return Path(options.reference, "-".join(pair))
 
 
-def page(found: Mapping[Pair, SideBySide], ran: Job) -> str:
+def page(found: Mapping[Pair, Compared], ran: Job) -> str:
     """Lay out what was found, and what was typed for it, as the docs page."""
     pairs = [(pair, variant) for pair, side in found.items() for variant in side.variants]
-    sides = {
-        name: side for pair, variant in pairs for name, side in zip(pair, (variant.a, variant.b), strict=True)
-    }
+    sides = {name: side for pair, variant in pairs for name, side in zip(pair, variant.sides, strict=True)}
     scores = [(*pair, *row) for pair, variant in pairs for row in beside.scores(variant)]
     contrasts = [(*pair, *row) for pair, variant in pairs for row in beside.contrasts(variant, CONTRASTS)]
     return "\n".join(

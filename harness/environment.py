@@ -81,6 +81,11 @@ def fingerprint(environment: Mapping[str, str]) -> str:
 
 def differences(kind: Kind, ours: Mapping[str, str], theirs: Mapping[str, str]) -> list[str]:
     """Name the fields that forbid comparing `kind`, each as ``field: ours, not theirs``."""
+    return [f"{name}: {a}, not {b}" for name, a, b in differing(kind, ours, theirs)]
+
+
+def differing(kind: Kind, ours: Mapping[str, str], theirs: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    """Return the fields that forbid comparing `kind`, with both values."""
     found = []
     known = {*ours, *theirs}
     inherited = sorted(name for name in known if variables.forbids(name, kind, known))
@@ -91,7 +96,7 @@ def differences(kind: Kind, ours: Mapping[str, str], theirs: Mapping[str, str]) 
             continue
         a, b = ours.get(name, "none"), theirs.get(name, "none")
         if _reduce(name, a, precision) != _reduce(name, b, precision):
-            found.append(f"{name}: {a}, not {b}")
+            found.append((name, a, b))
     return found
 
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
+import typing
 from pathlib import Path
 
 from harness.errors import RevisionError
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _QUIET = (
     "--no-pager",
@@ -17,6 +22,11 @@ _QUIET = (
 _SETTINGS = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
 _OF_A_HOOK = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_PREFIX")
 """What git sets for its hooks: with these a call from a hook would work on another folder, or on the index of a commit in the making."""
+
+_HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_REMOTE = re.compile(
+    r"(?:(?:https?|ssh|git)://(?:[^@/]+@)?|(?:[\w.-]+@)?(?=[\w.-]+:(?!/)))(?P<host>[\w.-]+)(?::\d+(?=/)|:|)(?P<path>[/\w.~+-]+)"
+)
 
 
 def text(folder: str | os.PathLike[str], *words: str, seconds: float = 60.0) -> str:
@@ -115,6 +125,57 @@ def worktrees(top: Path) -> list[str]:
     """List the folders of a repository's worktrees, the main one first."""
     lines = text(top, "worktree", "list", "--porcelain").splitlines()
     return [line.removeprefix("worktree ") for line in lines if line.startswith("worktree ")]
+
+
+def parents(folder: str | os.PathLike[str], commits: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Return commits and what lies between them, each with its parents, parents before children (``rev-list --topo-order``).
+
+    Parameters
+    ----------
+    folder : path
+        In the checkout.
+    commits : iterable of str
+        Full hashes; other texts, and commits that git does not know here, are left out.
+
+    Raises
+    ------
+    RevisionError
+        If there is no checkout.
+    """
+    hashes = [commit for commit in dict.fromkeys(commits) if _HASH.fullmatch(commit)]
+    known = (
+        text(folder, "rev-list", "--no-walk=unsorted", "--ignore-missing", *hashes).split() if hashes else []
+    )
+    if not known:
+        return {}
+    try:
+        below = [f"{base}^@" for base in text(folder, "merge-base", "--octopus", *known).split()]
+    except RevisionError:  # no commit is behind all of them
+        below = []
+    lines = text(
+        folder, "rev-list", "--topo-order", "--reverse", "--parents", *known, "--not", *below
+    ).splitlines()
+    found = [line.split() for line in lines]
+    return {commit: tuple(above) for commit, *above in found}
+
+
+def web(folder: str | os.PathLike[str]) -> str:
+    """Return the address before the hash at which the remote shows a commit; empty where it has none.
+
+    Only host and path are taken from the remote's address: it may hold a password.
+    """
+    try:
+        names = text(folder, "remote").split()
+        remote = (
+            text(folder, "remote", "get-url", "origin" if "origin" in names else names[0]) if names else ""
+        )
+    except RevisionError:
+        return ""
+    found = _REMOTE.fullmatch(remote)
+    if found is None:
+        return ""
+    page = "commits" if found["host"] == "bitbucket.org" else "commit"
+    return f"https://{found['host']}/{found['path'].strip('/').removesuffix('.git')}/{page}/"
 
 
 def _reason(told: str) -> str:

@@ -1,202 +1,369 @@
-"""Stored jobs over time: one line a metric, with the commits where its level changed, in either direction. Pure: the faces read the jobs.
+"""Stored jobs over commits: one line a metric, with the commits where its level changed, in either direction. Pure: the faces read the jobs.
 
-Change points come from ruptures: the least-squares segmentation whose number of segments is penalised (Killick, Fearnhead and Eckley
-2012). A change needs two points on its far side, so the newest job alone never makes one: that is what a gate is for.
+A line holds only what may be compared: one system, one set of data, one branch, and for times and memory one kind of environment.
 """
 
 from __future__ import annotations
 
+import array
 import dataclasses
-import itertools
-import math
 import typing
 
 import numpy as np
 
-from harness.exporters.table import exact_mean, gathered
+from harness import environment
+from harness.exporters.table import System, exact_mean, is_headline
+from harness.levels import changes, spikes
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from numpy.typing import NDArray
+    from harness.levels import Change
+    from harness.records import Direction, Job, Kind, RunResult
 
-    from harness.records import Direction, Job
+    Fields = tuple[tuple[str, str], ...]
 
-    _Name = tuple[str, int, str]
-    _Declared = tuple[str, Direction]
+LEADS = ("accuracy", "total.seconds", "total.above_imports_bytes")
+"""Metrics that stand for their group where several changed together."""
+_SOFTWARE = ("python", *environment.LIBRARIES)
 
-PENALTY = 3.0
-"""Times ln(points), in units of the noise's variance; docs/history.md has the error rates."""
-LEAST_POINTS = 6
-"""Shorter lines have no change points."""
-LEAST_SEGMENT = 2
-SPARKS = "▁▂▃▄▅▆▇█"
-SPARKLINE_WIDTH = 40
-_NORMAL_MAD = 0.6745
-_ROUNDING = 1e-6
-_RARE = 0.1
-
-Direct = typing.Literal["better", "worse", "differs"]
+Strand = typing.Literal["history", "branch", "unknown", "none"]
+"""Where commits lie: in the history of the checkout, on another branch, not known to git here, or not recorded."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Point:
-    """One job's value of one metric."""
+# -- gathering ------------------------------------------------------------------------------------
+
+
+class Sample(typing.NamedTuple):
+    """One metric of one job in one environment."""
 
     created: str
     """When the job began, UTC, ISO 8601; of a job of schema 1, when it was judged."""
     commit: str
-    """Commit, or empty."""
-    value: float
-    """Mean over the job's runs, in the metric's unit."""
-    runs: int
-    """How many runs it is a mean of."""
+    """Commit of the job, with ``+dirty`` if the tree was not clean, or empty."""
+    system: System
+    """What was measured."""
+    data: Fields
+    """Data sets read: name and hash."""
+    surroundings: Fields
+    """Fields of the environment that decide what may be compared."""
+    metric: str
+    """Metric."""
+    unit: str
+    """Unit."""
+    kind: Kind
+    """Kind of metric."""
+    better: Direction
+    """Direction in which it improves."""
+    values: array.array[float]
+    """One value a run."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Change:
-    """A commit from which a metric has another level."""
+def gather(jobs: Iterable[Job]) -> list[Sample]:
+    """Take the headline metrics from jobs, of which one at a time is in memory. Times of DISTURBED runs are left out."""
+    return [sample for job in jobs for sample in _of_job(job)]
 
-    index: int
-    """First point of the new level."""
-    before: float
-    """Mean of the level that ended."""
-    after: float
-    """Mean of the new level."""
-    direction: Direct
-    """Whether that is better, worse, or a metric without direction that differs."""
+
+def _of_job(job: Job) -> Iterable[Sample]:
+    found: dict[tuple[object, ...], Sample] = {}
+    for run in job.results:
+        system, data, surroundings = System.of(run), _data(run), _surroundings(run)
+        for name, measured in run.metrics.items():
+            if isinstance(measured.value, list) or not is_headline(name, measured, run):
+                continue
+            sample = found.get((system, data, surroundings, name))
+            if sample is None:
+                sample = found[system, data, surroundings, name] = Sample(
+                    created=job.created,
+                    commit=job.commit,
+                    system=system,
+                    data=data,
+                    surroundings=surroundings,
+                    metric=name,
+                    unit=measured.unit,
+                    kind=measured.kind,
+                    better=measured.better,
+                    values=array.array("d"),
+                )
+            sample.values.append(measured.value)
+    return found.values()
+
+
+def _data(run: RunResult) -> Fields:
+    uses = run.measurement.datasets if run.measurement else ()
+    return tuple(sorted((use.name, use.sha256) for use in uses))
+
+
+def _surroundings(run: RunResult) -> Fields:
+    recorded = run.measurement.environment if run.measurement else {}
+    return tuple(sorted(environment.compared(recorded).items()))
+
+
+# -- order ----------------------------------------------------------------------------------------
+
+
+class Place(typing.NamedTuple):
+    """Where a commit lies."""
+
+    strand: Strand
+    """In which kind of line."""
+    tip: str
+    """Newest measured commit of its branch; empty in the checkout's history."""
+    position: int
+    """Its position among commits, parents before children."""
+
+
+def places(parents: Mapping[str, Sequence[str]], head: str, measured: Iterable[str]) -> dict[str, Place]:
+    """Say where measured commits lie: in the history of `head`, what builds on it included, or on a branch of their own.
+
+    Parameters
+    ----------
+    parents : mapping
+        Parents of each commit that git knows, parents before children; see `harness.git.parents`.
+    head : str
+        Commit of the checkout.
+    measured : iterable of str
+        Commits; those that are not in `parents` are left out.
+    """
+    position = {commit: index for index, commit in enumerate(parents)}
+    strands = dict.fromkeys(_ancestors(parents, head, ()), "")
+    for commit, above in parents.items():
+        if any(
+            parent == head or (parent in strands and position[parent] > position.get(head, 0))
+            for parent in above
+        ):
+            strands[commit] = ""
+    known = sorted((commit for commit in set(measured) if commit in position), key=position.__getitem__)
+    for tip in reversed(known):
+        if tip not in strands:
+            strands |= dict.fromkeys(_ancestors(parents, tip, strands), tip)
+    return {
+        commit: Place("branch" if strands[commit] else "history", strands[commit], position[commit])
+        for commit in known
+    }
+
+
+def _ancestors(parents: Mapping[str, Sequence[str]], tip: str, without: typing.Container[str]) -> set[str]:
+    """Return a commit and its ancestors, as far as they are in `parents` and not in `without`."""
+    found, left = set[str](), [tip]
+    while left:
+        commit = left.pop()
+        if commit in parents and commit not in found and commit not in without:
+            found.add(commit)
+            left += parents[commit]
+    return found
+
+
+# -- tracks ---------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One commit of a track; without a commit, or with changes on top of it, one job."""
+
+    commit: str
+    """Commit, with ``+dirty`` if the tree was not clean, or empty."""
+    created: str
+    """When its first job began, UTC, ISO 8601."""
+    software: Fields
+    """Versions of Python and libraries: jobs of one commit with other versions are another row."""
+    jobs: int
+    """How many jobs measured it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One metric of one system over the jobs, oldest first."""
+    """One metric over the rows of a track, in environments that may be compared."""
 
-    system: str
-    """``scenario:variant tier backend device``."""
-    version: int
-    """Version of the scenario; another version starts another line."""
     metric: str
     """Metric name."""
     unit: str
     """Unit."""
+    kind: Kind
+    """Kind of metric."""
     better: Direction
     """Direction in which the metric improves."""
-    points: tuple[Point, ...]
-    """Values, oldest first."""
+    where: Fields
+    """Fields of the environment that set it apart from other lines of the metric; empty if there are none."""
+    rows: tuple[int, ...]
+    """Rows that have a value, oldest first."""
+    values: tuple[float, ...]
+    """Mean over the runs of each, in the metric's unit."""
     changes: tuple[Change, ...]
-    """Change points, oldest first."""
+    """Changes of level and spikes, oldest first; they count points of this line."""
 
 
-def lines(jobs: Iterable[Job]) -> list[Line]:
-    """Gather the headline metrics of jobs into lines with their change points.
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A change, with the metrics of its group that changed at the same commit."""
 
-    Parameters
-    ----------
-    jobs : iterable of Job
-        In any order; each is one point of every metric that it measured. Times of DISTURBED runs are left out.
-    """
-    found: dict[_Name, list[tuple[_Declared, Point]]] = {}
-    # one job after the other: of each only its points stay
-    for pairs in sorted(map(_points, jobs), key=lambda pairs: pairs.created):
-        for name, pair in pairs.found:
-            found.setdefault(name, []).append(pair)
-    return [_line(name, pairs) for name, pairs in found.items()]
+    line: Line
+    """The metric that leads: accuracy among scores, the total among stages."""
+    change: Change
+    """Its change."""
+    others: tuple[str, ...]
+    """The other metrics."""
 
 
-class _Points(typing.NamedTuple):
-    """The points of one job."""
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Track:
+    """All metrics of one system on one branch."""
 
-    created: str
-    found: list[tuple[_Name, tuple[_Declared, Point]]]
+    system: System
+    """What was measured."""
+    strand: Strand
+    """Where its commits lie; the order is the commits' in a history and on a branch, else that of the runs."""
+    tip: str
+    """Newest commit of the branch, if it is one."""
+    data: Fields
+    """Data sets that set it apart from other tracks of the system; empty if there are none."""
+    rows: tuple[Row, ...]
+    """Commits, oldest first."""
+    lines: tuple[Line, ...]
+    """Metrics."""
 
-
-def _points(job: Job) -> _Points:
-    created, commit = job.created, job.commit
-    return _Points(
-        created,
-        [
-            (
-                (system.name, system.version, metric),
-                ((measured.unit, measured.better), Point(created, commit, exact_mean(values), len(values))),
-            )
-            for (system, metric), (measured, values) in gathered(job).items()
-        ],
-    )
-
-
-def _line(name: _Name, pairs: Sequence[tuple[_Declared, Point]]) -> Line:
-    system, version, metric = name
-    unit, better = pairs[-1][0]
-    points = tuple(point for _, point in pairs)
-    values = np.asarray([point.value for point in points], np.float64)  # (points,)
-    return Line(
-        system=system,
-        version=version,
-        metric=metric,
-        unit=unit,
-        better=better,
-        points=points,
-        changes=tuple(changes(values, better)),
-    )
+    @property
+    def findings(self) -> list[Finding]:
+        """Changes, oldest first, those of a group at one commit as one."""
+        groups: list[tuple[Line, Change, list[str]]] = []
+        for line in sorted(self.lines, key=lambda line: line.metric not in LEADS):
+            for change in line.changes:
+                for lead, known, others in groups:
+                    together = (lead.kind, lead.where) == (line.kind, line.where) and lead is not line
+                    alike = (known.direction, known.spike) == (change.direction, change.spike)
+                    if together and alike and abs(lead.rows[known.index] - line.rows[change.index]) <= 1:
+                        others.append(line.metric)
+                        break
+                else:
+                    groups.append((line, change, []))
+        found = [Finding(line=line, change=change, others=tuple(others)) for line, change, others in groups]
+        return sorted(found, key=lambda one: one.line.rows[one.change.index])
 
 
-def changes(values: NDArray[np.float64], better: Direction) -> list[Change]:
-    """Find where the level of a sequence changes.
+def tracks(samples: Iterable[Sample], known: Mapping[str, Place]) -> list[Track]:
+    """Lay samples out as tracks, system by system in the order in which they were first measured.
 
     Parameters
     ----------
-    values : float64 array of shape (points,)
-        Oldest first.
-    better : str
-        Direction of improvement.
+    samples : iterable of Sample
+        In any order.
+    known : mapping
+        Where commits lie, without ``+dirty``; see `places`. Others are ordered by their jobs.
     """
-    starts = change_points(values)
-    edges = [0, *starts, len(values)]
-    levels = [float(values[a:b].mean()) for a, b in itertools.pairwise(edges)]
+    ordered = sorted(samples, key=lambda sample: sample.created)
+    kinds = _Kinds(ordered)
+    grouped: dict[tuple[System, Fields, Strand, str], list[Sample]] = {}
+    for sample in ordered:
+        place = _place(sample.commit, known)
+        grouped.setdefault((sample.system, sample.data, place.strand, place.tip), []).append(sample)
+    versions: dict[System, set[Fields]] = {}
+    for system, data, _, _ in grouped:
+        versions.setdefault(system, set()).add(data)
     return [
-        Change(start, before, after, _direction(before, after, better))
-        for start, (before, after) in zip(starts, itertools.pairwise(levels), strict=True)
+        _track(key, group, known, kinds, named=len(versions[key[0]]) > 1) for key, group in grouped.items()
     ]
 
 
-def change_points(values: NDArray[np.float64]) -> list[int]:
-    """Return the first index of every level but the first; empty below `LEAST_POINTS`."""
-    count = len(values)
-    if count < LEAST_POINTS or np.ptp(values) == 0:
-        return []
-    import ruptures
-
-    signal = (values - np.median(values)) / noise(values)
-    search = ruptures.KernelCPD(kernel="linear", min_size=LEAST_SEGMENT).fit(signal[:, None])  # (points, 1)
-    return [int(end) for end in search.predict(pen=PENALTY * math.log(count))[:-1]]
+def _place(commit: str, known: Mapping[str, Place]) -> Place:
+    if not commit:
+        return Place("none", "", 0)
+    return known.get(commit.removesuffix("+dirty"), Place("unknown", "", 0))
 
 
-def noise(values: NDArray[np.float64]) -> float:
-    """Estimate the standard deviation round the levels from successive differences, which a few steps hardly touch.
+class _Kinds:
+    """Environments that may be compared, by system and kind of metric."""
 
-    It is raised for short sequences, whose estimate is itself uncertain. Where most values repeat, the differences that are not zero
-    speak if they are no rarity; else the sequence has no noise and only rounding is allowed.
-    """
-    steps = np.abs(np.diff(values))
-    found = float(np.median(steps)) / (_NORMAL_MAD * math.sqrt(2))
-    moving = steps[steps > 0]
-    if found == 0 and len(moving) > _RARE * len(steps):
-        found = float(np.median(moving)) / math.sqrt(2)
-    floor = max(_ROUNDING * float(np.abs(values).max()), float(np.finfo(np.float64).tiny))
-    return max(found * (1 + 4 / len(values)), floor)
+    def __init__(self, samples: Iterable[Sample]) -> None:
+        self._groups: dict[tuple[System, Kind], list[dict[str, str]]] = {}
+        self._index: dict[tuple[System, Kind, Fields], int] = {}
+        for sample in samples:
+            if (sample.system, sample.kind, sample.surroundings) not in self._index:
+                self._add(sample.system, sample.kind, sample.surroundings)
+
+    def _add(self, system: System, kind: Kind, surroundings: Fields) -> None:
+        ours, groups = dict(surroundings), self._groups.setdefault((system, kind), [])
+        fits = [index for index, group in enumerate(groups) if not environment.differences(kind, ours, group)]
+        if fits:
+            # fields that older records lack become known with the first that has them
+            groups[fits[0]] = ours | groups[fits[0]]
+        else:
+            groups.append(ours)
+        self._index[system, kind, surroundings] = fits[0] if fits else len(groups) - 1
+
+    def of(self, sample: Sample) -> int:
+        """Return the number of the group that a sample's environment belongs to."""
+        return self._index[sample.system, sample.kind, sample.surroundings]
+
+    def where(self, system: System, kind: Kind, index: int) -> Fields:
+        """Return the fields by which a group differs from the others; empty if there are none."""
+        groups = self._groups[system, kind]
+        names = dict.fromkeys(
+            name for group in groups for name, _, _ in environment.differing(kind, groups[index], group)
+        )
+        return tuple((name, groups[index].get(name, "none")) for name in names)
 
 
-def _direction(before: float, after: float, better: Direction) -> Direct:
-    if better == "none":
-        return "differs"
-    return "better" if (after > before) == (better == "higher") else "worse"
+def _track(
+    key: tuple[System, Fields, Strand, str],
+    samples: Sequence[Sample],
+    known: Mapping[str, Place],
+    kinds: _Kinds,
+    *,
+    named: bool,
+) -> Track:
+    def row_key(sample: Sample) -> tuple[str, Fields, str]:
+        # a clean commit is one thing however often it was measured; what is not committed is another each time
+        own = sample.created if not sample.commit or sample.commit.endswith("+dirty") else ""
+        return sample.commit, tuple(field for field in sample.surroundings if field[0] in _SOFTWARE), own
+
+    begun: dict[tuple[str, Fields, str], dict[str, None]] = {}
+    for sample in samples:
+        begun.setdefault(row_key(sample), {})[sample.created] = None
+    keys = sorted(
+        begun,
+        key=lambda key: (_place(key[0], known).position, key[0].endswith("+dirty"), next(iter(begun[key]))),
+    )
+    number = {key: index for index, key in enumerate(keys)}
+    lines: dict[tuple[str, int], tuple[Sample, dict[int, list[float]]]] = {}
+    for sample in samples:
+        _, values = lines.setdefault((sample.metric, kinds.of(sample)), (sample, {}))
+        values.setdefault(number[row_key(sample)], []).extend(sample.values)
+    return Track(
+        system=key[0],
+        strand=key[2],
+        tip=key[3],
+        data=key[1] if named else (),
+        rows=tuple(
+            Row(
+                commit=commit,
+                created=next(iter(begun[commit, software, own])),
+                software=software,
+                jobs=len(begun[commit, software, own]),
+            )
+            for commit, software, own in keys
+        ),
+        lines=tuple(
+            _line(first, values, kinds.where(first.system, first.kind, group))
+            for (_, group), (first, values) in lines.items()
+        ),
+    )
 
 
-def sparkline(values: Sequence[float]) -> str:
-    """Draw the newest values as a row of blocks, lowest to highest; a constant is a row of the lowest."""
-    shown = np.asarray(values[-SPARKLINE_WIDTH:], np.float64)
-    span = float(np.ptp(shown)) if len(shown) else 0.0
-    if span == 0:
-        return SPARKS[0] * len(shown)
-    heights = (shown - shown.min()) / span * (len(SPARKS) - 1)
-    return "".join(SPARKS[round(float(height))] for height in heights)
+def _line(first: Sample, values: Mapping[int, Sequence[float]], where: Fields) -> Line:
+    rows = tuple(sorted(values))
+    means = tuple(exact_mean(values[row]) for row in rows)
+    numbers = np.asarray(means, np.float64)
+    return Line(
+        metric=first.metric,
+        unit=first.unit,
+        kind=first.kind,
+        better=first.better,
+        where=where,
+        rows=rows,
+        values=means,
+        changes=tuple(
+            sorted(
+                [*changes(numbers, first.better), *spikes(numbers, first.better)], key=lambda one: one.index
+            )
+        ),
+    )

@@ -1,4 +1,4 @@
-"""A history as one HTML page: a drawing a metric, its changes with their commits. Works offline and without scripts.
+"""A history as one HTML page: changes with their commits, a row a commit, a drawing a metric. Works offline and without scripts.
 
 A page of many commits stays small: metrics that changed are drawn with every point, the others folded and thinned.
 """
@@ -8,20 +8,24 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import typing
+import urllib.parse
 
 import numpy as np
 
+from harness.history_table import heading, label, letters, places, select, title
+from harness.measure.scores import is_share
 from harness.report import numbers
 from harness.report.section import Anchors
 from harness.report.templating import constants, environment
 from harness.report.verdicts import Sign
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from harness.history import Change, Line, Point
+    from harness.history import Finding, Line, Row, Track
+    from harness.levels import Change
 
 WIDTH, HEIGHT, MARGIN = 600.0, 56.0, 4.0
 """Size of a drawing, in its own units."""
@@ -31,48 +35,85 @@ MOST_QUIET = 200
 """Points of a metric without a change that are drawn."""
 MOST_LISTED = 200
 """Changes that are listed, the newest first; all are counted and marked in the drawings."""
+MOST_ROWS = 100
+"""Commits of a track that have a row, the newest; the drawings have all."""
 SIGNS = {
     "worse": Sign("worse", "▼", "bad", "The new level is worse."),
     "better": Sign("better", "▲", "good", "The new level is better."),
     "differs": Sign("differs", "≠", "decide", "The level changed; the metric has no direction."),
 }
+SPIKE = Sign("spike", "↯", "warn", "One commit alone differs; the next one is as before.")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """A commit as the page names it."""
+
+    name: str
+    """Short hash, with versions where they differ; empty without a commit."""
+    day: str
+    """When its first job began."""
+    link: str
+    """Address of the commit; empty where no remote shows it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeRow:
-    """One change of level."""
+    """One change of level, or spike."""
 
     sign: Sign
-    """Direction."""
+    """Direction, or spike."""
     system: str
     """Scenario, variant, tier, backend, device."""
     metric: str
-    """Metric."""
+    """Metric that leads."""
+    others: tuple[str, ...]
+    """Metrics that changed with it."""
     anchor: str
     """Id of the drawing."""
     before: str
     """Level that ended."""
     after: str
-    """New level."""
-    first: str
-    """First commit of the new level, with its day."""
-    last: str
+    """New level, or value of the spike."""
+    first: Commit
+    """First commit of the new level."""
+    last: Commit
     """Last commit of the old one."""
     created: str
     """Time of the first job of the new level."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One value of a commit."""
+
+    text: str
+    """The value; empty if there is none."""
+    sign: Sign | None
+    """What changed here."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """A change in a drawing."""
+
     place: float
-    """Where it lies in the drawing."""
+    """Where it lies, in the drawing's units."""
+    tone: str
+    """Colour."""
+    text: str
+    """What it is."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Drawing:
-    """One metric over the jobs."""
+    """One metric over the commits."""
 
     anchor: str
     """Id on the page."""
     metric: str
     """Metric."""
-    jobs: int
+    points: int
     """Points there are."""
     drawn: int
     """Points that are drawn."""
@@ -86,37 +127,47 @@ class Drawing:
     """Highest value."""
     path: str
     """Points of the line."""
-    changes: tuple[ChangeRow, ...]
+    marks: tuple[Mark, ...]
     """Its changes, oldest first."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class System:
-    """All metrics of one system."""
+class Section:
+    """One track."""
 
     anchor: str
     """Id on the page."""
-    name: str
-    """Scenario, variant, tier, backend, device."""
-    version: int
-    """Version of the scenario."""
+    title: str
+    """What was measured, and where its commits lie."""
+    places: tuple[str, ...]
+    """What the letters of environments stand for."""
+    columns: tuple[str, ...]
+    """Metrics of the table."""
+    rows: tuple[tuple[Commit, tuple[Cell, ...]], ...]
+    """A row a commit, newest first."""
+    commits: int
+    """Commits there are."""
     changed: tuple[Drawing, ...]
     """Metrics that changed."""
     quiet: tuple[Drawing, ...]
     """Metrics that did not."""
+    changes: tuple[ChangeRow, ...]
+    """Its changes."""
 
 
-def render(found: Sequence[Line], left_out: int = 0, up: str = "") -> str:
+def render(found: Sequence[Track], patterns: Sequence[str] = (), up: str = "", web: str = "") -> str:
     """Write the page.
 
     Parameters
     ----------
-    found : sequence of Line
-        Lines to show, system by system.
-    left_out : int
-        Metrics that were not asked for; their number is said.
+    found : sequence of Track
+        Tracks.
+    patterns : sequence of str
+        Metrics to show; see `harness.history_table.select`. Metrics that changed are drawn too; how many others are left out is said.
     up : str
         Address of the index over this page and others; see `harness.report.linking.up`.
+    web : str
+        Address before a commit's hash; see `harness.git.web`.
 
     Returns
     -------
@@ -124,49 +175,118 @@ def render(found: Sequence[Line], left_out: int = 0, up: str = "") -> str:
         One self-contained HTML page. Same input, same text.
     """
     anchors = Anchors()
-    systems = [
-        _system(key, list(lines), anchors)
-        for key, lines in itertools.groupby(found, key=lambda line: (line.system, line.version))
-    ]
-    rows = [row for system in systems for drawing in system.changed for row in drawing.changes]
+    sections = [_section(track, lines, patterns, anchors, web) for track, lines in select(found, patterns)]
+    rows = [row for section in sections for row in section.changes]
     newest = sorted(rows, key=lambda row: row.created, reverse=True)
-    drawings = [drawing for system in systems for drawing in (*system.changed, *system.quiet)]
-    return environment().get_template("history.html.j2").render(
-        systems=systems, changes=_by_commit(newest[:MOST_LISTED]), listed=min(MOST_LISTED, len(newest)), counted=len(newest), left_out=left_out,
-        worse=sum(row.sign.word == "worse" for row in rows),
-        jobs=len({(point.created, point.commit) for line in found for point in line.points}),
-        thinned=sum(drawing.drawn < drawing.jobs for drawing in drawings), quiet_points=MOST_QUIET,
-        width=WIDTH, height=HEIGHT, **constants(script=False, up=up),
-    )  # fmt: skip
+    drawings = [drawing for section in sections for drawing in (*section.changed, *section.quiet)]
+    return (
+        environment()
+        .get_template("history.html.j2")
+        .render(
+            sections=sections,
+            changes=[
+                (first, last, list(group))
+                for (first, last), group in itertools.groupby(
+                    newest[:MOST_LISTED], key=lambda row: (row.first, row.last)
+                )
+            ],
+            listed=min(MOST_LISTED, len(newest)),
+            levels=sum(row.sign is not SPIKE for row in rows),
+            spikes=sum(row.sign is SPIKE for row in rows),
+            worse=sum(row.sign.word == "worse" for row in rows),
+            commits=len(
+                {(row.commit, row.created if not row.commit else "") for track in found for row in track.rows}
+            ),
+            by_runs=any(track.strand in {"unknown", "none"} for track in found),
+            left_out=sum(len(track.lines) for track in found) - len(drawings),
+            thinned=sum(drawing.drawn < drawing.points for drawing in drawings),
+            quiet_points=MOST_QUIET,
+            width=WIDTH,
+            height=HEIGHT,
+            **constants(script=False, up=up),
+        )
+    )
 
 
-def _by_commit(rows: Sequence[ChangeRow]) -> list[tuple[str, str, list[ChangeRow]]]:
-    """Put changes together that lie between the same two commits: one cause, as a rule."""
-    grouped = itertools.groupby(rows, key=lambda row: (row.first, row.last))
-    return [(first, last, list(found)) for (first, last), found in grouped]
+def _section(
+    track: Track, chosen: Sequence[Line], patterns: Sequence[str], anchors: Anchors, web: str
+) -> Section:
+    anchor = anchors.claim(title(track))
+    named = letters(track.lines)
+    lines = list(dict.fromkeys([*chosen, *(line for line in track.lines if line.changes and not patterns)]))
+    drawn = {
+        line: _drawing(track, line, heading(line, named), anchors.claim(f"{anchor}--{heading(line, named)}"))
+        for line in lines
+    }
+    scales = {line: _scale(line) for line in lines}
+    cells = [dict(zip(line.rows, line.values, strict=True)) for line in chosen]
+    signs = [{line.rows[change.index]: _sign(change) for change in line.changes} for line in chosen]
+    return Section(
+        anchor=anchor,
+        title=title(track),
+        places=tuple(places(lines)),
+        columns=tuple(heading(line, named) for line in chosen),
+        rows=tuple(
+            (
+                _commit(track, track.rows[index], web),
+                tuple(
+                    Cell(
+                        text=scales[line].text(values[index]) if index in values else "",
+                        sign=marks.get(index),
+                    )
+                    for line, values, marks in zip(chosen, cells, signs, strict=True)
+                ),
+            )
+            for index in reversed(range(max(0, len(track.rows) - MOST_ROWS), len(track.rows)))
+        ),
+        commits=len(track.rows),
+        changed=tuple(drawing for line, drawing in drawn.items() if line.changes),
+        quiet=tuple(drawing for line, drawing in drawn.items() if not line.changes),
+        changes=tuple(
+            _change(track, finding, drawn[finding.line].anchor, scales[finding.line], web)
+            for finding in track.findings
+            if finding.line in drawn
+        ),
+    )
 
 
-def _system(key: tuple[str, int], lines: Sequence[Line], anchors: Anchors) -> System:
-    anchor = anchors.claim(f"{key[0]} {key[1]}")
-    drawings = [(line, _drawing(line, anchors.claim(f"{anchor}--{line.metric}"))) for line in lines]
-    return System(
-        anchor=anchor, name=key[0], version=key[1],
-        changed=tuple(drawing for line, drawing in drawings if line.changes),
-        quiet=tuple(drawing for line, drawing in drawings if not line.changes),
-    )  # fmt: skip
+def _scale(line: Line) -> numbers.Scale:
+    share = is_share(line.metric, line.unit, line.values)
+    return numbers.scale(
+        "accuracy" if share else "memory" if line.unit == "B" else "runtime",
+        "" if share else line.unit,
+        line.values,
+    )
 
 
-def _drawing(line: Line, anchor: str) -> Drawing:
-    values = np.asarray([point.value for point in line.points], np.float64)  # (points,)
+def _sign(change: Change) -> Sign:
+    return SPIKE if change.spike else SIGNS[change.direction]
+
+
+def _drawing(track: Track, line: Line, name: str, anchor: str) -> Drawing:
+    values = np.asarray(line.values, np.float64)  # (points,)
     kept = thinned(values, MOST_FULL if line.changes else MOST_QUIET)
     x, y = _places(values)
-    scale = numbers.scale("runtime" if line.unit else "accuracy", line.unit, values.tolist())
+    scale = _scale(line)
     return Drawing(
-        anchor=anchor, metric=line.metric, jobs=len(values), drawn=len(kept), first=scale.text(float(values[0])),
-        last=scale.text(float(values[-1])), lowest=scale.text(float(values.min())), highest=scale.text(float(values.max())),
+        anchor=anchor,
+        metric=name,
+        points=len(values),
+        drawn=len(kept),
+        first=scale.text(line.values[0]),
+        last=scale.text(line.values[-1]),
+        lowest=scale.text(float(values.min())),
+        highest=scale.text(float(values.max())),
         path=" ".join(f"{a:g},{b:g}" for a, b in zip(x[kept].tolist(), y[kept].tolist(), strict=True)),
-        changes=tuple(_change(line, change, anchor, float(x[change.index]), scale) for change in line.changes),
-    )  # fmt: skip
+        marks=tuple(
+            Mark(
+                place=float(x[change.index]),
+                tone=_sign(change).tone,
+                text=f"{_sign(change).word} from {_commit(track, track.rows[line.rows[change.index]], '').name}",
+            )
+            for change in line.changes
+        ),
+    )
 
 
 def thinned(values: NDArray[np.float64], most: int) -> NDArray[np.int64]:
@@ -205,19 +325,28 @@ def _places(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[n
     return x.round(1), y.round(1)
 
 
-def _change(line: Line, change: Change, anchor: str, place: float, scale: numbers.Scale) -> ChangeRow:
-    last, first = line.points[change.index - 1], line.points[change.index]
+def _change(track: Track, finding: Finding, anchor: str, scale: numbers.Scale, web: str) -> ChangeRow:
+    line, change = finding.line, finding.change
+    first, last = track.rows[line.rows[change.index]], track.rows[line.rows[change.index - 1]]
     return ChangeRow(
-        sign=SIGNS[change.direction], system=line.system, metric=line.metric, anchor=anchor, before=scale.text(change.before),
-        after=scale.text(change.after), first=_commit(first), last=_commit(last), created=first.created, place=place,
-    )  # fmt: skip
+        sign=_sign(change),
+        system=title(track),
+        metric=heading(line, letters(track.lines)),
+        others=finding.others,
+        anchor=anchor,
+        before=scale.text(change.before),
+        after=scale.text(change.after),
+        first=_commit(track, first, web),
+        last=_commit(track, last, web),
+        created=first.created,
+    )
 
 
-def _commit(point: Point) -> str:
-    dirty = "+dirty" if point.commit.endswith("+dirty") else ""
-    return f"{point.commit[:10] + dirty if point.commit else 'no commit'} ({point.created[:10]})"
-
-
-def left_out(every: Iterable[Line], shown: Sequence[Line]) -> int:
-    """Count the lines that are not shown."""
-    return sum(1 for _ in every) - len(shown)
+def _commit(track: Track, row: Row, web: str) -> Commit:
+    known = web if row.commit and track.strand in {"history", "branch"} else ""
+    day = row.created[:10] if row.commit else row.created.replace("T", " ")[:16]
+    return Commit(
+        name=label(track, row),
+        day=day,
+        link=known and known + urllib.parse.quote(row.commit.removesuffix("+dirty")),
+    )

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
-import os
 import functools
+import os
 import typing
 
 if typing.TYPE_CHECKING:

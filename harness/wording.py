@@ -42,10 +42,12 @@ def short(value: Value | None) -> str:
     return f"an array of {len(value)}" if isinstance(value, list) else f"{value:.5g}"
 
 
-def quantity(value: Value | None, unit: str) -> str:
-    """Print a number with its unit; bytes in MiB from half of one on."""
+def quantity(value: Value | None, unit: str, *, share: bool = False) -> str:
+    """Print a number with its unit; bytes in MiB from half of one on, a share in percent."""
     if value is None:
         return short(value)
+    if isinstance(value, float | int) and share:
+        return f"{100 * value:.2f}%"
     if isinstance(value, float | int) and unit == "B" and abs(value) >= 2**19:
         return f"{value / 2**20:,.2f} MiB"
     return f"{short(value)} {unit}".rstrip()

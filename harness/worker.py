@@ -106,6 +106,7 @@ def measure(request: RunRequest, folder: Path) -> None:
     calibration = calibrate()
     earlier = keeping.Kept(folder / keeping.FOLDER, lambda: _identity(scenario, request))
     run = _execute(scenario, request, earlier)
+    foreign = run.foreign_cpu.cores()
     if request.purpose == "measure" and not run.resumed:
         _record_left(run, imported)
     if imported.peak_bytes is None:
@@ -124,7 +125,7 @@ def measure(request: RunRequest, folder: Path) -> None:
         environment=inherited | _environment(request) | run.settings.told(),
         problems=(*run.problems, *_told_resumed(run)),
         uncounted=run.uncounted,
-        foreign_cpu=round(run.foreign_cpu.cores(), 3),
+        foreign_cpu=None if foreign is None else round(foreign, 3),
         calibration_seconds=calibration,
         weights=run.weights,
         imported=imports.outside_installations() if request.code else {},

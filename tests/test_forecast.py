@@ -9,7 +9,7 @@ import pytest
 
 from harness import baselines, forecast, stored
 from harness.records import Measured, RunRequest
-from tests.test_comparison import job, result
+from tests.test_equivalence import job, result
 
 if typing.TYPE_CHECKING:
     from pathlib import Path

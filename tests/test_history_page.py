@@ -2,62 +2,80 @@
 
 from __future__ import annotations
 
-import dataclasses
 import typing
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import history, history_page
+from harness import history, history_page, levels
+from harness.exporters.table import System
 
 if typing.TYPE_CHECKING:
-    from harness.history import Line
-    from harness.records import Direction
+    from harness.history import Track
 
 HOSTILE = "<script>alert(1)</script>&\"'"
 
 
-def line(
-    metric: str,
-    values: typing.Sequence[float],
-    better: Direction = "lower",
-    system: str = "probe:default smoke",
-) -> Line:
-    """Make a line, one job a day, with its changes."""
-    numbers = np.asarray(values, np.float64)
-    points = tuple(
-        history.Point(f"2026-01-01T{index:06d}", f"{index:040x}", float(value), 1) for index, value in enumerate(numbers)
-    )  # fmt: skip
-    return history.Line(
-        system=system, version=1, metric=metric, unit="s", better=better, points=points, changes=tuple(history.changes(numbers, better)),
-    )  # fmt: skip
+def track(
+    metrics: typing.Mapping[str, typing.Sequence[float]], scenario: str = "probe", commit: str = ""
+) -> Track:
+    """Make a track, one commit a day, with the changes of each metric; less is better."""
+    lines = []
+    for metric, values in metrics.items():
+        numbers = np.asarray(values, np.float64)
+        found = [*levels.changes(numbers, "lower"), *levels.spikes(numbers, "lower")]
+        lines.append(
+            history.Line(
+                metric=metric, unit="s", kind="runtime", better="lower", where=(), rows=tuple(range(len(values))), values=tuple(map(float, values)),
+                changes=tuple(sorted(found, key=lambda one: one.index)),
+            )
+        )  # fmt: skip
+    rows = tuple(
+        history.Row(commit=commit or f"{index:040x}", created=f"2026-01-01T{index:06d}", software=(), jobs=1)
+        for index in range(max(len(values) for values in metrics.values()))
+    )
+    system = System(scenario, "default", "smoke", "numpy", "cpu", 1)
+    return history.Track(system=system, strand="history", tip="", data=(), rows=rows, lines=tuple(lines))
 
 
 def test_changes_and_their_commits_are_on_the_page() -> None:
-    """Both directions, with levels and the commits they lie between; a metric without a change is folded."""
+    """Levels, the commits they lie between, a row a commit, a spike as a spike; a metric without a change is folded."""
     generator = np.random.default_rng(3)
-    worse = line("train.seconds", [*generator.normal(1, 0.01, 20), *generator.normal(2, 0.01, 20)])
-    better = line("f1", [*generator.normal(1, 0.01, 20), *generator.normal(2, 0.01, 20)], "higher")
-    page = history_page.render([worse, better, line("quiet", generator.normal(1, 0.01, 40).tolist())], 7)
-    assert "2 changes of level, 1 for the worse" in page
-    assert f"{20:040x}"[:10] in page
+    values = np.concatenate([generator.normal(1, 0.01, 20), generator.normal(2, 0.01, 20)])
+    spiked = generator.normal(1, 0.01, 40) + 5.0 * (np.arange(40) == 7)
+    found = track(
+        {
+            "total.seconds": values.tolist(),
+            "spiked": spiked.tolist(),
+            "quiet": generator.normal(1, 0.01, 40).tolist(),
+            "other": [1.0] * 40,
+        }
+    )
+    page = history_page.render(
+        [found], ("total.seconds", "spiked", "quiet"), web="https://host.example/o/r/commit/"
+    )
+    assert "1 change of level, 1 for the worse; 1 spike" in page
+    assert (
+        f'<a href="https://host.example/o/r/commit/{20:040x}" rel="noreferrer"><code>{20:040x}'[:-32] in page
+    )
     assert page.count("<polyline") == 3
+    assert page.count('<tr><th scope="row"><a href="https://host.example') == 40
     assert "1 metric without a change" in page
-    assert "7 metrics without a change are not shown" in page
+    assert "1 metrics without a change are not shown" in page
     assert "<script" not in page
     assert "points drawn" not in page
 
 
 def test_names_are_escaped_and_empty_and_single_histories_work() -> None:
-    """A hostile metric or commit stays text; one job, a constant, and no job at all make a page."""
-    hostile = line(HOSTILE, [1.0], system=HOSTILE)
-    hostile = dataclasses.replace(hostile, points=(dataclasses.replace(hostile.points[0], commit=HOSTILE),))
-    page = history_page.render([hostile])
+    """A hostile metric, system or commit stays text and out of addresses; one job, a constant, and no job at all make a page."""
+    page = history_page.render(
+        [track({HOSTILE: [1.0]}, HOSTILE, HOSTILE)], ("*",), web="https://host.example/"
+    )
     assert HOSTILE not in page
     assert "NaN" not in page.partition("</style>")[2]
     assert "No level changed." in history_page.render([])
-    assert "<polyline" in history_page.render([line("constant", [2.0] * 30)])
+    assert "<polyline" in history_page.render([track({"constant": [2.0] * 30})], ("*",))
 
 
 @given(
@@ -75,11 +93,14 @@ def test_thinning_keeps_ends_and_extremes(values: list[float], most: int) -> Non
 
 
 def test_a_thousand_commits_and_fifty_metrics_stay_small() -> None:
-    """Metrics that changed are drawn in full, the others thinned, which is said; the page stays far below 2 MB."""
+    """Metrics that changed are drawn in full, the others thinned, which is said, as is how many commits have a row; far below 2 MB."""
     generator = np.random.default_rng(5)
     steady = generator.normal(1, 0.02, (50, 1000))
     steady[:10, 500:] += 0.3
-    page = history_page.render([line(f"m{index}", values.tolist()) for index, values in enumerate(steady)])
-    assert len(page) < 1_000_000
+    page = history_page.render(
+        [track({f"m{index}.seconds": values.tolist() for index, values in enumerate(steady)})], ("*",)
+    )
+    assert len(page) < 1_500_000
     assert "drawn with at most 200 points" in page
-    assert "10 changes of level" in page
+    assert "1 change of level" in page  # all of one kind at one commit
+    assert "The newest 100 of 1000 commits" in page

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import comparison, files, history, jobs, ledger, predictions, proposals, stored
+from harness import equivalence, files, history, jobs, ledger, predictions, proposals, stored
 from harness.errors import StorageError
 from harness.exporters import FORMATS
 from harness.gate import procedure
@@ -227,9 +227,15 @@ def test_a_large_job_is_told_as_a_small_one(
         ]
         proposed = proposals.propose(read[0], declared, reason="r", who="w")
         readers = (predictions.reader(harness.folder / "out"), predictions.reader(harness.folder / "dead"))
-        compared = comparison.compare(read[0], read[1], comparison.Asked(readers=readers))
+        compared = equivalence.compare(read, equivalence.Asked(names=("out", "dead"), readers=readers))
         bare = [dataclasses.replace(baseline, date="") for baseline in proposed]
-        return [exports, ledger.collect(read, declared), history.lines(read), bare, compared]
+        return [
+            exports,
+            ledger.collect(read, declared),
+            history.tracks(history.gather(read), {}),
+            bare,
+            compared,
+        ]
 
     small = told()
     monkeypatch.setattr(stored, "LARGE_BYTES", 0)

@@ -1,9 +1,8 @@
-"""``harness compare``: two stored jobs side by side."""
+"""``harness compare``: stored jobs side by side."""
 
 from __future__ import annotations
 
 import datetime as dt
-import math
 import shlex
 import sys
 import typing
@@ -12,15 +11,20 @@ from pathlib import Path
 import click
 
 from harness.cli.shared import force_option, tell_all
+from harness.errors import HarnessError, StorageError
 from harness.visible import visible
 
 if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from harness.equivalence import Margin
-    from harness.records import SideBySide
+    from harness.records import Compared
 
 
-class Points(click.FloatRange):
-    """Points, or the word ``spread``."""
+class MarginType(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
+    """A difference with its unit; see `harness.equivalence.Margin`."""
+
+    name = "margin"
 
     def convert(
         self,
@@ -28,106 +32,141 @@ class Points(click.FloatRange):
         param: click.Parameter | None,
         ctx: click.Context | None,
     ) -> typing.Any:  # noqa: ANN401 - the same
-        """Return the finite number, or the word."""
-        if value == "spread":
-            return value
-        points = float(super().convert(value, param, ctx))
-        if not math.isfinite(points):
-            self.fail(f"{value} is no number of points.", param, ctx)
-        return points
+        """Return the margin."""
+        from harness.equivalence import Margin
+
+        try:
+            return Margin.parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 @click.command("compare")
-@click.argument("a", type=click.Path(path_type=Path), metavar="A")
-@click.argument("b", type=click.Path(path_type=Path), metavar="B")
+@click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="A B [C]...")
 @click.option(
-    "--margin", type=Points(0), metavar="POINTS|spread",
-    help="Difference between shares that counts as none: points, or spread for 2 standard deviations of A, however large;"
-    " by default these, and at most 0.5 points.",
+    "--reference",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Which of them the others are compared with; the first by default.",
+)
+@click.option(
+    "--margin", type=MarginType(), metavar="MARGIN",
+    help="Difference that counts as none: 0.5points (of shares), 2% (of the reference's mean), 0.01 (in the score's own unit), or spread:"
+    " 2 standard deviations of the reference's runs. By default these, for shares at most 0.5 points.",
 )  # fmt: skip
 @click.option(
-    "--variants", type=(str, str), metavar="OF_A OF_B", help="Set a variant of A beside another one of B."
+    "--variants",
+    type=(str, str),
+    metavar="REFERENCE OTHER",
+    help="Compare a variant of the reference with another variant of the others.",
 )
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Write compare.html and compare.json there.")  # fmt: skip
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="DIR", help="Write compare.html and compare.json there."
+)
 @force_option
 def compare_command(
-    a: Path, b: Path, margin: Margin, variants: tuple[str, str] | None, out: Path | None, *, force: bool
+    folders: tuple[Path, ...],
+    reference: Path | None,
+    margin: Margin | None,
+    variants: tuple[str, str] | None,
+    out: Path | None,
+    *,
+    force: bool,
 ) -> int:
-    """Set two stored jobs side by side: time, memory, scores, labels, identities.
+    """Compare stored jobs: time, memory, scores, labels, identities, one column a job.
 
-    A and B are folders of runs: one backend and another, CPU and GPU, two machines. A report, not a gate: 0; 1 an identity is
+    A, B and so on are folders of runs: backends, devices, machines, versions. A report, not a gate: 0; 1 an identity is
     violated; 2 nothing can be compared.
     """
     from rich.console import Console
 
-    from harness import comparison_table
+    from harness import equivalence_table
 
+    ordered = _ordered(folders, reference)
     if out is not None and not force:
-        _refuse_stored(out, a, b)
-    found = _found(a, b, margin, variants)
-    page = None if out is None else _store(found, (a, b), out)
+        _refuse_stored(out, ordered)
+    found = _found(ordered, margin, variants)
+    page = None if out is None else _store(found, ordered, out)
     tell_all(
-        lambda: comparison_table.show(Console(), found),
+        lambda: equivalence_table.show(Console(), found),
         lambda: click.echo(visible(f"Page: {page}")) if page else None,
     )
     return found.exit_code
 
 
-def _refuse_stored(out: Path, a: Path, b: Path) -> None:
-    """Refuse a folder that holds another job, or the comparison of two others."""
+def _ordered(folders: tuple[Path, ...], reference: Path | None) -> list[Path]:
+    """Put the reference first."""
+    if len(folders) < 2:
+        raise HarnessError(
+            "one job has nothing to be compared with",
+            f"Type: harness compare {shlex.quote(str(folders[0]))} OTHER",
+        )
+    if reference is None:
+        return list(folders)
+    if reference not in folders:
+        raise HarnessError(
+            f"the reference '{reference}' is none of the jobs", f"Name one of: {', '.join(map(str, folders))}"
+        )
+    first = folders.index(reference)
+    return [reference, *folders[:first], *folders[first + 1 :]]
+
+
+def _refuse_stored(out: Path, folders: Sequence[Path]) -> None:
+    """Refuse a folder that holds another job, or the comparison of others."""
     import msgspec
 
     from harness import files, plans
-    from harness.errors import StorageError
-    from harness.records import SideBySide
+    from harness.records import Compared
     from harness.report import linking
 
-    plans.refuse_other_job(out, a, b)
+    plans.refuse_other_job(out, *folders)
     linking.refuse_other(out / "compare.html", "compare")
     path = out / "compare.json"
     if not path.exists():
         return
     step = "Name another folder with --out, or replace it with --force"
     try:
-        old = msgspec.json.decode(files.read_bytes(path), type=SideBySide)
+        old = msgspec.json.decode(files.read_bytes(path), type=Compared)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise StorageError(f"{path} is no comparison that harness wrote", step) from error
-    if {Path(old.a.folder).resolve(), Path(old.b.folder).resolve()} != {a.resolve(), b.resolve()}:
-        raise StorageError(f"'{out}' holds the comparison of {old.a.folder} with {old.b.folder}", step)
+        raise StorageError(f"{path} is not a comparison that this version of harness wrote", step) from error
+    if {Path(job.folder).resolve() for job in old.jobs} != {folder.resolve() for folder in folders}:
+        names = ", ".join(job.folder for job in old.jobs)
+        raise StorageError(f"'{out}' holds the comparison of {names}", step)
 
 
-def _found(a: Path, b: Path, margin: Margin, variants: tuple[str, str] | None) -> SideBySide:
+def _found(folders: Sequence[Path], margin: Margin | None, variants: tuple[str, str] | None) -> Compared:
     import harness
-    from harness import comparison, jobs, masking, predictions
-    from harness.records import SideBySide, SideJob
+    from harness import equivalence, jobs, masking, predictions
+    from harness.records import Compared, SideJob
 
-    ours, theirs = jobs.read(a), jobs.read(b)
-    asked = comparison.Asked(
-        readers=(predictions.reader(a), predictions.reader(b)), margin=margin, variants=variants
+    read = [jobs.read(folder) for folder in folders]
+    asked = equivalence.Asked(
+        names=tuple(map(str, folders)),
+        readers=tuple(map(predictions.reader, folders)),
+        margin=margin,
+        variants=variants,
     )
-    compared, left_out = comparison.compare(ours, theirs, asked)
-    sides = [
-        SideJob(folder=str(folder), created=job.created, commit=job.commit, command=job.command)
-        for folder, job in ((a, ours), (b, theirs))
-    ]
-    return SideBySide(
-        schema=comparison.SCHEMA,
+    compared, left_out = equivalence.compare(read, asked)
+    return Compared(
+        schema=equivalence.SCHEMA,
         created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         command=masking.masked(shlex.join(["harness", *sys.argv[1:]])),
         version=harness.__version__,
-        a=sides[0],
-        b=sides[1],
+        jobs=tuple(
+            SideJob(folder=str(folder), created=job.created, commit=job.commit, command=job.command)
+            for folder, job in zip(folders, read, strict=True)
+        ),
         variants=compared,
         left_out=left_out,
     )
 
 
-def _store(found: SideBySide, folders: tuple[Path, Path], out: Path) -> Path:
+def _store(found: Compared, folders: Sequence[Path], out: Path) -> Path:
     """Write record and page; return the page's path."""
-    from harness import files
-    from harness.report import linking, side_by_side
+    from harness import equivalence_page, files
+    from harness.report import linking
 
     files.write_json(out / "compare.json", found)
     page = out / "compare.html"
-    files.write_text(page, side_by_side.render(found, folders, linking.up(page)))
+    files.write_text(page, equivalence_page.render(found, folders, linking.up(page)))
     return page

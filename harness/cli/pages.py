@@ -9,13 +9,13 @@ from pathlib import Path
 import click
 
 from harness.cli.shared import force_option, scenario_option
-from harness.errors import HarnessError
+from harness.errors import HarnessError, RevisionError
 from harness.visible import visible
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from harness.history import Line
+    from harness.history import Place
     from harness.records import Job
 
 FILE = click.Path(path_type=Path)
@@ -63,32 +63,61 @@ def ledger_command(
 @force_option
 def history_command(
     runs: tuple[Path, ...], patterns: tuple[str, ...], page: Path | None, *, force: bool
-) -> None:
-    """Show metrics over stored runs, with the commits where they changed; every run below reports/ by default."""
+) -> int:
+    """Show metrics over the commits of stored runs, and where they changed; every run below reports/ by default."""
     from rich.console import Console
 
     from harness import history, history_table, jobs
-    from harness.report import linking
 
     if page is not None and not force:
+        from harness.report import linking
+
         linking.refuse_other(page, "history")
     folders = list(dict.fromkeys(runs)) or sorted(path.parent for path in Path("reports").glob("*/run.json"))
     if not folders:
         raise HarnessError("there is no stored run below reports/", "Type: harness run, or name the runs")
-    found = history.lines(jobs.read(folder) for folder in folders)
-    shown = history_table.select(found, patterns)
-    history_table.show(Console(), shown)
+    passed_over: dict[Path, HarnessError] = {}
+
+    def readable() -> Iterator[Job]:
+        for folder in folders:
+            try:
+                yield jobs.read(folder)
+            except HarnessError as error:
+                passed_over[folder] = error
+
+    samples = history.gather(readable())
+    if len(passed_over) == len(folders):
+        raise passed_over[folders[0]]
+    around = dict.fromkeys(folder.absolute().parent for folder in folders)
+    places, web = _places([Path(), *around], {sample.commit.removesuffix("+dirty") for sample in samples})
+    found, console = history.tracks(samples, places), Console()
+    chosen = history_table.select(found, patterns)
+    history_table.show(console, chosen, patterns)
     if page is not None:
-        _write_page(page, found, shown)
+        from harness import files, history_page
+        from harness.report import linking
+
+        files.write_named(page, [history_page.render(found, patterns, linking.up(page), web)])
         click.echo(f"Page: {page}")
+    for folder, error in passed_over.items():
+        click.echo(visible(f"passed over {folder}: {error}"), err=True)
+    return 2 if passed_over else 0
 
 
-def _write_page(page: Path, found: Sequence[Line], shown: Sequence[Line]) -> None:
-    from harness import files, history_page
-    from harness.report import linking
+def _places(folders: Sequence[Path], commits: set[str]) -> tuple[dict[str, Place], str]:
+    """Ask the first checkout that knows one of the commits where they lie, and where its remote shows them."""
+    from harness import git, history
 
-    left_out = history_page.left_out(found, shown)
-    files.write_named(page, [history_page.render(shown, left_out, linking.up(page))])
+    for folder in folders:
+        try:
+            head = git.text(folder, "rev-parse", "--verify", "HEAD")
+            # HEAD alone says nothing of commits that lie elsewhere
+            parents = git.parents(folder, [head, *commits])
+        except RevisionError:
+            continue
+        if not commits.isdisjoint(parents):
+            return history.places(parents, head, commits), git.web(folder)
+    return {}, ""
 
 
 @click.command("index")

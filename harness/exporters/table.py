@@ -108,6 +108,12 @@ class System(typing.NamedTuple):
     version: int
     """Version of the scenario that ran."""
 
+    @classmethod
+    def of(cls, result: RunResult) -> System:
+        """Return what a run measured."""
+        request, version = result.request, result.measurement.scenario_version if result.measurement else 0
+        return cls(request.scenario, request.variant, request.tier, request.backend, request.device, version)
+
     @property
     def name(self) -> str:
         """All but the version: ``scenario:variant tier backend device``."""
@@ -181,10 +187,10 @@ def gathered(job: Job) -> Mapping[tuple[System, str], tuple[Measured, Sequence[f
     """
     found: dict[tuple[System, str], tuple[Measured, array.array[float]]] = {}
     for result in job.results:
-        system = _system(result)
+        system = System.of(result)
         for name, measured in result.metrics.items():
             value = measured.value
-            if isinstance(value, list) or not _is_headline(name, measured, result):
+            if isinstance(value, list) or not is_headline(name, measured, result):
                 continue
             known = found.get((system, name))
             if known is None:
@@ -194,17 +200,13 @@ def gathered(job: Job) -> Mapping[tuple[System, str], tuple[Measured, Sequence[f
     return found
 
 
-def _is_headline(name: str, measured: Measured, result: RunResult) -> bool:
+def is_headline(name: str, measured: Measured, result: RunResult) -> bool:
+    """Whether a metric of a run is worth a line of its own; see `gathered`."""
     if measured.better == "none" or measured.kind == "identity":
         return False
     if measured.kind == "runtime":
         return not result.disturbed
     return measured.kind in {"memory", "work"} or "." not in name
-
-
-def _system(result: RunResult) -> System:
-    request, version = result.request, result.measurement.scenario_version if result.measurement else 0
-    return System(request.scenario, request.variant, request.tier, request.backend, request.device, version)
 
 
 def _series(system: System, metric: str, measured: Measured, values: Sequence[float]) -> Series:

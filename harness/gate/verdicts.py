@@ -202,7 +202,13 @@ def _bounds(
 def _estimate(judgement: Judgement, look: Look) -> str:
     """Say the difference that was held against the floor, where it is none of the two values shown."""
     if judgement.kind == "runtime":
-        whose = "the base" if look.worse == "higher" else "the base's time"
+        whose = (
+            "the base's CPU time"
+            if look.clock == "cpu"
+            else "the base"
+            if look.worse == "higher"
+            else "the base's time"
+        )
         return f"{look.estimate:.3f} times {whose} ({look.lower:.3f} to {look.upper:.3f}); "
     if judgement.kind == "memory":
         difference = look.estimate if look.worse == "higher" else -look.estimate

@@ -4,20 +4,23 @@ All records but `Scenario` travel as JSON; `msgspec` decodes and validates them 
 """
 
 from harness.records.asked import GateSettings, Outputs, Plan, RunRequest
-from harness.records.beside import (
-    Contrast,
-    Equivalence,
-    IdentityBeside,
-    IdentitySide,
-    Likeness,
-    SameWeights,
-    SideBySide,
-    SideJob,
-    SideRuns,
-    VariantBeside,
-)
 from harness.records.compared import Baseline, BaselineMetric, Comparison, Job, Judgement, Waiver
 from harness.records.declared import Expectation, Scenario, Source, Variant
+from harness.records.equivalence import (
+    Amount,
+    Compared,
+    Contrast,
+    Equivalence,
+    IdentitySide,
+    IdentitySides,
+    Likeness,
+    SameWeights,
+    Score,
+    ScoreSide,
+    SideJob,
+    SideRuns,
+    VariantSides,
+)
 from harness.records.flipped import Flip, Flips
 from harness.records.gated import Gate, Look, Probe, Trial
 from harness.records.measured import (
@@ -63,10 +66,12 @@ __all__ = [
     "MOST",
     "TIERS",
     "TIME_LIMITS",
+    "Amount",
     "Attempt",
     "Baseline",
     "BaselineMetric",
     "Cause",
+    "Compared",
     "Comparison",
     "Contrast",
     "DatasetUse",
@@ -79,9 +84,9 @@ __all__ = [
     "Flips",
     "Gate",
     "GateSettings",
-    "IdentityBeside",
     "IdentityCheck",
     "IdentitySide",
+    "IdentitySides",
     "Job",
     "Judgement",
     "Kind",
@@ -101,8 +106,9 @@ __all__ = [
     "RunResult",
     "SameWeights",
     "Scenario",
+    "Score",
+    "ScoreSide",
     "Side",
-    "SideBySide",
     "SideJob",
     "SideRuns",
     "Source",
@@ -111,7 +117,7 @@ __all__ = [
     "Trial",
     "Value",
     "Variant",
-    "VariantBeside",
+    "VariantSides",
     "Verdict",
     "Waiver",
     "as_declared",

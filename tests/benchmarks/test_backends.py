@@ -9,20 +9,20 @@ import pytest
 
 from benchmarks import backends
 from harness import jobs
-from harness.records import Contrast, SideBySide, SideJob
-from tests.test_comparison import compare, job, result
+from harness.records import Amount, Compared, Contrast, SideJob
+from tests.test_equivalence import compare, job, result
 
 if typing.TYPE_CHECKING:
     from pathlib import Path
 
 
-def side_by_side(**changes: typing.Any) -> SideBySide:
+def side_by_side(**changes: typing.Any) -> Compared:
     """Set three runs on each side beside each other."""
     a, b = (job(*(result(seed, accuracy=0.9 + seed / 100) for seed in range(3))) for _ in "AB")
     (variant,), _ = compare(a, b)
     side = SideJob(folder="", created="", commit="", command="")
-    whole = SideBySide(
-        schema=1, created="", command="harness compare a b", version="", a=side, b=side, variants=(variant,), left_out=(),
+    whole = Compared(
+        schema=3, created="", command="harness compare a b", version="", jobs=(side, side), variants=(variant,), left_out=(),
     )  # fmt: skip
     return dataclasses.replace(
         whole, variants=tuple(dataclasses.replace(variant, **changes) for variant in whole.variants)
@@ -31,10 +31,9 @@ def side_by_side(**changes: typing.Any) -> SideBySide:
 
 def contrast(*, disturbed: bool) -> Contrast:
     """Say that B takes twice as long."""
-    return Contrast(
-        stage="total", metric="seconds", unit="s", kind="runtime", a=1.0, b=2.0, runs=(3, 3), ratio=2.0, lower=1.5, upper=2.5,
-        coverage=0.9, disturbed=disturbed,
-    )  # fmt: skip
+    first = Amount(median=1.0, runs=3, disturbed=disturbed)
+    other = Amount(median=2.0, runs=3, disturbed=disturbed, ratio=2.0, lower=1.5, upper=2.5, coverage=0.9)
+    return Contrast(stage="total", metric="seconds", unit="s", kind="runtime", sides=(first, other))
 
 
 def test_disturbed_times_are_not_claimed() -> None:
@@ -45,8 +44,9 @@ def test_disturbed_times_are_not_claimed() -> None:
     assert "| total: time | 1 s | 2 s | 2 | 1.5 to 2.5 |" in quiet
     assert "Other work ran beside" not in quiet
     found = side_by_side(contrasts=(contrast(disturbed=True),))
-    loud = dataclasses.replace(found.variants[0].b, disturbed=3)
-    found = dataclasses.replace(found, variants=(dataclasses.replace(found.variants[0], b=loud),))
+    first, second = found.variants[0].sides
+    loud = (first, dataclasses.replace(second, disturbed=3))
+    found = dataclasses.replace(found, variants=(dataclasses.replace(found.variants[0], sides=loud),))
     told = backends.page({("x", "y"): found}, ran)
     assert "| total: time | 1 s | 2 s | DISTURBED | — |" in told
     assert "**Other work ran beside**: DISTURBED were 3 of 3" in told
@@ -65,8 +65,8 @@ def test_two_real_backends(tmp_path: Path, cache: Path, monkeypatch: pytest.Monk
     told = capsys.readouterr().out
     assert "| kmnist_svd_logreg:o-ma | numpy | torch | accuracy, points |" in told
     assert f"--backend torch --weights {runs}/numpy --out {runs}/torch" in told
-    (labels,) = [line for line in told.splitlines() if "A's weights on B" in line]
-    assert labels.startswith("| kmnist_svd_logreg:o-ma | numpy | torch | test, A's weights on B | 2 |")
+    (labels,) = [line for line in told.splitlines() if "the reference's weights" in line]
+    assert labels.startswith("| kmnist_svd_logreg:o-ma | numpy | torch | test, the reference's weights | 2 |")
     assert sorted(str(path.relative_to(reference)) for path in reference.rglob("*.*") if path.is_file()) == [
         "numpy-torch/compare.html", "numpy/run.json.gz", "torch/run.json.gz",
     ]  # fmt: skip

@@ -11,7 +11,7 @@ from benchmarks import precision
 from harness import jobs
 from harness.records import Measured, RunResult
 from tests.benchmarks.test_backends import contrast, side_by_side
-from tests.test_comparison import job, result
+from tests.test_equivalence import job, result
 
 if typing.TYPE_CHECKING:
     from pathlib import Path

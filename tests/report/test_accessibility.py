@@ -8,13 +8,13 @@ import typing
 import numpy as np
 import pytest
 
-from harness import history_page, index_page, job_index
+from harness import equivalence_page, history_page, index_page, job_index
 from harness.records import Gate, GateSettings, Look, Trial
-from harness.report import render, side_by_side
+from harness.report import render
 from tests import browsing, test_job_index
 from tests.report import test_ledger_page
-from tests.report.test_side_by_side import beside, variant
-from tests.test_history_page import line
+from tests.report.test_equivalence_page import beside, variant
+from tests.test_history_page import track
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,7 +66,7 @@ def history() -> str:
     """Render a history of two metrics, of which one changed."""
     generator = np.random.default_rng(3)
     values = [*generator.normal(1, 0.01, 20), *generator.normal(2, 0.01, 20)]
-    return history_page.render([line("train.seconds", values), line("quiet", values[:20])], 7)
+    return history_page.render([track({"train.seconds": values, "quiet": values[:20]})], ("train.*", "quiet"))
 
 
 def index(folder: Path) -> str:
@@ -88,7 +88,7 @@ def pages(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, str]:
     """Write one page of each sort; return their addresses."""
-    compared = side_by_side.render(beside(variant(), left_out=("other data",)), (folder, folder))
+    compared = equivalence_page.render(beside(variant(), left_out=("other data",)), (folder, folder))
     texts = {
         "report": page, "gate": render(gated(job), folder, scenarios), "comparison": compared, "history": history(),
         "index": index(tmp_path_factory.mktemp("jobs")), "ledger": test_ledger_page.page(accuracy=0.5),

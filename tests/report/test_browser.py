@@ -6,10 +6,10 @@ import typing
 
 import pytest
 
-from harness.report import side_by_side
+from harness import equivalence_page
 from tests import browsing
 from tests.browsing import Watched
-from tests.report.test_side_by_side import beside, variant
+from tests.report.test_equivalence_page import beside, variant
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -161,7 +161,7 @@ def test_two_jobs_side_by_side_fit_and_load_nothing(
     """The page of a comparison on a phone and on a desk, light and dark: no error, no request, no sideways scrolling."""
     path = tmp_path / "compare.html"
     path.write_text(
-        side_by_side.render(beside(variant(), left_out=("other data",)), (tmp_path, tmp_path)),
+        equivalence_page.render(beside(variant(), left_out=("other data",)), (tmp_path, tmp_path)),
         encoding="utf-8",
     )
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)

@@ -13,7 +13,7 @@ from tests import browsing
 from tests.browsing import Watched
 from tests.report.test_gallery import GALLERY
 from tests.report.test_ledger_page import FINDINGS
-from tests.test_history_page import line
+from tests.test_history_page import track
 from tests.test_job_index import HOSTILE, make, put
 from tests.test_ledger import SCENARIOS, job, runs
 
@@ -49,11 +49,11 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     jobs = [job(runs(5, accuracy=0.5))]
     written = ledger.as_page(ledger.collect(jobs, SCENARIOS), FINDINGS, jobs, SCENARIOS, "index.html")
     (folder / "ledger.html").write_text(written, encoding="utf-8")
-    lines = [
-        line("train.seconds", [1.0] * 5 + [2.0] * 5 + [1.5] * 5),
-        line(HOSTILE, [1.0, 2.0], system=HOSTILE),
+    found = [
+        track({"train.seconds": [1.0] * 5 + [2.0] * 5 + [1.5] * 5}),
+        track({HOSTILE: [1.0, 2.0]}, HOSTILE),
     ]
-    (folder / "history.html").write_text(history_page.render(lines, 3, "index.html"), encoding="utf-8")
+    (folder / "history.html").write_text(history_page.render(found, ("*",), "index.html"), encoding="utf-8")
     index_page.write(folder)
     return folder
 

@@ -9,7 +9,7 @@ import typing
 from harness import ledger
 from harness.audit import AuditFinding, audit
 from harness.scenarios import load_all
-from tests.report.test_side_by_side import Parsed
+from tests.report.test_equivalence_page import Parsed
 from tests.test_ledger import SCENARIO, SCENARIOS, expect, job, runs
 
 if typing.TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Two jobs side by side: what `harness compare` finds. A is the reference, B is set in relation to it."""
+"""Jobs next to one another: what `harness compare` finds. One is the reference; the others are set in relation to it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,14 @@ Likeness = Literal["EQUIVALENT", "DIFFERENT", "INCONCLUSIVE"]
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class SideRuns:
-    """The runs of one variant and tier on one side."""
+    """The runs of one job that a column is made of."""
 
+    name: str
+    """Heading of the column: what sets it apart from the others."""
+    job: int
+    """Index of the job."""
+    variant: str
+    """Variant."""
     backend: str
     """Backend."""
     device: str
@@ -33,8 +39,28 @@ class SideRuns:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Amount:
+    """One metric on one side, and its ratio to the reference."""
+
+    median: float
+    """Median over the runs, in the metric's unit."""
+    runs: int
+    """Runs that it is taken from."""
+    disturbed: bool
+    """Whether all runs of this side or of the reference are DISTURBED; they were then used."""
+    ratio: float | None = None
+    """Median of all ratios to the reference; None for the reference, and where it has a zero."""
+    lower: float | None = None
+    """Lower end of the ratio's interval; None with one run on each side."""
+    upper: float | None = None
+    """Its upper end."""
+    coverage: float = 0.0
+    """Coverage of the interval, share."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Contrast:
-    """One metric on both sides, and their ratio."""
+    """One time, rate or memory peak on every side."""
 
     stage: str
     """Stage, or ``total``."""
@@ -44,42 +70,18 @@ class Contrast:
     """Unit."""
     kind: Kind
     """runtime or memory."""
-    a: float
-    """Median over A's runs, in `unit`."""
-    b: float
-    """Median over B's runs."""
-    runs: tuple[int, int]
-    """Runs on each side that it is taken from."""
-    ratio: float | None
-    """Median of all ratios B over A; None where A has a zero."""
-    lower: float | None
-    """Lower end of the ratio's interval; None with one run on each side."""
-    upper: float | None
-    """Its upper end."""
-    coverage: float
-    """Coverage of the interval, share."""
-    disturbed: bool
-    """Whether a side has DISTURBED runs only, which were then used."""
+    sides: tuple[Amount | None, ...]
+    """One a side, the reference first; None where it was not measured."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Equivalence:
-    """One score on both sides, judged by two one-sided tests against a margin."""
+    """Two one-sided tests of one score against a margin."""
 
-    metric: str
-    """Metric."""
-    unit: str
-    """Unit; empty for a share."""
     verdict: Likeness
     """The verdict."""
-    mean: tuple[float, float]
-    """Mean of A's and of B's runs."""
-    spread: tuple[float | None, float | None]
-    """Standard deviation over the runs of each; None below two."""
-    runs: tuple[int, int]
-    """Runs on each side."""
     difference: float
-    """Mean of B less mean of A."""
+    """Mean less the reference's mean, in the score's unit."""
     lower: float | None
     """Lower end of the 90% interval, which leaves out 5% on each side; None where there is none."""
     upper: float | None
@@ -89,15 +91,45 @@ class Equivalence:
     p: float | None
     """The larger p of the two tests; EQUIVALENT at most at 0.05."""
     runs_to_decide: int | None
-    """Runs a side that would decide, were the spread, and for an undecided difference the difference too, as found; None otherwise."""
+    """Runs a side needed to decide, assuming the observed spread and difference; None where the verdict is decided."""
     reason: str
     """Why this verdict, in one sentence."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class SameWeights:
-    """Predictions of one set that both sides made with the same weights, label by label."""
+class ScoreSide:
+    """One score on one side."""
 
+    mean: float
+    """Mean over the runs."""
+    spread: float | None
+    """Standard deviation over the runs; None below two."""
+    runs: int
+    """Runs."""
+    judged: Equivalence | None
+    """Whether it equals the reference's; None for the reference."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """One score on every side."""
+
+    metric: str
+    """Metric."""
+    unit: str
+    """Unit."""
+    share: bool
+    """Whether it is a share, which is written in percent and points."""
+    sides: tuple[ScoreSide | None, ...]
+    """One a side, the reference first; None where it was not measured."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class SameWeights:
+    """Predictions of one set that a side and the reference made with the same weights, label by label."""
+
+    side: int
+    """Which side."""
     set: str
     """Name of the prediction set."""
     labels: int
@@ -109,19 +141,19 @@ class SameWeights:
     changed: int
     """Labels that differ, over all runs."""
     worse: int
-    """Of these, right on A and wrong on B."""
+    """Of these, right on the reference and wrong here."""
     better: int
-    """Of these, wrong on A and right on B."""
+    """Of these, wrong on the reference and right here."""
     p: float
     """Exact two-sided p of McNemar's test, each image's flips summed over the runs that saw the same images."""
     tested: int
     """How many these are; a run of other images would count what two of them drew twice."""
 
     @property
-    def told(self) -> str:
-        """The set in words; one that B predicted with the weights it was given of A is said to be so."""
+    def title(self) -> str:
+        """Display name; notes when the side used the reference's weights."""
         own = self.set.removesuffix(GIVEN)
-        return f"{own}, A's weights on B" if own != self.set else own
+        return f"{own}, the reference's weights" if own != self.set else own
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,63 +176,57 @@ class IdentitySide:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class IdentityBeside:
-    """One identity on both sides."""
+class IdentitySides:
+    """One identity on every side."""
 
     name: str
     """Which identity on which matrix."""
     formula: str
     """The identity as a formula."""
-    a: IdentitySide | None
-    """On A; None if it was not checked there."""
-    b: IdentitySide | None
-    """On B."""
+    sides: tuple[IdentitySide | None, ...]
+    """One a side, the reference first; None where it was not checked."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class VariantBeside:
-    """One variant and tier that both sides ran."""
+class VariantSides:
+    """One variant and tier that the reference and others ran."""
 
     scenario: str
     """Scenario name."""
-    variants: tuple[str, str]
-    """Variant on A and on B."""
     tier: Tier
     """Tier."""
-    a: SideRuns
-    """Runs of A."""
-    b: SideRuns
-    """Runs of B."""
+    sides: tuple[SideRuns, ...]
+    """Columns, the reference first."""
     notes: tuple[str, ...]
     """What a reader must know before the numbers, one sentence each."""
-    environment: tuple[tuple[str, str, str], ...]
-    """Fields of the environment that differ: name, on A, on B."""
+    environment: tuple[tuple[str, tuple[str, ...]], ...]
+    """Fields of the environment that differ, with the value on each side."""
     contrasts: tuple[Contrast, ...]
     """Times, rates and memory, stage by stage."""
-    equivalences: tuple[Equivalence, ...]
+    scores: tuple[Score, ...]
     """Scores."""
     weights: tuple[SameWeights, ...]
     """Prediction sets made with the same weights."""
-    flips: tuple[Flips, ...]
-    """Flipped images, seed by seed; B is held against A. They decide nothing."""
-    identities: tuple[IdentityBeside, ...]
+    flips: tuple[tuple[Flips, ...], ...]
+    """Flipped images of each side but the reference, seed by seed. They decide nothing."""
+    identities: tuple[IdentitySides, ...]
     """Identities, by dtype."""
 
     @property
     def title(self) -> str:
-        """How the pair is called: ``scenario:variant``, or both variants."""
-        return f"{self.scenario}:{' and '.join(dict.fromkeys(self.variants))}"
+        """``scenario:variant``, or all variants."""
+        return f"{self.scenario}:{' and '.join(dict.fromkeys(side.variant for side in self.sides))}"
 
     @property
     def violated(self) -> bool:
         """Whether an identity does not hold on a side."""
-        sides = (side for pair in self.identities for side in (pair.a, pair.b) if side is not None)
+        sides = (side for identity in self.identities for side in identity.sides if side is not None)
         return any(not side.holds for side in sides)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class SideJob:
-    """One of the two jobs."""
+    """One of the jobs."""
 
     folder: str
     """Folder as typed."""
@@ -213,7 +239,7 @@ class SideJob:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class SideBySide:
+class Compared:
     """A whole comparison as stored in ``compare.json``."""
 
     schema: int
@@ -224,11 +250,9 @@ class SideBySide:
     """Command line that repeats it."""
     version: str
     """Version of the harness."""
-    a: SideJob
-    """The reference."""
-    b: SideJob
-    """What is set in relation to it."""
-    variants: tuple[VariantBeside, ...]
+    jobs: tuple[SideJob, ...]
+    """Jobs, the reference first."""
+    variants: tuple[VariantSides, ...]
     """What could be compared."""
     left_out: tuple[str, ...]
     """What could not, one sentence each."""

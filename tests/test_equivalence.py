@@ -1,4 +1,4 @@
-"""Two jobs side by side: equivalence against SciPy and by simulation, ratios, labels, identities, what makes no sense, and the command."""
+"""Jobs side by side: equivalence against SciPy and by simulation, ratios, labels, identities, what makes no sense, and the command."""
 
 from __future__ import annotations
 
@@ -15,16 +15,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness import comparison, equivalence, files, predictions, statistics
+from harness import equivalence, equivalence_table, files, predictions, statistics
+from harness.equivalence import Margin
+from harness.errors import HarnessError
 from harness.records import (
+    Compared,
+    Comparison,
     DatasetUse,
     IdentityCheck,
     Job,
+    Judgement,
     Measured,
     Measurement,
     RunRequest,
     RunResult,
-    SideBySide,
     StageResult,
 )
 
@@ -33,7 +37,7 @@ if typing.TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from harness.records import VariantBeside
+    from harness.records import VariantSides
     from tests.conftest import Harness
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "compare.md"
@@ -67,9 +71,12 @@ def test_tost_is_two_welch_tests(a: NDArray[np.float64], b: NDArray[np.float64],
         assert (max(found.p_low, found.p_high) < 0.05) == within
 
 
-def judged(a: Sequence[float], b: Sequence[float], **changes: typing.Any) -> typing.Any:
+def judged(
+    a: Sequence[float], b: Sequence[float], asked: Margin | None = None, **changes: typing.Any
+) -> typing.Any:
     """Judge accuracies."""
-    return equivalence.judge("accuracy", "", np.asarray(a, float), np.asarray(b, float), **changes)
+    first, other = np.asarray(a, float), np.asarray(b, float)
+    return equivalence.judge(first, other, equivalence.margin_for(asked, first, share=True), **changes)
 
 
 @pytest.mark.slow
@@ -85,10 +92,10 @@ def test_false_verdicts_stay_near_5_percent_at_the_printed_margin(
     found = []
     for _ in range(trials):
         a = generator.normal(50, 1, runs)
-        margin = equivalence.margin_for("nat", a, a, None)
+        margin = equivalence.margin_for(None, a, share=False)
         assert margin is not None
         b = generator.normal(50 + margin, 1, runs)
-        found.append(equivalence.judge("loss", "nat", a, b).verdict)
+        found.append(equivalence.judge(a, b, margin).verdict)
     # 5% and three standard errors of so many trials
     assert found.count("EQUIVALENT") / trials < 0.062
     assert found.count("DIFFERENT") / trials < 0.062
@@ -122,16 +129,48 @@ def test_more_runs_have_more_power(difference: float, margin: float, sd: float) 
     assert all(a <= b + 1e-6 for a, b in itertools.pairwise(powers))
 
 
-def test_the_margin_is_never_above_half_a_point_unless_asked() -> None:
-    """2 sd of A where that is small, half a point at most for shares, as asked otherwise; a loss has no points."""
+def test_the_margin_is_never_above_half_a_point_unless_named() -> None:
+    """2 sd of the reference where that is small, half a point at most for shares; a named margin in its own unit."""
     calm, loud = np.asarray([0.9, 0.901, 0.902]), np.asarray([0.9, 0.95, 0.99])
-    assert equivalence.margin_for("", calm, calm, None) == pytest.approx(0.002)
-    assert equivalence.margin_for("", loud, loud, None) == 0.005
-    assert equivalence.margin_for("", loud, loud, 2.0) == 0.02
-    assert equivalence.margin_for("nat", loud, loud, 2.0) == pytest.approx(2 * loud.std(ddof=1))
-    assert equivalence.margin_for("", loud, loud, "spread") == pytest.approx(2 * loud.std(ddof=1))
-    assert equivalence.margin_for("nat", loud, loud, "spread") == pytest.approx(2 * loud.std(ddof=1))
-    assert equivalence.margin_for("", loud[:1], loud, None) is None
+    wide = pytest.approx(2 * loud.std(ddof=1))
+    margin = equivalence.margin_for
+    assert margin(None, calm, share=True) == pytest.approx(0.002)
+    assert margin(None, loud, share=True) == 0.005
+    assert margin(None, loud, share=False) == wide
+    assert margin(Margin.parse("2points"), loud, share=True) == 0.02
+    assert margin(Margin.parse("2points"), loud, share=False) == wide  # points say nothing of a loss
+    assert margin(Margin.parse("2%"), loud, share=False) == pytest.approx(0.02 * loud.mean())
+    assert margin(Margin.parse("0.01"), loud, share=True) == 0.01
+    assert margin(Margin.parse("3"), loud, share=False) == 3
+    assert margin(Margin.parse("spread"), loud, share=True) == wide
+    assert margin(None, loud[:1], share=True) is None
+    assert margin(Margin.parse("spread"), loud[:1], share=True) is None
+    with pytest.raises(HarnessError, match=r"a margin of 0\.5 is 50 points"):
+        margin(Margin.parse("0.5"), loud, share=True)  # once, a bare number meant points
+
+
+@pytest.mark.parametrize(
+    "text", ["", "points", "-1", "nan", "inf", "1e999", "2 percent", "0.5pointss", "1,5%", "spraed"]
+)
+def test_a_margin_that_says_nothing_is_refused(text: str) -> None:
+    """The message lists the forms."""
+    with pytest.raises(ValueError, match=r"write 0\.5points, 2%, 0\.01"):
+        Margin.parse(text)
+
+
+@pytest.mark.parametrize(("a", "b", "verdict"), [
+    ([0.1] * 3, [0.1] * 10, "EQUIVALENT"),  # their means are rounded differently
+    ([0.3] * 4, [0.1 + 0.2] * 4, "EQUIVALENT"),
+    ([0.0] * 3, [0.0] * 3, "EQUIVALENT"),
+    ([0.9] * 3, [0.8] * 3, "DIFFERENT"),
+    ([0.9] * 3, [0.8, 0.9, 0.85], "INCONCLUSIVE"),
+    ([1e-300] * 3, [0.0] * 3, "DIFFERENT"),
+])  # fmt: skip
+def test_groups_of_constants(a: list[float], b: list[float], verdict: str) -> None:
+    """Without a spread on one side or both the values decide, and no rounding of a mean does (scverse/scanpy#620)."""
+    found = judged(a, b)
+    assert found.verdict == verdict
+    assert all(value is None or np.isfinite(value) for value in (found.lower, found.upper, found.p))
 
 
 def test_verdicts() -> None:
@@ -151,8 +190,8 @@ def test_verdicts() -> None:
     fixed = judged([0.9, 0.9, 0.9], [0.91, 0.91, 0.91])
     assert fixed.verdict == "DIFFERENT"
     assert "--margin" in fixed.reason
-    assert judged([0.9, 0.9, 0.9], [0.91, 0.91, 0.91], asked=2).verdict == "EQUIVALENT"
-    near = judged([0.90, 0.91, 0.92], [0.905, 0.915, 0.925], asked=0.5)
+    assert judged([0.9, 0.9, 0.9], [0.91, 0.91, 0.91], Margin.parse("2points")).verdict == "EQUIVALENT"
+    near = judged([0.90, 0.91, 0.92], [0.905, 0.915, 0.925], Margin.parse("0.5points"))
     assert near.runs_to_decide is None
     assert "no thousand runs" in near.reason
 
@@ -211,10 +250,19 @@ def job(*results: RunResult) -> Job:
     )  # fmt: skip
 
 
-def compare(a: Job, b: Job, **asked: typing.Any) -> tuple[tuple[VariantBeside, ...], tuple[str, ...]]:
+def compare(*jobs: Job, **asked: typing.Any) -> tuple[tuple[VariantSides, ...], tuple[str, ...]]:
     """Compare jobs that stored no predictions."""
     nowhere = predictions.reader(Path("nowhere"))
-    return comparison.compare(a, b, comparison.Asked(readers=(nowhere, nowhere), **asked))
+    names = tuple("ABCDEFG"[: len(jobs)])
+    return equivalence.compare(jobs, equivalence.Asked(names=names, readers=(nowhere,) * len(jobs), **asked))
+
+
+def other(variant: VariantSides, stage: str, metric: str, side: int = 1) -> typing.Any:
+    """Return one metric of a side."""
+    (found,) = [
+        contrast for contrast in variant.contrasts if (contrast.stage, contrast.metric) == (stage, metric)
+    ]
+    return found.sides[side]
 
 
 def test_ratios_are_medians_of_all_ratios_with_an_interval() -> None:
@@ -223,31 +271,29 @@ def test_ratios_are_medians_of_all_ratios_with_an_interval() -> None:
     b = job(*(result(seed, seconds=2 * value, memory=2.0**21) for seed, value in enumerate([1.0, 1.1, 0.9])))
     ((variant,), left_out) = compare(a, b)
     assert left_out == ()
-    found = {(contrast.stage, contrast.metric): contrast for contrast in variant.contrasts}
-    time = found["train", "seconds"]
+    time = other(variant, "train", "seconds")
     assert time.ratio == pytest.approx(2)
     assert time.lower == pytest.approx(1.8 / 1.1)
     assert time.upper == pytest.approx(2.2 / 0.9)
     assert time.coverage == pytest.approx(0.9)
-    assert found["train", "above_imports_bytes"].ratio == 2
-    assert found["imports", "peak_bytes"].ratio == 1
+    assert other(variant, "train", "above_imports_bytes").ratio == 2
+    assert other(variant, "imports", "peak_bytes").ratio == 1
     ((one,), _) = compare(job(result(0)), job(result(0)))
-    assert all(contrast.lower is None for contrast in one.contrasts)
+    assert all(side is None or side.lower is None for contrast in one.contrasts for side in contrast.sides)
     ((none,), _) = compare(job(result(0, seconds=0.0)), job(result(0)))
-    assert next(c.ratio for c in none.contrasts if (c.stage, c.metric) == ("train", "seconds")) is None
+    assert other(none, "train", "seconds").ratio is None
 
 
 def test_disturbed_times_are_left_out_or_marked() -> None:
     """A disturbed run's time is left out while others remain; with no other it is used and marked; memory stays."""
     a = job(result(0, seconds=1.0), result(1, seconds=9.0, foreign_cpu=0.5))
     ((variant,), _) = compare(a, job(result(0, foreign_cpu=0.5), result(1, foreign_cpu=0.5)))
-    by_metric = {contrast.metric: contrast for contrast in variant.contrasts if contrast.stage == "train"}
-    assert by_metric["seconds"].disturbed
-    assert not by_metric["above_imports_bytes"].disturbed
+    assert other(variant, "train", "seconds").disturbed
+    assert not other(variant, "train", "above_imports_bytes").disturbed
     assert any("2 of 2 runs of B are DISTURBED" in note for note in variant.notes)
     ((calm,), _) = compare(a, job(result(0)))
-    time = next(c for c in calm.contrasts if c.metric == "seconds" and c.stage == "train")
-    assert (time.a, time.runs, time.disturbed) == (1.0, (1, 1), False)
+    first, time = other(calm, "train", "seconds", 0), other(calm, "train", "seconds")
+    assert (first.median, first.runs, time.runs, time.disturbed) == (1.0, 1, 1, False)
 
 
 def test_two_machines_are_said() -> None:
@@ -255,18 +301,18 @@ def test_two_machines_are_said() -> None:
     there = {"cpu": "B", "cores": "2", "load": "3", "torch_tf32_matmul": "True"}
     ((variant,), _) = compare(job(result(0)), job(result(0, environment=there)))
     assert any(note.startswith("two machines (cpu A on A, B on B)") for note in variant.notes)
-    assert variant.environment == (("cpu", "A", "B"), ("torch_tf32_matmul", "none", "True"))
+    assert variant.environment == (("cpu", ("A", "B")), ("torch_tf32_matmul", ("none", "True")))
 
 
 @pytest.mark.parametrize(
     ("theirs", "told"),
     [
         ({"tier": "short"}, "A ran tier smoke, B ran tier short"),
-        ({"version": 2}, "version 1 of the scenario, B version 2"),
+        ({"version": 2}, "A ran version 1 of the scenario, B version 2"),
         ({"sha256": "bb" * 32}, "the data differ: A read digits (aaaaaaaa), B read digits (bbbbbbbb)"),
         ({"options": {"epochs": 3}}, "the options differ: epochs none on A, 3 on B"),
         ({"variant": "other"}, "no common variant; A has default, B has other"),
-        ({"scenario": "another"}, "probe: only A ran it"),
+        ({"scenario": "another"}, "probe: B ran no variant of it"),
         ({"status": "error"}, "no run of B finished"),
     ],
 )
@@ -281,7 +327,7 @@ def test_several_backends_in_one_folder_are_refused() -> None:
     """Runs of one variant on two backends cannot stand for one side."""
     mixed = job(result(0), result(0, backend="torch"))
     assert "several backends or devices" in compare(mixed, job(result(0)))[1][0]
-    assert compare(job(), job()) == ((), ("neither job holds a run",))
+    assert compare(job(), job()) == ((), ("no job holds a run",))
 
 
 def test_two_variants_can_be_named() -> None:
@@ -289,7 +335,7 @@ def test_two_variants_can_be_named() -> None:
     a, b = job(result(0)), job(result(0, variant="other", options={"rank": 3}))
     ((variant,), left_out) = compare(a, b, variants=("default", "other"))
     assert (variant.title, left_out) == ("probe:default and other", ())
-    assert any("rank none on A, 3 on B" in note for note in variant.notes)
+    assert any("rank none on default, 3 on other" in note for note in variant.notes)
     assert compare(a, b, variants=("default", "third"))[0] == ()
 
 
@@ -303,29 +349,28 @@ def test_identities_are_set_beside_each_other_by_dtype() -> None:
     b = job(result(0, checks=(check(1e-3, "float64"), IdentityCheck("only B", 0.0, 0.0, "c", ""))))
     ((variant,), left_out) = compare(a, b)
     pairs = {pair.name: pair for pair in variant.identities}
-    ours, theirs = pairs["w"].a, pairs["w"].b
+    ours, theirs = pairs["w"].sides
     assert ours is not None
     assert theirs is not None
     assert ours.share == pytest.approx(0.1)
     assert (ours.dtype, ours.holds) == ("float32", True)
     assert (theirs.dtype, theirs.holds) == ("float64", False)
-    assert pairs["only B"].a is None
+    assert pairs["only B"].sides[0] is None
     assert variant.violated
     assert whole(variant, left_out).exit_code == 1
 
 
-def whole(variant: VariantBeside, left_out: tuple[str, ...]) -> SideBySide:
+def whole(variant: VariantSides, left_out: tuple[str, ...]) -> Compared:
     """Put one variant into a comparison."""
     from harness.records import SideJob
 
     side = SideJob(folder="<a>", created="2026-01-01T00:00:00+00:00", commit="", command="")
-    return SideBySide(
-        schema=1,
+    return Compared(
+        schema=3,
         created=side.created,
         command="",
         version="0",
-        a=side,
-        b=side,
+        jobs=(side, side),
         variants=(variant,),
         left_out=left_out,
     )
@@ -349,15 +394,15 @@ def test_the_same_weights_are_compared_label_by_label(tmp_path: Path) -> None:
     same = "cd" * 32
     a = job(stored(tmp_path / "a", 0, [1], weights=same))
     b = job(stored(tmp_path / "b", 0, [2, 3, 4], weights=same, backend="torch"))
-    asked = comparison.Asked(readers=readers)
-    ((variant,), _) = comparison.compare(a, b, asked)
+    asked = equivalence.Asked(names=("a", "b"), readers=readers)
+    ((variant,), _) = equivalence.compare([a, b], asked)
     (found,) = variant.weights
     assert (found.changed, found.worse, found.better, found.labels) == (4, 3, 1, 400)
     assert found.p == pytest.approx(2 * 5 / 16)
     other = job(stored(tmp_path / "b", 0, [2, 3, 4], weights="ee" * 32, backend="torch"))
-    ((variant,), _) = comparison.compare(a, other, asked)
+    ((variant,), _) = equivalence.compare([a, other], asked)
     assert variant.weights == ()
-    assert [(flip.worse_count, flip.better_count) for flip in variant.flips] == [(3, 1)]
+    assert [(flip.worse_count, flip.better_count) for flip in variant.flips[0]] == [(3, 1)]
 
 
 def test_labels_of_other_images_are_counted_and_not_tested(tmp_path: Path) -> None:
@@ -366,7 +411,7 @@ def test_labels_of_other_images_are_counted_and_not_tested(tmp_path: Path) -> No
     weights = ["ab" * 32, "cd" * 32]
     a = job(*(stored(tmp_path / "a", seed, [1], shift=seed, weights=weights[seed]) for seed in range(2)))
     b = job(*(stored(tmp_path / "b", seed, [2, 3], shift=seed, weights=weights[seed], backend="torch") for seed in range(2)))  # fmt: skip
-    ((variant,), _) = comparison.compare(a, b, comparison.Asked(readers=readers))
+    ((variant,), _) = equivalence.compare([a, b], equivalence.Asked(names=("a", "b"), readers=readers))
     (found,) = variant.weights
     assert (found.runs, found.labels, found.checkpoints, found.tested) == (2, 800, 2, 1)
     assert (found.changed, found.worse, found.better) == (6, 4, 2)
@@ -377,9 +422,83 @@ def test_identical_predictions_are_equivalent_whatever_the_number_of_runs(tmp_pa
     """One run on each side decides where every prediction is the same."""
     readers = (predictions.reader(tmp_path / "a"), predictions.reader(tmp_path / "b"))
     a, b = job(stored(tmp_path / "a", 0, [1])), job(stored(tmp_path / "b", 0, [1], backend="torch"))
-    ((variant,), _) = comparison.compare(a, b, comparison.Asked(readers=readers))
-    assert variant.equivalences[0].verdict == "EQUIVALENT"
-    assert "every prediction of 1 run is the same" in variant.equivalences[0].reason
+    ((variant,), _) = equivalence.compare([a, b], equivalence.Asked(names=("a", "b"), readers=readers))
+    score = variant.scores[0].sides[1]
+    assert score is not None
+    assert score.judged is not None
+    assert score.judged.verdict == "EQUIVALENT"
+    assert "every prediction of 1 run is the same" in score.judged.reason
+
+
+@pytest.mark.parametrize(
+    "metric", ["calibration", "test.accuracy", "test.calibration", "head.f1_macro", "accuracy.calibration"]
+)
+def test_equal_labels_settle_only_what_was_scored_from_them(tmp_path: Path, metric: str) -> None:
+    """A recorded score that differs is DIFFERENT, whatever its name, though every label is the same; and it is no share."""
+    readers = (predictions.reader(tmp_path / "a"), predictions.reader(tmp_path / "b"))
+    judgement = Judgement(
+        metric=metric, kind="accuracy", value=0.9, reference=None, against="baseline", verdict="NO_BASELINE"
+    )
+
+    def made(name: str, value: float) -> Job:
+        recorded = {metric: Measured(value=value, better="higher")}
+        whole = job(*(stored(tmp_path / name, seed, [seed], extra=recorded) for seed in range(3)))
+        compared = Comparison(
+            scenario="probe", variant="default", tier="smoke", seeds=(), failed=(), judgements=(judgement,)
+        )
+        return dataclasses.replace(whole, comparisons=(compared,))
+
+    asked = equivalence.Asked(names=("a", "b"), readers=readers)
+    ((variant,), _) = equivalence.compare([made("a", 0.9), made("b", 0.5)], asked)
+    found = {score.metric: score.sides[1] for score in variant.scores}
+    assert {name: side and side.judged and side.judged.verdict for name, side in found.items()} == {
+        "accuracy": "EQUIVALENT", metric: "DIFFERENT",
+    }  # fmt: skip
+    (line,) = [
+        equivalence_table.sentence(variant, score, 1) for score in variant.scores if score.metric == metric
+    ]
+    if metric != "test.accuracy" and metric != "head.f1_macro":
+        assert "%" not in line.partition(", 90%")[0]
+        assert "0.9 on a" in line
+
+
+def test_any_number_of_jobs_are_columns_named_for_what_differs() -> None:
+    """Each job is compared with the reference; one that cannot be is left out and the others stay."""
+    jobs = [
+        job(
+            *(
+                result(seed, backend=backend, device=device, seconds=seconds, environment=environment)
+                for seed in range(3)
+            )
+        )
+        for backend, device, seconds, environment in (
+            ("torch", "cpu", 4.0, {"cpu": "A", "torch_matmul_precision": "highest"}),
+            ("torch", "cuda", 1.0, {"cpu": "A", "torch_matmul_precision": "highest"}),
+            ("torch", "cuda", 0.5, {"cpu": "A", "torch_matmul_precision": "medium"}),
+            ("jax", "cpu", 2.0, {"cpu": "A"}),
+        )
+    ]
+    jobs.append(job(result(0, version=2)))
+    ((variant,), left_out) = compare(*jobs)
+    assert [side.name for side in variant.sides] == [
+        "torch cpu torch_matmul_precision highest", "torch cuda torch_matmul_precision highest",
+        "torch cuda torch_matmul_precision medium", "jax cpu",
+    ]  # fmt: skip
+    assert [
+        side.ratio
+        for side in typing.cast("typing.Any", next(c for c in variant.contrasts if c.stage == "train")).sides
+    ] == [None, 0.25, 0.125, 0.5]
+    assert [side and side.judged and side.judged.verdict for side in variant.scores[0].sides] == [
+        None,
+        *["EQUIVALENT"] * 3,
+    ]
+    assert left_out == ("probe:default, tier smoke: A ran version 1 of the scenario, E version 2",)
+    ((variant,), _) = compare(
+        job(result(0, environment={"threads": "1"})), job(result(0, environment={"threads": "2"}))
+    )
+    assert [side.name for side in variant.sides] == ["1 threads", "2 threads"]
+    ((variant,), _) = compare(job(result(0)), job(result(0)))
+    assert [side.name for side in variant.sides] == ["A", "B"]
 
 
 # -- the command ----------------------------------------------------------------------------------------
@@ -407,15 +526,15 @@ def test_weights_of_one_job_are_predicted_with_by_another(harness: Harness) -> N
     assert harness(*words, "--threads", "2", "--out", "plain").code == 0
     assert harness(*words, "--weights", "a", "--threads", "2", "--out", "b").code == 0
     assert (
-        "same weights: on no set. To hold label against label, run A with --keep-weights"
+        "same weights: on no set. To compare label by label, run the reference with --keep-weights"
         in harness("compare", "a", "plain").out
     )
     done = harness("compare", "a", "b", "--out", "c")
-    told = "set test, A's weights on B, 2 runs, 200 labels, 1 checkpoint: 2 labels changed, 2 for the worse and 0 for the better"
+    told = "set test, the reference's weights on 2 threads, 2 runs, 200 labels, 1 checkpoint: 2 labels changed, 2 for the worse and 0 for the better"
     assert told in done.out
     assert "on no set" not in done.out
     assert (
-        "Set test, A&#39;s weights on B, 2 runs, 200 labels"
+        "Set test, the reference&#39;s weights on 2 threads, 2 runs, 200 labels"
         in (harness.folder / "c" / "compare.html").read_text()
     )
     refused = harness(*words, "--weights", "plain", "--out", "d")
@@ -452,12 +571,13 @@ def test_the_page_of_the_command_works_as_written(harness: Harness) -> None:
     assert "EQUIVALENT accuracy" in done.out
     assert "first step" in done.out
     assert (
-        "identities: 1 on A, errors at most 0.01 of the tolerance and 1 on B, errors at most 0.2" in done.out
+        "identities: 1 on 1 threads with errors of at most 0.01 of the tolerance, 1 on 2 threads with errors of at most 0.2"
+        in done.out
     )
     found = files.decode(
-        (harness.folder / "reports/beside/compare.json").read_bytes(), SideBySide, "compare.json"
+        (harness.folder / "reports/beside/compare.json").read_bytes(), Compared, "compare.json"
     )
-    assert ("threads", "1", "2") in found.variants[0].environment
+    assert ("threads", ("1", "2")) in found.variants[0].environment
     assert "<script" not in (harness.folder / "reports/beside/compare.html").read_text()
 
 
@@ -472,9 +592,15 @@ def test_nothing_comparable_ends_with_2_and_missing_folders_too(harness: Harness
     assert json.loads((harness.folder / "page/compare.json").read_text())["variants"] == []
     assert harness("compare", "default", "other", "--variants", "default", "other").code == 0
     two = ("compare", "default", "other", "--variants", "default", "other", "--margin")
-    assert harness(*two, "spread").code == 0
-    for wrong in ("inf", "-1", "spraed"):
+    for right in ("spread", "0.5points", "2%", "0.01"):
+        assert harness(*two, right).code == 0
+    for wrong in ("inf", "-1", "spraed", "0.5"):
         assert harness(*two, wrong).code == 2
+    chosen = harness("compare", "default", "other", "--variants", "other", "default", "--reference", "other")
+    assert chosen.code == 0
+    assert "other: other, the reference" in chosen.out
+    for words in (("compare", "default"), ("compare", "default", "other", "--reference", "elsewhere")):
+        assert harness(*words).code == 2
     missing = harness("compare", "default", "nowhere")
     assert missing.code == 2
     assert "Type: harness run" in missing.err

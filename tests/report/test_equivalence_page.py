@@ -1,4 +1,4 @@
-"""The page of two jobs: well-formed, escaped, without scripts, every verdict and number in it, and the same bytes each time."""
+"""The page of a comparison: well-formed, escaped, without scripts, every verdict and number in it, and the same bytes each time."""
 
 from __future__ import annotations
 
@@ -9,21 +9,25 @@ from pathlib import Path
 
 import pytest
 
+from harness import equivalence_page
 from harness.records import (
+    Amount,
+    Compared,
     Contrast,
     Equivalence,
-    IdentityBeside,
     IdentitySide,
+    IdentitySides,
     SameWeights,
-    SideBySide,
+    Score,
+    ScoreSide,
     SideJob,
     SideRuns,
-    VariantBeside,
+    VariantSides,
 )
-from harness.report import side_by_side, strips
+from harness.report import strips
 
 HOSTILE = "<script>alert(1)</script>\"'</style></title>{{ 7 * 7 }}&amp;"
-NOWHERE = (Path("nowhere"), Path("nowhere"))
+NOWHERE = (Path("nowhere"),) * 3
 VOID = {"meta", "img", "br", "wbr", "input"}
 
 
@@ -64,57 +68,77 @@ class Parsed(html.parser.HTMLParser):
             self.text += data
 
 
-def contrast(stage: str, metric: str, a: float, b: float, **changes: typing.Any) -> Contrast:
+def contrast(stage: str, metric: str, a: float, *others: float | None, **changes: typing.Any) -> Contrast:
     """Set one metric in relation."""
-    kinds: dict[str, tuple[str, typing.Any]] = {"bytes": ("B", "memory"), "conds": ("s", "runtime"), "econd": ("1/s", "runtime")}  # fmt: skip
+    kinds: dict[str, tuple[str, typing.Any]] = {
+        "bytes": ("B", "memory"),
+        "conds": ("s", "runtime"),
+        "econd": ("1/s", "runtime"),
+    }
     unit, kind = kinds[metric[-5:]]
-    made = Contrast(
-        stage=stage, metric=metric, unit=unit, kind=kind, a=a, b=b, runs=(3, 3), ratio=b / a, lower=b / a / 1.1, upper=b / a * 1.1,
-        coverage=0.9, disturbed=False,
+    first = Amount(median=a, runs=3, disturbed=False)
+    sides = [
+        None
+        if b is None
+        else dataclasses.replace(
+            first, median=b, ratio=b / a, lower=b / a / 1.1, upper=b / a * 1.1, coverage=0.9, **changes
+        )
+        for b in others
+    ]
+    return Contrast(stage=stage, metric=metric, unit=unit, kind=kind, sides=(first, *sides))
+
+
+def score(
+    metric: str, verdict: typing.Any, *, unit: str = "", share: bool = True, **changes: typing.Any
+) -> Score:
+    """Judge one score of two sides."""
+    judged = Equivalence(
+        verdict=verdict, difference=-0.01, lower=-0.012, upper=-0.008, margin=0.004, p=0.9, runs_to_decide=None,
+        reason="the difference lies beyond the margin",
     )  # fmt: skip
-    return dataclasses.replace(made, **changes)
+    first = ScoreSide(mean=0.95, spread=0.002, runs=5, judged=None)
+    other = ScoreSide(mean=0.94, spread=0.003, runs=5, judged=dataclasses.replace(judged, **changes))
+    return Score(metric=metric, unit=unit, share=share, sides=(first, other))
 
 
-def score(metric: str, verdict: typing.Any, **changes: typing.Any) -> Equivalence:
-    """Judge one score."""
-    made = Equivalence(
-        metric=metric, unit="", verdict=verdict, mean=(0.95, 0.94), spread=(0.002, 0.003), runs=(5, 5), difference=-0.01, lower=-0.012,
-        upper=-0.008, margin=0.004, p=0.9, runs_to_decide=None, reason="the difference lies beyond the margin",
-    )  # fmt: skip
-    return dataclasses.replace(made, **changes)
-
-
-def variant(name: str = "default") -> VariantBeside:
-    """Set one variant side by side, with everything that can be shown."""
+def variant(name: str = "default") -> VariantSides:
+    """Compare one variant, with everything that can be shown."""
     a = SideRuns(
-        backend="tensorflow", device="cpu", seeds=(0, 1, 2), failed=0, disturbed=0, calibration_seconds=0.002, environment={}
+        name="tensorflow", job=0, variant=name, backend="tensorflow", device="cpu", seeds=(0, 1, 2), failed=0, disturbed=0,
+        calibration_seconds=0.002, environment={},
     )  # fmt: skip
-    b = dataclasses.replace(a, backend="torch", device="cuda", environment={"gpu": f"GPU {HOSTILE}"})
+    b = dataclasses.replace(
+        a,
+        name=f"torch {HOSTILE}",
+        job=1,
+        backend="torch",
+        device="cuda",
+        environment={"gpu": f"GPU {HOSTILE}"},
+    )
     good = IdentitySide(dtype="float32", error=1e-6, tolerance=1e-4, holds=True)
-    return VariantBeside(
-        scenario=f"probe{HOSTILE}", variants=(name, name), tier="smoke", a=a, b=b, notes=(f"two machines {HOSTILE}",),
-        environment=(("cpu", HOSTILE, "B"),),
+    exact = dataclasses.replace(good, error=0.0, tolerance=0.0)
+    return VariantSides(
+        scenario=f"probe{HOSTILE}", tier="smoke", sides=(a, b), notes=(f"two machines {HOSTILE}",), environment=(("cpu", (HOSTILE, "B")),),
         contrasts=(
             contrast("imports", "seconds", 2.0, 3.0), contrast("train", "seconds", 10.0, 0.5, disturbed=True),
             contrast("train", "images_per_second", 100.0, 2000.0), contrast("train", "first_step_seconds", 1.0, 4.0),
             contrast("train", "step_seconds", 0.25, 0.01), contrast("train", "above_imports_bytes", 2**27, 2**28),
-            contrast("train", "device_allocated_bytes", 2**20, 0.0, ratio=None, lower=None, upper=None),
-            contrast("total", "seconds", 10.0, 0.5),
+            contrast("train", "device_allocated_bytes", 2**20, None), contrast("total", "seconds", 10.0, 0.5),
         ),
-        equivalences=(
+        scores=(
             score("accuracy", "DIFFERENT"), score("f1_macro", "EQUIVALENT", reason="the difference lies within the margin"),
-            score("loss", "INCONCLUSIVE", unit="nat", runs_to_decide=42, lower=None, upper=None, margin=None, spread=(None, None)),
+            score("loss", "INCONCLUSIVE", unit="nat", share=False, runs_to_decide=42, lower=None, upper=None, margin=None),
         ),
-        weights=(SameWeights(set="test", labels=400, runs=1, checkpoints=1, changed=4, worse=3, better=1, p=0.625, tested=1),),
-        flips=(),
+        weights=(SameWeights(side=1, set="test", labels=400, runs=1, checkpoints=1, changed=4, worse=3, better=1, p=0.625, tested=1),),
+        flips=((),),
         identities=(
-            IdentityBeside(name=f"w{HOSTILE}", formula="a = b", a=good, b=dataclasses.replace(good, holds=False, error=1.0)),
-            IdentityBeside(name="exact", formula="c", a=dataclasses.replace(good, error=0.0, tolerance=0.0), b=None),
+            IdentitySides(name=f"w{HOSTILE}", formula="a = b", sides=(good, dataclasses.replace(good, holds=False, error=1.0))),
+            IdentitySides(name="exact", formula="c", sides=(exact, None)),
         ),
     )  # fmt: skip
 
 
-def beside(*variants: VariantBeside, left_out: tuple[str, ...] = ()) -> SideBySide:
+def beside(*variants: VariantSides, left_out: tuple[str, ...] = ()) -> Compared:
     """Put variants into a comparison."""
     side = SideJob(
         folder=f"reports/{HOSTILE}",
@@ -122,8 +146,8 @@ def beside(*variants: VariantBeside, left_out: tuple[str, ...] = ()) -> SideBySi
         commit="a" * 40 + "+dirty",
         command="harness run",
     )
-    return SideBySide(
-        schema=1, created=side.created, command=f"harness compare {HOSTILE}", version="0.1", a=side, b=side, variants=variants,
+    return Compared(
+        schema=3, created=side.created, command=f"harness compare {HOSTILE}", version="0.1", jobs=(side, side, side), variants=variants,
         left_out=left_out,
     )  # fmt: skip
 
@@ -131,7 +155,9 @@ def beside(*variants: VariantBeside, left_out: tuple[str, ...] = ()) -> SideBySi
 @pytest.fixture(scope="module")
 def page() -> str:
     """Write the page of two variants."""
-    return side_by_side.render(beside(variant(), variant("other"), left_out=(f"third {HOSTILE}",)), NOWHERE)
+    return equivalence_page.render(
+        beside(variant(), variant("other"), left_out=(f"third {HOSTILE}",)), NOWHERE
+    )
 
 
 def test_it_is_well_formed_escaped_and_without_scripts(page: str) -> None:
@@ -150,7 +176,8 @@ def test_everything_that_was_found_is_said(page: str) -> None:
     text = " ".join(Parsed(page).text.split())
     for told in (
         "An identity is violated.", "2 DIFFERENT, 2 INCONCLUSIVE, 2 EQUIVALENT", "about 42 runs a side would decide", "−1.2 to −0.8",
-        "0.05", "0.0455 to 0.055 (90%)", "DISTURBED", "2,000", "750 ms", "3.99 s", "4 labels changed, 3 for the worse", "p = 0.62",
+        "×0.05", "0.0455 to 0.055 (90%)", "DISTURBED", "2,000/s", "750 ms", "3.99 s", "2 variants of 3 jobs compared",
+        "4 labels changed, 3 for the worse", "p = 0.62",
         "REGRESSED", "third", "+dirty", "128.0\N{NARROW NO-BREAK SPACE}MiB",
     ):  # fmt: skip
         assert told.replace("\N{NARROW NO-BREAK SPACE}", " ") in text.replace(
@@ -161,7 +188,7 @@ def test_everything_that_was_found_is_said(page: str) -> None:
 def test_the_same_input_gives_the_same_page(page: str) -> None:
     """Nothing on the page depends on when it is written."""
     again = beside(variant(), variant("other"), left_out=(f"third {HOSTILE}",))
-    assert side_by_side.render(again, NOWHERE) == page
+    assert equivalence_page.render(again, NOWHERE) == page
 
 
 @pytest.mark.parametrize(
@@ -169,20 +196,43 @@ def test_the_same_input_gives_the_same_page(page: str) -> None:
     [
         (["EQUIVALENT", "EQUIVALENT"], "They score alike."),
         (["EQUIVALENT", "INCONCLUSIVE"], "Not every score could be told."),
-        (["INCONCLUSIVE", "DIFFERENT"], "They score differently."),
+        (["INCONCLUSIVE", "DIFFERENT"], "m1 of torch"),
         ([], "Side by side."),
     ],
 )
 def test_the_headline_is_the_most_telling_verdict(verdicts: list[str], lead: str) -> None:
-    """Different comes before undecided, and undecided before alike."""
+    """Different comes before undecided, and undecided before alike; what differs is named with its difference."""
     scores = tuple(score(f"m{index}", word) for index, word in enumerate(verdicts))
-    found = dataclasses.replace(variant(), equivalences=scores, identities=())
-    assert lead in Parsed(side_by_side.render(beside(found), NOWHERE)).text
+    found = dataclasses.replace(variant(), scores=scores, identities=())
+    text = Parsed(equivalence_page.render(beside(found), NOWHERE)).text
+    assert lead in text
+    assert ("differs by −1 points." in text) == ("DIFFERENT" in verdicts)
+
+
+def test_a_third_job_is_a_third_column() -> None:
+    """Every table has one more column, and the scores one more row."""
+    two = variant()
+    third = dataclasses.replace(two.sides[1], name="jax", job=2)
+    more = tuple(dataclasses.replace(one, sides=(*one.sides, one.sides[1])) for one in two.contrasts)
+    scores = tuple(dataclasses.replace(one, sides=(*one.sides, one.sides[1])) for one in two.scores)
+    identities = tuple(dataclasses.replace(one, sides=(*one.sides, None)) for one in two.identities)
+    three = dataclasses.replace(
+        two,
+        sides=(*two.sides, third),
+        contrasts=more,
+        scores=scores,
+        identities=identities,
+        flips=((), ()),
+        environment=(),
+    )
+    page, before = (equivalence_page.render(beside(one), NOWHERE) for one in (three, two))
+    assert page.count('<th class="num">jax') == 3  # summary, time, memory
+    assert page.count("DIFFERENT</span>") == 2 * before.count("DIFFERENT</span>") - 1  # the words stand once
 
 
 def test_nothing_to_compare_is_said() -> None:
     """Without a variant the page says so, with the reasons."""
-    text = Parsed(side_by_side.render(beside(left_out=("other data",)), NOWHERE)).text
+    text = Parsed(equivalence_page.render(beside(left_out=("other data",)), NOWHERE)).text
     assert "Nothing can be compared." in text
     assert "other data" in text
 
