@@ -8,7 +8,6 @@ import typing
 
 import click
 
-from harness import __version__
 from harness.cli.again import EXPORTS, export_command, judge_command, report_command
 from harness.cli.baseline import baseline_group
 from harness.cli.compare import compare_command
@@ -19,6 +18,7 @@ from harness.cli.plan import plan_command
 from harness.cli.run import run_command
 from harness.cli.shared import fail, fail_unexpectedly, interrupted
 from harness.errors import HarnessError
+from harness.records.version import __version__
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence

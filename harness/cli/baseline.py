@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from harness import commands
 from harness.cli.shared import Known, baselines_option, force_option, scenario_option
 from harness.records import TIERS
 from harness.visible import visible
@@ -40,7 +41,7 @@ def propose_command(
         click.echo(f"Proposed: {path}")
     if outcome.interrupted(job):
         told = f"INTERRUPTED {outcome.interruption(job)}, and so of these baselines"
-        click.echo(visible(f"{told}. Or first: {outcome.resume_command(job, run)}"), err=True)
+        click.echo(visible(f"{told}. Or first: {commands.resume(job, run)}"), err=True)
     click.echo(f"Next: harness baseline diff {run}, then: harness baseline accept {run}")
 
 

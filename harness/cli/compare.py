@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from harness.cli.shared import force_option
+from harness.records.version import __version__
 
 if typing.TYPE_CHECKING:
     from harness.equivalence import Margin
@@ -94,7 +95,6 @@ def _refuse_stored(out: Path, a: Path, b: Path) -> None:
 
 
 def _found(a: Path, b: Path, margin: Margin, variants: tuple[str, str] | None) -> SideBySide:
-    import harness
     from harness import comparison, jobs, masking, predictions
     from harness.records import SideBySide, SideJob
 
@@ -111,7 +111,7 @@ def _found(a: Path, b: Path, margin: Margin, variants: tuple[str, str] | None) -
         schema=comparison.SCHEMA,
         created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         command=masking.masked(shlex.join(["harness", *sys.argv[1:]])),
-        version=harness.__version__,
+        version=__version__,
         a=sides[0],
         b=sides[1],
         variants=compared,

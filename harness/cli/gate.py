@@ -202,7 +202,7 @@ def _conduct(
     from rich.console import Console
     from rich.markup import escape
 
-    from harness import executors, jobs, plans, sides, terminal
+    from harness import executors, plans, sides, storing, terminal
     from harness.gate import procedure
 
     console, stopped, begun, unproved = Console(), False, time.monotonic(), set[str]()
@@ -227,7 +227,7 @@ def _conduct(
     minutes = (time.monotonic() - begun) / 60
     plan = plans.ended(plan, out)
     job = procedure.assemble(plan, declared, roots, out, minutes=minutes, stopped=stopped)
-    well = tell_all(lambda: terminal.show(console, job, jobs.store(job, declared, out)))
+    well = tell_all(lambda: terminal.show(console, job, storing.store(job, declared, out)))
     shelve(out)
     for sentence in sorted(unproved - {""})[:1]:
         console.print(f"[yellow]Note[/] {escape(sentence)}", highlight=False)

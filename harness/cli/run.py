@@ -77,7 +77,7 @@ def _run(
     """Do what is missing of a plan, judge, store, show; after an interrupt, store and show what was finished."""
     from rich.console import Console
 
-    from harness import executors, jobs, outcome, plans, terminal
+    from harness import executors, outcome, plans, storing, terminal
     from harness.gate import procedure
 
     console, stopped = Console(), False
@@ -90,6 +90,6 @@ def _run(
     except KeyboardInterrupt:
         stopped = True
     job = procedure.assemble(plans.ended(plan, out), declared, roots, out)
-    terminal.show(console, job, jobs.store(job, declared, out))
+    terminal.show(console, job, storing.store(job, declared, out))
     shelve(out)
     return interrupted(f". Next: harness run --resume {out}") if stopped else outcome.exit_code(job)

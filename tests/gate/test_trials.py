@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from harness.gate import trials
-from harness.gate.trials import CONFIRM_SEED, Evidence, Want
+from harness.gate.evidence import Evidence
+from harness.gate.trials import CONFIRM_SEED, Want
 from harness.records import (
     Baseline,
     BaselineMetric,
