@@ -12,6 +12,7 @@ import click
 
 from harness.cli.shared import force_option, tell_all
 from harness.errors import HarnessError, StorageError
+from harness.records.version import __version__
 from harness.visible import visible
 
 if typing.TYPE_CHECKING:
@@ -135,7 +136,6 @@ def _refuse_stored(out: Path, folders: Sequence[Path]) -> None:
 
 
 def _found(folders: Sequence[Path], margin: Margin | None, variants: tuple[str, str] | None) -> Compared:
-    import harness
     from harness import equivalence, jobs, masking, predictions
     from harness.records import Compared, SideJob
 
@@ -151,7 +151,7 @@ def _found(folders: Sequence[Path], margin: Margin | None, variants: tuple[str, 
         schema=equivalence.SCHEMA,
         created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         command=masking.masked(shlex.join(["harness", *sys.argv[1:]])),
-        version=harness.__version__,
+        version=__version__,
         jobs=tuple(
             SideJob(folder=str(folder), created=job.created, commit=job.commit, command=job.command)
             for folder, job in zip(folders, read, strict=True)
