@@ -12,6 +12,7 @@ import click
 
 from harness.cli.shared import force_option, tell_all
 from harness.errors import HarnessError, StorageError
+from harness.records.version import __version__
 from harness.visible import visible
 
 if typing.TYPE_CHECKING:
@@ -137,7 +138,6 @@ def _refuse_stored(out: Path, folders: Sequence[Path]) -> None:
 def _found(folders: Sequence[Path], margin: Margin | None, variants: tuple[str, str] | None) -> Compared:
     from harness import equivalence, jobs, masking, predictions
     from harness.records import Compared, SideJob
-    from harness.records.version import __version__
 
     read = [jobs.read(folder) for folder in folders]
     asked = equivalence.Asked(
