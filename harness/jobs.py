@@ -16,11 +16,11 @@ import msgspec
 
 import harness
 from harness import files, outcome, plans, probes, stored
-from harness.errors import StorageError, unknown
+from harness.errors import HarnessError, StorageError, unknown
 from harness.records import Gate, Job, RunRequest
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from harness.records import Comparison, GateSettings, Plan, Probe, RunResult, Scenario
 
@@ -173,6 +173,23 @@ def read(folder: Path) -> Job:
         _check_numbers(large, path)
         return large
     return _decoded(content, path, step)
+
+
+def readable(folders: Iterable[Path], passed_over: dict[Path, HarnessError]) -> Iterator[Job]:
+    """Read stored jobs one after the other, each when it is asked for.
+
+    Parameters
+    ----------
+    folders : iterable of Path
+        Their folders.
+    passed_over : dict
+        Gets every folder whose job cannot be read, with the reason; the others are read all the same.
+    """
+    for folder in folders:
+        try:
+            yield read(folder)
+        except HarnessError as error:
+            passed_over[folder] = error
 
 
 def _decoded(content: bytes, path: Path, step: str) -> Job:
