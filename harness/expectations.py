@@ -32,7 +32,9 @@ AGREEMENT_LEVEL = 0.05
 SEEDS_TO_JUDGE = 3
 """Below three runs a spread means nothing."""
 PROMISED_RUNS = 10
-"""With so many runs a program that equals the source's is REPRODUCED with about `PROMISED_POWER`, never less than 0.9, the source's own luck included."""
+"""With so many runs a program that equals the source's is REPRODUCED with about `PROMISED_POWER`, never less than 0.9.
+
+The source's own luck is included."""
 PROMISED_POWER = 0.93
 SHARE_TOLERANCE = 0.005
 """Half a point: the tolerance of shares of test images, unless one is declared."""

@@ -234,7 +234,7 @@ def unpacked(path: Path) -> bytes:
 def with_present_words(content: bytes) -> bytes:
     """Return a job's JSON with the verdicts of schema 2 and before in today's words; inside a text the quotes would be escaped."""
     for before, now in ((b"HOLDS", b"PASS"), (b"VIOLATED", b"REGRESSED")):
-        content = re.sub(rb'"verdict":( ?)"%b"' % before, rb'"verdict":\1"%b"' % now, content)
+        content = re.sub(rb'("verdict": ?)"%b"' % before, rb'\1"%b"' % now, content)
     return content
 
 

@@ -135,9 +135,9 @@ def _refuse_stored(out: Path, folders: Sequence[Path]) -> None:
 
 
 def _found(folders: Sequence[Path], margin: Margin | None, variants: tuple[str, str] | None) -> Compared:
-    import harness
     from harness import equivalence, jobs, masking, predictions
     from harness.records import Compared, SideJob
+    from harness.records.version import __version__
 
     read = [jobs.read(folder) for folder in folders]
     asked = equivalence.Asked(
@@ -151,7 +151,7 @@ def _found(folders: Sequence[Path], margin: Margin | None, variants: tuple[str, 
         schema=equivalence.SCHEMA,
         created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         command=masking.masked(shlex.join(["harness", *sys.argv[1:]])),
-        version=harness.__version__,
+        version=__version__,
         jobs=tuple(
             SideJob(folder=str(folder), created=job.created, commit=job.commit, command=job.command)
             for folder, job in zip(folders, read, strict=True)
