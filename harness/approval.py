@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 import typing
@@ -158,7 +159,8 @@ def _proposals(run: Path) -> list[tuple[Baseline, Path]]:
     paths = sorted((run / PROPOSALS).glob("*/*/*/*.json"))
     if not paths:
         raise BaselineError(
-            f"there are no proposals in '{run}'", f"Type: harness baseline propose {run} --reason '...'"
+            f"there are no proposals in '{run}'",
+            f"Type: harness baseline propose {shlex.quote(str(run))} --reason '...'",
         )
     return [(baselines.load(path), path) for path in paths]
 

@@ -69,7 +69,7 @@ def _identity(name: str, checks: Checks, fails: str) -> Judgement:
         against="identity",
         metric=name,
         kind="identity",
-        verdict="HOLDS",
+        verdict="PASS",
         cause="holds",
         n=checks.count,
         value=worst.error,
@@ -85,4 +85,4 @@ def _identity(name: str, checks: Checks, fails: str) -> Judgement:
         return dataclasses.replace(
             judged, verdict="KNOWN_GAP", cause="by_design", reason=f"by design, {fails}: {violated}"
         )
-    return dataclasses.replace(judged, verdict="VIOLATED", cause="violated", reason=violated)
+    return dataclasses.replace(judged, verdict="REGRESSED", cause="violated", reason=violated)

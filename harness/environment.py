@@ -219,10 +219,10 @@ def thread_pools() -> dict[str, int]:
 def numerics() -> dict[str, str]:
     """Return the settings that decide how the loaded frameworks round, as they stand: TF32, determinism, precision, mixed precision.
 
-    They are recorded so that two runs can be told apart; no kind of metric is refused for them, and fingerprints leave them out.
-    Environment variables follow `variables.TABLE`, which says what they forbid.
+    They are recorded so that two runs can be told apart; but for `tracing`, no kind of metric is refused for them, and fingerprints leave
+    them out.
     """
-    found = variables.recorded(os.environ) | tracing()
+    found = tracing()
     for framework, read in _NUMERICS.items():
         if sys.modules.get(framework) is not None:
             found |= {

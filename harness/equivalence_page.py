@@ -116,7 +116,7 @@ class IdentityRow:
     identity: IdentitySides
     """The record."""
     sign: Sign
-    """HOLDS, or VIOLATED on a side."""
+    """PASS, or REGRESSED on a side."""
     sides: tuple[tuple[str, IdentitySide, float, Sign], ...]
     """Name of the side, its check, its place on the axis of error over tolerance, and its verdict."""
 
@@ -179,7 +179,7 @@ def render(found: Compared, folders: Sequence[Path], up: str = "") -> str:
             sections=shown,
             flipped=flipped.told,
             seeds_named=flipped.seeds,
-            signs=[*LIKENESS.values(), SIGNS["HOLDS"], SIGNS["VIOLATED"]],
+            signs=[*LIKENESS.values(), SIGNS["PASS"], SIGNS["REGRESSED"]],
             **constants(script=False, up=up),
         )
     )
@@ -214,7 +214,7 @@ def _headline(found: Compared, shown: Sequence[Section]) -> Headline:
 def _section(variant: VariantSides, folders: Sequence[Path], anchors: Anchors) -> Section:
     scores = tuple(row for score in variant.scores for row in _score_rows(variant, score))
     words = [row.sign.word for row in scores]
-    likeness = next((sign for word, sign in LIKENESS.items() if word in words), SIGNS["HOLDS"])
+    likeness = next((sign for word, sign in LIKENESS.items() if word in words), SIGNS["PASS"])
     first = folders[variant.sides[0].job]
     parts = [
         (side.name, flipped.part(flips, folders[side.job], first))
@@ -224,7 +224,7 @@ def _section(variant: VariantSides, folders: Sequence[Path], anchors: Anchors) -
         anchor=anchors.claim(f"{variant.title} {variant.tier}"),
         title=variant.title,
         variant=variant,
-        worst=SIGNS["VIOLATED"] if variant.violated else likeness,
+        worst=SIGNS["REGRESSED"] if variant.violated else likeness,
         summary=tuple(_summary(variant)),
         scores=scores,
         times=tuple(_rows(variant.contrasts, _TIMES)),
@@ -397,10 +397,10 @@ def _identity_row(variant: VariantSides, identity: IdentitySides) -> IdentityRow
             column.name,
             side,
             strips.ratio_place(side.error, side.tolerance),
-            SIGNS["HOLDS" if side.holds else "VIOLATED"],
+            SIGNS["PASS" if side.holds else "REGRESSED"],
         )
         for column, side in zip(variant.sides, identity.sides, strict=True)
         if side is not None
     )
     broken = any(not side.holds for _, side, _, _ in sides)
-    return IdentityRow(identity=identity, sign=SIGNS["VIOLATED" if broken else "HOLDS"], sides=sides)
+    return IdentityRow(identity=identity, sign=SIGNS["REGRESSED" if broken else "PASS"], sides=sides)

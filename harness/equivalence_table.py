@@ -6,7 +6,7 @@ import typing
 
 from rich.table import Table
 
-from harness.visible import marked
+from harness.visible import marked, print_table
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +31,7 @@ NO_SAME_WEIGHTS = "on no set. To compare label by label, run the reference with 
 def show(console: Console, found: Compared) -> None:
     """Print what was found."""
     for variant in found.variants:
-        console.print(_table(variant))
+        print_table(console, _table(variant))
         for line in _lines(variant, found):
             console.print(line, highlight=False, soft_wrap=True)
     for reason in found.left_out:
@@ -110,7 +110,7 @@ def _lines(variant: VariantSides, found: Compared) -> Iterator[str]:
     for identity in variant.identities:
         for side, check in zip(variant.sides, identity.sides, strict=True):
             if check is not None and not check.holds:
-                yield f"[bold red]VIOLATED[/] on {marked(side.name)}: {marked(f'{identity.name}: {_error(check)}')}"
+                yield f"[bold red]REGRESSED[/] on {marked(side.name)}: {marked(f'{identity.name}: {_error(check)}')}"
     if variant.identities:
         held = [_held(variant, index) for index in range(len(variant.sides))]
         yield f"identities: {marked(', '.join(held))}"

@@ -122,7 +122,10 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
 @contextlib.contextmanager
 def _renamed(path: Path, *, in_place: bool = False) -> Iterator[IO[bytes]]:
     """Write a new file and rename it; with `in_place` overwrite an old one that nothing can be renamed to."""
-    elsewhere = in_place and path.is_file() and not os.access(path.parent, os.W_OK)
+    as_this_user = os.access in os.supports_effective_ids
+    elsewhere = (
+        in_place and path.is_file() and not os.access(path.parent, os.W_OK, effective_ids=as_this_user)
+    )
     folder = Path(tempfile.gettempdir()) if elsewhere else path.parent
     temporary = folder / f".{os.urandom(8).hex()}.tmp"
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ from rich.table import Table
 from harness import wording
 from harness.levels import sparkline
 from harness.measure.scores import is_share
-from harness.visible import marked
+from harness.visible import marked, print_table
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -56,7 +56,7 @@ def show(console: Console, chosen: Sequence[tuple[Track, Sequence[Line]]], patte
     for track, lines in chosen:
         console.print(f"[bold]{marked(title(track))}[/]", highlight=False, soft_wrap=True)
         for start in range(0, len(lines), _COLUMNS):
-            console.print(_table(track, lines[start : start + _COLUMNS]))
+            print_table(console, _table(track, lines[start : start + _COLUMNS]))
         for name in places(lines):
             console.print(marked(name), highlight=False, soft_wrap=True)
     for track, lines in chosen:

@@ -26,13 +26,21 @@ MOST_LEFT = 200
 """Folders without a job that are named; the others are counted and said."""
 NAME = "index.html"
 SIGNS: Mapping[Tone, Sign] = {
-    "bad": Sign("BROKEN", "✕", "bad", "An identity is violated, a metric regressed, or a run failed."),
+    "bad": Sign("worse", "✕", "bad", "An identity is violated, a metric regressed, or a run failed."),
     "warn": Sign(
-        "CHECK", "!", "warn", "Something is inconclusive or interrupted, or differs from a published value."
+        "could not measure",
+        "!",
+        "warn",
+        "Something is inconclusive or interrupted, or differs from a published value.",
     ),
-    "decide": Sign("DECIDE", "?", "decide", "Nothing broke, and a person must approve or compare something."),
-    "good": Sign("HOLDS", "✓", "good", "Everything that could be judged holds."),
-    "quiet": Sign("OPEN", "·", "quiet", "Nothing was judged."),
+    "decide": Sign(
+        "a person must approve",
+        "?",
+        "decide",
+        "Nothing broke, and a person must approve or compare something.",
+    ),
+    "good": Sign("passed", "✓", "good", "Everything that could be judged holds."),
+    "quiet": Sign("nothing judged", "·", "quiet", "Nothing was judged."),
 }
 """What a whole job came to, worst first, in a word."""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import shlex
 import typing
 import urllib.parse
 
@@ -148,7 +149,7 @@ def _row(path: Path) -> Row | Left:
         if (path / "run.json").exists():
             return Left(path.name, "its run.json is no file", damaged=True)
         if (path / "plan.json").exists():
-            step = f"Type: {plans.go_on(path)}, or harness judge {path}"
+            step = f"Type: {plans.go_on(path)}, or harness judge {shlex.quote(str(path))}"
             return Left(path.name, f"a job that has not ended. {step}", damaged=True)
     except HarnessError as error:
         return Left(path.name, str(error), damaged=True)

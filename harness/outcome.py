@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import collections
 import itertools
-import shlex
 import typing
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from harness.records import GateSettings, Job, Judgement, Plan, RunResult, Verdict
+    from harness.records import GateSettings, Job, Judgement, RunResult, Verdict
 
 ATTENTION: tuple[Verdict, ...] = (
-    "VIOLATED", "ERROR", "REGRESSED", "BELOW", "ABOVE", "INCONCLUSIVE", "IMPROVED", "NO_BASELINE", "INCOMPARABLE", "WAIVED",
+    "ERROR", "REGRESSED", "BELOW", "ABOVE", "INCONCLUSIVE", "IMPROVED", "NO_BASELINE", "INCOMPARABLE", "WAIVED",
 )  # fmt: skip
 """Verdicts that a person should see, worst first."""
-GOOD: tuple[Verdict, ...] = ("REPRODUCED", "PASS", "HOLDS")
+GOOD: tuple[Verdict, ...] = ("REPRODUCED", "PASS")
 """Verdicts that leave nothing to do."""
 
 PHRASES: Mapping[str, tuple[str, str]] = {
     "unfinished": ("planned run is missing", "planned runs are missing"),
-    "VIOLATED": ("identity is violated", "identities are violated"),
+    "violated": ("identity is violated", "identities are violated"),
     "runs": ("run failed", "runs failed"),
     "ERROR": ("check could not be made", "checks could not be made"),
     "REGRESSED": ("metric regressed", "metrics regressed"),
@@ -34,9 +33,10 @@ PHRASES: Mapping[str, tuple[str, str]] = {
     "WAIVED": ("metric is waived", "metrics are waived"),
     "REPRODUCED": ("published value is reproduced", "published values are reproduced"),
     "PASS": ("metric is no worse", "metrics are no worse"),
-    "HOLDS": ("identity holds", "identities hold"),
+    "holds": ("identity holds", "identities hold"),
 }
-"""Verdict, or failed or missing runs, to how one and how several of it are said, worst first."""
+"""Verdict, or of an identity `holds` or `violated`, or failed or missing runs, to how one and how several of it are said, worst first."""
+_FINE = (*GOOD, "holds")
 INTERRUPTED = 130
 """Exit code of a gate that did not come to its end."""
 MOST_NAMES = 8
@@ -47,6 +47,21 @@ def runs(job: Job) -> Iterator[RunResult]:
     """Yield every run of a job: measured, of a gate's base, and counted; those that stay on disk are decoded one at a time."""
     base = job.gate.base_results if job.gate else ()
     return itertools.chain(job.results, base, job.counted)
+
+
+def notes(job: Job) -> tuple[str, ...]:
+    """List what a reader must know before believing a gate's pass, one sentence each; every face shows the same list."""
+    if job.gate is None:
+        return ()
+    settings = job.gate.settings
+    changed = [
+        f"what measures changed between base and head, so times are not compared: {path}"
+        for path in settings.code_changed
+    ]
+    dependencies = [
+        f"a dependency changed between base and head: {change}" for change in settings.dependencies_changed
+    ]
+    return (*settings.notes, *changed, *dependencies)
 
 
 def needs_attention(judgement: Judgement) -> bool:
@@ -61,7 +76,7 @@ def counts(job: Job) -> collections.Counter[str]:
     """Count verdicts, failed runs as ``runs`` and missing ones as ``unfinished``; what is only shown and has no reference is left out."""
     judged = [judgement for comparison in job.comparisons for judgement in comparison.judgements]
     found = collections.Counter[str](
-        judgement.verdict
+        _word(judgement)
         for judgement in judged
         if needs_attention(judgement) or judgement.verdict not in ATTENTION
     )
@@ -70,11 +85,18 @@ def counts(job: Job) -> collections.Counter[str]:
     return found
 
 
+def _word(judgement: Judgement) -> str:
+    """Return what a judgement is counted as: an identity apart from the metrics with the same verdict."""
+    if judgement.against == "identity":
+        return {"REGRESSED": "violated", "PASS": "holds"}.get(judgement.verdict, judgement.verdict)
+    return judgement.verdict
+
+
 def sentence(counted: Mapping[str, int]) -> str:
     """Say counts in one sentence: what needs a look, then what is well."""
-    told = [word for word in PHRASES if counted.get(word) and word not in GOOD]
-    good = [word for word in PHRASES if counted.get(word) and word in GOOD]
-    parts = [_joined(words, counted) for words in (told, good) if words]
+    bad = [word for word in PHRASES if counted.get(word) and word not in _FINE]
+    good = [word for word in PHRASES if counted.get(word) and word in _FINE]
+    parts = [_joined(words, counted) for words in (bad, good) if words]
     return "; ".join(parts) + "." if parts else "There is nothing to judge."
 
 
@@ -100,11 +122,6 @@ def interruption(job: Job) -> str:
     return f"{missing}, of {', '.join(named)}{f' and {more} more variants' if more else ''}"
 
 
-def resume_command(of: Job | Plan, folder: object = "RUN") -> str:
-    """Return the command that does what is missing of a job, quoted for a shell."""
-    return shlex.join(["harness", "run" if of.gate is None else "gate", "--resume", str(folder)])
-
-
 def unjudged(job: Job) -> bool:
     """Whether a job has nothing to tell: results that nobody judged, or no results although it came to its end."""
     return not job.comparisons and (bool(job.results) or not interrupted(job))
@@ -118,7 +135,7 @@ def exit_code(job: Job) -> int:
     if job.gate is not None:
         return job.gate.exit_code
     counted = counts(job)
-    if counted["VIOLATED"]:
+    if counted["violated"]:
         return 1
     return 2 if counted["runs"] or counted["ERROR"] else 0
 
@@ -128,18 +145,40 @@ def meaning(job: Job) -> str:
     code = exit_code(job)
     if code == INTERRUPTED or (code == 0 and interrupted(job)):
         return "interrupted"
+    if code == 0:
+        return "; ".join(filter(None, ("passed", undecided(job))))
     if code != 1:
-        return {0: "passed", 2: "could not measure", 3: "a person must approve"}.get(code, "unknown")
+        return {2: "could not measure", 3: "a person must approve"}.get(code, "unknown")
     worse = {_damage(judgement) for comparison in job.comparisons for judgement in comparison.judgements}
     return " and ".join(word for word in ("broken", "worse", "slower") if word in worse) or "worse"
 
 
+def undecided(job: Job) -> str:
+    """Name the kinds of gated metrics that a gate has no verdict on; empty if it has one on all of them."""
+    gated = [
+        judgement
+        for comparison in job.comparisons
+        for judgement in comparison.judgements
+        if job.gate is not None and judgement.gated and judgement.against == "baseline"
+    ]
+    ways = {"INCONCLUSIVE": "undecided", "INCOMPARABLE": "not compared"}
+    found = (
+        f"{_KINDS.get(judgement.kind, judgement.kind)} {ways[judgement.verdict]}"
+        for judgement in gated
+        if judgement.verdict in ways
+    )
+    return ", ".join(dict.fromkeys(found))
+
+
+_KINDS = {"runtime": "time"}
+
+
 def _damage(judgement: Judgement) -> str:
     """Say what a failure means: a violated identity is broken code, a regressed time is slower, anything else worse."""
-    if judgement.verdict == "VIOLATED":
-        return "broken"
     if judgement.verdict != "REGRESSED":
         return ""
+    if judgement.against == "identity":
+        return "broken"
     return "slower" if judgement.kind == "runtime" else "worse"
 
 
@@ -162,9 +201,7 @@ def element(judgement: Judgement, settings: GateSettings | None = None) -> str:
     strict, published = (settings.strict, settings.expectations) if settings else (False, False)
     if judgement.verdict in GOOD:
         return ""
-    if judgement.verdict in {"REGRESSED", "VIOLATED"} or (
-        published and judgement.verdict in {"BELOW", "ABOVE"}
-    ):
+    if judgement.verdict == "REGRESSED" or (published and judgement.verdict in {"BELOW", "ABOVE"}):
         return "failure"
     if judgement.against == "expectation" and settings and not published:
         return "skipped"  # published values change no exit code of this gate

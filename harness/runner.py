@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import datetime as dt
 import os
+import site
 import sys
 import time
 import typing
@@ -234,22 +235,30 @@ def import_environment(code: str) -> dict[str, str]:
     Returns
     -------
     dict
-        ``PYTHONPATH``: the folder, its ``src`` if it has one, the root of this package, what was inherited. Relative entries
-        come twice: as they are, so that they lead into the folder, and last as they lead from here, for what git does not
+        ``PYTHONPATH``: the folder, its ``src`` if it has one, the root of this package unless it is installed, what was inherited. Relative
+        entries come twice: as they are, so that they lead into the folder, and last as they lead from here, for what git does not
         track. With a folder also the data folders that were named by relative paths, made absolute.
     """
     inherited = os.environ.get("PYTHONPATH", "")
+    # an interpreter finds what is installed by itself, behind the standard library; whatever is on this variable stands before it
+    root = () if _is_installed() else (str(_PACKAGE_ROOT),)
     if not code:
         # a worker must import the very code that started it, whatever the working folder holds
-        return {"PYTHONPATH": os.pathsep.join(part for part in (str(_PACKAGE_ROOT), inherited) if part)}
+        return {"PYTHONPATH": os.pathsep.join(part for part in (*root, inherited) if part)}
     own = [code, *(str(path) for path in (Path(code, "src"),) if path.is_dir())]
     entries = [part for part in inherited.split(os.pathsep) if part]
     away = [str(Path(part).absolute()) for part in entries if not Path(part).is_absolute()]
     named = {name: Path(os.environ[name]).expanduser() for name in DATA_VARIABLES if os.environ.get(name)}
     return {
-        "PYTHONPATH": os.pathsep.join([*own, str(_PACKAGE_ROOT), *entries, *away]),
+        "PYTHONPATH": os.pathsep.join([*own, *root, *entries, *away]),
         **{name: str(path.absolute()) for name, path in named.items()},
     }
+
+
+def _is_installed() -> bool:
+    """Return whether this package lies in a folder that every interpreter of this environment has on its path."""
+    folders = [*site.getsitepackages(), *([site.getusersitepackages()] if site.ENABLE_USER_SITE else [])]
+    return _PACKAGE_ROOT in {Path(folder).resolve() for folder in folders}
 
 
 def _read_measurement(folder: Path) -> Measurement:

@@ -109,11 +109,11 @@ def signflip_p(differences: Floats) -> float:
     # in units of what all have in common: the same images flipped by every checkpoint take no longer than by one
     halves //= max(1, int(np.gcd.reduce(halves, initial=0)))
     chances = np.array([1.0])
-    for size in np.abs(halves[halves != 0]):
-        wider = np.zeros(len(chances) + 2 * int(size))
-        wider[: len(chances)] += chances / 2
-        wider[2 * int(size) :] += chances / 2
-        chances = wider
+    for size in np.abs(halves[halves != 0]).tolist():
+        half = chances / 2
+        chances = np.zeros(len(half) + 2 * size)
+        chances[: len(half)] = half
+        chances[2 * size :] += half
     return min(1.0, float(chances[int(np.abs(halves).sum() + halves.sum()) :].sum()))
 
 
@@ -139,9 +139,12 @@ def paired_rank_p(base: Floats, head: Floats) -> float:
     base, head : float64 arrays of shape (n,)
         Value i of both is one pair.
     """
-    from scipy.stats import rankdata
-
-    scores = normal_scores(rankdata(np.concatenate([base, head])), 2 * len(base))  # (2 n,)
+    values = np.concatenate([base, head])
+    ordered = np.sort(values)
+    below, up_to = np.searchsorted(ordered, values), np.searchsorted(ordered, values, side="right")
+    scores = normal_scores(
+        (below + up_to + 1) / 2, 2 * len(base)
+    )  # (2 n,), equal values share their middle rank
     return signflip_p(scores[len(base) :] - scores[: len(base)])
 
 

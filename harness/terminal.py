@@ -15,9 +15,9 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from harness import outcome, reduced, stored, wording
+from harness import commands, outcome, reduced, stored, wording
 from harness.outcome import ATTENTION, needs_attention
-from harness.visible import marked
+from harness.visible import marked, print_table
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,9 +28,9 @@ if typing.TYPE_CHECKING:
     from harness.records import Comparison, Job, Judgement, RunRequest, RunResult
 
 STYLES = {
-    "REPRODUCED": "green", "PASS": "green", "HOLDS": "green", "IMPROVED": "cyan", "KNOWN_GAP": "yellow", "ABOVE": "yellow",
+    "REPRODUCED": "green", "PASS": "green", "IMPROVED": "cyan", "KNOWN_GAP": "yellow", "ABOVE": "yellow",
     "BELOW": "yellow", "INCONCLUSIVE": "yellow", "INCOMPARABLE": "yellow", "NO_BASELINE": "yellow", "REGRESSED": "bold red",
-    "VIOLATED": "bold red", "ERROR": "bold red", "WAIVED": "cyan",
+    "ERROR": "bold red", "WAIVED": "cyan",
 }  # fmt: skip
 HEADLINES = ("accuracy", "total.seconds", "total.above_imports_bytes")
 MOST_FAILURES = 20
@@ -57,7 +57,7 @@ def follow(
         for index, result in enumerate(results, start=1):
             following = _name(wanted[index]) if index < len(wanted) else "judging"
             bar.update(task, advance=1, description=following)
-            console.print(_line(index, len(wanted), result), highlight=False)
+            console.print(_line(index, len(wanted), result), highlight=False, soft_wrap=True)
             yield result
 
 
@@ -76,23 +76,25 @@ def _line(index: int, total: int, result: RunResult) -> str:
 
 def show(console: Console, job: Job, page: Path) -> None:
     """Print the table of a job, what needs attention, and the report's path."""
-    console.print(_table(job))
+    print_table(console, _table(job))
+    for note in outcome.notes(job):
+        console.print(f"[yellow]Note[/] {marked(note)}", highlight=False, soft_wrap=True)
     _show_interruption(console, job, page.parent)
     for found in sorted(_incomplete(job)):
-        console.print(f"[yellow]Incomplete data[/] {marked(found)}", highlight=False)
+        console.print(f"[yellow]Incomplete data[/] {marked(found)}", highlight=False, soft_wrap=True)
     _show_failures(console, (result for result in outcome.runs(job) if result.status != "ok"))
     for comparison in job.comparisons:
         for line in _attention(comparison):
-            console.print(line, highlight=False)
+            console.print(line, highlight=False, soft_wrap=True)
     for line in _incomparable(job):
-        console.print(line, highlight=False)
+        console.print(line, highlight=False, soft_wrap=True)
     console.print(f"Report: {marked(str(page))}", highlight=False, soft_wrap=True)
 
 
 def _show_interruption(console: Console, job: Job, folder: Path) -> None:
     """Print what an interrupted job lacks, and the command that does it."""
     if outcome.interrupted(job):
-        told, step = outcome.interruption(job), outcome.resume_command(job, folder)
+        told, step = outcome.interruption(job), commands.resume(job, folder)
         console.print(
             f"[bold red]INTERRUPTED[/] {marked(f'{told}. Next: {step}')}", highlight=False, soft_wrap=True
         )
@@ -116,9 +118,11 @@ def _show_failures(console: Console, failed: Iterable[RunResult]) -> None:
     for why, result in first.items():
         others = f"[dim] (and {alike[why] - 1} more for the same reason)[/]" if alike[why] > 1 else ""
         whose = f"{why[0]} run: " if why[0] else ""
-        console.print(f"[bold red]ERROR[/] {marked(whose + result.error)}{others}", highlight=False)
+        console.print(
+            f"[bold red]ERROR[/] {marked(whose + result.error)}{others}", highlight=False, soft_wrap=True
+        )
         if result.log_tail:
-            console.print(marked(result.log_tail), style="dim", highlight=False)
+            console.print(marked(result.log_tail), style="dim", highlight=False, soft_wrap=True)
     if more:
         console.print(f"[bold red]ERROR[/] {more} more runs failed", highlight=False)
 
@@ -132,7 +136,7 @@ def _table(job: Job) -> Table:
     table = Table(
         title=f"{len(job.results)} runs, tier {job.results[0].request.tier}" if job.results else "no runs"
     )
-    table.add_column("scenario:variant", overflow="fold", ratio=1)
+    table.add_column("scenario:variant", overflow="fold", min_width=16, ratio=1)
     for heading in ("accuracy", "time", "memory"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("verdicts", overflow="fold")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 import functools
+import os
 import typing
 
 if typing.TYPE_CHECKING:
@@ -65,6 +66,7 @@ TABLE = (
     Variable("TF_NUM_INTEROP_THREADS", "set", "threads of TensorFlow", "1"),
     Variable("TF_CPP_MIN_LOG_LEVEL", "set", "messages of TensorFlow", "2"),
     Variable("MPLBACKEND", "set", "windows that no worker can open", "agg"),
+    Variable("MATPLOTLIBRC", "set", "a user's settings of figures, such as text drawn by TeX", os.devnull),
     Variable(
         "GOMP_SPINCOUNT",
         "set",
@@ -118,6 +120,8 @@ TABLE = (
     ),
     Variable("OMP_*", "kept", "threads of OpenMP: waiting, places, stacks"),
     Variable("GOMP_*", "kept", "threads of OpenMP"),
+    Variable("KMP_DUPLICATE_LIB_OK", "kept", "nothing; scikit-learn sets it when it is imported", forbids=()),
+    Variable("KMP_INIT_AT_FORK", "kept", "nothing; scikit-learn sets it when it is imported", forbids=()),
     Variable("KMP_*", "kept", "threads of OpenMP"),
     Variable("LRU_CACHE_CAPACITY", "kept", "torch's cache of oneDNN kernels", libraries=("torch",)),
     Variable("THP_MEM_ALLOC_ENABLE", "kept", "large pages for torch", libraries=("torch",)),
@@ -192,6 +196,7 @@ def recorded(variables: Mapping[str, str]) -> dict[str, str]:
         if value
         and (row := row_of(name)) is not None
         and row.treatment != "set"
+        and row.forbids
         and not (row.treatment == "default" and value == row.value)
     }
 

@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 import re
+import typing
+
+if typing.TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+NARROW = 60
+"""Columns below which a table is printed as a list."""
 
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _FORMULA = (
@@ -40,3 +48,20 @@ def marked(text: str) -> str:
     from rich.markup import escape
 
     return escape(visible(text))
+
+
+def print_table(console: Console, table: Table) -> None:
+    """Print a table; where the terminal is too narrow for its columns, print one line for each cell, under the row's first cell."""
+    if console.width >= NARROW:
+        console.print(table)
+        return
+    headings = [column.header for column in table.columns]
+    lines = [table.title] if table.title else []
+    for cells in zip(*(column.cells for column in table.columns), strict=True):
+        lines.append(cells[0])
+        lines += [
+            f"  {heading}: {cell}" for heading, cell in zip(headings[1:], cells[1:], strict=True) if cell
+        ]
+    lines += [table.caption] if table.caption else []
+    for line in lines:
+        console.print(line, soft_wrap=True, highlight=False)

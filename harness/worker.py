@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness import datasets, environment, files, imports, processes, scenarios
+from harness import datasets, environment, files, imports, processes, scenarios, variables
 from harness.errors import HarnessError, MissingDataError
 from harness.measure import accelerators, keeping, memory
 from harness.measure.run import Run
@@ -99,10 +99,14 @@ def _told(error: Exception) -> str:
 
 def measure(request: RunRequest, folder: Path) -> None:
     """Run the stages and write what was measured into `folder`."""
+    inherited = variables.recorded(
+        os.environ
+    )  # now: libraries set variables of their own when they are imported
     scenario, imported = _import_stage(request)
     calibration = calibrate()
     earlier = keeping.Kept(folder / keeping.FOLDER, lambda: _identity(scenario, request))
     run = _execute(scenario, request, earlier)
+    foreign = run.foreign_cpu.cores()
     if request.purpose == "measure" and not run.resumed:
         _record_left(run, imported)
     if imported.peak_bytes is None:
@@ -118,10 +122,10 @@ def measure(request: RunRequest, folder: Path) -> None:
         predictions=tuple(run.prediction_sets),
         figures=tuple(run.figures),
         datasets=tuple(run.datasets.values()),
-        environment=_environment(request) | run.settings.told(),
+        environment=inherited | _environment(request) | run.settings.told(),
         problems=(*run.problems, *_told_resumed(run)),
         uncounted=run.uncounted,
-        foreign_cpu=round(run.foreign_cpu.cores(), 3),
+        foreign_cpu=None if foreign is None else round(foreign, 3),
         calibration_seconds=calibration,
         weights=run.weights,
         imported=imports.outside_installations() if request.code else {},

@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -190,6 +191,23 @@ def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def harness(tmp_path: Path, cache: Path) -> Harness:
     """Return the command, run in an empty folder."""
     return Harness(tmp_path, cache)
+
+
+@pytest.fixture(scope="module")
+def kept_job(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
+    """Run the module's ``PROBE`` once and return the folder that it was typed in, with the job in ``out``."""
+    harness = Harness(tmp_path_factory.mktemp("kept"), cache)
+    harness.scenario(request.module.PROBE)
+    done = harness("run", "probe", "--scenarios", "probe.py", "--no-count", "--out", "out")
+    assert done.code in {0, 1}, done.out + done.err
+    return harness.folder
+
+
+@pytest.fixture
+def stored(kept_job: Path, harness: Harness) -> Harness:
+    """Return the command in a folder that holds a copy of the module's job."""
+    shutil.copytree(kept_job, harness.folder, dirs_exist_ok=True)
+    return harness
 
 
 @pytest.fixture

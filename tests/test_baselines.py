@@ -300,6 +300,27 @@ def test_search_path_names_a_folder_that_is_missing(tmp_path: Path, monkeypatch:
     assert baselines.search_path(Path("mine"))[:2] == [Path("mine"), Path("baselines")]
 
 
+def test_the_project_s_folder_is_looked_for_upwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From a subfolder the nearest folder of baselines within the checkout is read and written, never one above it."""
+    project, below = tmp_path / "top" / "project", tmp_path / "top" / "project" / "tests" / "unit"
+    below.mkdir(parents=True)
+    (tmp_path / "baselines").mkdir()
+    monkeypatch.chdir(below)
+    assert baselines.project_folder() == Path("baselines")
+    (project / "pyproject.toml").touch()
+    assert baselines.project_folder() == Path("../../baselines")
+    (tmp_path / "top" / ".git").mkdir()
+    assert baselines.project_folder() == Path("../../baselines")
+    (tmp_path / "top" / "baselines").mkdir()
+    assert baselines.project_folder() == Path("../../../baselines")
+    assert baselines.search_path(None)[0] == Path("../../../baselines")
+    (project / "baselines").mkdir()
+    assert baselines.project_folder() == Path("../../baselines")
+    monkeypatch.chdir(tmp_path)
+    assert baselines.project_folder(below) == Path("top/project/baselines")
+    assert baselines.search_path(None, below)[0] == Path("top/project/baselines")
+
+
 # -- proposals --------------------------------------------------------
 
 SCENARIO = Scenario(

@@ -7,6 +7,7 @@ import os
 import typing
 
 import msgspec
+import numpy as np
 import pytest
 
 from harness import baselines, doctor, environment, noise
@@ -193,7 +194,7 @@ def test_noise_is_measured_on_request(
     """The command times as many pairs as asked and says what a 10% slowdown needs; fewer than 7 decide nothing and are refused."""
 
     def still(pairs: int, waiting: typing.Any) -> noise.Samples:
-        return noise.Samples("kernel", (1.0,) * pairs, (1.0,) * pairs, 0.0)
+        return noise.Samples("kernel", np.ones((2 * pairs, 2)), 0.0)
 
     monkeypatch.setattr(noise, "of_calibration", still)
     assert main(["doctor", "--noise", "--pairs", "9"]) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import platform
 import subprocess
@@ -11,26 +12,22 @@ import typing
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
+from benchmarks import busy
 from benchmarks.error_rates import (
     __main__,
-    agreement,
     bars,
-    exact,
     gates,
-    looks,
     noise,
     peers,
     power,
     samples,
     simulation,
 )
-from harness import statistics
+from harness import files
 from harness.gate import rules, trials
-from harness.gate.trials import CONFIRM_SEED, Evidence
+from harness.gate.evidence import Evidence
+from harness.gate.trials import CONFIRM_SEED
 from harness.records import (
     GateSettings,
     Measured,
@@ -49,83 +46,13 @@ if typing.TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from harness.records import Round, Side
+    from harness.records import Look, Round, Side
 
     Floats = NDArray[np.float64]
 
 pytestmark = pytest.mark.slow
 
 SEED = 4
-FEW = st.integers(0, 6).map(float)
-MANY = st.floats(-100, 100, width=32)
-
-
-def rows(columns: int, elements: st.SearchStrategy[float]) -> st.SearchStrategy[Floats]:
-    """Draw five trials of so many values."""
-    return hnp.arrays(np.float64, (5, columns), elements=elements)
-
-
-# -- the many-trials form is the gate's own --------------------------------------------------
-
-
-@settings(max_examples=50)
-@given(st.integers(1, 20).flatmap(lambda n: st.tuples(rows(n, FEW | MANY), rows(n, FEW | MANY))))
-def test_paired_rank_test_is_the_gates_own(sides: tuple[Floats, Floats]) -> None:
-    """Ranks, ties included, and the exact sign-flip p agree with `harness.statistics` to rounding."""
-    base, head = sides
-    found = exact.signflip_p(exact.paired_rank_differences(base, head))
-    expected = [statistics.paired_rank_p(b, h) for b, h in zip(base, head, strict=True)]
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
-
-
-@given(
-    rows(12, st.integers(-20, 20).map(lambda doubled: doubled / 2)),
-    st.sampled_from([0.001, 0.004, 2 / 128, 0.049]),
-)
-def test_bounds_never_decide_otherwise_than_the_exact_test(differences: Floats, level: float) -> None:
-    """Where a bound spares the exact p, it says the same of every level that is used."""
-    expected = [statistics.signflip_p(row) <= level + 1e-12 for row in differences]
-    assert exact.signflip_within(differences, level).tolist() == expected
-
-
-def test_a_level_that_the_lower_bound_does_not_cover_is_refused() -> None:
-    """From .05 on the bound proves nothing."""
-    with pytest.raises(ValueError, match=r"below a level of 0\.05"):
-        exact.signflip_within(np.ones((1, 3)), 0.05)
-
-
-@given(
-    st.tuples(st.integers(3, 8), st.integers(3, 8)).flatmap(
-        lambda s: st.tuples(rows(s[0], FEW), rows(s[1], FEW))
-    )
-)
-def test_rank_and_t_tests_are_the_gates_own(sides: tuple[Floats, Floats]) -> None:
-    """Mann and Whitney's p with ties, and the t bound, also of a baseline without spread."""
-    base, head = sides
-    expected = [statistics.worse_p(b, h) for b, h in zip(base, head, strict=True)]
-    np.testing.assert_allclose(exact.t_bound_p(base, head), [p for p, _ in expected], atol=1e-12)
-    np.testing.assert_allclose(exact.rank_p(head, base), [p for _, p in expected], atol=1e-12)
-
-
-@settings(max_examples=25)
-@given(
-    st.sampled_from(sorted(rules.RUNTIME_SCREEN)[:4]).flatmap(
-        lambda n: st.tuples(*[rows(n, st.integers(90, 120).map(float))] * 2)
-    )
-)
-def test_looks_at_tied_times_are_the_gates_own(sides: tuple[Floats, Floats]) -> None:
-    """Alarm and clearing of whole ticks of a clock, which tie and lie exactly on the floor, agree look by look."""
-    found, expected = agreement.times(*sides, "screen")
-    assert list(zip(*(part.tolist() for part in found), strict=True)) == [
-        (x.alarm, x.clear) for x in expected
-    ]
-
-
-def test_looks_at_every_noise_are_the_gates_own() -> None:
-    """A draw of every regime, size, round and change gives the gate's own alarm and clearing."""
-    compared, different = agreement.disagreements(1, SEED)
-    assert compared > 400
-    assert different == 0
 
 
 # -- a whole gate decides as `trials.decide` does --------------------------------------------
@@ -144,15 +71,15 @@ PROBE = Scenario(
 Sides = dict[str, tuple["Floats", "Floats"]]
 
 
+FLOORS = dict.fromkeys(LIKE, 1e-6)
 GROUPS: dict[noise.Kind, tuple[str, str]] = {"accuracy": ("accuracy", "f1_macro"), "memory": ("peak_bytes", "left_bytes")}  # fmt: skip
-Key = tuple[str, gates.Direction]
 
 
 def made_up(rng: np.random.Generator, pairs: int) -> Sides:
     """Draw base and head values of one round, head shifted by nothing or a lot."""
     slower, lost, grown = rng.choice([0.0, 0.08, 0.2]), rng.choice([-2.0, 0.0, 2.0]), rng.choice([0.0, 0.045])
     base, head = noise.pairs(noise.LOGNORMAL_6.draw, slower, rng, 1, pairs)
-    drawn: Sides = {"total.seconds": (base[0], head[0])}
+    drawn: Sides = {"total.seconds": (base[0, 0], head[0, 0])}
     for name, more in (("accuracy", 1.0), ("f1_macro", 1.5)):
         scores = noise.normal(rng, 2, pairs) * 0.01 + 0.9
         drawn[name] = scores[0], scores[1] - 0.01 * lost * more
@@ -186,74 +113,34 @@ def finished(side: Side, round_: Round, drawn: Sides) -> list[RunResult]:
     return found
 
 
-def alarms(screen: Sides, kind: noise.Kind, sign: float) -> tuple[Floats, Floats, looks.Looked]:
-    """Look at both metrics of a group with the many-trials form; `sign` -1 turns worse into better."""
-    first = trials.FIRST_PAIRS
-    base, head = (np.stack([screen[name][side][:first] for name in GROUPS[kind]]) for side in (0, 1))
-    if kind == "accuracy":
-        return base, head, looks.score(sign * base, sign * head, "screen", gates.SCORE_FLOOR)
-    return base, head, looks.memory(base, head, "screen", better=sign < 0)
+def groups_of(screen: Sides, confirm: Sides) -> list[power.Group]:
+    """Put arrays into groups as the simulation does."""
 
+    def timed(leading: Look, flagged: int) -> list[Look]:
+        base, head = (side[None] for side in confirm[leading.metric])
+        return power.confirm_times(base, head, leading, flagged)
 
-def expected_leads(screen: Sides) -> dict[Key, str]:
-    """Name the leading metric of every group that the screen flags, as the simulation does."""
-    timed, slowed = (side[None] for side in screen["total.seconds"])
-    found: dict[Key, str] = {}
-    if looks.runtime_round(timed, slowed, "screen").alarm[0]:
-        found["runtime", "worse"] = "total.seconds"
-    ways: tuple[tuple[gates.Direction, float], ...] = (("worse", 1.0), ("better", -1.0))
+    def valued(kind: noise.Kind, way: power.Direction, leading: Look, flagged: int) -> list[Look]:
+        return power.confirm_values(
+            kind, way, *confirm[leading.metric], FLOORS[leading.metric], leading, flagged
+        )
+
+    times = [side[None] for side in screen["total.seconds"]]
+    found = [power.Group("runtime", "worse", power.screen_times("total.seconds", times[0], times[1]), timed)]
     for kind, names in GROUPS.items():
-        for direction, sign in ways:
-            base, head, looked = alarms(screen, kind, sign)
-            if looked.alarm().any():
-                found[kind, direction] = names[gates.lead(kind, direction, base, head)]
+        for way in gates.WAYS:
+            first = {name: [side[: trials.FIRST_PAIRS] for side in screen[name]] for name in names}
+            looks = [
+                power.look_at_values(kind, way, name, base, head, "screen", FLOORS[name])
+                for name, (base, head) in first.items()
+            ]
+            found.append(power.Group(kind, way, looks, functools.partial(valued, kind, way)))
     return found
-
-
-def first_of_the_smallest_p(screen: Sides, key: Key) -> str:
-    """Name the metric that would lead a group if ties went to the first."""
-    kind, direction = typing.cast("noise.Kind", key[0]), key[1]
-    looked = alarms(screen, kind, 1.0 if direction == "worse" else -1.0)[2]
-    return GROUPS[kind][int(np.where(looked.alarm(), looked.p, np.inf).argmin())]
-
-
-def expected_verdicts(screen: Sides, confirm: Sides, leads: dict[Key, str]) -> dict[Key, str]:
-    """Decide as the simulation does: screens by `looks`, confirm rounds by `gates.take_looks`, Holm over the flagged."""
-    timed, slowed = (side[None] for side in screen["total.seconds"])
-    groups: list[Key] = [("runtime", "worse")]
-    groups += [(kind, way) for kind in GROUPS for way in typing.get_args(gates.Direction)]
-    found = dict.fromkeys(groups, "PASS")
-    if ("runtime", "worse") not in leads and not looks.runtime_round(timed, slowed, "screen").clear[0]:
-        found["runtime", "worse"] = "INCONCLUSIVE"
-    taken = {key: gates.take_looks(*_look(key, confirm[lead]), len(leads)) for key, lead in leads.items()}
-    stepped = statistics.holm({key: ratio for key, (ratio, _) in taken.items()})
-    for key in leads:
-        confirmed = "REGRESSED" if key[1] == "worse" else "IMPROVED"
-        found[key] = confirmed if stepped[key][1] else "PASS" if taken[key][1] else "INCONCLUSIVE"
-    return found
-
-
-def _look(key: Key, sides: tuple[Floats, Floats]) -> tuple[typing.Any, typing.Any]:
-    (kind, direction), (base, head) = key, sides
-    if kind == "runtime":
-        return lambda n: rules.runtime_look("m", base[:n], head[:n], round_="confirm"), sorted(
-            rules.RUNTIME_CONFIRM
-        )
-    if kind == "memory":
-        way: rules.Worse = "higher" if direction == "worse" else "lower"
-        return lambda n: rules.memory_look("m", base[:n], head[:n], worse=way, round_="confirm"), sorted(
-            rules.CONFIRM_LEVELS
-        )
-    turn: rules.Worse = "lower" if direction == "worse" else "higher"
-    return (
-        lambda n: rules.score_look("m", base[:n], head[:n], worse=turn, round_="confirm", floor=0.0),
-        sorted(rules.CONFIRM_LEVELS),
-    )
 
 
 def test_simulated_gates_end_as_the_gate_itself_decides() -> None:
     """Screen, leading metrics, confirm round and Holm of made-up gates, changed and unchanged, are `trials.decide`'s, group by group."""
-    rng, seen, tied = np.random.default_rng(SEED), set[str](), 0
+    rng, seen = np.random.default_rng(SEED), set[str]()
     for _ in range(25):
         screen, confirm = made_up(rng, 40), made_up(rng, 40)
         runs: dict[Side, dict[Round, list[RunResult]]] = {
@@ -264,18 +151,13 @@ def test_simulated_gates_end_as_the_gate_itself_decides() -> None:
             scenario=PROBE, variant="default", tier="smoke", head=runs["head"], base=runs["base"], stored=None
         )
         state = trials.decide([evidence], GateSettings(against="main", seeds=5), more=False)
-        leads = expected_leads(screen)
-        assert {
-            (trial.kind, trial.direction): trial.metric for trial in state.trials if trial.flagged
-        } == leads
-        decided = {(trial.kind, trial.direction): trial.verdict for trial in state.trials}
-        assert decided == expected_verdicts(screen, confirm, leads)
-        seen |= set(decided.values())
-        tied += sum(
-            key[0] in GROUPS and first_of_the_smallest_p(screen, key) != lead for key, lead in leads.items()
+        decided, simulated = (
+            {(trial.kind, trial.direction): (trial.metric, trial.flagged, trial.verdict) for trial in found}
+            for found in (state.trials, power.decided(groups_of(screen, confirm)))
         )
+        assert decided == simulated
+        seen |= {trial.verdict for trial in state.trials}
     assert seen >= {"PASS", "REGRESSED", "IMPROVED"}
-    assert tied > 5  # where the smallest p ties, the first would lead wrongly
 
 
 # -- rates within their bounds ----------------------------------------------------------------
@@ -289,23 +171,23 @@ def most(bar: float, trials_: int) -> int:
 
 
 def test_an_unchanged_program_seldom_fails_against_fresh_base_runs() -> None:
-    """Of 400 whole gates no more end with another exit code than 0 than a rate of 0.2% gives."""
-    found = gates.simulate(400, SEED, fresh=True)
-    assert 60 < found.flagged < 200
-    assert sum(found.exits.values()) <= most(0.002, 400)
+    """Of 100 whole gates no more end with another exit code than 0 than a rate of 0.2% gives."""
+    found = gates.simulate(power.stream(SEED, "gates"), 100, fresh=True)
+    assert 15 < found.flagged < 65
+    assert sum(found.exits.values()) <= most(0.002, 100)
 
 
 def test_an_unchanged_program_is_seldom_called_changed_against_a_stored_baseline() -> None:
-    """Of 600 whole gates no more end with another exit code than 0 than a rate of 1% gives."""
-    found = gates.simulate(600, SEED, fresh=False)
-    assert sum(found.exits.values()) <= most(0.01, 600)
+    """Of 300 whole gates no more end with another exit code than 0 than a rate of 1% gives."""
+    found = gates.simulate(power.stream(SEED, "gates"), 300, fresh=False)
+    assert sum(found.exits.values()) <= most(0.01, 300)
 
 
 def test_the_bound_catches_a_confirm_round_that_confirms_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a level of one half instead of the spent ones the bound on whole gates is broken: it is no idle bound."""
     monkeypatch.setattr(rules, "RUNTIME_CONFIRM", dict.fromkeys(rules.RUNTIME_CONFIRM, 0.5))
-    found = gates.simulate(400, SEED, fresh=True)
-    assert sum(found.exits.values()) > most(0.002, 400)
+    found = gates.simulate(power.stream(SEED, "gates"), 100, fresh=True)
+    assert sum(found.exits.values()) > most(0.002, 100)
     assert found.by_kind["runtime"] > 0
 
 
@@ -322,9 +204,23 @@ def test_a_slowdown_of_ten_percent_is_found(regime: noise.Regime, pairs: int, le
 
 def test_an_unchanged_loud_runtime_is_hardly_ever_a_failure() -> None:
     """Two-humped noise of 11% fails at most as often as the confirm round's 1% of what is flagged."""
-    found = power.runtime(noise.HUMPS_11.draw, 0.0, power.stream(SEED, "loud"), 2000)
-    assert found.failed * 2000 <= most(0.01 * found.flagged, 2000) + 1
+    found = power.runtime(noise.HUMPS_11.draw, 0.0, power.stream(SEED, "loud"), 1000)
+    assert found.failed * 1000 <= most(0.01 * found.flagged, 1000) + 1
     assert found.passed + found.failed + found.undecided == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("slowdown", "least"), [(0.25, 0.97), (1.0, 0.995)])
+def test_next_to_busy_loops_a_slowdown_is_found(slowdown: float, least: float) -> None:
+    """Where the wall time waits for others by 22% and CPU time varies by 3%, a quarter more time fails, and twice the time."""
+    found = power.runtime(noise.BUSY_22.draw, slowdown, power.stream(SEED, "busy"), 1000)
+    assert found.failed >= least
+    assert found.passed == 0
+
+
+def test_next_to_busy_loops_an_unchanged_program_seldom_fails() -> None:
+    """CPU time that may lead costs no more false failures than the confirm round's 1% of what is flagged."""
+    found = power.runtime(noise.BUSY_22.draw, 0.0, power.stream(SEED, "busy"), 1000)
+    assert found.failed * 1000 <= most(0.01 * found.flagged, 1000) + 1
 
 
 @pytest.mark.parametrize("plan", simulation.PLANS.values(), ids=list(simulation.PLANS))
@@ -377,14 +273,16 @@ def test_times_are_as_noisy_as_their_name_says(regime: noise.Regime, sd: float) 
 
 
 def test_a_coin_orders_each_pair() -> None:
-    """Base holds the first or the second run of each pair, each about half the time; head holds the other, slowed down."""
+    """Base holds the first or the second run of each pair, either about half the time; head holds the other, slowed down on both clocks."""
 
     def rising(rng: np.random.Generator, trials_: int, runs: int) -> Floats:
-        return np.tile(np.arange(1.0, runs + 1), (trials_, 1))
+        wall = np.tile(np.arange(1.0, runs + 1), (trials_, 1))
+        return np.stack([wall, 10 * wall])
 
     base, head = noise.pairs(rising, 1.0, np.random.default_rng(SEED), 1000, 3)
-    np.testing.assert_array_equal(base + head / 2, np.tile([3.0, 7.0, 11.0], (1000, 1)))
-    assert (base[:, 0] == 1).mean() == pytest.approx(0.5, abs=0.06)
+    np.testing.assert_array_equal(base[0] + head[0] / 2, np.tile([3.0, 7.0, 11.0], (1000, 1)))
+    np.testing.assert_array_equal((base[1], head[1]), (10 * base[0], 10 * head[0]))
+    assert (base[0, :, 0] == 1).mean() == pytest.approx(0.5, abs=0.06)
 
 
 def test_resampling_draws_what_was_measured() -> None:
@@ -628,15 +526,41 @@ def test_the_page_states_command_bars_and_missing_runs(
 ) -> None:
     """A page of few trials names its command and every bar with met or not met, and says that no real runs were there."""
     monkeypatch.setattr(samples, "FOLDER", tmp_path)
-    few = ["--trials", "40", "--peers", "10", "--gates", "10", "--agreement", "1", "--seed", "3"]
+    monkeypatch.setattr(busy, "STORED", tmp_path / "busy.json")
+    few = ["--trials", "10", "--peers", "5", "--gates", "4", "--processes", "2", "--seed", "3"]
     code = __main__.main([*few, "--markdown", str(tmp_path / "page.md")])
     text = (tmp_path / "page.md").read_text()
-    assert "--trials 40 --peers 10 --gates 10 --seed 3" in text
+    assert "--trials 10 --peers 5 --gates 4 --seed 3" in text
     assert "No real runs have been collected yet" in text
+    assert "Nothing has been measured yet: `python -m benchmarks.busy`" in text
     rated = [line for line in text.splitlines() if "| at most " in line or "| at least " in line]
     assert len(rated) == 18
     assert all(" met" in line or "**not met**" in line for line in rated)
     assert code == int("**not met**" in text)
+
+
+def test_measured_pairs_next_to_busy_loops_become_gates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A head measured at twice the time fails in every gate drawn from its pairs, one measured as equal in none."""
+    rng = np.random.default_rng(SEED)
+    cells = [
+        busy.Cell(
+            loops=2, stage=stage, work=work, wall=(work * rng.lognormal(0.4, 0.2, 60)).tolist(), cpu=(work * rng.lognormal(0, 0.02, 60)).tolist()
+        )
+        for stage in busy.STAGES
+        for work in busy.WORK
+    ]  # fmt: skip
+    measured = busy.Busy(schema=1, machine={}, commit="", date="2026-01-01", command="measured", cells=cells)
+    files.write_json(tmp_path / "busy.json", measured)
+    monkeypatch.setattr(busy, "STORED", tmp_path / "busy.json")
+    assert busy.load() == measured
+    found = {key: row(power.stream(SEED, str(key))) for key, row in simulation._loops(40).items()}
+    assert set(found) == {(2, stage, slowdown) for stage in busy.STAGES for slowdown in (0.0, 0.25, 1.0)}
+    assert found[2, "one_thread", 1.0].failed == 1
+    assert found[2, "one_thread", 0.0].failed == 0
+    (whole,) = simulation._whole_loops(4).values()
+    assert whole(power.stream(SEED, "whole")).exits == {}
 
 
 def test_a_bar_is_met_by_its_share_and_doubted_within_its_interval() -> None:

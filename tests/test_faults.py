@@ -240,7 +240,7 @@ def test_a_violated_identity_exits_1(run_probe: Callable[..., Finished]) -> None
     """
     done = run_probe(body)
     assert done.code == 1
-    assert "VIOLATED" in done.out
+    assert "REGRESSED" in done.out
     assert "planted" in done.out
 
 

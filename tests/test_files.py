@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -228,3 +229,122 @@ def test_parts_are_one_file_or_none(tmp_path: Path) -> None:
         files.write_named(path, failing())
     assert path.read_text() == "0é\n1é\n2é\n"
     assert list(tmp_path.iterdir()) == [path]
+
+
+# -- files that the user names ---------------------------------------------------------------------------
+
+
+def test_a_link_is_followed(tmp_path: Path) -> None:
+    """A symbolic link stays one, relative, chained or dangling; the file that it leads to is written, and its mode kept."""
+    (tmp_path / "real").mkdir()
+    real = tmp_path / "real" / "x.html"
+    real.write_text("old")
+    real.chmod(0o604)
+    (tmp_path / "link").symlink_to("real/x.html")
+    (tmp_path / "chain").symlink_to("link")
+    files.write_named(tmp_path / "chain", ["new"])
+    assert real.read_text() == "new"
+    assert real.stat().st_mode & 0o777 == 0o604
+    assert (tmp_path / "chain").is_symlink()
+    assert (tmp_path / "link").is_symlink()
+    (tmp_path / "dangling").symlink_to("real/y.html")
+    files.append_named(tmp_path / "dangling", "more")
+    files.append_named(tmp_path / "dangling", " and more")
+    assert (tmp_path / "real" / "y.html").read_text() == "more and more"
+    (tmp_path / "round").symlink_to("round")
+    with pytest.raises(StorageError, match="cannot write"):
+        files.write_named(tmp_path / "round", ["x"])
+
+
+def test_a_pipe_is_written(tmp_path: Path) -> None:
+    """Whoever reads a named pipe gets the content, and the pipe stays."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    for adds in (False, True):
+        with subprocess.Popen(["cat", str(path)], stdout=subprocess.PIPE) as reader:
+            if adds:
+                files.append_named(path, "ab")
+            else:
+                files.write_named(path, ["a", "b"])
+            assert reader.communicate(timeout=TIME_LIMIT)[0] == b"ab"
+    assert stat.S_ISFIFO(path.stat().st_mode)
+
+
+@pytest.mark.parametrize("name", ["/dev/null", "link"])
+def test_a_device_is_written(tmp_path: Path, name: str) -> None:
+    """A device node is opened and written, through a link too, and never replaced."""
+    (tmp_path / "link").symlink_to("/dev/null")
+    before = Path("/dev/null").stat()
+    files.write_named(tmp_path / name, ["x"])
+    files.append_named(tmp_path / name, "x")
+    assert Path("/dev/null").stat().st_rdev == before.st_rdev
+    assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_standard_output_is_written(tmp_path: Path) -> None:
+    """/dev/stdout is the process's own output, also where the shell has sent it into a file or a pipe."""
+    code = "from pathlib import Path; from harness import files; print('first', flush=True); files.write_named(Path('/dev/stdout'), ['second\\n'])"
+    for command in (
+        f'{sys.executable} -c "{code}" > {tmp_path}/out',
+        f'{sys.executable} -c "{code}" | cat > {tmp_path}/out',
+    ):
+        subprocess.run(command, shell=True, check=True, env=os.environ | {"PYTHONPATH": str(REPOSITORY)})  # noqa: S602
+        assert (tmp_path / "out").read_text() == "first\nsecond\n"
+
+
+MOUNTED = """
+import subprocess, sys
+from pathlib import Path
+from harness import files
+path = Path(sys.argv[1])
+subprocess.run(["mount", "--bind", path.with_name("source"), path], check=True)
+files.write_named(path, ["new"])
+files.append_named(path, " and more")
+print(path.read_text(), path.with_name("source").read_text(), sorted(entry.name for entry in path.parent.iterdir()))
+"""
+
+
+def test_a_mounted_file_is_written_in_place(tmp_path: Path, own_mounts: tuple[str, ...]) -> None:
+    """A file that a container mounts cannot be replaced (EBUSY): its content is."""
+    (tmp_path / "source").write_text("old and longer than what is new")
+    (tmp_path / "mounted").touch()
+    done = subprocess.run(
+        [*own_mounts, sys.executable, "-c", MOUNTED, str(tmp_path / "mounted")], env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+        capture_output=True, text=True, check=True, timeout=TIME_LIMIT,
+    )  # fmt: skip
+    assert done.stdout == "new and more new and more ['mounted', 'source']\n"
+
+
+def test_a_file_in_a_forbidden_folder_is_written_in_place(open_folder: Path) -> None:
+    """Where only the file may be written and not its folder, the file is."""
+    closed = open_folder / "closed"
+    closed.mkdir()
+    (closed / "x").write_text("old and longer")
+    (closed / "x").chmod(0o666)
+    closed.chmod(0o555)
+    code = f"""
+import os, sys
+from pathlib import Path
+from harness import files
+if os.geteuid() == 0: os.seteuid({NOBODY})
+files.write_named(Path(sys.argv[1]), ["new"])
+"""
+    command = [sys.executable, "-c", code, str(closed / "x")]
+    subprocess.run(command, env=os.environ | {"PYTHONPATH": str(REPOSITORY)}, check=True, timeout=TIME_LIMIT)
+    assert (closed / "x").read_text() == "new"
+    assert [path.name for path in closed.iterdir()] == ["x"]
+
+
+def test_what_the_harness_did_not_write_is_refused(tmp_path: Path) -> None:
+    """A file that begins otherwise is refused; a missing or empty one, a device or one of ours is not."""
+    path = tmp_path / "x"
+    files.refuse_other(path, b"ours", "x")
+    path.touch()
+    files.refuse_other(path, b"ours", "x")
+    files.refuse_other(Path("/dev/null"), b"ours", "x")
+    path.write_text("ours and more")
+    files.refuse_other(path, b"ours", "x")
+    path.write_text("theirs, not ours")
+    with pytest.raises(StorageError, match=r"x exists and is no x that harness wrote\. Name another file"):
+        files.refuse_other(path, b"ours", "x")

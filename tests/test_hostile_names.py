@@ -47,7 +47,7 @@ def job() -> Job:
     others = (
         dataclasses.replace(judgement, against="expectation", verdict="BELOW"),
         dataclasses.replace(judgement, verdict="NO_BASELINE"),
-        dataclasses.replace(judgement, against="identity", verdict="VIOLATED"),
+        dataclasses.replace(judgement, against="identity", verdict="REGRESSED"),
     )
     comparison = Comparison(
         scenario=HOSTILE, variant=HOSTILE, tier="smoke", seeds=(0,), failed=(HOSTILE,), judgements=(judgement, *others)

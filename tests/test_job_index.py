@@ -86,7 +86,7 @@ def test_jobs_stand_newest_first_with_their_verdicts(tmp_path: Path) -> None:
         1,
     )
     page = Read(index_page.render(found, "reports"))
-    assert [row["data-verdict"] for row in page.rows] == ["HOLDS", "BROKEN", "CHECK"]
+    assert [row["data-verdict"] for row in page.rows] == ["passed", "worse", "could not measure"]
     assert "3 stored jobs" in page.text
     assert "./b/index.html#probe--default" in page.links
 

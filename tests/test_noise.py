@@ -19,13 +19,14 @@ if typing.TYPE_CHECKING:
 
 
 def samples(sd: float, runs: int = 80) -> NDArray[np.float64]:
-    """Draw times about 1 s with lognormal noise, (runs,)."""
-    return np.random.default_rng(1).lognormal(0, sd, runs)
+    """Draw wall times about 1 s with lognormal noise, all of it spent computing, (runs, 2)."""
+    wall = np.random.default_rng(1).lognormal(0, sd, runs)
+    return np.stack([wall, wall], axis=1)
 
 
 def test_a_silent_machine_needs_the_first_look() -> None:
     """Without noise a 10% slowdown alarms at 7 pairs and is confirmed in every gate; the same program is cleared in every one."""
-    still = np.full(20, 0.5)
+    still = np.full((20, 2), 0.5)
     found = noise.power(still, 1.10, trials=20)
     assert (found.pairs, found.failed, found.cleared) == (7, 1.0, 0.0)
     same = noise.power(still, 1.0, trials=20)
@@ -41,6 +42,15 @@ def test_more_noise_needs_more_pairs() -> None:
     assert loud.pairs is None
     assert quiet.failed > 0.95
     assert loud.failed < 0.5
+
+
+def test_on_a_loud_machine_cpu_time_tells() -> None:
+    """Where the wall time waits for other processes by 40% and the CPU time is steady, a 30% slowdown is found by its CPU time."""
+    loud = samples(0.4)
+    loud[:, 1] = samples(0.02, 160)[80:, 1]
+    by_cpu, by_wall = (noise.power(runs, 1.3, trials=60) for runs in (loud, samples(0.4)))
+    assert by_cpu.failed > by_wall.failed + 0.1
+    assert noise.power(loud, 1.0, trials=60).failed == 0
 
 
 def test_shares_grow_with_pairs_and_slowdown() -> None:
@@ -61,19 +71,19 @@ def test_a_false_flag_that_the_confirm_round_clears_was_an_alarm() -> None:
     assert 0.02 < same.alarmed[40] < 0.1
     assert same.alarmed[40] + same.cleared > 1  # most of them are cleared on fresh pairs, and count as both
     assert same.failed < 0.01
-    told = noise.described(noise.Samples("kernel", tuple(samples(0.11)[:40]), tuple(samples(0.11)[40:]), 0.0))
+    told = noise.described(noise.Samples("kernel", samples(0.11), 0.0))
     assert f"of 400 gates of an unchanged program, {same.alarmed[40]:.1%} want a second look" in told
 
 
 def test_the_description_says_what_is_needed() -> None:
     """A quiet sample names pairs for 10%; a loud one says that 40 are not enough, and goes on to what they are enough for."""
-    quiet = noise.Samples("kernel", tuple(samples(0.02, 20)), tuple(samples(0.02, 20)), 0.0)
+    quiet = noise.Samples("kernel", np.repeat(samples(0.02, 20), 2, axis=0), 0.0)
     told = noise.described(quiet, trials=40)
     assert "here a 10% slowdown needs 7 pairs" in told
     assert "20 pairs of fresh processes" in told
     assert "the same program against itself: 1.000 times" in told
     assert "DISTURBED" not in told
-    loud = noise.Samples("kernel", tuple(samples(0.4, 20)), tuple(samples(0.4, 20)), 0.7)
+    loud = noise.Samples("kernel", samples(0.4, 40), 0.7)
     told = noise.described(loud, trials=40)
     assert "here a 10% slowdown is seen within 40 pairs in" in told
     assert "DISTURBED: other processes used 0.7 cores" in told
@@ -83,10 +93,10 @@ def test_the_description_says_what_is_needed() -> None:
 def test_the_kernel_is_timed_in_fresh_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every value is a positive time, in pairs; each comes from a process of its own, and none from this one."""
     found = noise.of_calibration(1)
-    assert (len(found.base), len(found.head)) == (1, 1)
-    assert all(value > 0 for value in found.values)
-    monkeypatch.setattr(noise, "_ONCE", "import os; print(os.getpid())")
-    processes = set(noise.of_calibration(2).values)
+    assert found.runs.shape == (2, 2)
+    assert (found.runs > 0).all()
+    monkeypatch.setattr(noise, "_ONCE", "import os; print(os.getpid(), 1)")
+    processes = set(noise.of_calibration(2).wall)
     assert len(processes) == 4
     assert os.getpid() not in processes
 
@@ -113,7 +123,7 @@ def test_a_scenario_is_timed_as_a_gate_runs_it(harness: Harness) -> None:
     probe = scenarios.load_all((file,))["probe"]
     found = noise.of_scenario(probe, "default", (file,), 1)
     assert found.workload == "probe:default, smoke tier"
-    assert (len(found.base), len(found.head)) == (1, 1)
-    assert found.base[0] > 0
+    assert found.runs.shape == (2, 2)
+    assert found.wall[0] > 0
     with pytest.raises(WorkerError, match="as asked"):
         noise.of_scenario(probe, "dead", (file,), 1)

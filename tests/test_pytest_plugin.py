@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import typing
 
@@ -72,7 +73,7 @@ def test_verdicts_become_outcomes_and_one_report(probe: Run, project: Harness) -
     done.assert_outcomes(failed=2, skipped=1)
     done.stdout.fnmatch_lines_random(
         [
-            "*VIOLATED probe:broken sum: 1 against 1e-06*a + b = b + a: violated in 1 of 1 checks*",
+            "*REGRESSED probe:broken sum: 1 against 1e-06*a + b = b + a: violated in 1 of 1 checks*",
             "*run probe--dead--smoke--numpy-cpu--seed0 failed: ValueError: as asked*",
             "SKIPPED*NO_BASELINE: none is stored for this variant and tier. Next: harness run probe:good*",
             "probe:good[[]smoke[]]: 1 baseline NO_BASELINE",
@@ -303,3 +304,29 @@ def test_one_name_belongs_to_one_test(checked: Callable[..., pytest.RunResult]) 
     done.stdout.fnmatch_lines(
         ["check 'validation' is used by *::test_a too. Give each test a name of its own"]
     )
+
+
+def test_a_subfolder_finds_the_same_baselines(project: Harness, pytest_run: Run) -> None:
+    """Typed in the project or below it, pytest judges against the same baselines and stores below rootdir; an empty option is an error."""
+    project.scenario("SCENARIO = declare(guess, deterministic=True)")
+    project.repository()
+    assert (
+        project("run", "probe", "--scenarios", "probe.py", "--seeds", "5", "--no-count", "--out", "b").code
+        == 0
+    )
+    words = ("--reason", "r", "--who", "me", "--scenarios", "probe.py")
+    assert project("baseline", "propose", "b", *words).code == 0
+    below = project.folder / "tests" / "unit"
+    below.mkdir(parents=True)
+    accepted = Harness(below, project.folder)("baseline", "accept", "../../b")
+    assert accepted.code == 0, accepted.err
+    assert list((project.folder / "baselines").glob("probe/default/smoke/*.json"))
+    assert not (below / "baselines").exists()
+    os.chdir(below)
+    done = pytest_run("--harness", "--harness-scenarios", "../../probe.py", "-k", "probe")
+    done.assert_outcomes(passed=1)
+    done.stdout.fnmatch_lines(["probe:default[[]smoke[]]: *baseline PASS*", "Report: *reports*index.html"])
+    assert list((project.folder / "reports").glob("*/run.json"))
+    refused = pytest_run("--harness", "--harness-baselines", "")
+    assert refused.ret == 4
+    refused.stderr.fnmatch_lines(["*the value of --harness-baselines is empty*"])

@@ -1,16 +1,31 @@
-"""What the terminal says of a job besides its verdicts."""
+"""What the terminal says of a job besides its verdicts, and that no terminal keeps it from being said."""
 
 from __future__ import annotations
 
 import dataclasses
 import io
+import subprocess
+import sys
 import typing
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from harness import terminal
 from harness.records import Comparison, Gate, GateSettings, Job, Judgement, RunRequest, RunResult
+from tests.conftest import TIME_LIMIT
+
+if typing.TYPE_CHECKING:
+    from tests.conftest import Harness
+
+PROBE = """
+def measure(run):
+    guess(run)
+    run.identity(IdentityCheck("sum", 1.0, 1e-6, "a + b = b + a", "by hand"))
+
+SCENARIO = declare(measure, deterministic=True)
+"""
 
 
 def failed(error: str, **changes: typing.Any) -> RunResult:
@@ -45,6 +60,68 @@ def test_failed_runs_are_told_with_their_side() -> None:
         "ERROR counted run: it hung",
         "ERROR base, counted run: it hung",
     ]
+
+
+@pytest.mark.parametrize("columns", ["0", "", "-3", "abc", "1", "20", "59", "60", "5000"])
+def test_any_number_of_columns(stored: Harness, columns: str) -> None:
+    """Whatever the terminal says of its width, every name is whole, and the exit code is that of the verdict."""
+    done = stored("judge", "out", "--scenarios", "probe.py", COLUMNS=columns)
+    assert done.code == 1, done.err
+    assert "REGRESSED probe:default sum: 1 against 1e-06" in done.out
+    assert done.out.count("probe:default") >= 2
+    for words in (
+        ("history", "out"),
+        ("plan", "probe", "--scenarios", "probe.py"),
+        ("ledger", "out", "--scenarios", "probe.py"),
+    ):
+        shown = stored(*words, COLUMNS=columns)
+        assert shown.code == 0, shown.err
+        assert "accuracy" in shown.out or "probe:default" in shown.out or "Published values" in shown.out
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp932"])
+def test_any_encoding(stored: Harness, encoding: str) -> None:
+    """What an encoding lacks is written in other signs, and changes no exit code."""
+    environment = stored.environment | {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+    for words, code, told in (
+        (("judge", "out", "--scenarios", "probe.py"), 1, "REGRESSED probe:default sum"),
+        (("ledger", "out", "--scenarios", "probe.py"), 0, "Published values by verdict"),
+        (("history", "out"), 0, "accuracy"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "harness", *words], cwd=stored.folder, env=environment, capture_output=True, timeout=TIME_LIMIT, check=False
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (code, b"")
+        shown = done.stdout.decode(encoding)
+        assert told in shown
+        assert "\\u25" not in shown
+
+
+@pytest.mark.parametrize("stream", ["closed pipe", "/dev/full", "closed"])
+def test_a_verdict_outlives_its_output(stored: Harness, stream: str) -> None:
+    """Where nobody can read what is said, a verdict that was reached is the exit code all the same."""
+    command = [sys.executable, "-m", "harness", "judge", "out", "--scenarios", "probe.py"]
+    ending = {"closed pipe": "| true; exit ${PIPESTATUS[0]}", "/dev/full": "> /dev/full", "closed": ">&-"}[
+        stream
+    ]
+    line = " ".join([*command, ending])
+    done = subprocess.run(
+        ["bash", "-c", line], cwd=stored.folder, env=stored.environment, capture_output=True, text=True, timeout=TIME_LIMIT, check=False
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_incomplete_list_is_an_error(harness: Harness) -> None:
+    """A list that could not be written is exit code 2 with the reason: a script would take it for the whole."""
+    line = f"{sys.executable} -m harness list --json > /dev/full"
+    done = subprocess.run(
+        ["bash", "-c", line], cwd=harness.folder, env=harness.environment, capture_output=True, text=True, timeout=TIME_LIMIT, check=False
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (
+        2,
+        "harness: error: the output cannot be written: No space left on device\n",
+    )
 
 
 def test_memory_of_another_kind_of_machine_takes_one_line() -> None:

@@ -39,7 +39,7 @@ def test_debug_switches_and_allocator_settings_reach_no_worker(name: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "name", ["PATH", "PYTHONPATH", "PYTHONUTF8", "MALLOCATION", "TF_CLI_CONFIG_FILE", "HOME"]
+    "name", ["PATH", "PYTHONPATH", "PYTHONUTF8", "MALLOCATION", "TF_CLI_CONFIG_FILE", "KMP_INIT_AT_FORK"]
 )
 def test_what_changes_no_measurement_is_left_alone(name: str) -> None:
     """Other variables are inherited as they are, and are not recorded."""
@@ -125,10 +125,11 @@ LOOKS = """
 import os, tracemalloc
 
 def measure(run):
+    os.environ["KMP_BLOCKTIME"] = "1"  # as libraries do when they are imported
     run.record("traced", float(tracemalloc.is_tracing() or "MALLOC_ARENA_MAX" in os.environ))
     guess(run)
 
-SCENARIO = declare(measure)
+SCENARIO = declare(measure, metrics=(Metric("traced"),))
 """
 
 
@@ -145,4 +146,4 @@ def test_a_run_says_what_it_inherited(harness: Harness) -> None:
     assert run["metrics"]["traced"]["value"] == 0
     known = run["measurement"]["environment"]
     assert known["GLIBC_TUNABLES"] == inherited["GLIBC_TUNABLES"]
-    assert not {"PYTHONTRACEMALLOC", "MALLOC_ARENA_MAX", "tracing"} & known.keys()
+    assert not {"PYTHONTRACEMALLOC", "MALLOC_ARENA_MAX", "KMP_BLOCKTIME", "tracing"} & known.keys()

@@ -31,7 +31,7 @@ def main(argv: list[str]) -> int:
         peers=options.peers,
         gates=options.gates,
         seed=options.seed,
-        agreement=options.agreement,
+        processes=options.processes,
     )
     return page.write(options.markdown, settings)
 
@@ -39,16 +39,13 @@ def main(argv: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.error_rates", description=__doc__)
     parser.add_argument("--markdown", type=Path, help="file to write the page to; standard output if missing")
-    parser.add_argument("--trials", type=int, default=20_000, help="trials of a row (default %(default)s)")
+    parser.add_argument("--trials", type=int, default=5_000, help="trials of a row (default %(default)s)")
     parser.add_argument(
-        "--peers", type=int, default=2_000, help="of them given to the peers (default %(default)s)"
+        "--peers", type=int, default=1_000, help="of them given to the peers (default %(default)s)"
     )
-    parser.add_argument("--gates", type=int, default=30_000, help="whole gates (default %(default)s)")
+    parser.add_argument("--gates", type=int, default=20_000, help="whole gates (default %(default)s)")
     parser.add_argument(
-        "--agreement",
-        type=int,
-        default=30,
-        help="draws of each noise that the gate's own functions decide too",
+        "--processes", type=int, default=1, help="processes that share the rows (default %(default)s)"
     )
     parser.add_argument("--seed", type=int, default=SEED)
     parts = parser.add_subparsers(dest="part")
@@ -70,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     alike = parts.add_parser(
         "equivalence", help="error rates of `harness compare`, for docs/compare.md, as JSON"
     )
-    alike.add_argument("--trials", type=int, default=20_000)
+    alike.add_argument("--trials", type=int, default=5_000)
     alike.add_argument("--seed", type=int, default=SEED)
     levels = parts.add_parser(
         "history", help="error rates of `harness history`, for docs/history.md, as Markdown"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import typing
 
+from benchmarks import busy
 from benchmarks.error_rates import noise
 from harness.gate.trials import FIRST_PAIRS
 
@@ -60,7 +61,7 @@ def interval(share: float, trials: int) -> tuple[float, float]:
 
 def all_bars(results: Results) -> list[Bar]:
     """List every bar."""
-    return [*_whole(results), *_runtime(results), *_memory(results), *_accuracy(results)]
+    return [*_whole(results), *_runtime(results), *_loops(results), *_memory(results), *_accuracy(results)]
 
 
 def _whole(results: Results) -> Iterator[Bar]:
@@ -98,6 +99,22 @@ def _runtime(results: Results) -> Iterator[Bar]:
         name=f"it is wrongly cleared, {noise.HUMPS_11.name}", wanted=0.05, at_most=True, share=found.passed,
         trials=found.trials, detail=f"INCONCLUSIVE {found.undecided:.3f}",
     )  # fmt: skip
+
+
+def _loops(results: Results) -> Iterator[Bar]:
+    """Bars of one stage of one thread next to busy loops, measured."""
+    for loops, rates in results.whole_loops.items():
+        yield Bar(
+            name=f"an unchanged program fails the whole gate, {loops} busy loops", wanted=0.002, at_most=True,
+            share=nonzero(rates) / rates.gates, trials=rates.gates, detail=exits(rates),
+        )  # fmt: skip
+    wanted = {1.0: 0.99, 0.25: 0.9}
+    for (loops, stage, slowdown), found in results.loops.items():
+        if stage == busy.STAGES[0] and (slowdown == 1.0 or (slowdown == 0.25 and loops <= 2)):
+            yield Bar(
+                name=f"{slowdown:.0%} more time fails, one thread, {loops} busy loops", wanted=wanted[slowdown], at_most=False,
+                share=found.failed, trials=found.trials, detail=f"{found.all_runs:.0f} pairs in both rounds, mean",
+            )  # fmt: skip
 
 
 def _memory(results: Results) -> Iterator[Bar]:

@@ -1,29 +1,31 @@
 """Whole gates on an unchanged program: every scenario, every metric, both rounds, Holm over what was flagged.
 
-The screens of all gates are computed at once (`looks`); of what they flag the gate's own rule names the leading metric, and the gate's own
-`rules` confirm it, look by look, as `harness.gate.trials` does it. Counters and identities are exact and never differ, so that they need no draw.
+The values are drawn here; what follows from them is the gate's own (`power.decided`). Counters and identities are exact and never differ,
+so that they need no draw.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import typing
+from collections import Counter
 
 import numpy as np
 
-from benchmarks.error_rates import looks, noise
-from benchmarks.error_rates.power import CONFIRM_PAIRS, CONFIRM_RUNS, MIB, SCREEN_PAIRS, stream
-from harness.gate import rules, trials
+from benchmarks.error_rates import noise, power
+from benchmarks.error_rates.power import CHUNK, CONFIRM_PAIRS, CONFIRM_RUNS, MIB, SCREEN_PAIRS, Group
+from harness.gate import outcome
 from harness.gate.trials import FIRST_PAIRS
-from harness.statistics import holm
+from harness.records import GateSettings, Judgement
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from benchmarks.error_rates.noise import Draw
-    from harness.records import Look, Round, Verdict
+    from harness.records import Look, Trial
 
     Floats = NDArray[np.float64]
 
@@ -38,25 +40,7 @@ SCORE_FLOOR = 1e-6
 """Floor of every score, in standard deviations: hardly any, as rounding's is, and the same for all."""
 OWN_BYTES, LEVEL_BYTES = 0.2, 100.0
 """MiB of a memory metric's own noise, and above imports."""
-CHUNK = 500
-
-Direction = typing.Literal["worse", "better"]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Flagged:
-    """One group of one gate that the screen flagged."""
-
-    gate: int
-    """Which gate."""
-    scenario: int
-    """Which scenario, and so which noise."""
-    kind: noise.Kind
-    """Kind of metric."""
-    direction: Direction
-    """What was tested."""
-    reference: Floats | None = None
-    """Stored values of the leading metric, where a stored baseline is the reference."""
+WAYS: tuple[power.Direction, ...] = ("worse", "better")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,224 +59,107 @@ class Rates:
     """Gates in which a runtime stayed INCONCLUSIVE, which is printed and exits 0."""
 
 
-def simulate(gates: int, seed: int, *, fresh: bool) -> Rates:
+def simulate(rng: np.random.Generator, gates: int, *, fresh: bool, times: Sequence[Draw] = ()) -> Rates:
     """Run gates on an unchanged program.
 
     Parameters
     ----------
+    rng : Generator
+        Source of all draws.
     gates : int
         How many.
-    seed : int
-        Of the whole page.
     fresh : bool
         Base runs in both rounds, as ``--against REF`` has them, and runtime gated; if not, a stored baseline of 10 runs that both
         rounds use, a baseline of its own for every gate, and no runtime.
+    times : sequence of callable
+        Noises of the scenarios' times, taken in turn; by default those of a machine that does nothing else.
     """
-    parts = [
-        _chunk(min(CHUNK, gates - start), stream(seed, f"gates {fresh} {start}"), fresh=fresh)
-        for start in range(0, gates, CHUNK)
-    ]
+    drawn = times or [regime.draw for regime in noise.ALONE]
+    flagged, undecided, exits, by_kind = 0, 0, Counter[int](), Counter[str]()
+    for start in range(0, gates, CHUNK):
+        chunk = min(CHUNK, gates - start)
+        groups: list[list[Group]] = [[] for _ in range(chunk)]
+        for scenario in range(SCENARIOS):
+            if fresh:
+                _add_times(groups, scenario, drawn[scenario % len(drawn)], rng)
+            for kind in ("accuracy", "memory"):
+                _add_values(groups, kind, scenario, rng, fresh=fresh)
+        for found in map(power.decided, groups):
+            flagged += any(trial.flagged for trial in found)
+            undecided += any((trial.kind, trial.verdict) == ("runtime", "INCONCLUSIVE") for trial in found)
+            exits[exit_code(found)] += 1
+            by_kind.update({trial.kind for trial in found if trial.verdict == "REGRESSED"})
+    del exits[0]
     return Rates(
-        gates=gates,
-        flagged=sum(part.flagged for part in parts),
-        exits=_added(part.exits for part in parts),
-        by_kind=_added(part.by_kind for part in parts),
-        undecided_times=sum(part.undecided_times for part in parts),
+        gates=gates, flagged=flagged, exits=dict(exits), by_kind=dict(by_kind), undecided_times=undecided
     )
 
 
-T = typing.TypeVar("T")
-
-
-def _added(counts: Iterable[dict[T, int]]) -> dict[T, int]:
-    total: dict[T, int] = {}
-    for count in counts:
-        for key, value in count.items():
-            total[key] = total.get(key, 0) + value
-    return total
-
-
-def _chunk(gates: int, rng: np.random.Generator, *, fresh: bool) -> Rates:
-    """Simulate gates at once, as many as fit into memory."""
-    flags: list[Flagged] = []
-    open_times = np.zeros(gates, bool)
-    for scenario in range(SCENARIOS):
-        if fresh:
-            flagged, undecided = _screen_times(scenario, rng, gates)
-            flags += flagged
-            open_times |= undecided
-        flags += _screen_values("accuracy", scenario, rng, gates, fresh=fresh)
-        flags += _screen_values("memory", scenario, rng, gates, fresh=fresh)
-    groups: dict[int, list[Flagged]] = {}
-    for flag in flags:
-        groups.setdefault(flag.gate, []).append(flag)
-    exits: dict[int, int] = {}
-    by_kind: dict[str, int] = {}
-    for gate, group in groups.items():
-        verdicts = list(zip(group, _confirmed(group, rng), strict=True))
-        open_times[gate] |= any(v == "INCONCLUSIVE" and flag.kind == "runtime" for flag, v in verdicts)
-        code = min((_exit_code(flag, verdict) for flag, verdict in verdicts), default=4)
-        if code < 4:
-            exits[code] = exits.get(code, 0) + 1
-        for kind in {flag.kind for flag, verdict in verdicts if verdict == "REGRESSED"}:
-            by_kind[kind] = by_kind.get(kind, 0) + 1
-    return Rates(
-        gates=gates, flagged=len(groups), exits=exits, by_kind=by_kind, undecided_times=int(open_times.sum())
+def exit_code(found: Sequence[Trial]) -> int:
+    """Return the exit code that the gate gives to these verdicts."""
+    judged = (
+        Judgement(against="baseline", metric=trial.metric, kind=trial.kind, verdict=trial.verdict, gated=True)
+        for trial in found
     )
-
-
-def _exit_code(flag: Flagged, verdict: Verdict) -> int:
-    """Return the exit code that one verdict asks for, as docs/gate.md lists them; 4 for none, so that the lowest wins."""
-    if verdict == "INCONCLUSIVE":
-        return 4 if flag.kind == "runtime" else 2
-    return {"REGRESSED": 1, "IMPROVED": 3}.get(verdict, 4)
+    return min({outcome.code_of(judgement, GateSettings()) for judgement in judged} - {0}, default=0)
 
 
 # -- draws -------------------------------------------------------------------------------------
 
 
-def _draw(kind: noise.Kind, scenario: int) -> Draw:
-    """Noise of a scenario: the regimes in turn."""
-    regimes = {"runtime": noise.RUNTIME, "accuracy": noise.ACCURACY, "memory": noise.MEMORY}[kind]
-    return regimes[scenario % len(regimes)].draw
+def _add_times(groups: Sequence[list[Group]], scenario: int, draw: Draw, rng: np.random.Generator) -> None:
+    """Screen the times of a scenario's stages in every gate: what a run's stages share, and a little of their own."""
+
+    def stages(gates: int, pairs: int, count: int) -> Iterator[Floats]:
+        for side in noise.pairs(draw, 0.0, rng, gates, pairs):  # (clocks, gates, pairs)
+            own = 1 + OWN_TIME * rng.standard_normal((gates, count, pairs))
+            yield side[:, :, None, :] * own  # (clocks, gates, stages, pairs)
+
+    def fresh(leading: Look, flagged: int) -> list[Look]:
+        base, head = (side[:, 0, 0] for side in stages(1, CONFIRM_PAIRS, 1))
+        return power.confirm_times(base, head, leading, flagged)
+
+    base, head = stages(len(groups), SCREEN_PAIRS, TIMES)
+    for gate, own in enumerate(groups):
+        looks = [
+            look
+            for stage in range(TIMES)
+            for look in power.screen_times(str(stage), base[:, gate, stage], head[:, gate, stage])
+        ]
+        own.append(Group("runtime", "worse", looks, fresh, scenario))
 
 
-def _times(
-    scenario: int, rng: np.random.Generator, gates: int, pairs: int, stages: int
-) -> tuple[Floats, Floats]:
-    """Pairs of times: what a run's stages share, and a little of their own; (gates, stages, pairs) each."""
-    common = noise.pairs(_draw("runtime", scenario), 0.0, rng, gates, pairs)
-    base, head = (
-        side[:, None, :] * (1 + OWN_TIME * rng.standard_normal((gates, stages, pairs))) for side in common
-    )
-    return base, head
+def _add_values(
+    groups: Sequence[list[Group]], kind: noise.Kind, scenario: int, rng: np.random.Generator, *, fresh: bool
+) -> None:
+    """Screen a scenario's scores or memory in every gate, in both directions."""
+    regimes = power.regimes_of(kind)
+    draw = regimes[scenario % len(regimes)].draw
 
+    def values(gates: int, runs: int, metrics: int) -> Floats:
+        """Scores (mean 0, sd 1) or bytes of runs, (gates, metrics, runs), metrics of a run correlated."""
+        common = draw(rng, gates, runs)[:, None, :]
+        own = rng.standard_normal((gates, metrics, runs))
+        if kind == "accuracy":
+            return np.asarray(np.sqrt(SHARED_SCORE) * common + np.sqrt(1 - SHARED_SCORE) * own)
+        return np.asarray((LEVEL_BYTES + common + OWN_BYTES * own) * MIB)
 
-def _values(
-    kind: noise.Kind, scenario: int, rng: np.random.Generator, gates: int, runs: int, metrics: int
-) -> Floats:
-    """Scores (mean 0, sd 1) or bytes of runs, (gates, metrics, runs), metrics of a run correlated."""
-    common = _draw(kind, scenario)(rng, gates, runs)[:, None, :]
-    own = rng.standard_normal((gates, metrics, runs))
-    if kind == "accuracy":
-        return np.asarray(np.sqrt(SHARED_SCORE) * common + np.sqrt(1 - SHARED_SCORE) * own)
-    return np.asarray((LEVEL_BYTES + common + OWN_BYTES * own) * MIB)
+    def confirmed(stored: Floats | None, way: power.Direction, leading: Look, flagged: int) -> list[Look]:
+        """Take fresh runs of the leading metric, on both sides or against what is stored of it."""
+        head, again = (values(1, CONFIRM_RUNS, 1)[0, 0] for _ in range(2))
+        base = again if stored is None else stored[int(leading.metric)]
+        return power.confirm_values(kind, way, base, head, SCORE_FLOOR, leading, flagged)
 
-
-# -- screens -----------------------------------------------------------------------------------
-
-
-def _screen_times(
-    scenario: int, rng: np.random.Generator, gates: int
-) -> tuple[list[Flagged], NDArray[np.bool_]]:
-    """Screen a scenario's stages; return the gates it flags, and in which a stage stays open without any alarm."""
-    base, head = _times(scenario, rng, gates, SCREEN_PAIRS, TIMES)
-    flat = (gates * TIMES, SCREEN_PAIRS)
-    screen = looks.runtime_round(base.reshape(flat), head.reshape(flat), "screen")
-    alarm = np.asarray(screen.alarm.reshape(gates, TIMES).any(axis=1))
-    open_ = np.asarray((~screen.alarm & ~screen.clear).reshape(gates, TIMES).any(axis=1))
-    return [
-        Flagged(int(gate), scenario, "runtime", "worse") for gate in np.flatnonzero(alarm)
-    ], open_ & ~alarm
-
-
-def _screen_values(
-    kind: noise.Kind, scenario: int, rng: np.random.Generator, gates: int, *, fresh: bool
-) -> list[Flagged]:
-    """Screen a scenario's scores or memory in both directions."""
     metrics = SCORES if kind == "accuracy" else BYTES
-    m, n = (FIRST_PAIRS, FIRST_PAIRS) if fresh else (STORED_RUNS, HEAD_RUNS)
-    base = _values(kind, scenario, rng, gates, m, metrics)
-    head = _values(kind, scenario, rng, gates, n, metrics)
-    flags = []
-    # of a score less is worse, of memory more: turned round, the same look finds an improvement
-    for direction, sign in (("worse", 1.0), ("better", -1.0)):
-        way = typing.cast("Direction", direction)
-        looked = _look_at_all(kind, base.reshape(-1, m), head.reshape(-1, n), sign)
-        alarm = looked.alarm().reshape(gates, metrics)
-        for gate in np.flatnonzero(alarm.any(axis=1)):
-            reference = None if fresh else base[gate, lead(kind, way, base[gate], head[gate])]
-            flags.append(Flagged(int(gate), scenario, kind, way, reference))
-    return flags
-
-
-def _look_at_all(kind: noise.Kind, base: Floats, head: Floats, sign: float) -> looks.Looked:
-    if kind == "accuracy":
-        return looks.score(sign * base, sign * head, "screen", SCORE_FLOOR)
-    return looks.memory(base, head, "screen", better=sign < 0)
-
-
-def lead(kind: noise.Kind, direction: Direction, base: Floats, head: Floats) -> int:
-    """Return which metric leads a group of scores or bytes, (metrics, m) and (metrics, n), by the gate's own looks and its own rule."""
-    found = [
-        _look(kind, direction, str(index), sides, "screen")
-        for index, sides in enumerate(zip(base, head, strict=True))
-    ]
-    return int(trials.lead(found).metric)
-
-
-def _look(
-    kind: noise.Kind, direction: Direction, name: str, sides: tuple[Floats, Floats], round_: Round
-) -> Look:
-    """Take the gate's own look at a score, of which less is worse, or at bytes, of which more is."""
-    way: rules.Worse = "higher" if (kind == "memory") == (direction == "worse") else "lower"
-    if kind == "memory":
-        return rules.memory_look(name, *sides, worse=way, round_=round_)
-    return rules.score_look(name, *sides, worse=way, round_=round_, floor=SCORE_FLOOR)
-
-
-# -- the confirm round ------------------------------------------------------------------------
-
-
-def _confirmed(group: Sequence[Flagged], rng: np.random.Generator) -> list[Verdict]:
-    """Confirm a gate's flagged groups on fresh runs with the gate's own rules, then step down through them (Holm)."""
-    found = [_ratio(flag, len(group), rng) for flag in group]
-    stepped = holm({index: ratio for index, (ratio, _) in enumerate(found)})
-    verdicts: list[Verdict] = []
-    for index, (flag, (_, cleared)) in enumerate(zip(group, found, strict=True)):
-        if stepped[index][1]:
-            verdicts.append("REGRESSED" if flag.direction == "worse" else "IMPROVED")
-        else:
-            verdicts.append("PASS" if cleared else "INCONCLUSIVE")
-    return verdicts
-
-
-def _ratio(flag: Flagged, flagged: int, rng: np.random.Generator) -> tuple[float, bool]:
-    """Look until a look clears or settles; return the smallest p as a share of its level, and whether the last look cleared."""
-    look_at, counts = _fresh_look(flag, rng)
-    return take_looks(look_at, counts, flagged)
-
-
-def take_looks(look_at: Callable[[int], Look], counts: Iterable[int], flagged: int) -> tuple[float, bool]:
-    """Take the looks of one confirm round as `harness.gate.trials` does.
-
-    Returns
-    -------
-    ratio, cleared
-        Smallest p as a share of its level, infinite if nothing was beyond its floor; and whether the last look cleared.
-    """
-    ratio, cleared = np.inf, False
-    for count in counts:
-        look = look_at(count)
-        cleared, beyond = look.clear, rules.beyond(look)
-        ratio = min(ratio, look.p / look.level) if beyond else ratio
-        if cleared or (beyond and look.p <= look.level / flagged + 1e-12):
-            break
-    return float(ratio), cleared
-
-
-def _fresh_look(flag: Flagged, rng: np.random.Generator) -> tuple[Callable[[int], Look], Iterable[int]]:
-    """Draw the fresh runs of a flagged group's leading metric; return how to look at the first n of them, and at which n."""
-    if flag.kind == "runtime":
-        base, head = (side[0, 0] for side in _times(flag.scenario, rng, 1, CONFIRM_PAIRS, 1))
-        return lambda n: rules.runtime_look(
-            "lead", base[:n], head[:n], round_="confirm"
-        ), rules.RUNTIME_CONFIRM
-    head = _values(flag.kind, flag.scenario, rng, 1, CONFIRM_RUNS, 1)[0, 0]
-    anew = _values(flag.kind, flag.scenario, rng, 1, CONFIRM_RUNS, 1)[0, 0]
-
-    def look(n: int) -> Look:
-        reference = anew[:n] if flag.reference is None else flag.reference
-        return _look(flag.kind, flag.direction, "lead", (reference, head[:n]), "confirm")
-
-    return look, rules.CONFIRM_LEVELS
+    base = values(len(groups), FIRST_PAIRS if fresh else STORED_RUNS, metrics)
+    head = values(len(groups), FIRST_PAIRS if fresh else HEAD_RUNS, metrics)
+    for gate, own in enumerate(groups):
+        for way in WAYS:
+            looks = [
+                power.look_at_values(
+                    kind, way, str(metric), base[gate, metric], head[gate, metric], "screen", SCORE_FLOOR
+                )
+                for metric in range(metrics)
+            ]
+            stored = None if fresh else base[gate]
+            own.append(Group(kind, way, looks, functools.partial(confirmed, stored, way), scenario))

@@ -18,7 +18,7 @@ if typing.TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
     Draw = Callable[[np.random.Generator, int, int], Floats]
-    """draw(rng, trials, runs) -> (trials, runs)."""
+    """draw(rng, trials, runs) -> (trials, runs); of times, (2, trials, runs) where CPU times are known too, wall times first."""
 
 Kind = typing.Literal["runtime", "accuracy", "memory"]
 
@@ -32,7 +32,7 @@ class Regime:
     kind: Kind
     """What it is noise of."""
     draw: Draw
-    """draw(rng, trials, runs) -> float64 (trials, runs); of runtime, in the order of the runs."""
+    """Draws values; of runtime, in the order of the runs."""
     told: str
     """What it is, for the page."""
     real: bool = False
@@ -84,6 +84,12 @@ def _throttling(rng: np.random.Generator, trials: int, runs: int) -> Floats:
     return np.where(state, 1.3, 1.0) * (1 + 0.02 * rng.standard_normal((trials, runs)))
 
 
+def _busy(rng: np.random.Generator, trials: int, runs: int) -> Floats:
+    """One thread whose CPU time varies by 3%, and which waits for other processes: the wait varies by 22%."""
+    cpu = np.exp(0.03 * rng.standard_normal((trials, runs)))
+    return np.stack([1.6 * cpu * np.exp(0.22 * rng.standard_normal((trials, runs))), cpu])
+
+
 def _spiky_times(rng: np.random.Generator, trials: int, runs: int) -> Floats:
     spikes = rng.exponential(0.5, (trials, runs)) * (rng.random((trials, runs)) < 0.05)
     return 1 + spikes + 0.03 * rng.standard_normal((trials, runs))
@@ -104,7 +110,15 @@ THROTTLING = Regime(
 SPIKES = Regime(
     "spikes", "runtime", _spiky_times, "3%, and 5% of runs slower by 50% on average (exponential)"
 )
-RUNTIME = (NORMAL_24, LOGNORMAL_6, HUMPS_11, LOGNORMAL_11, DRIFTING_8, THROTTLING, SPIKES)
+BUSY_22 = Regime(
+    "busy loops 22%",
+    "runtime",
+    _busy,
+    "wall time waits for others and varies by 22%, CPU time of its one thread by 3%",
+)
+ALONE = (NORMAL_24, LOGNORMAL_6, HUMPS_11, LOGNORMAL_11, DRIFTING_8, THROTTLING, SPIKES)
+"""Noises of a machine that does nothing else."""
+RUNTIME = (*ALONE, BUSY_22)
 
 
 # -- an accuracy over seeds: mean 0, standard deviation 1, larger is better ---------------------
@@ -180,20 +194,20 @@ MEMORY = (
 
 
 def independent(values: Floats) -> Draw:
-    """Draw runs one by one from measured ones, with replacement."""
+    """Draw runs one by one, with replacement, from measured ones, (runs,) or (clocks, runs)."""
 
     def draw(rng: np.random.Generator, trials: int, runs: int) -> Floats:
-        return np.asarray(values[rng.integers(len(values), size=(trials, runs))])
+        return np.asarray(values[..., rng.integers(values.shape[-1], size=(trials, runs))])
 
     return draw
 
 
 def stretches(values: Floats) -> Draw:
-    """Draw consecutive measured runs from a random start; after the last one comes the first."""
+    """Draw consecutive measured runs, of (runs,) or (clocks, runs), from a random start; after the last one comes the first."""
 
     def draw(rng: np.random.Generator, trials: int, runs: int) -> Floats:
-        start = rng.integers(len(values), size=(trials, 1))
-        return np.asarray(values[(start + np.arange(runs)) % len(values)])
+        start = rng.integers(values.shape[-1], size=(trials, 1))
+        return np.asarray(values[..., (start + np.arange(runs)) % values.shape[-1]])
 
     return draw
 
@@ -208,11 +222,14 @@ def pairs(
 
     Returns
     -------
-    base, head : float64 arrays of shape (trials, count)
+    base, head : float64 arrays of shape (clocks, trials, count)
+        Wall times first; CPU times second where the noise has them.
     """
-    times = draw(rng, trials, 2 * count).reshape(trials, count, 2)  # (trials, pair, first or second)
+    times = draw(rng, trials, 2 * count).reshape(
+        -1, trials, count, 2
+    )  # (clocks, trials, pair, first or second)
     head_first = rng.random((trials, count)) < 0.5
-    first, second = times[:, :, 0], times[:, :, 1]
+    first, second = times[..., 0], times[..., 1]
     base = np.where(head_first, second, first)
     head = np.where(head_first, first, second) * (1 + slowdown)
     return base, head
@@ -220,4 +237,4 @@ def pairs(
 
 def variation(regime: Regime, rng: np.random.Generator) -> float:
     """Coefficient of variation of a regime's times (in logarithms, so that it is one number for all levels)."""
-    return float(np.log(regime.draw(rng, 2000, 80)).std())
+    return float(np.log(regime.draw(rng, 2000, 80).reshape(-1, 2000, 80)[0]).std())

@@ -1,6 +1,8 @@
 """What the gate finds in one metric: how often a change of a known size is a confirmed failure, cleared, or left open.
 
-Every row has a random stream of its own, drawn from the seed and the row's name: rows can be added without moving others.
+Every trial is decided by the gate's own functions: `harness.gate.rules` looks, `harness.gate.trials` groups and confirms,
+`harness.gate.verdicts` decides. Every row has a random stream of its own, drawn from the seed and the row's name: rows can be added without
+moving others.
 """
 
 from __future__ import annotations
@@ -11,17 +13,19 @@ import zlib
 
 import numpy as np
 
-from benchmarks.error_rates import looks, noise
-from harness.gate import rules
+from benchmarks.error_rates import noise
+from harness.gate import rules, trials, verdicts
 
 if typing.TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
     from numpy.typing import NDArray
 
-    from benchmarks.error_rates.looks import Rounded
     from benchmarks.error_rates.noise import Draw, Regime
+    from harness.records import Look, Round, Trial
 
     Floats = NDArray[np.float64]
-    Bools = NDArray[np.bool_]
+    Direction = typing.Literal["worse", "better"]
 
 MIB = 2.0**20
 SCREEN_PAIRS = max(rules.RUNTIME_SCREEN)
@@ -29,11 +33,122 @@ CONFIRM_PAIRS = max(rules.RUNTIME_CONFIRM)
 CONFIRM_RUNS = max(rules.CONFIRM_LEVELS)
 MARKS = (7, 15, 40)
 """Screen pairs after which the tables look."""
+CHUNK = 500
+"""Trials whose values are drawn at once."""
 
 
 def stream(seed: int, name: str) -> np.random.Generator:
     """Return the generator of one row."""
     return np.random.default_rng([seed, zlib.crc32(name.encode())])
+
+
+# -- one gate ----------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Group:
+    """Metrics of one scenario, kind and direction."""
+
+    kind: noise.Kind
+    """Kind of metric."""
+    direction: Direction
+    """What is tested."""
+    screen: Sequence[Look]
+    """Looks of the screen."""
+    fresh: Callable[[Look, int], list[Look]]
+    """fresh(leading look, flagged groups): looks of the confirm round at the leading metric, on values drawn anew."""
+    scenario: int = 0
+    """Which scenario."""
+
+
+def decided(groups: Sequence[Group]) -> list[Trial]:
+    """Decide one gate: confirm what its screen flags, and step down through it."""
+    found = [
+        trial
+        for group in groups
+        for trial in trials.grouped(
+            ("probe", str(group.scenario), "smoke"),
+            [(group.kind, group.direction, look) for look in group.screen],
+        )
+    ]
+    flagged = sum(trial.flagged for trial in found)
+    return verdicts.verdicts(
+        [
+            trials.confirmed(trial, group.fresh(trials.lead(trial.screen), flagged))
+            if trial.flagged
+            else trial
+            for trial, group in zip(found, groups, strict=True)
+        ]
+    )
+
+
+def look_at_times(
+    metric: str, base: Floats, head: Floats, round_: Round, clock: rules.Clock | None = None
+) -> Look:
+    """Look at pairs of times, (clocks, pairs) each."""
+    cpu = (base[1], head[1]) if len(base) > 1 else None
+    return rules.runtime_look(metric, base[0], head[0], round_=round_, cpu=cpu, clock=clock)
+
+
+def screen_times(metric: str, base: Floats, head: Floats) -> list[Look]:
+    """Look at pairs of times, (clocks, pairs) each, until the screen is done with them."""
+    found, _ = rules.until_settled(
+        lambda n: look_at_times(metric, base[:, :n], head[:, :n], "screen"),
+        rules.RUNTIME_SCREEN,
+        base.shape[1],
+        lambda look: look.alarm,
+    )
+    return found
+
+
+def confirm_times(base: Floats, head: Floats, leading: Look, flagged: int) -> list[Look]:
+    """Look at fresh pairs of times, (clocks, pairs) each, with the clock that led in the screen."""
+    return _confirm(
+        lambda n: look_at_times(leading.metric, base[:, :n], head[:, :n], "confirm", leading.clock),
+        rules.RUNTIME_CONFIRM,
+        flagged,
+    )
+
+
+def look_at_values(
+    kind: noise.Kind,
+    direction: Direction,
+    metric: str,
+    base: Floats,
+    head: Floats,
+    round_: Round,
+    floor: float,
+) -> Look:
+    """Look at a score, of which less is worse, or at bytes, of which more is: (m,) and (n,)."""
+    worse: rules.Worse = "higher" if (kind == "memory") == (direction == "worse") else "lower"
+    if kind == "memory":
+        return rules.memory_look(metric, base, head, worse=worse, round_=round_)
+    return rules.score_look(metric, base, head, worse=worse, round_=round_, floor=floor)
+
+
+def confirm_values(
+    kind: noise.Kind,
+    direction: Direction,
+    base: Floats,
+    head: Floats,
+    floor: float,
+    leading: Look,
+    flagged: int,
+) -> list[Look]:
+    """Look at fresh runs against as many fresh base runs, or against a stored baseline of fewer."""
+    return _confirm(
+        lambda n: look_at_values(kind, direction, leading.metric, base[:n], head[:n], "confirm", floor),
+        rules.CONFIRM_LEVELS,
+        flagged,
+    )
+
+
+def _confirm(look_at: Callable[[int], Look], levels: Iterable[int], flagged: int) -> list[Look]:
+    found, _ = rules.until_settled(look_at, levels, max(levels), lambda look: trials.settled(look, flagged))
+    return found
+
+
+# -- shares of many ----------------------------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,36 +175,51 @@ class Outcome:
     """Confirmed failure whose screen took at most so many pairs."""
 
 
-# -- runtime -----------------------------------------------------------------------------------
-
-
-def runtime(draw: Draw, slowdown: float, rng: np.random.Generator, trials: int) -> Outcome:
-    """Put a slowdown (0.1 is 10%) through the screen's looks and, if flagged, through those of the confirm round on new pairs."""
-    screen = looks.runtime_round(*noise.pairs(draw, slowdown, rng, trials, SCREEN_PAIRS), "screen")
-    again = int(screen.alarm.sum())
-    confirm = looks.runtime_round(*noise.pairs(draw, slowdown, rng, again, CONFIRM_PAIRS), "confirm")
-    return _outcome(screen.alarm, screen.clear, screen.runs, confirm)
-
-
-def _outcome(flagged: Bools, cleared: Bools, screen_runs: NDArray[np.int64], confirm: Rounded) -> Outcome:
-    """Put both rounds together; `confirm` has one entry for each flagged trial."""
-    failed, passed, runs = np.zeros(len(flagged), bool), cleared.copy(), screen_runs.astype(np.float64)
-    failed[flagged], passed[flagged] = confirm.alarm, confirm.clear
-    runs[flagged] += confirm.runs
+def outcome_of(found: Sequence[Trial]) -> Outcome:
+    """Sum up gates of one group each."""
+    screen = np.array([len(trial.screen[-1].head) for trial in found])
+    confirm = np.array([len(trial.confirm[-1].head) if trial.confirm else 0 for trial in found])
+    flagged = np.array([trial.flagged for trial in found])
+    failed, passed, undecided = (
+        np.array([trial.verdict == verdict for trial in found])
+        for verdict in ("REGRESSED", "PASS", "INCONCLUSIVE")
+    )
     return Outcome(
-        trials=len(flagged),
+        trials=len(found),
         flagged=float(flagged.mean()),
         failed=float(failed.mean()),
         passed=float(passed.mean()),
-        undecided=float((~failed & ~passed).mean()),
-        screen_runs=float(screen_runs.mean()),
-        all_runs=float(runs.mean()),
-        flagged_by={mark: float((flagged & (screen_runs <= mark)).mean()) for mark in MARKS},
-        failed_by={mark: float((failed & (screen_runs <= mark)).mean()) for mark in MARKS},
+        undecided=float(undecided.mean()),
+        screen_runs=float(screen.mean()),
+        all_runs=float((screen + confirm).mean()),
+        flagged_by={mark: float((flagged & (screen <= mark)).mean()) for mark in MARKS},
+        failed_by={mark: float((failed & (screen <= mark)).mean()) for mark in MARKS},
     )
 
 
-# -- accuracy and memory -----------------------------------------------------------------------
+def _chunks(count: int) -> list[int]:
+    return [min(CHUNK, count - start) for start in range(0, count, CHUNK)]
+
+
+def runtime(draw: Draw, slowdown: float, rng: np.random.Generator, count: int) -> Outcome:
+    """Put a slowdown (0.1 is 10%) through the screen's looks and, if flagged, through those of the confirm round on new pairs."""
+    return paired(lambda trials_, pairs: noise.pairs(draw, slowdown, rng, trials_, pairs), count)
+
+
+def paired(pairs_of: Callable[[int, int], tuple[Floats, Floats]], count: int) -> Outcome:
+    """Do the same with pairs from any source: ``pairs_of(trials, pairs)`` gives base and head, (clocks, trials, pairs) each."""
+
+    def fresh(leading: Look, flagged: int) -> list[Look]:
+        base, head = pairs_of(1, CONFIRM_PAIRS)
+        return confirm_times(base[:, 0], head[:, 0], leading, flagged)
+
+    found: list[Trial] = []
+    for chunk in _chunks(count):
+        base, head = pairs_of(chunk, SCREEN_PAIRS)
+        for trial in range(chunk):
+            looks = screen_times("time", base[:, trial], head[:, trial])
+            found += decided([Group("runtime", "worse", looks, fresh)])
+    return outcome_of(found)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,34 +235,49 @@ class Plan:
 
 
 def score(
-    draw: Draw, loss: float, rng: np.random.Generator, trials: int, plan: Plan, floor: float = 0.0
+    draw: Draw, loss: float, rng: np.random.Generator, count: int, plan: Plan, floor: float = 0.0
 ) -> Outcome:
     """Put a loss, in standard deviations over seeds, through screen and confirm round; the floor is in the same unit."""
-    base, head = draw(rng, trials, plan.base), draw(rng, trials, plan.head) - loss
-    looked = looks.score(base, head, "screen", floor)
-    flagged = looked.alarm()
-    again = int(flagged.sum())
-    fresh_head = draw(rng, again, CONFIRM_RUNS) - loss
-    reference = draw(rng, again, CONFIRM_RUNS) if plan.fresh else base[flagged]
-    confirm = looks.score_confirm(reference, fresh_head, floor=floor)
-    return _outcome(flagged, ~flagged, np.full(trials, plan.head), confirm)
+    return _values(
+        "accuracy", lambda n, runs: draw(rng, n, runs), lambda values: values - loss, count, plan, floor
+    )
 
 
 def memory(
-    draw: Draw, level: float, growth: float, rng: np.random.Generator, trials: int, plan: Plan
+    draw: Draw, level: float, growth: float, rng: np.random.Generator, count: int, plan: Plan
 ) -> Outcome:
     """Put a growth (0.05 is 5%) of `level` MiB above imports through screen and confirm round."""
+    return _values(
+        "memory",
+        lambda n, runs: (level + draw(rng, n, runs)) * MIB,
+        lambda values: values + level * growth * MIB,
+        count,
+        plan,
+        0.0,
+    )
 
-    def runs(count: int, number: int, share: float) -> Floats:
-        return (level * (1 + share) + draw(rng, count, number)) * MIB
 
-    base, head = runs(trials, plan.base, 0), runs(trials, plan.head, growth)
-    flagged = looks.memory(base, head, "screen").alarm()
-    again = int(flagged.sum())
-    fresh_head = runs(again, CONFIRM_RUNS, growth)
-    reference = runs(again, CONFIRM_RUNS, 0) if plan.fresh else base[flagged]
-    confirm = looks.memory_confirm(reference, fresh_head)
-    return _outcome(flagged, ~flagged, np.full(trials, plan.head), confirm)
+def _values(
+    kind: noise.Kind,
+    runs_of: Callable[[int, int], Floats],
+    changed: Callable[[Floats], Floats],
+    count: int,
+    plan: Plan,
+    floor: float,
+) -> Outcome:
+    """Draw runs of a kind, change the head's, and decide gates of one metric each."""
+    found: list[Trial] = []
+    for chunk in _chunks(count):
+        for base, head in zip(runs_of(chunk, plan.base), changed(runs_of(chunk, plan.head)), strict=True):
+
+            def fresh(leading: Look, flagged: int, base: Floats = base) -> list[Look]:
+                reference = runs_of(1, CONFIRM_RUNS)[0] if plan.fresh else base
+                again = changed(runs_of(1, CONFIRM_RUNS))[0]
+                return confirm_values(kind, "worse", reference, again, floor, leading, flagged)
+
+            look = look_at_values(kind, "worse", "value", base, head, "screen", floor)
+            found += decided([Group(kind, "worse", [look], fresh)])
+    return outcome_of(found)
 
 
 def standardised(values: Floats) -> Draw:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import multiprocessing
 import typing
 
 import numpy as np
 
-from benchmarks.error_rates import agreement, gates, looks, noise, peers, power, samples
+from benchmarks import busy
+from benchmarks.error_rates import gates, noise, peers, power, samples
 from benchmarks.error_rates.noise import Regime
 from benchmarks.error_rates.power import Outcome, Plan, stream
 from harness.gate import rules
 from harness.gate.trials import FIRST_PAIRS
+from harness.statistics import paired_rank_p
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -22,6 +26,10 @@ if typing.TYPE_CHECKING:
     from benchmarks.error_rates.samples import Samples, Series
 
     Floats = NDArray[np.float64]
+    Row = Callable[[np.random.Generator], Outcome]
+
+K = typing.TypeVar("K")
+V = typing.TypeVar("V")
 
 SLOWDOWNS = (0.0, 0.05, 0.1, 0.2, 0.5)
 LOSSES = (0.0, 1.0, 2.0, 3.0)
@@ -51,8 +59,8 @@ class Settings:
     """Whole gates."""
     seed: int
     """Every row's stream comes from it and the row's name."""
-    agreement: int = 30
-    """Draws of each noise, size and change that are decided by the gate's own functions too."""
+    processes: int = 1
+    """Processes that share the rows."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,8 +107,10 @@ class Results:
     """Drop in points -> rule -> share found."""
     beside_memory: dict[float, dict[str, float]]
     """Growth -> rule -> share found."""
-    agreement: tuple[int, int]
-    """Looks compared with the gate's own, and how many differed."""
+    loops: dict[tuple[int, str, float], Outcome]
+    """(busy loops, stage, slowdown), of measured pairs; empty if none were measured."""
+    whole_loops: dict[int, Rates]
+    """Busy loops -> whole gates whose times are those of measured runs."""
 
     def names(self, kind: noise.Kind) -> list[str]:
         """Names of a kind's regimes."""
@@ -112,46 +122,68 @@ def everything(settings: Settings, told: Callable[[str], object]) -> Results:
     stored = samples.load()
     regimes = [*noise.RUNTIME, *noise.ACCURACY, *noise.MEMORY, *real_regimes(stored)]
     timed = [regime for regime in regimes if regime.kind == "runtime"]
-    told("agreement")
-    agreed = agreement.disagreements(settings.agreement, settings.seed)
-    told("runtime")
+    count = settings.trials
+
+    def rows(name: str, todo: Mapping[K, Callable[[np.random.Generator], V]]) -> dict[K, V]:
+        """Work rows out, each with a stream of its own."""
+        told(name)
+        work = [functools.partial(do, stream(settings.seed, f"{name} {key}")) for key, do in todo.items()]
+        return dict(zip(todo, _shared_out(work, settings.processes), strict=True))
+
     runtime = {
-        (regime.name, slowdown): power.runtime(
-            regime.draw, slowdown, stream(settings.seed, f"runtime {regime.name} {slowdown}"), settings.trials
-        )
+        (regime.name, slowdown): functools.partial(power.runtime, regime.draw, slowdown, count=count)
         for regime in timed
         for slowdown in SLOWDOWNS
     }
-    told("accuracy and memory")
-    accuracy, runs, points = _accuracy(regimes, settings)
-    memory = _memory(regimes, settings)
-    told("whole gates")
-    whole = {
-        name: gates.simulate(settings.gates, settings.seed, fresh=plan.fresh) for name, plan in PLANS.items()
-    }
-    told("peers")
-    beside = {
-        (regime.name, pairs, slowdown): row
+    by_pairs = {
+        (regime.name, pairs): functools.partial(_beside, regime, pairs, settings=settings)
         for regime in timed
         for pairs in PEER_PAIRS
-        for slowdown, row in _beside(regime, pairs, settings).items()
     }
+    whole = {
+        name: functools.partial(gates.simulate, gates=settings.gates, fresh=plan.fresh)
+        for name, plan in PLANS.items()
+    }
+    points = {drop: functools.partial(_beside_points, drop, settings=settings) for drop in (0.0, *POINTS)}
+    growths = {growth: functools.partial(_beside_memory, growth, settings=settings) for growth in GROWTHS}
     return Results(
         settings=settings,
         samples=stored,
         regimes=regimes,
         variations={r.name: noise.variation(r, stream(settings.seed, f"variation {r.name}")) for r in timed},
-        runtime=runtime,
-        accuracy=accuracy,
-        runs=runs,
-        points=points,
-        memory=memory,
-        whole=whole,
-        beside=beside,
-        beside_points={drop: _beside_points(drop, settings) for drop in (0.0, *POINTS)},
-        beside_memory={growth: _beside_memory(growth, settings) for growth in GROWTHS},
-        agreement=agreed,
+        runtime=rows("runtime", runtime),
+        accuracy=rows("accuracy", _accuracy(regimes, count)),
+        runs=rows("runs", _runs(count)),
+        points=rows("points", _points(count)),
+        memory=rows("memory", _memory(regimes, count)),
+        whole=rows("whole gates", whole),
+        beside={
+            (regime, pairs, slowdown): row
+            for (regime, pairs), found in rows("peers", by_pairs).items()
+            for slowdown, row in found.items()
+        },
+        beside_points=rows("beside points", points),
+        beside_memory=rows("beside memory", growths),
+        loops=rows("busy loops", _loops(count)),
+        whole_loops=rows("whole gates, busy loops", _whole_loops(settings.gates // 4)),
     )
+
+
+_WORK: list[Callable[[], typing.Any]] = []
+"""Rows that forked processes share."""
+
+
+def _shared_out(work: Sequence[Callable[[], V]], processes: int) -> list[V]:
+    """Work rows out in so many processes; each row's random stream is its own, so that their number changes nothing."""
+    if processes == 1:
+        return [row() for row in work]
+    _WORK[:] = work
+    with multiprocessing.get_context("fork").Pool(processes) as pool:
+        return pool.map(_one_row, range(len(work)), chunksize=1)
+
+
+def _one_row(index: int) -> typing.Any:  # noqa: ANN401 - whatever the row gives
+    return _WORK[index]()
 
 
 # -- real runs ---------------------------------------------------------------------------------
@@ -197,105 +229,147 @@ def _real(each: Samples, metric: str, series: Series, values: Floats) -> list[Re
 # -- accuracy and memory -----------------------------------------------------------------------
 
 
-def _accuracy(
-    regimes: Sequence[Regime], settings: Settings
-) -> tuple[
-    dict[tuple[str, str, float], Outcome],
-    dict[tuple[int, int, bool, float], Outcome],
-    dict[tuple[str, float, float], Outcome],
-]:
-    shapes = [regime for regime in regimes if regime.kind == "accuracy"]
-    by_shape = {
-        (name, shape.name, loss): power.score(
-            shape.draw,
-            loss,
-            stream(settings.seed, f"accuracy {name} {shape.name} {loss}"),
-            settings.trials,
-            plan,
-        )
+def _accuracy(regimes: Sequence[Regime], count: int) -> dict[tuple[str, str, float], Row]:
+    return {
+        (name, shape.name, loss): functools.partial(power.score, shape.draw, loss, count=count, plan=plan)
         for name, plan in PLANS.items()
-        for shape in shapes
+        for shape in regimes
+        if shape.kind == "accuracy"
         for loss in LOSSES
     }
+
+
+def _runs(count: int) -> dict[tuple[int, int, bool, float], Row]:
     sizes = [(m, n, False) for m in (10, 20) for n in (3, 5, 10)] + [(n, n, True) for n in (5, 7, 10)]
-    by_runs = {
-        (m, n, fresh, loss): power.score(
-            noise.normal, loss, stream(settings.seed, f"runs {m} {n} {fresh} {loss}"), settings.trials,
-            Plan(base=m, head=n, fresh=fresh),
+    return {
+        (m, n, fresh, loss): functools.partial(
+            power.score, noise.normal, loss, count=count, plan=Plan(base=m, head=n, fresh=fresh)
         )
         for m, n, fresh in sizes
         for loss in LOSSES
-    }  # fmt: skip
-    by_points = {
-        (name, sd, drop): power.score(
-            noise.normal, drop / sd, stream(settings.seed, f"points {name} {sd} {drop}"), settings.trials, plan,
-            floor=100 / images / sd,
+    }
+
+
+def _points(count: int) -> dict[tuple[str, float, float], Row]:
+    return {
+        (name, sd, drop): functools.partial(
+            power.score, noise.normal, drop / sd, count=count, plan=plan, floor=100 / images / sd
         )
         for name, plan in PLANS.items()
         for sd, images in SPREADS
         for drop in POINTS
-    }  # fmt: skip
-    return by_shape, by_runs, by_points
+    }
 
 
-def _memory(regimes: Sequence[Regime], settings: Settings) -> dict[tuple[str, str, float, float], Outcome]:
+def _memory(regimes: Sequence[Regime], count: int) -> dict[tuple[str, str, float, float], Row]:
     return {
-        (name, regime.name, level, growth): power.memory(
-            regime.draw, level, growth, stream(settings.seed, f"memory {name} {regime.name} {level} {growth}"),
-            settings.trials, plan,
+        (name, regime.name, level, growth): functools.partial(
+            power.memory, regime.draw, level, growth, count=count, plan=plan
         )
         for name, plan in PLANS.items()
         for regime in regimes
         if regime.kind == "memory"
         for level in ((regime.level,) if regime.level is not None else LEVELS)
         for growth in GROWTHS
-    }  # fmt: skip
+    }
+
+
+# -- measured next to busy loops ---------------------------------------------------------------
+
+
+def _loops(count: int) -> dict[tuple[int, str, float], Row]:
+    """Draw gates of measured pairs; the slower heads were measured too."""
+    measured = busy.load()
+    if measured is None:
+        return {}
+    return {
+        (cell.loops, cell.stage, cell.work - 1): functools.partial(
+            _measured, measured.cell(cell.loops, cell.stage, min(busy.WORK)).times, cell, count=count
+        )
+        for cell in measured.cells
+    }
+
+
+def _measured(base: Floats, cell: busy.Cell, rng: np.random.Generator, count: int) -> Outcome:
+    """Decide gates whose pairs are consecutive rounds from a random start; of an unchanged program, two rounds make a pair."""
+    if cell.work == min(busy.WORK):
+        return power.runtime(noise.stretches(base), 0.0, rng, count)
+
+    def pairs_of(trials: int, pairs: int) -> tuple[Floats, Floats]:
+        places = (rng.integers(base.shape[1], size=(trials, 1)) + np.arange(pairs)) % base.shape[1]
+        return base[:, places], cell.times[:, places]
+
+    return power.paired(pairs_of, count)
+
+
+def _whole_loops(count: int) -> dict[int, Callable[[np.random.Generator], Rates]]:
+    """Decide whole gates of an unchanged program whose times are those measured next to busy loops."""
+    measured = busy.load()
+    if measured is None:
+        return {}
+    return {
+        loops: functools.partial(
+            gates.simulate,
+            gates=count,
+            fresh=True,
+            times=[
+                noise.stretches(measured.cell(loops, stage, min(busy.WORK)).times) for stage in busy.STAGES
+            ],
+        )
+        for loops in dict.fromkeys(cell.loops for cell in measured.cells)
+    }
 
 
 # -- beside the peers --------------------------------------------------------------------------
 
 
-def _beside(regime: Regime, pairs: int, settings: Settings) -> dict[float, Beside]:
-    """Give the same pairs to the gate and to every peer, unchanged and slowed down."""
-    rng = stream(settings.seed, f"beside {regime.name} {pairs}")
-    tuning = noise.pairs(regime.draw, 0.0, rng, settings.peers, pairs)
-    cuts = {peer.name: peers.tuned_cut(peer, peers.scores(peer, *tuning)) for peer in peers.ALL}
+def _beside(regime: Regime, pairs: int, rng: np.random.Generator, settings: Settings) -> dict[float, Beside]:
+    """Give the same pairs to the gate and to every peer, unchanged and slowed down; peers see wall times."""
+    tuning, unchanged = (side[0] for side in noise.pairs(regime.draw, 0.0, rng, settings.peers, pairs))
+    cuts = {peer.name: peers.tuned_cut(peer, peers.scores(peer, tuning, unchanged)) for peer in peers.ALL}
     rows = {}
     for slowdown in SLOWDOWNS:
-        base, head = noise.pairs(regime.draw, slowdown, rng, settings.peers, pairs)
-        scores = {peer.name: peers.scores(peer, base, head) for peer in peers.ALL}
+        base, head = noise.pairs(regime.draw, slowdown, rng, settings.peers, pairs)  # (clocks, trials, pairs)
+        scores = {peer.name: peers.scores(peer, base[0], head[0]) for peer in peers.ALL}
         rows[slowdown] = Beside(
-            shipped={peer.name: peers.share_slower(peer, base, head) for peer in peers.ALL},
+            shipped={peer.name: peers.share_slower(peer, base[0], head[0]) for peer in peers.ALL},
             tuned={name: float((found > cuts[name]).mean()) for name, found in scores.items()},
-            single=float(looks.runtime_alarm(base, head, SINGLE_LEVEL).mean()),
+            single=float(np.mean([_single(b, h) for b, h in zip(base[0], head[0], strict=True)])),
             gate=_gate(regime, base, head, slowdown, rng),
         )
     return rows
+
+
+def _single(base: Floats, head: Floats) -> bool:
+    """Take one look of the gate's exact test at wall times, with its floor."""
+    ratio = float(np.median(np.divide.outer(head, base)))
+    return ratio > rules.SLOWDOWN_FLOOR and paired_rank_p(base, head) <= SINGLE_LEVEL
 
 
 def _gate(
     regime: Regime, base: Floats, head: Floats, slowdown: float, rng: np.random.Generator
 ) -> float | None:
     """Share of confirmed failures when the screen has these pairs and the confirm round as many new ones as it wants."""
-    if base.shape[1] < min(rules.RUNTIME_SCREEN):
+    if base.shape[2] < min(rules.RUNTIME_SCREEN):
         return None
-    screen = looks.runtime_round(base, head, "screen")
-    fresh = noise.pairs(regime.draw, slowdown, rng, int(screen.alarm.sum()), power.CONFIRM_PAIRS)
-    return float(looks.runtime_round(*fresh, "confirm").alarm.sum() / len(base))
+    first = iter(((base, head),))
+    found = power.paired(
+        lambda trials, pairs: next(first, None) or noise.pairs(regime.draw, slowdown, rng, trials, pairs),
+        base.shape[1],
+    )
+    return found.failed
 
 
-def _beside_points(drop: float, settings: Settings) -> dict[str, float]:
+def _beside_points(drop: float, rng: np.random.Generator, settings: Settings) -> dict[str, float]:
     """Give the same error rates to peers and gate: 98.5% accuracy, sd .15 points over seeds, a drop in points."""
     sd, images = SPREADS[0]
-    rng = stream(settings.seed, f"beside points {drop}")
     base, head = (1.5 + extra - sd * noise.normal(rng, settings.peers, FIRST_PAIRS) for extra in (0, drop))
     ours = power.score(noise.normal, drop / sd, rng, settings.trials, AGAINST, floor=100 / images / sd)
     return {"gate": ours.failed, **_peers_on(base, head)}
 
 
-def _beside_memory(growth: float, settings: Settings) -> dict[str, float]:
+def _beside_memory(growth: float, rng: np.random.Generator, settings: Settings) -> dict[str, float]:
     """Give the same bytes to peers and gate: 100 MiB above imports, t3 tails."""
-    rng = stream(settings.seed, f"beside memory {growth}")
     base, head = (
         100 * (1 + more) + noise.TAILS.draw(rng, settings.peers, FIRST_PAIRS) for more in (0, growth)
     )

@@ -9,8 +9,9 @@ from benchmarks.error_rates.noise import NORMAL
 from benchmarks.error_rates.power import MARKS
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from benchmarks.error_rates.gates import Rates
     from benchmarks.error_rates.power import Outcome
     from benchmarks.error_rates.simulation import Beside, Results
 
@@ -45,10 +46,10 @@ def bars_table(results: Results) -> list[str]:
     return table(("bar", "asked for", "measured (95% interval)", "", ""), rows)
 
 
-def gates_table(results: Results) -> list[str]:
+def gates_table(whole: Mapping[str, Rates]) -> list[str]:
     """Whole gates: what the screen flags, and what is left of it."""
     rows = []
-    for plan, rates in results.whole.items():
+    for plan, rates in whole.items():
         low, high = bars.interval(bars.nonzero(rates) / rates.gates, rates.gates)
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(rates.by_kind.items())) or "-"
         rows.append((
@@ -86,6 +87,28 @@ def runtime_table(results: Results) -> list[str]:
         "noise", "slower by", "screen alarm by 7 / 15 / 40 pairs", "confirmed FAIL after it", "PASS", "INCONCLUSIVE",
         "pairs: screen; both rounds",
     )  # fmt: skip
+    return table(head, rows)
+
+
+def loops_table(results: Results) -> list[str]:
+    """List measured slowdowns next to busy loops."""
+    rows = [
+        (
+            str(loops), stage.replace("_", " "), percent(slowdown), share(found.flagged), share(found.failed), share(found.passed),
+            share(found.undecided), f"{found.screen_runs:.1f}; {found.all_runs:.1f}",
+        )
+        for (loops, stage, slowdown), found in results.loops.items()
+    ]  # fmt: skip
+    head = (
+        "busy loops",
+        "stage",
+        "slower by",
+        "screen alarm",
+        "confirmed FAIL",
+        "PASS",
+        "INCONCLUSIVE",
+        "pairs: screen; both rounds",
+    )
     return table(head, rows)
 
 

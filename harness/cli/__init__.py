@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import typing
 
 import click
 
-from harness import __version__
+from harness.cli import shared
 from harness.cli.again import EXPORTS, export_command, judge_command, report_command
 from harness.cli.baseline import baseline_group
 from harness.cli.compare import compare_command
@@ -17,8 +16,9 @@ from harness.cli.here import data_group, doctor_command, init_command, list_comm
 from harness.cli.pages import history_command, index_command, ledger_command
 from harness.cli.plan import plan_command
 from harness.cli.run import run_command
-from harness.cli.shared import fail, fail_unexpectedly, interrupted
+from harness.cli.shared import OUTPUT_ENDS, fail, fail_unexpectedly, interrupted
 from harness.errors import HarnessError
+from harness.records.version import __version__
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,9 +43,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         0, or 1 (identity violated), 2 (it could not be done, or the harness itself is wrong), 130 (interrupted).
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    shared.prepare_process()
     try:
         _refuse_empty(arguments)
         code = cli.main(args=arguments, prog_name="harness", standalone_mode=False)
+        return _told(arguments, code if isinstance(code, int) else 0)
     except HarnessError as error:
         return fail(error)
     except click.exceptions.Abort:
@@ -56,18 +58,45 @@ def main(argv: Sequence[str] | None = None) -> int:
         return fail(error.format_message())
     except SystemExit as ended:
         if isinstance(ended.__context__, BrokenPipeError):  # rich ends so too
-            return _reader_gone(arguments)
+            return _cut_off(arguments, ended.__context__)
         # nothing of ours exits so: a scenario file did, and its 0 would look like success
         return fail(
             f"a scenario file ended the program (exit code {ended.code}). Let it raise an error instead"
         )
     except OSError as error:
-        # a name that no file system takes, before anything tried to read or write there
-        named = error.filename is not None
-        return fail(f"{error.strerror}: '{error.filename}'") if named else fail_unexpectedly(error)
+        if error.filename is not None:
+            # a name that no file system takes, before anything tried to read or write there
+            return fail(f"{error.strerror}: '{error.filename}'")
+        return _cut_off(arguments, error) if error.errno in OUTPUT_ENDS else fail_unexpectedly(error)
     except Exception as error:  # noqa: BLE001 - Python's own exit code of it is 1: worse or slower
         return fail_unexpectedly(error)
-    return code if isinstance(code, int) else 0
+
+
+def _told(arguments: Sequence[str], code: int) -> int:
+    """Write out what is still buffered, and return the exit code; that of a verdict stays whatever happens."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError as error:
+        if not _judges(arguments):
+            return _cut_off(arguments, error)
+        shared.silence()
+    return code
+
+
+def _judges(arguments: Sequence[str]) -> bool:
+    return any(word in JUDGING for word in arguments[:1])
+
+
+def _cut_off(arguments: Sequence[str], error: OSError) -> int:
+    """End where the output can no longer be written: quietly if its reader (head, less) has gone, unless a verdict was to come."""
+    shared.silence()
+    if _judges(arguments):
+        told = f"the output cannot be written ({error.strerror}), so this ended before its verdict"
+        return fail(f"{told}. Stored runs are kept")
+    return (
+        0 if isinstance(error, BrokenPipeError) else fail(f"the output cannot be written: {error.strerror}")
+    )
 
 
 def _refuse_empty(arguments: Sequence[str]) -> None:
@@ -80,19 +109,6 @@ def _refuse_empty(arguments: Sequence[str]) -> None:
             raise HarnessError(
                 f"the value{whose} is empty", "Leave it out, or set the variable that it comes from"
             )
-
-
-def _reader_gone(arguments: Sequence[str]) -> int:
-    """End quietly where who read the output (head, less) has gone, unless 0 would be a verdict that nobody came to.
-
-    What is still to be written goes nowhere.
-    """
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    if any(word in JUDGING for word in arguments[:1]):
-        return fail(
-            "nobody reads the output any more, so this ended before its verdict. Stored runs are kept"
-        )
-    return 0
 
 
 class _Commands(click.Group):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import shlex
 import typing
 from pathlib import Path
 
 import click
 
+from harness import commands
 from harness.cli.shared import Known, baselines_option, force_option, scenario_option
 from harness.records import TIERS
 from harness.visible import visible
@@ -40,8 +42,9 @@ def propose_command(
         click.echo(f"Proposed: {path}")
     if outcome.interrupted(job):
         told = f"INTERRUPTED {outcome.interruption(job)}, and so of these baselines"
-        click.echo(visible(f"{told}. Or first: {outcome.resume_command(job, run)}"), err=True)
-    click.echo(f"Next: harness baseline diff {run}, then: harness baseline accept {run}")
+        click.echo(visible(f"{told}. Or first: {commands.resume(job, run)}"), err=True)
+    where = shlex.quote(str(run))
+    click.echo(visible(f"Next: harness baseline diff {where}, then: harness baseline accept {where}"))
 
 
 @baseline_group.command("diff")

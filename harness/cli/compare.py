@@ -10,8 +10,9 @@ from pathlib import Path
 
 import click
 
-from harness.cli.shared import force_option
+from harness.cli.shared import force_option, tell_all
 from harness.errors import HarnessError, StorageError
+from harness.visible import visible
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,9 +86,11 @@ def compare_command(
     if out is not None and not force:
         _refuse_stored(out, ordered)
     found = _found(ordered, margin, variants)
-    equivalence_table.show(Console(), found)
-    if out is not None:
-        click.echo(f"Page: {_store(found, ordered, out)}")
+    page = None if out is None else _store(found, ordered, out)
+    tell_all(
+        lambda: equivalence_table.show(Console(), found),
+        lambda: click.echo(visible(f"Page: {page}")) if page else None,
+    )
     return found.exit_code
 
 
@@ -132,9 +135,9 @@ def _refuse_stored(out: Path, folders: Sequence[Path]) -> None:
 
 
 def _found(folders: Sequence[Path], margin: Margin | None, variants: tuple[str, str] | None) -> Compared:
-    import harness
     from harness import equivalence, jobs, masking, predictions
     from harness.records import Compared, SideJob
+    from harness.records.version import __version__
 
     read = [jobs.read(folder) for folder in folders]
     asked = equivalence.Asked(
@@ -148,7 +151,7 @@ def _found(folders: Sequence[Path], margin: Margin | None, variants: tuple[str, 
         schema=equivalence.SCHEMA,
         created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         command=masking.masked(shlex.join(["harness", *sys.argv[1:]])),
-        version=harness.__version__,
+        version=__version__,
         jobs=tuple(
             SideJob(folder=str(folder), created=job.created, commit=job.commit, command=job.command)
             for folder, job in zip(folders, read, strict=True)

@@ -27,6 +27,7 @@ from harness.cli.shared import (
 )
 from harness.errors import HarnessError
 from harness.records import Outputs
+from harness.visible import visible
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -150,13 +151,13 @@ def _begin(
 
 def _resume(folder: Path, where: dict[str, typing.Any], outputs: Outputs) -> int:
     """Do what a gate's plan lacks, and write what it was to write, unless other files are named now."""
-    from harness import baselines, plans, scenarios
+    from harness import baselines, commands, plans, scenarios
     from harness.gate import opening
 
     plan = plans.read(folder)
     gate = plan.gate
     if gate is None:
-        raise HarnessError(f"the job in '{folder}' is no gate", f"Type: harness run --resume {folder}")
+        raise HarnessError(f"the job in '{folder}' is no gate", f"Type: {commands.resume(plan, folder)}")
     declared = scenarios.load_all(gate.scenario_paths)
     asked = {(request.scenario, request.variant) for request in plan.requests}
     opening.refuse_unknown(
@@ -200,9 +201,8 @@ def _conduct(
 ) -> int:  # fmt: skip
     """Do a gate's rounds; after an interrupt, store and show what was finished."""
     from rich.console import Console
-    from rich.markup import escape
 
-    from harness import executors, jobs, plans, sides, terminal
+    from harness import commands, executors, plans, sides, storing, terminal
     from harness.gate import procedure
 
     console, stopped, begun, unproved = Console(), False, time.monotonic(), set[str]()
@@ -225,14 +225,12 @@ def _conduct(
     except KeyboardInterrupt:
         stopped, plan = True, plans.read(out)
     minutes = (time.monotonic() - begun) / 60
-    plan = plans.ended(plan, out)
+    plan = plans.noted(plans.ended(plan, out), sorted(unproved - {""})[:1], out)
     job = procedure.assemble(plan, declared, roots, out, minutes=minutes, stopped=stopped)
-    well = tell_all(lambda: terminal.show(console, job, jobs.store(job, declared, out)))
-    shelve(out)
-    for sentence in sorted(unproved - {""})[:1]:
-        console.print(f"[yellow]Note[/] {escape(sentence)}", highlight=False)
+    well = tell_all(lambda: terminal.show(console, job, storing.store(job, declared, out)))
+    tell_all(lambda: shelve(out))
     code = _tell(console, job, plan.outputs, out, well=well)
-    return interrupted(f". Next: harness gate --resume {out}") if stopped else code
+    return interrupted(f". Next: {commands.resume(plan, out)}") if stopped else code
 
 
 def _tell(console: Console, job: Job, outputs: Outputs, out: Path, *, well: bool) -> int:
@@ -247,12 +245,8 @@ def _tell(console: Console, job: Job, outputs: Outputs, out: Path, *, well: bool
     )
     code = ended_with(outcome.exit_code(job), well=well and besides)
     lacking = "" if well and besides else ", but not all that was asked for could be written"
-    console.print(
-        f"Gate: {outcome.meaning(job)}{lacking} (exit code {code}); {out}",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
-    )
+    sentence = f"Gate: {outcome.meaning(job)}{lacking} (exit code {code}); {visible(str(out))}"
+    tell_all(lambda: console.print(sentence, markup=False, highlight=False, soft_wrap=True))
     return code
 
 

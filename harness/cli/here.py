@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import click
 
 from harness.cli.shared import baselines_option, force_option, scenario_option
+from harness.visible import visible
 
 
 @click.command("list")
@@ -97,4 +99,5 @@ def init_command(folder: Path, name: str, *, force: bool) -> None:
 
     for path in starter.write(folder, name, force=force):
         click.echo(f"Wrote: {path}")
-    click.echo(f"Next: harness run {name} --scenarios {folder / name}.py")
+    command = shlex.join(["harness", "run", name, "--scenarios", str(folder / f"{name}.py")])
+    click.echo(visible(f"Next: {command}"))

@@ -10,6 +10,7 @@ import click
 
 from harness.cli.shared import MOST_SEEDS, Known, baselines_option, scenario_option
 from harness.records import BACKENDS, DEVICES, TIERS
+from harness.visible import marked, print_table
 
 if typing.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -75,7 +76,7 @@ def _newest_last(folder: Path) -> list[Path]:
 
 
 def _show(console: Console, found: Sequence[Forecast], declared: Mapping[str, Scenario]) -> None:
-    console.print(_table(found))
+    print_table(console, _table(found))
     for line in (*_data(found, declared), *_whole(found)):
         console.print(line, highlight=False, soft_wrap=True, markup=False)
 
@@ -89,10 +90,8 @@ def _name(each: Forecast) -> str:
 def _table(found: Sequence[Forecast]) -> Table:
     from rich.table import Table
 
-    from harness.visible import marked
-
     table = Table(title=f"{sum(each.runs for each in found)} runs, one after the other", title_justify="left")
-    table.add_column("variant", overflow="fold")
+    table.add_column("variant", overflow="fold", min_width=16)
     for heading in ("runs", "one takes", "together", "memory", "disk"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("known from", overflow="fold")

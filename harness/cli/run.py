@@ -9,7 +9,17 @@ from pathlib import Path
 
 import click
 
-from harness.cli.shared import MOST_SEEDS, executing, interrupted, job_options, refuse_changes, shelve
+from harness import outcome
+from harness.cli.shared import (
+    MOST_SEEDS,
+    ended_with,
+    executing,
+    interrupted,
+    job_options,
+    refuse_changes,
+    shelve,
+    tell_all,
+)
 from harness.errors import HarnessError
 
 if typing.TYPE_CHECKING:
@@ -60,10 +70,11 @@ def run_command(
 
 
 def _resume(folder: Path, where: dict[str, typing.Any]) -> int:
-    from harness import baselines, plans, scenarios
+    from harness import baselines, commands, plans, scenarios
 
-    if plans.read(folder).gate is not None:  # before anything is made there
-        raise HarnessError(f"the job in '{folder}' is a gate", f"Type: harness gate --resume {folder}")
+    plan = plans.read(folder)
+    if plan.gate is not None:  # before anything is made there
+        raise HarnessError(f"the job in '{folder}' is a gate", f"Type: {commands.resume(plan, folder)}")
     with plans.claimed(folder):
         plan = plans.resume(folder)
         paths = sorted({path for request in plan.requests for path in request.scenario_paths})
@@ -77,7 +88,7 @@ def _run(
     """Do what is missing of a plan, judge, store, show; after an interrupt, store and show what was finished."""
     from rich.console import Console
 
-    from harness import executors, jobs, outcome, plans, terminal
+    from harness import commands, executors, plans, storing, terminal
     from harness.gate import procedure
 
     console, stopped = Console(), False
@@ -90,6 +101,9 @@ def _run(
     except KeyboardInterrupt:
         stopped = True
     job = procedure.assemble(plans.ended(plan, out), declared, roots, out)
-    terminal.show(console, job, jobs.store(job, declared, out))
-    shelve(out)
-    return interrupted(f". Next: harness run --resume {out}") if stopped else outcome.exit_code(job)
+    well = tell_all(
+        lambda: terminal.show(console, job, storing.store(job, declared, out)), lambda: shelve(out)
+    )
+    if stopped:
+        return interrupted(f". Next: {commands.resume(plan, out)}")
+    return ended_with(outcome.exit_code(job), well=well)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
+import errno
 import functools
+import io
 import math
+import os
+import shlex
 import signal
+import sys
 import threading
 import traceback
 import typing
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,6 +37,21 @@ if typing.TYPE_CHECKING:
 Command = typing.TypeVar("Command", bound=Callable[..., typing.Any])
 
 
+OUTPUT_ENDS = {errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EBADF}
+"""What writing to a closed pipe, a full disk or a lost terminal ends with."""
+_PLAIN = "harness-plain"
+_SIGNS = {
+    "→": "->",
+    "±": "+-",
+    "×": "x",
+    "…": "...",
+    "–": "-",
+    "—": "-",
+    "’": "'",
+    "·": "*",
+    "≤": "<=",
+    "≥": ">=",
+}
 MOST_SEEDS, MOST_THREADS, MOST_MIB = 1_000_000, 1024, 1 << 40
 """Beyond these a number is a slip that would ask for all memory."""
 
@@ -73,9 +95,49 @@ def interrupted(next_step: str = "") -> int:
     return 130
 
 
+def prepare_process() -> None:
+    """Let every text be written whatever the terminal is: with no columns, or an encoding that lacks characters.
+
+    A width of 0 columns, as some CI systems and editors set it, counts as unset. Scenario files that import matplotlib get a backend that
+    needs no screen, whatever a notebook or desktop has set.
+    """
+    os.environ["MPLBACKEND"] = "agg"
+    codecs.register_error(_PLAIN, _plain)
+    for name in ("COLUMNS", "LINES"):
+        if not (os.environ.get(name) or "1").isdecimal() or int(os.environ.get(name) or "0") == 0:
+            os.environ.pop(name, None)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=_PLAIN)
+
+
+def _plain(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Replace what an encoding lacks: lines of tables and common signs by ASCII, anything else by its code."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end]
+    return "".join(_SIGNS.get(sign) or _ascii(sign) for sign in text), error.end
+
+
+def _ascii(sign: str) -> str:
+    name = unicodedata.name(sign, "")
+    if not name.startswith("BOX DRAWINGS"):
+        return sign.encode("ascii", "backslashreplace").decode()
+    plain = {"HORIZONTAL": "-", "VERTICAL": "|"}
+    return plain.get(name.rsplit(" ", 1)[-1], "+") if " AND " not in name else "+"
+
+
+def silence() -> None:
+    """Send what is still to be written to standard output nowhere."""
+    if sys.stdout is not None:
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def fail(error: object) -> int:
     """Say what is wrong in one line, and return the exit code of what could not be done."""
-    click.echo(visible(f"harness: error: {error}"), err=True)
+    with contextlib.suppress(OSError):  # nobody reads it
+        click.echo(visible(f"harness: error: {error}"), err=True)
     return 2
 
 
@@ -83,20 +145,33 @@ def fail_unexpectedly(error: Exception) -> int:
     """Say that the harness itself is wrong, with what its developers need; the exit code is never that of a verdict."""
     from harness import masking
 
-    click.echo(visible(masking.masked("".join(traceback.format_exception(error)))), err=True)
+    with contextlib.suppress(OSError):
+        click.echo(visible(masking.masked("".join(traceback.format_exception(error)))), err=True)
     told = masking.masked(f"{type(error).__name__}: {error}")
     step = "Report it with the lines above; stored runs are kept, and --resume goes on with them"
     return fail(f"this is an error of the harness itself, no verdict ({told}). {step}")
 
 
 def tell_all(*channels: Callable[[], object]) -> bool:
-    """Tell an outcome in several ways; one that fails is said, and keeps no other from being told. Return whether all went well."""
+    """Tell an outcome in several ways; one that fails is said, and keeps no other from being told.
+
+    Returns
+    -------
+    bool
+        Whether everything was written; standard output, which may end at any time, does not count.
+    """
     well = True
     for tell in channels:
         try:
             tell()
-        except BrokenPipeError:
-            raise  # nobody reads any more
+        except OSError as error:
+            silence()
+            if not isinstance(error, BrokenPipeError):
+                fail(f"the output cannot be written: {error.strerror}")
+        except SystemExit as ended:
+            if not isinstance(ended.__context__, BrokenPipeError):  # as rich ends
+                raise
+            silence()
         except HarnessError as error:
             fail(error)
             well = False
@@ -224,5 +299,5 @@ def refuse_changes(context: click.Context, folder: Path, command: str) -> None:
         if context.get_parameter_source(parameter.name or "") is typed and parameter.name not in _MAY_CHANGE
     ]
     if given:
-        step = f"Type: harness {command} --resume {folder}"
+        step = f"Type: {shlex.join(['harness', command, '--resume', str(folder)])}"
         raise HarnessError(f"--resume takes everything from the job's plan, not {', '.join(given)}", step)

@@ -8,9 +8,9 @@ import typing
 from harness import outcome
 
 if typing.TYPE_CHECKING:
-    from harness.records import Gate, Job, Judgement
+    from harness.records import Gate, GateSettings, Job, Judgement
 
-WORSE, UNMEASURED, DECIDE = 1, 2, 3
+WORSE, UNMEASURED, APPROVE = 1, 2, 3
 
 
 def closed(job: Job) -> Job:
@@ -27,12 +27,14 @@ def exit_code(job: Job, gate: Gate) -> int:
     judgements = [judgement for comparison in job.comparisons for judgement in comparison.judgements]
     failed = any(comparison.failed for comparison in job.comparisons)
     failed = failed or any(run.status != "ok" for run in outcome.runs(job))
-    codes = {_code(judgement, gate) for judgement in judgements} | ({UNMEASURED} if failed else set())
+    codes = {code_of(judgement, gate.settings) for judgement in judgements} | (
+        {UNMEASURED} if failed else set()
+    )
     return min(codes - {0}, default=0) if job.comparisons else UNMEASURED
 
 
-def _code(judgement: Judgement, gate: Gate) -> int:
-    """Return what one judgement asks for."""
+def code_of(judgement: Judgement, settings: GateSettings) -> int:
+    """Return the exit code that one judgement asks for; 0 if none."""
     verdict = judgement.verdict
     if judgement.against == "expectation":
         of_published = {
@@ -41,15 +43,15 @@ def _code(judgement: Judgement, gate: Gate) -> int:
             "ERROR": UNMEASURED,
             "INCONCLUSIVE": UNMEASURED,
         }
-        return of_published.get(verdict, 0) if gate.settings.expectations else 0
-    if verdict in {"VIOLATED", "REGRESSED"}:
+        return of_published.get(verdict, 0) if settings.expectations else 0
+    if verdict == "REGRESSED":
         return WORSE
     if verdict == "ERROR":
         return UNMEASURED
     if not judgement.gated:
         return 0
-    if outcome.may_warn(judgement, gate.settings):
-        return UNMEASURED if gate.settings.strict else 0
-    if verdict == "INCONCLUSIVE":
+    if outcome.may_warn(judgement, settings):
+        return UNMEASURED if settings.strict else 0
+    if verdict == "INCONCLUSIVE" or judgement.cause == "other_test":
         return UNMEASURED
-    return DECIDE if verdict in {"IMPROVED", "NO_BASELINE", "INCOMPARABLE"} else 0
+    return APPROVE if verdict in {"IMPROVED", "NO_BASELINE", "INCOMPARABLE"} else 0

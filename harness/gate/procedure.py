@@ -15,7 +15,9 @@ from harness import baselines, files, flips, jobs, plans, predictions, reduced, 
 from harness.compare import judged_metrics
 from harness.errors import BaselineError
 from harness.gate import outcome, trials, values
-from harness.gate.trials import CONFIRM_SEED, Evidence, Want
+from harness.gate.evidence import Evidence
+from harness.gate.trials import CONFIRM_SEED, Want
+from harness.measure.stages import clocks
 from harness.records import GateSettings
 from harness.scenarios import find
 
@@ -234,7 +236,11 @@ def _evidence(
 
 def _light(results: Iterable[RunResult], declared: Mapping[str, Scenario]) -> Iterator[RunResult]:
     """Pass on what a decision looks at: of measured runs what is judged; counted ones are few, and stay whole."""
-    lighter, metrics = reduced.Lighter(), {name: judged_metrics(found) for name, found in declared.items()}
+    lighter = reduced.Lighter()
+    metrics = {
+        name: [*judged_metrics(found), *(time for gated in found.gated for time in clocks(gated))]
+        for name, found in declared.items()
+    }
     for run in results:
         name = find(declared, run.request.scenario).name
         yield run if run.request.purpose == "count" else lighter(run, metrics[name])

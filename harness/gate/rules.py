@@ -26,7 +26,7 @@ from harness.statistics import (
 )
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from numpy.typing import NDArray
 
@@ -34,19 +34,23 @@ if typing.TYPE_CHECKING:
     from harness.records import Kind, Round
 
     Floats = NDArray[np.float64]
+    Sides = tuple[Floats, Floats]
     Worse = typing.Literal["higher", "lower"]
+    Clock = typing.Literal["wall", "cpu"]
     Taken = Round | typing.Literal["single"]
 
 SEEDS_TO_JUDGE = 3
 """Below three runs a rank test means nothing."""
 SCREEN_LEVEL = 0.01
 """Level of the screen for accuracy and other scores."""
-MEMORY_SCREEN_LEVEL = 0.05
-"""Level of the screen for memory: its floor keeps noise out already, and one outlier among seven runs must not hide a growth."""
+MEMORY_SCREEN_LEVEL = 0.2
+"""Level of the screen for memory: its floor keeps noise out already, and two spikes among seven reference runs must not hide a growth."""
 T_SHARE = 0.5
 """In the screen the t bound may use twice the level: the rank test holds it."""
 CONFIRM_LEVELS: Mapping[int, float] = {10: 0.004, 20: 0.001}
-"""Fresh runs a side -> level of that look; they add up to 0.005."""
+"""Fresh runs a side -> level of that look at a score; they add up to 0.005."""
+MEMORY_CONFIRM: Mapping[int, float] = {10: 0.001, 20: 0.004}
+"""The same for memory. Without outliers ten runs reach any level; with two spikes among ten stored runs only twenty fresh ones do."""
 
 SINGLE_LEVEL = 0.005
 """Level where one look decides, because no fresh runs can confirm it: that of the whole confirm round, shared by all such looks at a variant."""
@@ -62,6 +66,9 @@ SLOWDOWN_FLOOR = 1.05
 """Smallest ratio that is called slower."""
 SLOWDOWN_EXCLUDED = 1.10
 """A runtime passes only when this ratio is excluded."""
+ONE_CORE = (0.1, 1.1)
+"""Median share of CPU time in wall time, over the runs of both sides, within which CPU time may lead: the work of one thread. Threads
+that wait for each other on a loud machine spin, so that their CPU time is as noisy as the wall time; a stage that sleeps has little."""
 
 MATTERS_SD: Mapping[int, float] = {10: 2.0, 20: 3.0}
 """Fresh runs a side -> a score is cleared once a loss of so many standard deviations over the baseline's seeds is excluded.
@@ -136,7 +143,7 @@ def memory_look(metric: str, base: Floats, head: Floats, *, worse: Worse, round_
     growth = float(np.median(differences))
     lower, upper = median_interval(differences, (len(base), len(head)))
     p = rank_p(sign * base, sign * head) if min(len(base), len(head)) >= 3 else 1.0
-    level = _level(round_, len(head), MEMORY_SCREEN_LEVEL)
+    level = _level(round_, len(head), MEMORY_SCREEN_LEVEL, MEMORY_CONFIRM)
     floor = floors.smallest("memory", "B", float(np.median(base)))
     few = round_ != "confirm" and not reachable(len(base), len(head), level)
     return Look(
@@ -157,17 +164,32 @@ def memory_look(metric: str, base: Floats, head: Floats, *, worse: Worse, round_
     )
 
 
-def runtime_look(metric: str, base: Floats, head: Floats, *, round_: Round) -> Look:
+def runtime_look(
+    metric: str,
+    base: Floats,
+    head: Floats,
+    *,
+    round_: Round,
+    cpu: Sides | None = None,
+    clock: Clock | None = None,
+) -> Look:
     """Look at times of pairs whose order a coin drew: exact, whatever the noise.
+
+    The wall time decides whether a slowdown is excluded. CPU time can raise an alarm too, where a stage keeps one core busy and its wall
+    time looks slower as well: other processes make a run wait, which its CPU time does not count.
 
     Parameters
     ----------
     metric : str
         Name.
     base, head : float64 arrays of shape (n,)
-        Times of n pairs, seconds; n must be one of the round's looks.
+        Wall times of n pairs, seconds; n must be one of the round's looks.
     round_ : str
         screen or confirm.
+    cpu : two float64 arrays of shape (n,), optional
+        CPU times of the same runs, base and head.
+    clock : str, optional
+        Clock that leads, which the screen found; by default the one with the smaller p.
 
     Raises
     ------
@@ -175,16 +197,23 @@ def runtime_look(metric: str, base: Floats, head: Floats, *, round_: Round) -> L
         If there is no look at n pairs.
     """
     pairs = len(base)
-    ratios = np.divide.outer(head, base).ravel()  # (n * n,)
-    ratio = float(np.median(ratios))
-    lower, upper = median_interval(ratios, (pairs, pairs))
-    slower, excluded = paired_rank_p(base, head), paired_rank_p(head / SLOWDOWN_EXCLUDED, base)
     level = (RUNTIME_SCREEN if round_ == "screen" else RUNTIME_CONFIRM)[pairs]
-    p, told = slower, f"exact sign-flip test of ranks over {pairs} pairs p = {slower:.2g}"
-    if round_ == "screen" and pairs in RUNTIME_POOLED:
-        pooled = pooled_t_p(np.log(base), np.log(head))
-        p = min(p, pooled * level / RUNTIME_POOLED[pairs])
-        told += f", or t test of logarithms p = {pooled:.2g} at {RUNTIME_POOLED[pairs]:g}"
+    pooled = RUNTIME_POOLED.get(pairs) if round_ == "screen" else None
+    excluded = paired_rank_p(head / SLOWDOWN_EXCLUDED, base)
+    clear = bool(excluded <= RUNTIME_CLEAR[pairs] + _CLOSE)
+    leading: Clock = "wall"
+    ratio, lower, upper, p, tests = _slower(base, head, level, pooled)
+    # which clocks count depends on both sides alike: it stays the same when a pair's runs change places
+    if (
+        cpu is not None
+        and clock != "wall"
+        and not clear
+        and above(ratio, SLOWDOWN_FLOOR)
+        and _one_core(base, head, cpu)
+    ):
+        by_cpu = _slower(*cpu, level, pooled)
+        if clock == "cpu" or (above(by_cpu[0], SLOWDOWN_FLOOR) and by_cpu[3] < p):
+            leading, (ratio, lower, upper, p, tests) = "cpu", by_cpu
     return Look(
         metric=metric,
         round=round_,
@@ -198,9 +227,62 @@ def runtime_look(metric: str, base: Floats, head: Floats, *, round_: Round) -> L
         level=level,
         floor=SLOWDOWN_FLOOR,
         alarm=bool(above(ratio, SLOWDOWN_FLOOR) and p <= level + _CLOSE),
-        clear=bool(excluded <= RUNTIME_CLEAR[pairs] + _CLOSE),
-        tests=f"{told}; 10% slower is {'excluded' if excluded <= RUNTIME_CLEAR[pairs] + _CLOSE else 'not excluded'} (p = {excluded:.2g})",
+        clear=clear,
+        tests=f"{'CPU time: ' if leading == 'cpu' else ''}{tests}; 10% slower is {'' if clear else 'not '}excluded (p = {excluded:.2g})",
+        clock=leading,
     )
+
+
+def _slower(
+    base: Floats, head: Floats, level: float, pooled: float | None
+) -> tuple[float, float, float, float, str]:
+    """Return the median ratio of head to base, its interval, p, and the tests in words; with `pooled` a t test may give p too."""
+    pairs = len(base)
+    ratios = np.divide.outer(head, base).ravel()  # (n * n,)
+    p = paired_rank_p(base, head)
+    tests = f"exact sign-flip test of ranks over {pairs} pairs p = {p:.2g}"
+    if pooled is not None:
+        by_t = pooled_t_p(np.log(base), np.log(head))
+        p = min(p, by_t * level / pooled)
+        tests += f", or t test of logarithms p = {by_t:.2g} at {pooled:g}"
+    return float(np.median(ratios)), *median_interval(ratios, (pairs, pairs)), p, tests
+
+
+def _one_core(base: Floats, head: Floats, cpu: Sides) -> bool:
+    """Whether the runs of both sides together keep one core busy, or as much of it as a loud machine leaves them."""
+    share = float(np.median(np.concatenate(cpu) / np.concatenate([base, head])))
+    return ONE_CORE[0] <= share <= ONE_CORE[1]
+
+
+def until_settled(
+    look_at: Callable[[int], Look], levels: Iterable[int], available: int, settled: Callable[[Look], bool]
+) -> tuple[list[Look], int]:
+    """Take one look after another until one clears or settles.
+
+    Parameters
+    ----------
+    look_at : callable
+        Looks at the first n runs or pairs.
+    levels : iterable of int
+        Numbers of runs or pairs at which a level is spent.
+    available : int
+        How many there are.
+    settled : callable
+        Whether a look needs no further one.
+
+    Returns
+    -------
+    looks, needed
+        `needed` is the number of runs or pairs of the next look; 0 if it is decided, or nothing more helps.
+    """
+    looks: list[Look] = []
+    for count in sorted(levels):
+        if count > available:
+            return looks, count
+        looks.append(look_at(count))
+        if looks[-1].clear or settled(looks[-1]):
+            break
+    return looks, 0
 
 
 def flips_look(metric: str, net: Net, *, worse: Worse) -> Look:
@@ -292,14 +374,14 @@ def reachable(base: int, head: int, level: float) -> bool:
     return min(base, head) >= SEEDS_TO_JUDGE and rank_p_floor(base, head) <= level + _CLOSE
 
 
-def _level(round_: Taken, runs: int, screen: float) -> float:
-    return {"screen": screen, "single": SINGLE_LEVEL}.get(round_) or confirm_level(runs)
+def _level(round_: Taken, runs: int, screen: float, confirm: Mapping[int, float] = CONFIRM_LEVELS) -> float:
+    return {"screen": screen, "single": SINGLE_LEVEL}.get(round_) or confirm_level(runs, confirm)
 
 
-def confirm_level(runs: int) -> float:
+def confirm_level(runs: int, levels: Mapping[int, float] = CONFIRM_LEVELS) -> float:
     """Level of the confirm look at so many fresh runs; that of the next smaller look between looks, 0 below the first."""
-    reached = [looks for looks in CONFIRM_LEVELS if looks <= runs]
-    return CONFIRM_LEVELS[max(reached)] if reached else 0.0
+    reached = [looks for looks in levels if looks <= runs]
+    return levels[max(reached)] if reached else 0.0
 
 
 def loss_that_matters(base: Floats, head: Floats) -> float:

@@ -12,7 +12,6 @@ import dataclasses
 import math
 import typing
 
-from harness.commands import Place
 from harness.compare import compare
 from harness.gate import comparable, images, rules, values, verdicts
 from harness.gate.comparable import Candidate
@@ -21,77 +20,22 @@ from harness.records import Judgement, Trial
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from harness.flips import Found
+    from harness.gate.evidence import Evidence, Name
     from harness.gate.values import Floats
     from harness.records import (
-        Baseline,
         Comparison,
         GateSettings,
         Kind,
         Look,
-        Probe,
         Round,
-        RunResult,
         Scenario,
-        Tier,
     )
 
     Way = typing.Literal["worse", "better"]
-    Name = tuple[str, str, Tier]
 
 FIRST_PAIRS = min(rules.RUNTIME_SCREEN)
-DISTURBED_ALLOWED = 20
-"""Disturbed pairs of a round that are made up for by further ones; a machine that is never quiet ends INCONCLUSIVE."""
 CONFIRM_SEED = 1_000_000
 """The confirm round's seeds start so far above the screen's: a screen never has so many, so that the two share none."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
-    """All that was measured of one variant."""
-
-    scenario: Scenario
-    """Declares the gated metrics."""
-    variant: str
-    """Variant name."""
-    tier: Tier
-    """Tier."""
-    head: Mapping[Round, Sequence[RunResult]]
-    """Finished runs of the code in question, by round, in seed order; failed ones too."""
-    base: Mapping[Round, Sequence[RunResult]] | None
-    """Those of the base side; None if a stored baseline is the reference."""
-    stored: tuple[Baseline, str] | None
-    """Stored baseline and its file."""
-    counted: RunResult | None = None
-    """Run whose work was counted."""
-    probe: Probe | None = None
-    """What counting twice told."""
-    base_counted: RunResult | None = None
-    """The base side's counted run."""
-    damaged: str = ""
-    """Why the stored baseline cannot be read; empty if it can, or there is none."""
-    flipped: tuple[Found, ...] = ()
-    """Flipped images of the first look's runs beside the reference's runs of the same seeds."""
-    paths: tuple[str, ...] = ()
-    """The user's scenario files, for the next command to type."""
-    folder: str = "RUN"
-    """Folder of the job, for the same."""
-
-    @property
-    def name(self) -> Name:
-        """Scenario, variant and tier."""
-        return self.scenario.name, self.variant, self.tier
-
-    def place(self, settings: GateSettings) -> Place:
-        """Return what a next command about this variant names."""
-        return Place(
-            scenario=self.scenario.name,
-            variant=self.variant,
-            tier=self.tier,
-            paths=self.paths,
-            folder=self.folder,
-            against=settings.against,
-        )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -217,10 +161,10 @@ def _unlooked(each: Evidence, candidate: Candidate) -> str:
     """Say what a metric lacks where the runs are not enough for a first look at it."""
     if candidate.judgement.kind != "runtime":
         return "too few reference runs"
-    quiet = len(values.of_pairs(each, candidate.judgement.metric, "screen").base)
-    if not quiet:
-        return "no quiet pair to compare"
-    return f"{quiet} quiet pair{'s' * (quiet > 1)} to compare, the first look takes {FIRST_PAIRS}"
+    pairs = len(values.of_pairs(each, candidate.judgement.metric, "screen").base)
+    if not pairs:
+        return "no pair in which both runs have it"
+    return f"{pairs} pair{'s' * (pairs > 1)} to compare, the first look takes {FIRST_PAIRS}"
 
 
 # -- the screen ------------------------------------------------------------------------------
@@ -234,7 +178,7 @@ def _screen(each: Evidence, candidates: Sequence[Candidate], first: int) -> tupl
     for candidate in rest:
         judgement = candidate.judgement
         if judgement.kind == "runtime":
-            looks, unresolved = _times(each, judgement.metric, "screen", lambda look: look.alarm)
+            looks, unresolved = _times(each, judgement.metric, "screen", None, lambda look: look.alarm)
             found += [("runtime", "worse", look) for look in looks]
             needed = max(needed, unresolved)
             continue
@@ -293,34 +237,23 @@ def _unlikely(look: Look) -> tuple[float, float]:
 
 
 def _times(
-    each: Evidence, name: str, round_: Round, settled: Callable[[Look], bool]
+    each: Evidence, name: str, round_: Round, clock: rules.Clock | None, enough: Callable[[Look], bool]
 ) -> tuple[list[Look], int]:
-    """Look at one runtime at every look that its undisturbed pairs reach, until it is settled or cleared.
-
-    Returns
-    -------
-    looks, needed
-        `needed` is how many pairs the round must have for the next look; 0 if it is decided, or nothing more helps.
-    """
+    """Look at one runtime at every look that its pairs reach, until it is settled or cleared; return how many pairs the next one needs."""
     levels = rules.RUNTIME_SCREEN if round_ == "screen" else rules.RUNTIME_CONFIRM
     pairs = values.of_pairs(each, name, round_)
-    looks: list[Look] = []
-    for count in sorted(levels):
-        if count > len(pairs.base):
-            return looks, count + pairs.disturbed if pairs.disturbed <= DISTURBED_ALLOWED else 0
-        looks.append(_time(name, pairs.first(count), round_))
-        if looks[-1].clear or settled(looks[-1]):
-            break
-    return looks, 0
 
+    def look_at(count: int) -> Look:
+        """Look at the times behind a rate, and show the rates."""
+        base, head, cpu = pairs.times(count)
+        look = rules.runtime_look(name, base, head, round_=round_, cpu=cpu, clock=clock)
+        if not pairs.rate:
+            return look
+        shown = pairs.base[:count].tolist(), pairs.head[:count].tolist()
+        return dataclasses.replace(look, base=shown[0], head=shown[1], worse="lower")
 
-def _time(name: str, pairs: values.Pairs, round_: Round) -> Look:
-    """Look at a runtime; of a rate the times behind it are compared, and the rates themselves are told."""
-    base, head = pairs.times
-    look = rules.runtime_look(name, base, head, round_=round_)
-    if not pairs.rate:
-        return look
-    return dataclasses.replace(look, base=pairs.base.tolist(), head=pairs.head.tolist(), worse="lower")
+    looks, needed = rules.until_settled(look_at, levels, len(pairs.base), enough)
+    return looks, needed + pairs.resumed if needed else 0
 
 
 # -- the confirm round ------------------------------------------------------------------------
@@ -343,31 +276,33 @@ def _confirm(
         looks, needed = _confirm_looks(
             evidence[of(trial)], candidates[of(trial)][trial.metric], trial, flagged
         )
-        beyond = [look.share for look in looks if rules.beyond(look)]
-        done.append(dataclasses.replace(trial, confirm=tuple(looks), ratio=min(beyond, default=None)))
+        done.append(confirmed(trial, looks))
         if needed:
             key = (trial.scenario, trial.variant)
             wanted[key] = max(needed, wanted.get(key, 0))
     return done, [Want(scenario, variant, "confirm", runs) for (scenario, variant), runs in wanted.items()]
 
 
+def confirmed(trial: Trial, looks: Sequence[Look]) -> Trial:
+    """Add the looks of its confirm round to a flagged group."""
+    beyond = [look.share for look in looks if rules.beyond(look)]
+    return dataclasses.replace(trial, confirm=tuple(looks), ratio=min(beyond, default=None))
+
+
 def _confirm_looks(
     each: Evidence, candidate: Candidate, trial: Trial, flagged: int
 ) -> tuple[list[Look], int]:
+    leading = lead(trial.screen)
     if trial.kind == "runtime":
-        return _times(each, trial.metric, "confirm", lambda look: _settled(look, flagged))
-    looks: list[Look] = []
+        return _times(each, trial.metric, "confirm", leading.clock, lambda look: settled(look, flagged))
     sides = (each.head, each.base or each.head)
     runs = min(len(values.having(side.get("confirm", ()), trial.metric)) for side in sides)
-    leading = next(look for look in trial.screen if look.metric == trial.metric)
-    for count in sorted(rules.CONFIRM_LEVELS):
-        if count > runs:
-            return looks, count
+
+    def look_at(count: int) -> Look:
         head, base, _ = values.of_sides(each, trial.metric, "confirm", count)
-        looks.append(_look(candidate, base, head, leading.worse, "confirm"))
-        if looks[-1].clear or _settled(looks[-1], flagged):
-            break
-    return looks, 0
+        return _look(candidate, base, head, leading.worse, "confirm")
+
+    return rules.until_settled(look_at, rules.CONFIRM_LEVELS, runs, lambda look: settled(look, flagged))
 
 
 def single(trials: Sequence[Trial]) -> list[Trial]:
@@ -399,7 +334,7 @@ def _whole(each: Evidence, trial: Trial) -> Trial:
     """Name the fresh runs that lack the leading metric: what a diverged training did not measure is no pass."""
     if not trial.flagged or trial.by_images:
         return trial
-    lacking = values.lacking(each, trial.metric, timed=trial.kind == "runtime")
+    lacking = values.lacking(each, trial.metric)
     if not lacking:
         return trial
     cause = "undecided" if trial.verdict == "PASS" else trial.cause
@@ -407,6 +342,6 @@ def _whole(each: Evidence, trial: Trial) -> Trial:
     return dataclasses.replace(trial, verdict=verdict, cause=cause, reason=f"{trial.reason}; {lacking}")
 
 
-def _settled(look: Look, flagged: int) -> bool:
+def settled(look: Look, flagged: int) -> bool:
     """Whether a look confirms whatever the other flagged groups do."""
     return rules.beyond(look) and look.p <= look.level / flagged + 1e-12

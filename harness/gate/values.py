@@ -8,12 +8,14 @@ import typing
 
 import numpy as np
 
+from harness.measure.stages import clocks
+
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
-    from harness.gate.trials import Evidence
+    from harness.gate.evidence import Evidence
     from harness.records import Measured, Round, RunResult
 
     Floats = NDArray[np.float64]
@@ -51,27 +53,30 @@ def of_sides(each: Evidence, name: str, round_: Round, limit: int) -> tuple[Floa
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Pairs:
-    """A runtime of both sides, pair by pair, where nothing disturbed either run."""
+    """A runtime of both sides, pair by pair: every pair counts in which both runs have it.
+
+    A coin ordered each pair, so that noise costs pairs and never makes one side look slower.
+    """
 
     base: Floats
     """Values of the base side, (n,), in the metric's unit."""
     head: Floats
     """Values of the head side, (n,)."""
-    disturbed: int
-    """Pairs left out because another process, or an earlier attempt, had a part in them."""
+    shares: tuple[Floats, Floats] | None
+    """CPU time of each run's stage as a share of its wall time, base and head; None where it was not measured."""
+    resumed: int
+    """Pairs left out because a run went on from an earlier attempt, so that nobody knows this time of it; further pairs make up for them."""
     rate: bool
     """Whether the values are rates, of which less is slower."""
 
-    def first(self, count: int) -> Pairs:
-        """Return the first so many pairs."""
-        return dataclasses.replace(self, base=self.base[:count], head=self.head[:count])
-
-    @property
-    def times(self) -> tuple[Floats, Floats]:
-        """Both sides as times, of which more is slower."""
-        if not self.rate:
-            return self.base, self.head
-        return 1 / np.maximum(self.base, 1e-300), 1 / np.maximum(self.head, 1e-300)
+    def times(self, count: int) -> tuple[Floats, Floats, tuple[Floats, Floats] | None]:
+        """Return wall times of the first so many pairs, of which more is slower, and the CPU times where they are known."""
+        base, head = self.base[:count], self.head[:count]
+        if self.rate:
+            base, head = 1 / np.maximum(base, 1e-300), 1 / np.maximum(head, 1e-300)
+        if self.shares is None:
+            return base, head, None
+        return base, head, (self.shares[0][:count] * base, self.shares[1][:count] * head)
 
 
 def of_pairs(each: Evidence, name: str, round_: Round) -> Pairs:
@@ -82,15 +87,30 @@ def of_pairs(each: Evidence, name: str, round_: Round) -> Pairs:
         for run in finished(each.head.get(round_, ()))
         if run.request.seed in base
     ]
-    quiet = [pair for pair in both if not any(run.disturbed for run in pair)]
-    measured = [pair for pair in quiet if len(having(pair, name)) == len(pair)]
-    sides = [numbers([pair[side] for pair in measured], name) for side in (0, 1)]
-    rate = bool(measured) and measured[0][1].metrics[name].better == "higher"
-    return Pairs(sides[0], sides[1], len(both) - len(quiet), rate)
+    measured = [pair for pair in both if len(having(pair, name)) == len(pair)]
+    sides = [[pair[side] for pair in measured] for side in (0, 1)]
+    wall, cpu = clocks(name)
+    known = all(len(having(pair, wall)) == len(having(pair, cpu)) == len(pair) for pair in measured)
+    shares = (
+        [numbers(side, cpu) / np.maximum(numbers(side, wall), 1e-300) for side in sides] if known else None
+    )
+    return Pairs(
+        base=numbers(sides[0], name),
+        head=numbers(sides[1], name),
+        shares=(shares[0], shares[1]) if shares and all(side.all() for side in shares) else None,
+        resumed=sum(any(_resumed(run) for run in pair) for pair in both if pair not in measured),
+        rate=bool(measured) and measured[0][1].metrics[name].better == "higher",
+    )
 
 
-def lacking(each: Evidence, name: str, *, timed: bool) -> str:
+def _resumed(run: RunResult) -> bool:
+    return run.measurement is not None and bool(run.measurement.resumed)
+
+
+def lacking(each: Evidence, name: str) -> str:
     """Say in how many runs of the confirm round a metric was measured, and why not in all; empty if it was.
+
+    Runs that went on from an earlier attempt need not have it: others make up for them.
 
     Parameters
     ----------
@@ -98,16 +118,14 @@ def lacking(each: Evidence, name: str, *, timed: bool) -> str:
         A variant's.
     name : str
         Metric.
-    timed : bool
-        Whether it is a runtime: disturbed runs, which others make up for, then need not have it.
     """
     sides = ((each.head, "fresh runs"), (each.base or {}, "fresh base runs"))
-    found = [_lacking(side.get("confirm", ()), name, told, timed=timed) for side, told in sides]
+    found = [_lacking(side.get("confirm", ()), name, told) for side, told in sides]
     return "; ".join(filter(None, found))
 
 
-def _lacking(runs: Sequence[RunResult], name: str, told: str, *, timed: bool) -> str:
-    asked = [run for run in finished(runs) if not (timed and run.disturbed)]
+def _lacking(runs: Sequence[RunResult], name: str, told: str) -> str:
+    asked = [run for run in finished(runs) if having([run], name) or not _resumed(run)]
     without = [run for run in asked if not having([run], name)]
     if not without:
         return ""

@@ -202,7 +202,13 @@ def _bounds(
 def _estimate(judgement: Judgement, look: Look) -> str:
     """Say the difference that was held against the floor, where it is none of the two values shown."""
     if judgement.kind == "runtime":
-        whose = "the base" if look.worse == "higher" else "the base's time"
+        whose = (
+            "the base's CPU time"
+            if look.clock == "cpu"
+            else "the base"
+            if look.worse == "higher"
+            else "the base's time"
+        )
         return f"{look.estimate:.3f} times {whose} ({look.lower:.3f} to {look.upper:.3f}); "
     if judgement.kind == "memory":
         difference = look.estimate if look.worse == "higher" else -look.estimate
@@ -254,7 +260,7 @@ def with_next_step(judgement: Judgement, place: Place) -> Judgement:
     """Add the next command to type. It looks first: accepting is offered only where a person has something to approve."""
     verdict, cause = judgement.verdict, judgement.cause
     step = judgement.next_step
-    if verdict in {"PASS", "HOLDS", "KNOWN_GAP"} or step:
+    if verdict in {"PASS", "KNOWN_GAP"} or step:
         return judgement
     if verdict == "NO_BASELINE" and not place.against:
         step = place.propose("first baseline")

@@ -9,7 +9,7 @@ import math
 import typing
 
 from harness.ledger.rows import counts
-from harness.visible import visible
+from harness.visible import print_table, visible
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -155,17 +155,24 @@ def as_text(rows: Sequence[Row], findings: Sequence[AuditFinding], width: int = 
 
 
 def _print_source(console: Console, source: str, rows: Iterable[Row]) -> None:
-    from rich.table import Table
+    from rich.table import Column, Table
 
     table = Table(
-        "place, row", "published", "measured", "n", "verdict", title=source, title_justify="left", expand=True
+        Column("place, row", min_width=16),
+        "published",
+        "measured",
+        "n",
+        "verdict",
+        title=source,
+        title_justify="left",
+        expand=True,
     )
     for row in rows:
         judged = row.judgement
         place = f"{row.expected.place}: {row.expected.row}{elsewhere(row)}"
         verdict = judged.verdict + (f" ±{judged.tolerance:.2g}" if judged.tolerance else "")
         table.add_row(place, published(row), measured(row), str(judged.n or ""), verdict)
-    console.print(table)
+    print_table(console, table)
 
 
 def _print_missed(console: Console, missed: Sequence[Row]) -> None:
@@ -202,7 +209,7 @@ def _print_counts(console: Console, counted: Sequence[Count]) -> None:
     for count in counted:
         cells = [str(count.verdicts.get(verdict, 0) or "") for verdict in shown]
         table.add_row(count.source, SORTS[count.sort], *cells, str(count.total))
-    console.print(table)
+    print_table(console, table)
     console.print("\n".join(f"{part}." for part in headline(counted) if part))
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import psutil
@@ -29,24 +28,18 @@ class Clock:
 
 
 class ForeignCpu:
-    """CPU use of everything but this process and its children, over the stretches that are watched."""
+    """CPU use of everything but this process and its children, since the creation of this object."""
 
     def __init__(self) -> None:
-        self._wall = self._foreign = 0.0
+        self._wall, self._foreign = time.perf_counter(), _busy_seconds() - _own_seconds()
 
-    @contextlib.contextmanager
-    def watching(self) -> Iterator[None]:
-        """Watch the body, e.g. one stage."""
-        wall, foreign = time.perf_counter(), _busy_seconds() - _own_seconds()
-        try:
-            yield
-        finally:
-            self._wall += time.perf_counter() - wall
-            self._foreign += _busy_seconds() - _own_seconds() - foreign
-
-    def cores(self) -> float:
-        """Return other processes' mean CPU use in cores; 0 below half a second in all, where clock ticks hide it."""
-        return max(0.0, self._foreign / self._wall) if self._wall >= 0.5 else 0.0
+    def cores(self) -> float | None:
+        """Return other processes' mean CPU use in cores; None within the first ticks of the machine's clock, which hide it."""
+        # the machine counts in ticks, at the start and at the end: so much may be this process's own
+        unsure = 2 / os.sysconf("SC_CLK_TCK")
+        wall = time.perf_counter() - self._wall
+        foreign = _busy_seconds() - _own_seconds() - self._foreign
+        return max(0.0, (foreign - unsure) / wall) if wall > unsure else None
 
 
 def _own_seconds() -> float:

@@ -37,6 +37,12 @@ def stage_metrics(stages: Iterable[StageResult], *, whole: bool = True) -> dict[
     return metrics | _one_stage(total, imported)
 
 
+def clocks(metric: str) -> tuple[str, str]:
+    """Name the wall and the CPU time of the stage that a metric belongs to."""
+    stage = metric.rpartition(".")[0]
+    return f"{stage}.seconds", f"{stage}.cpu_seconds"
+
+
 def _highest(values: Iterable[int | None]) -> int | None:
     known = [value for value in values if value is not None]
     return max(known, default=None)

@@ -45,6 +45,8 @@ class Look:
     """Whether a difference that matters is excluded."""
     tests: str
     """The tests, with their p values."""
+    clock: Literal["wall", "cpu"] = "wall"
+    """Of a runtime: the clock that `p`, `estimate` and its interval come from. `base` and `head` are always wall times."""
 
     @property
     def share(self) -> float:

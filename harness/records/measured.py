@@ -181,8 +181,8 @@ class Measurement:
     """Non-finite metrics and other things that were measured but cannot be used."""
     uncounted: tuple[str, ...] = ()
     """What a counted run may have done without its being counted, one sentence each."""
-    foreign_cpu: float = 0.0
-    """CPU use of other processes while stages ran, in cores."""
+    foreign_cpu: float | None = 0.0
+    """CPU use of other processes from before the first stage until after the last, in cores; None if the run was too short to tell."""
     calibration_seconds: float = 0.0
     """Fastest of several passes of the fixed calibration kernel, seconds."""
     weights: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -266,11 +266,12 @@ class RunResult:
     def disturbed(self) -> bool:
         """Whether other processes used more than a tenth of a core, other runs shared the machine, or it went on from an earlier attempt.
 
-        Runtime is then never judged.
+        Its times never become a baseline and are never compared with stored ones. A gate that runs both sides counts them: there a coin
+        ordered each pair. A run too short to tell is not called disturbed.
         """
         measured = self.measurement
         return self.concurrent or (
-            measured is not None and (measured.foreign_cpu > 0.1 or bool(measured.resumed))
+            measured is not None and ((measured.foreign_cpu or 0.0) > 0.1 or bool(measured.resumed))
         )
 
     @property

@@ -67,7 +67,6 @@ runs, `unconfirmed` it cannot; `not_cleared` a time neither slower nor cleared; 
 Verdict = Literal[
     "REPRODUCED", "BELOW", "ABOVE", "KNOWN_GAP", "UNREADABLE", "NOT_JUDGED",
     "PASS", "REGRESSED", "IMPROVED", "NO_BASELINE", "INCOMPARABLE", "INCONCLUSIVE", "WAIVED", "ERROR",
-    "HOLDS", "VIOLATED",
 ]  # fmt: skip
 
 TIERS: tuple[Tier, ...] = ("smoke", "short", "paper")

@@ -17,7 +17,6 @@ _FEW = 3
 _CLEAR = 2.0
 """From so many times the resolution on a gap counts as strong evidence."""
 _FIXED: Mapping[Verdict, str] = {
-    "VIOLATED": "Certain: arithmetic decides, not chance.",
     "ERROR": "None: there is nothing to judge.",
     "NO_BASELINE": "None yet: there is nothing to compare with.",
     "INCOMPARABLE": "None: what differs besides the code could explain any change.",
@@ -38,6 +37,8 @@ def told(judgement: Judgement, runs: Sequence[float]) -> str:
     """
     if judgement.verdict in _FIXED:
         return _FIXED[judgement.verdict]
+    if judgement.against == "identity":
+        return "Certain: arithmetic decides, not chance."
     if judgement.cause in _CERTAIN:
         return "Certain: nothing that chance moves is compared."
     if judgement.against == "expectation":

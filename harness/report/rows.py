@@ -83,7 +83,7 @@ class IdentityRow:
     anchor: str
     """Id on the page; empty if it was not judged."""
     sign: Sign
-    """HOLDS or VIOLATED."""
+    """PASS or REGRESSED."""
     place: float
     """Error over tolerance on the logarithmic axis, 0 to 100."""
 
@@ -231,7 +231,7 @@ def identity_rows(results: Iterable[RunResult], judged: Iterable[JudgementRow]) 
 
 def _identity_row(checks: list[IdentityCheck], judged: JudgementRow | None) -> IdentityRow:
     worst = max(checks, key=lambda check: strips.ratio_place(check.error, check.tolerance))
-    sign = judged.sign if judged else SIGNS["HOLDS" if worst.holds else "VIOLATED"]
+    sign = judged.sign if judged else SIGNS["PASS" if worst.holds else "REGRESSED"]
     place = strips.ratio_place(worst.error, worst.tolerance)
     return IdentityRow(check=worst, anchor=judged.anchor if judged else "", sign=sign, place=place)
 

@@ -33,14 +33,13 @@ class Sign:
 
 
 _TABLE: tuple[tuple[Verdict, str, Tone, str], ...] = (
-    (
-        "VIOLATED",
-        "✕",
-        "bad",
-        "A numerical identity is off by more than rounding explains: the code is wrong.",
-    ),
     ("ERROR", "✕", "bad", "It could not be measured or judged."),
-    ("REGRESSED", "▼", "bad", "Worse than the baseline by more than chance explains."),
+    (
+        "REGRESSED",
+        "▼",
+        "bad",
+        "Worse than the baseline by more than chance explains; of an identity, off by more than rounding explains: the code is wrong.",
+    ),
     (
         "BELOW",
         "▼",
@@ -67,8 +66,7 @@ _TABLE: tuple[tuple[Verdict, str, Tone, str], ...] = (
         "Published for another tier, for data that are not all here, or too few runs to show a spread.",
     ),
     ("REPRODUCED", "✓", "good", "Runs show that the published value agrees within its tolerance."),
-    ("PASS", "✓", "good", "No worse than the baseline."),
-    ("HOLDS", "✓", "good", "The identity holds within rounding."),
+    ("PASS", "✓", "good", "No worse than the baseline; of an identity, it holds within rounding."),
 )
 SIGNS: dict[str, Sign] = {word: Sign(word, *rest) for word, *rest in _TABLE}  # type: ignore[arg-type]
 """Every verdict, worst first."""
@@ -150,6 +148,8 @@ def headline(job: Job) -> Headline:
     counts = outcome.counts(job)
     if job.gate is not None:
         worst, mark = _OF_GATE.get(job.gate.exit_code, ("warn", "!"))
+        if job.gate.exit_code == 0 and outcome.undecided(job):
+            worst, mark = "warn", "!"
         return Headline(worst, mark, f"Gate: {outcome.meaning(job)}.", outcome.sentence(counts))
     present = [_tone_of(word) for word, count in counts.items() if count]
     tone: Tone = next((tone for tone in _TONE_ORDER if tone in present), "quiet")
@@ -175,9 +175,9 @@ _LEADS: Mapping[Tone, tuple[str, str]] = {
 }
 
 
-_OF_RUNS: Mapping[str, Tone] = {"runs": "bad", "unfinished": "warn"}
-"""Failed runs, and planned ones that are missing."""
+_OTHERS: Mapping[str, Tone] = {"runs": "bad", "unfinished": "warn", "violated": "bad", "holds": "good"}
+"""What is counted apart from verdicts: failed runs, planned ones that are missing, identities."""
 
 
 def _tone_of(word: str) -> Tone:
-    return _OF_RUNS.get(word) or SIGNS[word].tone
+    return _OTHERS.get(word) or SIGNS[word].tone

@@ -47,6 +47,8 @@ BUILT_IN = (
     digits1000_cnn.SCENARIO,
 )
 ENTRY_POINTS = "harness.scenarios"
+_FOLDERS: set[str] = set()
+"""Folders of scenario files that were put on the path."""
 
 
 def load_all(paths: Iterable[str] = ()) -> dict[str, Scenario]:
@@ -101,7 +103,7 @@ def _from_files(paths: Iterable[str]) -> list[tuple[str, Scenario]]:
 def _load_file(path: Path) -> list[Scenario]:
     if not path.is_file():
         raise ScenarioError(f"there is no scenario file '{path}'", "Type: harness init")
-    name = f"harness_user_{path.stem}"
+    name = _made_importable(path.resolve())
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ScenarioError(f"'{path}' is not a Python file", "Name a file that ends in .py")
@@ -113,6 +115,42 @@ def _load_file(path: Path) -> list[Scenario]:
         raise ScenarioError(f"scenario file '{path}' cannot be loaded: {error!r}", "Mend the file") from error
     declared = getattr(module, "SCENARIOS", None) or getattr(module, "SCENARIO", None)
     return _scenarios_in(declared, f"'{path}'")
+
+
+def _made_importable(file: Path) -> str:
+    """Put a scenario file's folder on the path, and return the name under which the file is imported.
+
+    The folder comes last, so that nothing installed is hidden: modules next to the file are found, and helper processes (joblib, spawn, the
+    workers of a DataLoader) find its functions by the file's own name, or, where another module has that name, by the folder's and the file's.
+    """
+    folder = file.parent
+    names = {path.stem for path in folder.glob("*.py")} - {file.stem}
+    for name in names & set(sys.modules):
+        origin = getattr(sys.modules[name], "__file__", None) or ""
+        if str(Path(origin).parent) in _FOLDERS - {str(folder)}:
+            del sys.modules[name]  # another scenario file's neighbour; that file keeps the module
+    for root, name in ((folder, file.stem), (folder.parent, f"{folder.name}.{file.stem}")):
+        earlier = [index for index, entry in enumerate(sys.path) if entry in _FOLDERS]
+        if str(root) not in sys.path:
+            sys.path.insert(min(earlier, default=len(sys.path)), str(root))
+            _FOLDERS.add(str(root))
+        if _leads_to(name, file):
+            return name
+    return f"harness_user_{file.stem}"
+
+
+def _leads_to(name: str, file: Path) -> bool:
+    """Return whether an import of a name gives a file."""
+    importlib.invalidate_caches()
+    try:
+        spec = importlib.util.find_spec(name)
+    except (
+        ImportError,
+        ValueError,
+        AttributeError,
+    ):  # a parent that is no package, a module without a specification
+        return False
+    return spec is not None and spec.origin is not None and Path(spec.origin).resolve() == file
 
 
 def _scenarios_in(declared: object, origin: str) -> list[Scenario]:

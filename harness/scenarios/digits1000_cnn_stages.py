@@ -32,10 +32,15 @@ if typing.TYPE_CHECKING:
     Labels = NDArray[np.int64]
 
 
+def draw_of(run: Run) -> int:
+    """Return the seed that draws the images: the run's own, unless its tier draws once for all."""
+    return int(run.options.get("draw", run.seed))
+
+
 def class_folders(run: Run, data: Dataset) -> Path:
-    """Return the folder of this seed's drawn images, written on first use; no stage, or the first run would differ."""
+    """Return the folder of the drawn images, written on first use; no stage, or the first run would differ."""
     return pipeline.write_folders(
-        np.asarray(data.train.images), np.asarray(data.train.labels), cache_folder() / "digits1000", seed=run.seed
+        np.asarray(data.train.images), np.asarray(data.train.labels), cache_folder() / "digits1000", seed=draw_of(run)
     )  # fmt: skip
 
 
@@ -57,7 +62,7 @@ def explained(folder: Path) -> Iterator[None]:
 def check_drawn(
     run: Run, folder: Path, data: Dataset, training: pipeline.Part, testing: pipeline.Part
 ) -> None:
-    """Hold the files that were read against the images that this seed draws: cached files may have been lost or changed since.
+    """Hold the files that were read against the images that are drawn: cached files may have been lost or changed since.
 
     Raises
     ------
@@ -65,11 +70,11 @@ def check_drawn(
         If a part lacks an image, has one too many, or another one.
     """
     images, labels = np.asarray(data.train.images), np.asarray(data.train.labels)
-    for part, drawn in zip((training, testing), pipeline.draw(labels, seed=run.seed), strict=True):
+    for part, drawn in zip((training, testing), pipeline.draw(labels, seed=draw_of(run)), strict=True):
         expected = images[np.sort(drawn, axis=1).ravel()]  # (n, 28, 28), in the order of the files' names
         if not np.array_equal(part.images[..., 0], expected):
             held = f"'{part.paths[0].parents[1]}' holds {len(part.labels)} images"
-            raise _damaged(folder, f"{held}, not the {len(expected)} that seed {run.seed} draws")
+            raise _damaged(folder, f"{held}, not the {len(expected)} that seed {draw_of(run)} draws")
 
 
 def _damaged(folder: Path, why: str) -> StorageError:

@@ -33,14 +33,18 @@ MODEL = {
 }
 SMOKE = {
     "dataset": "mnist-excerpt",
-    "limit": 6000,
+    "limit": 2000,
     "autoencoder_epochs": 1,
-    "batch": 64,
-    "frozen_epochs": 10,
+    "autoencoder_batch": 16,
+    "autoencoder_images": 320,
+    "reconstructed": 100,
+    "momentum": 0.9,
+    "batch": 32,
+    "frozen_epochs": 5,
     "tuning_epochs": 2,
     "sweep_epochs": 2,
 }
-"""Too few steps for the averages of batch normalisation: the second fit ends below the first, which is why both are gated."""
+"""20 steps of the autoencoder, 250 of the head and 100 of the whole: batch normalisation follows with a momentum of 0.9, not of 0.99."""
 SHORT = {
     "limit": 6000,
     "autoencoder_epochs": 1,

@@ -28,7 +28,7 @@ if typing.TYPE_CHECKING:
 SHOWN = 10
 """Test images that are drawn with their reconstructions."""
 RECONSTRUCTED = 1000
-"""Test images over which the reconstruction error is taken."""
+"""Test images over which the reconstruction error is taken, unless a tier takes fewer."""
 FIGURES = {"dense": (10, 11), "epochs": (12, 13), "batch": (14, 15)}
 """Numbers of the source's figures of loss and accuracy, by what is swept."""
 KEEP_SECONDS = 60.0
@@ -48,11 +48,12 @@ def encoder(
 ) -> tuple[pipeline.Autoencoder, NDArray[np.floating]]:
     """Train the autoencoder, reconstruct some test images, and compute the features once; three stages."""
     model = pipeline.build_autoencoder(settings.policy, settings.momentum)
-    with run.stage("autoencoder", images=len(data.train) * settings.autoencoder_epochs):
+    shown = min(len(data.train), settings.autoencoder_images or len(data.train))
+    with run.stage("autoencoder", images=shown * settings.autoencoder_epochs):
         history = pipeline.train_autoencoder(
             model, data, settings, rng=rng, keeper=run.keeper("autoencoder", KEEP_SECONDS)
         )
-    test = np.asarray(test[:RECONSTRUCTED])
+    test = np.asarray(test[: run.options.get("reconstructed", RECONSTRUCTED)])
     with run.stage("reconstruct", images=len(test)):
         restored = pipeline.reconstruct(model, test)
     with run.stage("features", images=len(data.images)):

@@ -29,11 +29,11 @@ def cases(job: Job, suite: str) -> dict[str, junitparser.TestCase]:
 
 
 def test_a_violated_identity_is_a_failure(job: Job) -> None:
-    """VIOLATED is a <failure> whose message says value, tolerance and formula."""
+    """A violated identity is a <failure> whose message says value, tolerance and formula."""
     case = cases(job, "probe:bad (short)")["identity: sum"]
     (failure,) = case.result
     assert isinstance(failure, junitparser.Failure)
-    assert failure.type == "VIOLATED identity"
+    assert failure.type == "REGRESSED identity"
     assert "1 against 1e-06" in failure.message
     assert "a + b = b + a" in failure.message
 

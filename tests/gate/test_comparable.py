@@ -12,7 +12,7 @@ import pytest
 from benchmarks.error_rates import __main__ as error_rates
 from benchmarks.error_rates import judging
 from harness.gate import trials
-from harness.gate.trials import Evidence
+from harness.gate.evidence import Evidence
 from harness.records import (
     Baseline,
     BaselineMetric,
@@ -523,20 +523,20 @@ def test_identities_are_judged_by_their_worst_run() -> None:
     """One violation among many checks violates the identity and is the one shown."""
     done = [run(0, {}, identities=(check(0.5, 1.0),)), run(1, {}, identities=(check(2e-6, 1e-6),))]
     found = judged(done, None, gated=())
-    assert (found.verdict, found.value, found.reference, found.n) == ("VIOLATED", 2e-6, 1e-6, 2)
+    assert (found.verdict, found.value, found.reference, found.n) == ("REGRESSED", 2e-6, 1e-6, 2)
     assert "violated in 1 of 2 checks" in found.reason
 
 
 def test_a_violated_tolerance_of_zero_is_the_worst() -> None:
     """A tiny error where none is allowed outweighs a large one that is allowed."""
     found = judged([run(0, {}, identities=(check(0.9, 1.0), check(1e-12, 0.0)))], None, gated=())
-    assert (found.verdict, found.value, found.reference) == ("VIOLATED", 1e-12, 0.0)
+    assert (found.verdict, found.value, found.reference) == ("REGRESSED", 1e-12, 0.0)
 
 
 def test_identities_that_hold() -> None:
     """Errors within the tolerance, zero of zero too, hold."""
     found = judged([run(0, {}, identities=(check(0.0, 0.0), check(1e-7, 1e-6)))], None, gated=())
-    assert (found.verdict, found.value) == ("HOLDS", 1e-7)
+    assert (found.verdict, found.value) == ("PASS", 1e-7)
 
 
 def test_order_of_judgements_and_choice_of_expectations() -> None:
@@ -553,7 +553,7 @@ def test_order_of_judgements_and_choice_of_expectations() -> None:
     declared = scenario(expectations=(published, dataclasses.replace(published, variant="other")))
     found = compared(declared, runs(moved(0), identities=(check(0, 1),)), baseline(TEN))
     assert [judgement.against for judgement in found.judgements] == ["identity", "baseline", "expectation"]
-    assert [judgement.verdict for judgement in found.judgements] == ["HOLDS", "PASS", "REPRODUCED"]
+    assert [judgement.verdict for judgement in found.judgements] == ["PASS", "PASS", "REPRODUCED"]
     assert found.seeds == (100, 101, 102, 103, 104)
 
 

@@ -118,7 +118,7 @@ def test_a_pair_that_never_finishes_stops_no_confirm_round(tmp_path: Path) -> No
     assert {key: verdict for key, (verdict, _) in told(job).items()} == {
         "a accuracy": "REGRESSED", "a total.seconds": "INCONCLUSIVE", "b accuracy": "REGRESSED", "b total.seconds": "PASS",
     }  # fmt: skip
-    assert told(job)["a total.seconds"][1] == "6 quiet pairs to compare, the first look takes 7"
+    assert told(job)["a total.seconds"][1] == "6 pairs to compare, the first look takes 7"
     assert code(job) == 1
     assert told(procedure.rejudge(job, DECLARED, (), tmp_path)) == told(job)
 

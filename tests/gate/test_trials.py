@@ -7,9 +7,12 @@ import typing
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from harness.gate import trials
-from harness.gate.trials import CONFIRM_SEED, Evidence, Want
+from harness.gate.evidence import Evidence
+from harness.gate.trials import CONFIRM_SEED, Want
 from harness.records import (
     Baseline,
     BaselineMetric,
@@ -25,6 +28,8 @@ from harness.records import (
 )
 
 if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from harness.records import Judgement, Round, Side
@@ -38,6 +43,8 @@ LIKE = {
     "peak_bytes": Measured(value=0.0, unit="B", kind="memory", better="lower"),
     "left_bytes": Measured(value=0.0, unit="B", kind="memory", better="lower"),
     "total.seconds": Measured(value=0.0, unit="s", kind="runtime", better="lower"),
+    "train.seconds": Measured(value=0.0, unit="s", kind="runtime", better="lower"),
+    "train.cpu_seconds": Measured(value=0.0, unit="s", kind="runtime", better="lower"),
     "train.images_per_second": Measured(value=0.0, unit="1/s", kind="runtime", better="higher"),
 }
 PROBE = Scenario(
@@ -247,7 +254,7 @@ def test_identities_are_judged_over_both_rounds() -> None:
     late = result(CONFIRM_SEED + 50, {"accuracy": 0.9, "loss": 0.2}, round_="confirm", identities=(broken,))
     head = {**each.head, "confirm": [*each.head["confirm"], late]}
     state = trials.decide([dataclasses.replace(each, head=head)], STORED)
-    assert state.comparisons[0].judgements[0].verdict == "VIOLATED"
+    assert state.comparisons[0].judgements[0].cause == "violated"
 
 
 def without(run: RunResult, name: str) -> RunResult:
@@ -342,21 +349,86 @@ def test_what_forty_pairs_leave_open_says_what_would_decide() -> None:
     assert "would decide" in judgements(state)[0].reason
 
 
-def test_disturbed_pairs_are_left_out_and_made_up_for() -> None:
-    """Two disturbed pairs of seven want two more."""
-    quiet = sided(seconds(0, 7), seconds(1, 7))
-    head = [dataclasses.replace(run, concurrent=run.request.seed < 2) for run in quiet.head["screen"]]
-    state = trials.decide([dataclasses.replace(quiet, head={"screen": head})], AGAINST)
-    assert state.wanted == (Want("probe", "default", "screen", 9),)
-
-
-def test_a_machine_that_is_never_quiet_is_inconclusive() -> None:
-    """Beyond the allowance of disturbed pairs no more are asked for, and nothing passes."""
-    every = sided(seconds(0, 40), seconds(1, 40), concurrent=True)
-    state = trials.decide([every], AGAINST)
+def test_every_pair_counts_whatever_ran_beside() -> None:
+    """Of a head four times slower all runs are DISTURBED, of the base none: it fails all the same (a loud machine excuses no side)."""
+    first = sided(seconds(0, 7), seconds(1, 7, mean=4.0))
+    both = joined(first, sided(seconds(2, 10), seconds(3, 10, mean=4.0), round_="confirm"))
+    head = {
+        name: [dataclasses.replace(run, concurrent=True) for run in runs] for name, runs in both.head.items()
+    }
+    assert all(run.disturbed for runs in head.values() for run in runs)
+    state = trials.decide([dataclasses.replace(both, head=head)], AGAINST)
     assert state.wanted == ()
-    assert verdicts(state) == {"total.seconds": "INCONCLUSIVE"}
-    assert "no quiet pair" in judgements(state)[0].reason
+    assert verdicts(state) == {"total.seconds": "REGRESSED"}
+
+
+@given(st.integers(0, 2**32 - 1), st.lists(st.booleans(), min_size=14, max_size=14))
+@settings(max_examples=30)
+def test_which_runs_are_disturbed_changes_no_verdict(seed: int, loud: list[bool]) -> None:
+    """Whatever pattern of runs other processes disturb, the same times get the same verdict and ask for the same runs."""
+    quiet = sided(seconds(seed, 7, sd=0.1), seconds(seed + 1, 7, mean=1.1, sd=0.1))
+
+    def marked(runs: Sequence[RunResult], which: list[bool]) -> dict[Round, list[RunResult]]:
+        return {
+            "screen": [dataclasses.replace(run, concurrent=one) for run, one in zip(runs, which, strict=True)]
+        }
+
+    assert quiet.base is not None
+    noisy = dataclasses.replace(
+        quiet, head=marked(quiet.head["screen"], loud[:7]), base=marked(quiet.base["screen"], loud[7:])
+    )
+    found, expected = (trials.decide([each], AGAINST) for each in (noisy, quiet))
+    assert (verdicts(found), found.wanted) == (verdicts(expected), expected.wanted)
+
+
+def both_clocks(base: Floats, head: Floats, cpu: tuple[Floats, Floats], round_: Round) -> Evidence:
+    """Put both sides' wall and CPU times of a stage side by side; the wall time is gated."""
+    sides = [
+        {"train.seconds": wall, "train.cpu_seconds": used} for wall, used in ((base, cpu[0]), (head, cpu[1]))
+    ]
+    found = sided(sides[0], sides[1], round_=round_)
+    return dataclasses.replace(found, scenario=dataclasses.replace(found.scenario, gated=("train.seconds",)))
+
+
+def test_cpu_time_carries_what_the_wall_time_of_a_loud_machine_cannot() -> None:
+    """Wall times that wait for others by a third say little; CPU time is 25% more and leads, under the wall time's name."""
+
+    def loud(seed: int, runs: int, round_: Round, slower: float) -> Evidence:
+        used = seconds(seed, runs)["total.seconds"], slower * seconds(seed + 1, runs)["total.seconds"]
+        waits = np.random.default_rng(seed).lognormal(0.5, 0.33, (2, runs))
+        return both_clocks(used[0] * waits[0], used[1] * waits[1], used, round_)
+
+    state = trials.decide([joined(loud(0, 20, "screen", 1.25), loud(5, 20, "confirm", 1.25))], AGAINST)
+    assert verdicts(state) == {"train.seconds": "REGRESSED"}
+    (judgement,) = judgements(state)
+    assert judgement.reason.startswith("1.25")
+    assert "the base's CPU time" in judgement.reason
+    assert "CPU time: exact" in judgement.test
+    same = trials.decide([loud(0, 7, "screen", 1.0)], AGAINST)
+    assert same.wanted == (Want("probe", "default", "screen", 10),)
+
+
+def test_cpu_time_never_passes_what_waits_longer() -> None:
+    """A head that sleeps has the base's CPU time: only the wall time can exclude a slowdown, and it says the head is slower."""
+    used = [
+        (seconds(seed, runs)["total.seconds"], seconds(seed + 1, runs)["total.seconds"])
+        for seed, runs in ((0, 7), (2, 10))
+    ]
+    rounds: list[Round] = ["screen", "confirm"]
+    slept = [
+        both_clocks(base, head + 0.5, (base, head), round_)
+        for (base, head), round_ in zip(used, rounds, strict=True)
+    ]
+    state = trials.decide([joined(*slept)], AGAINST)
+    assert verdicts(state) == {"train.seconds": "REGRESSED"}
+    assert "CPU time" not in judgements(state)[0].reason
+
+
+def test_more_cpu_time_of_more_threads_is_no_slowdown() -> None:
+    """A head that computes with two threads takes half as long and more CPU time: it passes."""
+    base, head = seconds(0, 7)["total.seconds"], seconds(1, 7, mean=0.6)["total.seconds"]
+    state = trials.decide([both_clocks(base, head, (base, 2 * head), "screen")], AGAINST)
+    assert verdicts(state) == {"train.seconds": "PASS"}
 
 
 @pytest.mark.parametrize("row", [0, 4])
@@ -377,7 +449,7 @@ def test_a_pair_counts_where_both_runs_have_the_time(row: int) -> None:
 
 
 def test_a_run_that_went_on_from_an_earlier_attempt_is_made_up_for() -> None:
-    """It has no total time, and its pair is left out like any other disturbed one."""
+    """Nobody knows its total time: one more pair makes up for its own."""
     screen = sided(seconds(0, 7), seconds(1, 7, mean=1.2))
     confirm = sided(seconds(2, 10), seconds(3, 10, mean=1.2), round_="confirm")
     first, *rest = confirm.head["confirm"]

@@ -29,7 +29,7 @@ from tests.gate.test_trials import (
 if typing.TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from harness.gate.trials import Evidence
+    from harness.gate.evidence import Evidence
     from harness.records import Judgement
 
     Floats = NDArray[np.float64]
@@ -141,7 +141,7 @@ def test_bounds_of_memory_are_its_floor() -> None:
     assert found.reason.startswith(
         "median difference +9.92 MiB; worse in the screen, confirmed on 10 fresh runs"
     )
-    assert found.test.endswith("level 0.004; the bounds are its floor, ranks have none")
+    assert found.test.endswith("level 0.001; the bounds are its floor, ranks have none")
 
 
 def test_a_time_has_a_bound_above() -> None:

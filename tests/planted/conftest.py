@@ -37,7 +37,7 @@ def baselines(shared: Path, program: Program) -> Callable[[str], Path]:
 
     def make(scenario: str) -> Path:
         folder, (name, variant) = program.folder / "baselines", scenario.split(":")
-        out = f"first-{name}"
+        out = f"first-{name}-{variant}"
         with FileLock(shared / f"{out}.lock"):
             if (folder / name / variant).exists():
                 return folder

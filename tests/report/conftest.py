@@ -304,7 +304,7 @@ def judgements(key: str, checked: int) -> tuple[Judgement, ...]:
         Judgement(
             against="identity",
             metric=check.name,
-            verdict="HOLDS",
+            verdict="PASS",
             kind="identity",
             value=check.error,
             reference=check.tolerance,

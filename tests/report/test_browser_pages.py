@@ -49,7 +49,10 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     jobs = [job(runs(5, accuracy=0.5))]
     written = ledger.as_page(ledger.collect(jobs, SCENARIOS), FINDINGS, jobs, SCENARIOS, "index.html")
     (folder / "ledger.html").write_text(written, encoding="utf-8")
-    found = [track({"train.seconds": [1.0] * 5 + [2.0] * 5 + [1.5] * 5}), track({HOSTILE: [1.0, 2.0]}, HOSTILE)]
+    found = [
+        track({"train.seconds": [1.0] * 5 + [2.0] * 5 + [1.5] * 5}),
+        track({HOSTILE: [1.0, 2.0]}, HOSTILE),
+    ]
     (folder / "history.html").write_text(history_page.render(found, ("*",), "index.html"), encoding="utf-8")
     index_page.write(folder)
     return folder

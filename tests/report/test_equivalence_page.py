@@ -178,7 +178,7 @@ def test_everything_that_was_found_is_said(page: str) -> None:
         "An identity is violated.", "2 DIFFERENT, 2 INCONCLUSIVE, 2 EQUIVALENT", "about 42 runs a side would decide", "−1.2 to −0.8",
         "×0.05", "0.0455 to 0.055 (90%)", "DISTURBED", "2,000/s", "750 ms", "3.99 s", "2 variants of 3 jobs compared",
         "4 labels changed, 3 for the worse", "p = 0.62",
-        "VIOLATED", "third", "+dirty", "128.0\N{NARROW NO-BREAK SPACE}MiB",
+        "REGRESSED", "third", "+dirty", "128.0\N{NARROW NO-BREAK SPACE}MiB",
     ):  # fmt: skip
         assert told.replace("\N{NARROW NO-BREAK SPACE}", " ") in text.replace(
             "\N{NARROW NO-BREAK SPACE}", " "

@@ -35,7 +35,7 @@ REGRESSED = Judgement(
         ({"verdict": "IMPROVED"}, [0.99, 0.98, 0.97], "Strong: all 3 runs lie above all 4 baseline runs."),
         ({"test": "confirm: ranks"}, [0.9], "Strong, and confirmed on fresh runs: the one run lies below all 4 baseline runs."),
         ({"verdict": "INCONCLUSIVE"}, [0.9505], "Open: none of 1 runs lies below all 4 baseline runs."),
-        ({"verdict": "VIOLATED"}, [0.9], "Certain: arithmetic decides, not chance."),
+        ({"verdict": "REGRESSED", "against": "identity"}, [0.9], "Certain: arithmetic decides, not chance."),
         ({"verdict": "ERROR"}, [], "None: there is nothing to judge."),
         ({"test": "equality in one run"}, [7.0], "Certain: nothing that chance moves is compared."),
         ({"reference_runs": ()}, [0.9], "Strong."),

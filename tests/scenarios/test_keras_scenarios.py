@@ -99,7 +99,7 @@ def test_default_variants_run_and_judge(defaults: Finished) -> None:
     for key, result in defaults.results.items():
         assert (result["status"], result["error"]) == ("ok", ""), key
         assert result["measurement"]["problems"] == [], key
-        assert {j["verdict"] for j in defaults.judgements[key]}.isdisjoint({"ERROR", "VIOLATED"}), key
+        assert {j["verdict"] for j in defaults.judgements[key]}.isdisjoint({"ERROR", "REGRESSED"}), key
     assert len(defaults.results) == 3
 
 
@@ -114,10 +114,11 @@ def test_every_expected_metric_is_recorded(defaults: Finished, name: str) -> Non
 
 
 def test_smoke_models_learn(defaults: Finished) -> None:
-    """Interpolation and digits pass 85% on embedded digits; the autoencoder's head passes 70% after its first fit."""
-    assert value(defaults, "mnist_interpolation:case4", "accuracy") > 0.85
-    assert value(defaults, "digits1000_cnn:final", "accuracy") > 0.85
-    assert value(defaults, "mnist_autoencoder:default", "head.accuracy") > 0.7
+    """On the embedded images every network learns what its source says it does, but for what fewer images and steps cost."""
+    assert value(defaults, "mnist_interpolation:case4", "accuracy") > 0.91
+    assert value(defaults, "digits1000_cnn:final", "accuracy") > 0.8
+    assert value(defaults, "mnist_autoencoder:default", "accuracy") > 0.85
+    assert value(defaults, "mnist_autoencoder:default", "head.accuracy") > 0.6
 
 
 def test_time_outside_the_training_step_is_measured(defaults: Finished) -> None:
@@ -127,8 +128,8 @@ def test_time_outside_the_training_step_is_measured(defaults: Finished) -> None:
 
 
 def test_features_take_half_of_single_precision(defaults: Finished) -> None:
-    """The 640 images of the smoke tier keep 12,544 features each, two bytes a feature."""
-    assert value(defaults, "mnist_autoencoder:default", "features.bytes") == 640 * 12544 * 2
+    """The 2,000 images of the smoke tier keep 12,544 features each, two bytes a feature."""
+    assert value(defaults, "mnist_autoencoder:default", "features.bytes") == 2000 * 12544 * 2
 
 
 def test_mistake_fails_by_name(mistaken: Finished) -> None:
@@ -136,7 +137,9 @@ def test_mistake_fails_by_name(mistaken: Finished) -> None:
     judged = mistaken.judgements["digits1000_cnn:misaligned"]
     violated = {j["metric"] for j in judged if j["cause"] == "by_design"}
     assert violated == {"test.alignment", "test.reported_accuracy"}
-    assert not [j["metric"] for j in judged if j["verdict"] in {"ERROR", "VIOLATED"}]
+    assert not [
+        j["metric"] for j in judged if j["verdict"] in {"ERROR", "REGRESSED"} and j["against"] == "identity"
+    ]
     assert mistaken.code == 0
 
 
@@ -160,6 +163,7 @@ def test_class_folders_are_written_once(defaults: Finished, mistaken: Finished, 
     assert max(written) < min(ended)
 
 
+@pytest.mark.slow
 def test_damaged_class_folders_are_told_in_one_line(tmp_path: Path) -> None:
     """A lost file stops the run in one sentence without a traceback, which says how to go on."""
     cache = tmp_path / "cache"
@@ -193,7 +197,7 @@ def read(folder: Path) -> None:
     """Read and check class folders as a run of seed 0 does."""
     with digits1000_cnn_stages.explained(folder):
         training, testing = (read_folder(folder / part) for part in ("train", "test"))
-    asked = typing.cast("Run", types.SimpleNamespace(seed=0))
+    asked = typing.cast("Run", types.SimpleNamespace(seed=0, options={}))
     digits1000_cnn_stages.check_drawn(asked, folder, datasets.load("mnist-excerpt"), training, testing)
 
 

@@ -94,7 +94,7 @@ def test_each_side_runs_its_own_commit(repository: Repository, tmp_path: Path) -
             code = opened.code(results[side].request.side)
             assert (measured.environment["commit"], measured.environment["code"]) == (commit, code)
             assert measured.imported["helper"] == f"{code}/src/helper.py"
-            assert measured.imported["harness_user_probe"] == f"{code}/bench/probe.py"
+            assert measured.imported["probe"] == f"{code}/bench/probe.py"
             assert measured.environment["imported_from"] == str(Path(sides.__file__).parents[1])
             assert sides.prove(results[side], opened) == ""
 
@@ -245,6 +245,10 @@ def test_what_a_worker_imports_from(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert found["PYTHONPATH"].split(":") == [code, f"{code}/src", root, "lib", "/far", str(tmp_path / "lib")]
     assert found["HARNESS_DATA"] == str(tmp_path / "data")
     assert runner.import_environment("") == {"PYTHONPATH": f"{root}:lib::/far"}
+    # an installed package is found by itself: on this variable its folder would hide the standard library
+    monkeypatch.setattr("site.getsitepackages", lambda: [root])
+    assert runner.import_environment(code)["PYTHONPATH"].split(":")[:3] == [code, f"{code}/src", "lib"]
+    assert runner.import_environment("") == {"PYTHONPATH": "lib::/far"}
 
 
 def test_code_that_is_not_there(tmp_path: Path) -> None:

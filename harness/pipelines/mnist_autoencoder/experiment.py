@@ -37,6 +37,8 @@ class Settings:
 
     autoencoder_epochs: int = 40
     autoencoder_batch: int = 64
+    autoencoder_images: int | None = None
+    """Training images that an epoch of the autoencoder sees, and as many held-out ones at most; None for all."""
     dense: int = 128
     batch: int = 256
     frozen_epochs: int = 100
@@ -162,10 +164,11 @@ def train_autoencoder(
     What `keeper` has of an earlier call with the same arguments is not trained again.
     """
     steps, losses = _begun(model.whole, rng, keeper)
-    held_out = normalise(data.images[data.validation])  # (n_val, 28, 28, 1)
+    rows = data.train[: settings.autoencoder_images]
+    held_out = normalise(data.images[data.validation[: settings.autoencoder_images]])  # (n_val, 28, 28, 1)
     while len(steps) < settings.autoencoder_epochs:
-        picks = keras_steps.index_batches(len(data.train), settings.autoencoder_batch, 1, rng)
-        inputs = (normalise(data.images[data.train[pick]]) for pick in picks)
+        picks = keras_steps.index_batches(len(rows), settings.autoencoder_batch, 1, rng)
+        inputs = (normalise(data.images[rows[pick]]) for pick in picks)
         steps.append(keras_steps.train(model.whole, ((batch, batch) for batch in inputs)))
         losses.append(float(model.whole.evaluate(held_out, held_out, batch_size=256, verbose=0)))
         keeper.put(functools.partial(_so_far, model.whole, rng, steps, losses))

@@ -6,6 +6,7 @@ that ``KERAS_BACKEND`` names.
 """
 
 from harness.pipelines.mnist_interpolation.experiment import (
+    BATCH_SIZE,
     Repeat,
     Split,
     build,
@@ -18,6 +19,7 @@ from harness.pipelines.mnist_interpolation.experiment import (
 from harness.pipelines.mnist_interpolation.operators import CASES, Case, operator, resample, restore, store
 
 __all__ = [
+    "BATCH_SIZE",
     "CASES",
     "Case",
     "Repeat",

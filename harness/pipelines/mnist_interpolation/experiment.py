@@ -124,11 +124,16 @@ def recall(targets: keras.KerasTensor, logits: keras.KerasTensor) -> keras.Keras
 
 
 def train(
-    model: keras.Model, data: Split, *, rng: np.random.Generator, epochs: int = EPOCHS
+    model: keras.Model,
+    data: Split,
+    *,
+    rng: np.random.Generator,
+    epochs: int = EPOCHS,
+    batch: int = BATCH_SIZE,
 ) -> keras_steps.Steps:
-    """Train on the first part of `data`, batch 32, each epoch in a new order from `rng`."""
+    """Train on the first part of `data`, each epoch in a new order from `rng`."""
     targets = keras_steps.one_hot(data.labels)  # (n, 10)
-    picks = keras_steps.index_batches(data.train, BATCH_SIZE, epochs, rng)
+    picks = keras_steps.index_batches(data.train, batch, epochs, rng)
     trainer = keras_steps.trainer_of(model, (precision, recall))
     return keras_steps.train(trainer, ((data.images[pick], targets[pick]) for pick in picks))
 
