@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import collections
 import itertools
-import shlex
 import typing
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from harness.records import GateSettings, Job, Judgement, Plan, RunResult, Verdict
+    from harness.records import GateSettings, Job, Judgement, RunResult, Verdict
 
 ATTENTION: tuple[Verdict, ...] = (
     "ERROR", "REGRESSED", "BELOW", "ABOVE", "INCONCLUSIVE", "IMPROVED", "NO_BASELINE", "INCOMPARABLE", "WAIVED",
@@ -48,6 +47,21 @@ def runs(job: Job) -> Iterator[RunResult]:
     """Yield every run of a job: measured, of a gate's base, and counted; those that stay on disk are decoded one at a time."""
     base = job.gate.base_results if job.gate else ()
     return itertools.chain(job.results, base, job.counted)
+
+
+def notes(job: Job) -> tuple[str, ...]:
+    """List what a reader must know before believing a gate's pass, one sentence each; every face shows the same list."""
+    if job.gate is None:
+        return ()
+    settings = job.gate.settings
+    changed = [
+        f"what measures changed between base and head, so times are not compared: {path}"
+        for path in settings.code_changed
+    ]
+    dependencies = [
+        f"a dependency changed between base and head: {change}" for change in settings.dependencies_changed
+    ]
+    return (*settings.notes, *changed, *dependencies)
 
 
 def needs_attention(judgement: Judgement) -> bool:
@@ -106,11 +120,6 @@ def interruption(job: Job) -> str:
     more = len(job.unfinished) - len(named)
     missing = _joined(["unfinished"], {"unfinished": sum(job.unfinished.values())})
     return f"{missing}, of {', '.join(named)}{f' and {more} more variants' if more else ''}"
-
-
-def resume_command(of: Job | Plan, folder: object = "RUN") -> str:
-    """Return the command that does what is missing of a job, quoted for a shell."""
-    return shlex.join(["harness", "run" if of.gate is None else "gate", "--resume", str(folder)])
 
 
 def unjudged(job: Job) -> bool:

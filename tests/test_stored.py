@@ -89,6 +89,14 @@ def test_another_layout_is_read_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("large")
+@pytest.mark.parametrize("space", ["", " "])
+def test_verdicts_of_older_files_are_read_in_todays_words(space: str) -> None:
+    """Files as `write` lays them out and compact ones: only the value of a verdict is another word now."""
+    old = f'{{"verdict":{space}"HOLDS", "reason":{space}"HOLDS", "x": {{"verdict":{space}"VIOLATED"}}}}'.encode()
+    new = f'{{"verdict":{space}"PASS", "reason":{space}"HOLDS", "x": {{"verdict":{space}"REGRESSED"}}}}'.encode()
+    assert stored.with_present_words(old) == new
+
+
 def test_groups_and_parts(tmp_path: Path) -> None:
     """Results are grouped without being held, counted, indexed, sliced, and outlive the name of their file."""
     stored.write(tmp_path / "run.json", job(list("abcde")))

@@ -98,3 +98,46 @@ def test_baselines_of_another_machine_are_incomparable(harness: Harness) -> None
     assert verdicts["accuracy"][0] == "PASS"
     assert verdicts["total.above_imports_bytes"][0] == "INCOMPARABLE"
     assert "threads: 2, not 1" in verdicts["total.above_imports_bytes"][1]
+
+
+KIDS = """
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+
+import helper
+
+def square(x):
+    return helper.times(x, x)
+
+def measure(run):
+    how = run.options["how"]
+    with run.stage("train"):
+        if how == "joblib":
+            from joblib import Parallel, delayed
+            found = Parallel(n_jobs=2)(delayed(square)(i) for i in range(4))
+        else:
+            with ProcessPoolExecutor(1, multiprocessing.get_context(how)) as pool:
+                found = list(pool.map(square, range(4)))
+    assert found == [0, 1, 4, 9], found
+    guess(run)
+
+VARIANTS = tuple(Variant(name=how, options={"how": how}) for how in ("joblib", "spawn", "forkserver"))
+SCENARIO = declare(measure, deterministic=True, name=NAME, variants=VARIANTS)
+"""
+
+
+def test_helper_processes_find_the_scenario_s_functions(harness: Harness) -> None:
+    """Functions of a scenario file, and of a module next to it, are found in helper processes; also in files of equal or taken names."""
+    for folder, name in (("one", "kids"), ("two", "more_kids"), ("three", "bisect")):
+        (harness.folder / folder).mkdir()
+        factor = {"one": "x * y", "two": "y * x", "three": "x * y + 0"}[folder]
+        (harness.folder / folder / "helper.py").write_text(f"def times(x, y):\n    return {factor}\n")
+        harness.scenario(
+            KIDS.replace("NAME", repr(name)), f"{folder}/{'bisect' if folder == 'three' else 'kids'}.py"
+        )
+    paths = [
+        word for file in ("one/kids.py", "two/kids.py", "three/bisect.py") for word in ("--scenarios", file)
+    ]
+    done = harness("run", "kids:all", "more_kids:all", "bisect:joblib", *paths, "--no-count", "--out", "out")
+    assert done.code == 0, done.out + done.err
+    assert len(harness.job("out")["results"]) == 7

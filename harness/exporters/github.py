@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing
 
 from harness import outcome, wording
+from harness.commands import resume
 from harness.exporters.escaping import command_data, command_property, flat
 
 if typing.TYPE_CHECKING:
@@ -23,7 +24,7 @@ def commands(job: Job) -> list[str]:
     """
     found: dict[str, list[tuple[str, str]]] = {"error": [], "warning": [], "notice": []}
     if outcome.interrupted(job):
-        step = outcome.resume_command(job)
+        step = resume(job)
         found["error"].append(("INTERRUPTED", f"{outcome.interruption(job)}. Next: {step}"))
     for result in outcome.runs(job):
         if result.status != "ok":
@@ -53,8 +54,8 @@ def _noticed(job: Job) -> Iterator[tuple[str, str, str]]:
         if not (probe.predictions_equal and probe.work_equal):
             title = f"{probe.scenario}:{probe.variant} gives other bits with the same seed"
             yield "notice", title, ", ".join(probe.differing) or "predictions or work differ"
-    for told in job.gate.settings.dependencies_changed if job.gate else ():
-        yield "notice", "a dependency changed between base and head", told
+    for note in outcome.notes(job):
+        yield "warning", "Before you believe this gate", note
 
 
 def _first(notes: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:

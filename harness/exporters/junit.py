@@ -10,7 +10,7 @@ import typing
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import quoteattr
 
-from harness import outcome, stored, wording
+from harness import commands, outcome, stored, wording
 from harness.errors import StorageError
 
 if typing.TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _suites(job: Job) -> Iterator[Iterator[str]]:
         key = (comparison.scenario, comparison.variant, comparison.tier)
         runs = [*(part.get(key, ()) for part in parts), job.counted_of(*key[:2])]
         judged = [_judgement_case(comparison, judgement, settings) for judgement in comparison.judgements]
-        yield _suite(comparison, runs, judged)
+        yield _suite(comparison, runs, judged, outcome.notes(job))
 
 
 def _interruption(job: Job) -> Iterator[str]:
@@ -63,7 +63,7 @@ def _interruption(job: Job) -> Iterator[str]:
     cases = lacking or [("gate", outcome.interruption(job))]
     yield f'  <testsuite name="interrupted" failures="0" errors="{len(cases)}" skipped="0" tests="{len(cases)}" time="0.000">\n'
     for name, told in cases:
-        message = _clean(f"{told}. Next: {outcome.resume_command(job)}")
+        message = _clean(f"{told}. Next: {commands.resume(job)}")
         classname = _clean(f"harness.{name.replace(':', '.')}")
         case = ET.Element("testcase", classname=classname, name="planned runs", time="0.000")
         ET.SubElement(case, "error", type="INTERRUPTED", message=message)
@@ -94,7 +94,10 @@ class _Totals:
 
 
 def _suite(
-    comparison: Comparison, runs: Sequence[Sequence[RunResult]], judged: Sequence[ET.Element]
+    comparison: Comparison,
+    runs: Sequence[Sequence[RunResult]],
+    judged: Sequence[ET.Element],
+    notes: Sequence[str],
 ) -> Iterator[str]:
     """Yield a suite: its totals stand before its cases, so the runs are passed through twice rather than held."""
     totals = _Totals()
@@ -113,10 +116,18 @@ def _suite(
         # JUnit's own schema wants local time without an offset; this is UTC
         attributes["timestamp"] = totals.started[:19]
     yield "  <testsuite " + " ".join(f"{name}={quoteattr(told)}" for name, told in attributes.items()) + ">\n"
+    yield from _properties(notes)
     for case in itertools.chain((_run_case(comparison, run) for run in itertools.chain(*runs)), judged):
         ET.indent(case, level=2)
         yield f"    {ET.tostring(case, encoding='unicode')}\n"
     yield "  </testsuite>\n"
+
+
+def _properties(notes: Sequence[str]) -> Iterator[str]:
+    """Yield what a reader must know before believing a pass, in each suite: some readers show one suite alone."""
+    if notes:
+        lines = (f'      <property name="note" value={quoteattr(_clean(note))}/>\n' for note in notes)
+        yield f"    <properties>\n{''.join(lines)}    </properties>\n"
 
 
 def _case(comparison: Comparison, name: str, seconds: float) -> ET.Element:

@@ -6,7 +6,7 @@ import collections
 import dataclasses
 import typing
 
-from harness import outcome, wording
+from harness import commands, outcome, wording
 from harness.errors import StorageError
 from harness.exporters.escaping import code, link, prose
 
@@ -113,8 +113,10 @@ def _head(job: Job, report_url: str) -> str:
     glyph = "!" if stopped else _GLYPHS.get(outcome.exit_code(job), "✕")
     sentence = prose(outcome.sentence(outcome.counts(job)))
     facts = [f"exit code {outcome.exit_code(job)}: {meaning}", *_facts(job), link("report", report_url)]
+    notes = "".join(f"- {prose(note)}\n" for note in outcome.notes(job))
     return (
         f"### {glyph} {meaning[:1].upper()}{meaning[1:]}: {sentence}\n\n{' · '.join(filter(None, facts))}\n"
+        + (f"\nBefore you believe this:\n\n{notes}" if notes else "")
     )
 
 
@@ -155,7 +157,7 @@ def _tables(job: Job) -> Iterator[_Table]:
 def _decisions(job: Job) -> Iterator[tuple[str, ...]]:
     """Yield a row for what an interrupted job lacks, for every failed run and every verdict that a person should see, worst first."""
     if outcome.interrupted(job):
-        told, step = outcome.interruption(job), outcome.resume_command(job)
+        told, step = outcome.interruption(job), commands.resume(job)
         yield ("", "planned runs", "**INTERRUPTED**", "", "", prose(told), code(step))
     for result in outcome.runs(job):
         if result.status != "ok":
@@ -213,14 +215,11 @@ def _verdicts(comparison: Comparison) -> _Table:
 
 
 def _surroundings(job: Job) -> Iterator[_Table]:
-    """Yield probes, changes between base and head, and the environment."""
+    """Yield probes and the environment."""
     if job.probes:
         uneven = sum(not (probe.predictions_equal and probe.work_equal) for probe in job.probes)
         title = f"Same seed twice: {len(job.probes) - uneven} of {len(job.probes)} variants give equal bits"
         yield _Table(title, ("scenario", "seed", "predictions", "work", "differing"), list(_probes(job)))
-    changed = list(_changes(job))
-    if changed:
-        yield _Table("Changed between base and head", ("what", "change"), changed)
     facts = [("command", job.command), ("harness", job.version), *job.environment.items()]
     yield _Table("Environment", ("field", "value"), [(prose(name), code(value)) for name, value in facts])
 
@@ -235,14 +234,6 @@ def _probes(job: Job) -> Iterator[tuple[str, ...]]:
             words[probe.work_equal],
             prose(", ".join(probe.differing)),
         )
-
-
-def _changes(job: Job) -> Iterator[tuple[str, ...]]:
-    if job.gate is None:
-        return
-    settings = job.gate.settings
-    yield from (("dependency", prose(told)) for told in settings.dependencies_changed)
-    yield from (("what measures, so times are not compared", code(path)) for path in settings.code_changed)
 
 
 def _number(value: Value | None, judgement: Judgement) -> str:

@@ -66,7 +66,7 @@ def refuse_unknown(metrics: Sequence[str], selection: Sequence[tuple[Scenario, s
         ]
         if not any(waivers.judges(scenario, (), name) for scenario in meant):
             known = {gated for scenario, _ in selection for gated in scenario.gated}
-            raise unknown("metric of this gate", metric, known)
+            raise unknown("metric of this job", metric, known)
 
 
 def first_look(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import typing
 
+from harness import outcome
 from harness.report import numbers
 from harness.report.verdicts import SIGNS
 
@@ -58,7 +59,7 @@ class GatePart:
     counts: str
     """Groups that were screened, flagged and confirmed."""
     notes: tuple[str, ...]
-    """Changed dependencies, changed measuring code, and other things to know of the sides."""
+    """What a reader must know before believing a pass."""
     flagged: tuple[TrialRow, ...]
     """Groups that needed more than the screen's first look."""
     quiet: tuple[TrialRow, ...]
@@ -78,11 +79,7 @@ def part(job: Job) -> GatePart | None:
         sentence=_sentence(job, gate),
         counts=f"{len(trials)} groups of metrics were screened, {sum(trial.flagged for trial in trials)} flagged, "
         f"{confirmed} confirmed.",
-        notes=(
-            *gate.settings.dependencies_changed,
-            *(f"What measures changed: {name}" for name in gate.settings.code_changed),
-            *gate.settings.notes,
-        ),
+        notes=outcome.notes(job),
         flagged=tuple(rows[id(trial)] for trial in flagged),
         quiet=tuple(row for key, row in rows.items() if key not in {id(trial) for trial in flagged}),
     )

@@ -180,7 +180,8 @@ def _code_changed(sides: Sides) -> tuple[str, ...]:
 
 def _notes(sides: Sides, tracked: Sequence[Path], other: Sequence[Path], folder: Path) -> Iterator[str]:
     if sides.base_commit == sides.head_commit:
-        yield f"'{sides.ref}' is HEAD itself: both sides run the same code, so whatever differs is a false alarm"
+        yield f"'{sides.ref}' is HEAD itself: both sides run the same code, so nothing can regress and whatever differs is a false alarm"
+    yield from _ahead(sides)
     for path in other:
         yield f"both sides use the scenario file '{path}' as it is: no commit of this checkout holds it"
     for path in tracked:
@@ -192,6 +193,21 @@ def _notes(sides: Sides, tracked: Sequence[Path], other: Sequence[Path], folder:
     for name in dependencies.unread(Path(sides.base_code), Path(sides.head_code)):
         yield f"{name} differs between the commits; both sides run with what is installed"
     yield from _not_checked_out(sides)
+
+
+def _ahead(sides: Sides) -> Iterator[str]:
+    """Say that base has commits that HEAD lacks: what they changed looks like a change of HEAD's, turned round."""
+    between = f"{sides.head_commit}..{sides.base_commit}"
+    count = int(git.text(sides.checkout, "rev-list", "--count", between, "--"))
+    if not count:
+        return
+    told = f"base '{sides.ref}' has {count} commit{'s' * (count > 1)} that HEAD lacks"
+    try:
+        merge_base = git.text(sides.checkout, "merge-base", sides.head_commit, sides.base_commit)
+    except RevisionError:  # no common history, or a shallow clone
+        yield f"{told}, and no common commit is known here: what differs may come from them"
+        return
+    yield f"{told}: what differs may come from them. To compare with where HEAD began: --against {merge_base[:12]}"
 
 
 def _not_checked_out(sides: Sides) -> Iterator[str]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 import os
 import subprocess
 import sys
 import typing
+from xml.etree import ElementTree as ET
 
 import pytest
 from rich.console import Console
 
-from harness import listing
+from harness import listing, outcome, storing, terminal
 from harness.cli import gate as gate_face
 from harness.cli import main
 from harness.errors import UnknownNameError
@@ -91,6 +93,44 @@ def test_a_defect_of_a_format_takes_no_verdict_away(
     assert tell(ended(judgement("REGRESSED")), told, tmp_path) == 1
     assert (tmp_path / "summary.md").exists()
     assert "an error of the harness itself" in capsys.readouterr().err
+
+
+def test_what_a_reader_must_know_stands_on_every_face(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Notes of the sides, changed dependencies and changed measuring code: terminal, summary, JUnit file, annotations, page and JSON."""
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    settings: dict[str, typing.Any] = {
+        "notes": ("'main' is HEAD itself", "runs were measured again"), "dependencies_changed": ("numpy: 2.0, not 1.26",),
+        "code_changed": ("harness/worker.py",),
+    }  # fmt: skip
+    job = gate_outcome.closed(a_job(comparison(judgement("PASS")), code=0, settings=settings))
+    terminal.show(Console(width=200), job, storing.store(job, {}, tmp_path))
+    printed = capsys.readouterr().out
+    outputs = Outputs(junit=str(tmp_path / "junit.xml"), summary=str(tmp_path / "summary.md"))
+    assert tell(job, outputs, tmp_path) == 0
+    (suite,) = ET.parse(tmp_path / "junit.xml").getroot().findall("testsuite")  # noqa: S314 - our own file
+    properties = [entry.get("value") for entry in suite.findall("properties/property[@name='note']")]
+    notes = outcome.notes(job)
+    assert properties == list(notes)
+    assert len(notes) == 4
+    faces = (
+        printed,
+        html.unescape((tmp_path / "summary.md").read_text()),
+        capsys.readouterr().out,
+        html.unescape((tmp_path / "index.html").read_text()),
+    )
+    for face in faces:
+        for note in notes:
+            assert note in face.replace("\\", "")
+    stored = (tmp_path / "run.json").read_text()
+    for note in (
+        "'main' is HEAD itself",
+        "runs were measured again",
+        "numpy: 2.0, not 1.26",
+        "harness/worker.py",
+    ):
+        assert note in stored
 
 
 # -- what is refused before anything is run ---------------------------------------------

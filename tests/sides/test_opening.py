@@ -237,6 +237,27 @@ def test_what_a_reader_must_know(repository: Repository) -> None:
         assert "'same' is HEAD itself" in sides.notes[0]
 
 
+def test_a_base_that_is_ahead_is_said(repository: Repository) -> None:
+    """A base with commits that HEAD lacks is named with their number and the command for the merge base; an ancestor is not."""
+    merge_base = repository.git("rev-parse", "HEAD")
+    repository.git("checkout", "-qb", "docs")
+    repository.commit({"README.md": "hello"})
+    with opened("main", (), repository.folder) as sides:
+        assert sides.notes == ()
+    repository.git("checkout", "-q", "main")
+    repository.commit({"helper.py": "RIGHT = 95"})
+    repository.commit({"helper.py": "RIGHT = 96"})
+    repository.git("checkout", "-q", "docs")
+    with opened("main", (), repository.folder) as sides:
+        (note,) = sides.notes
+    assert note.startswith("base 'main' has 2 commits that HEAD lacks: ")
+    assert note.endswith(f"--against {merge_base[:12]}")
+    repository.git("checkout", "-q", "--orphan", "other")
+    repository.commit({"README.md": "another history"})
+    with opened("main", (), repository.folder) as sides:
+        assert "no common commit is known here" in sides.notes[0]
+
+
 def unknown(ref: str) -> Callable[[Repository], tuple[Path, str]]:
     """Ask for a REF that does not exist."""
     return lambda repository: (repository.folder, ref)
