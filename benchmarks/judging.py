@@ -9,6 +9,7 @@ import numpy as np
 
 from benchmarks.pairs import Data, Pair
 from harness.gate import trials
+from harness.gate.evidence import Evidence
 from harness.records import (
     Baseline,
     BaselineMetric,
@@ -29,7 +30,6 @@ if typing.TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmarks.pairs import Result
-    from harness.gate.trials import Evidence
 
     Floats = NDArray[np.float64]
 
@@ -115,7 +115,7 @@ def _evidence(declared: Scenario, index: int, runs: int, metrics: int) -> Eviden
     variant = f"v{index}"
     head = drawn(2 * index, runs, metrics)
     head[:, 0] -= 0.5 * (index == 0)
-    return trials.Evidence(
+    return Evidence(
         scenario=declared, variant=variant, tier="smoke", head={"screen": results(head, variant)}, base=None,
         stored=baseline(drawn(2 * index + 1, STORED, metrics), variant),
     )  # fmt: skip
@@ -160,7 +160,7 @@ def _job(declared: Mapping[str, Scenario], runs: int, metrics: int) -> Job:
         done = results(values, variant, name)
         every += done
         evidence.append(
-            trials.Evidence(
+            Evidence(
                 scenario=declared[name],
                 variant=variant,
                 tier="smoke",

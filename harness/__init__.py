@@ -9,12 +9,12 @@ from __future__ import annotations
 import typing
 
 from harness.records import Expectation, IdentityCheck, Metric, Scenario, Source, Value, Variant
+from harness.records.version import __version__
 
 if typing.TYPE_CHECKING:
     from harness.api import frame, judge, read, run
     from harness.measure.run import Run
 
-__version__ = "0.1.0"
 __all__ = [
     "Expectation",
     "IdentityCheck",

@@ -7,7 +7,7 @@ import typing
 from pathlib import Path
 
 from harness import baselines as stored_baselines
-from harness import choosing, executors, jobs, plans
+from harness import choosing, executors, jobs, plans, storing
 from harness import scenarios as declarations
 from harness.errors import HarnessError, unknown
 from harness.exporters import table
@@ -102,7 +102,7 @@ def run(
         for _ in executors.run_all(executor, wanted, declared, folder):
             pass  # each is stored as it comes
         job = procedure.assemble(plans.ended(plan, folder), declared, roots, folder)
-        jobs.store(job, declared, folder)
+        storing.store(job, declared, folder)
     return job
 
 

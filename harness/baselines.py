@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness import environment, files
+from harness import environment, files, git
 from harness.errors import BaselineError
 from harness.records import Baseline, BaselineMetric, finite
 
@@ -26,8 +26,6 @@ SEEDS_AT_LEAST = 5
 _NEVER_NEGATIVE = ("memory", "runtime", "size", "work")
 _INSTALLED = {"site-packages", "dist-packages"}
 
-PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
-"""Files that mark the folder of a project."""
 _FOLDER = "baselines"
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -69,7 +67,7 @@ def project_folder(start: Path = Path()) -> Path:
     here = start.resolve()
     upwards = [here, *here.parents]
     checkouts = [folder for folder in upwards if (folder / ".git").exists()]
-    projects = [folder for folder in upwards if any((folder / name).is_file() for name in PROJECT_FILES)]
+    projects = [folder for folder in upwards if any((folder / name).is_file() for name in git.PROJECT_FILES)]
     top = next(iter((*checkouts, *projects, here)))
     having = [folder for folder in upwards if (folder / _FOLDER).is_dir()]
     within = (folder for folder in (*having, *projects, top) if folder.is_relative_to(top))

@@ -7,7 +7,7 @@ import shlex
 import typing
 
 if typing.TYPE_CHECKING:
-    from harness.records import Tier
+    from harness.records import Job, Plan, Tier
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,3 +57,8 @@ class Place:
     def _command(self, *words: str) -> str:
         files = [word for path in self.paths for word in ("--scenarios", path)]
         return shlex.join(["harness", *words, *files])
+
+
+def resume(of: Job | Plan, folder: object = "RUN") -> str:
+    """Do what is missing of a job."""
+    return shlex.join(["harness", "run" if of.gate is None else "gate", "--resume", str(folder)])

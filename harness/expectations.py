@@ -32,8 +32,10 @@ AGREEMENT_LEVEL = 0.05
 SEEDS_TO_JUDGE = 3
 """Below three runs a spread means nothing."""
 PROMISED_RUNS = 10
-"""With so many runs a program that equals the source's is REPRODUCED with at least `PROMISED_POWER`, the source's own luck included."""
-PROMISED_POWER = 0.9
+"""With so many runs a program that equals the source's is REPRODUCED with about `PROMISED_POWER`, never less than 0.9.
+
+The source's own luck is included."""
+PROMISED_POWER = 0.93
 SHARE_TOLERANCE = 0.005
 """Half a point: the tolerance of shares of test images, unless one is declared."""
 LOSS_TOLERANCE = 0.1
@@ -206,7 +208,7 @@ def _sampling(expected: Expectation, shares: Floats, images: int) -> Floats:
 def _luck(errors: Floats, expected: Expectation) -> float:
     """Return within how many of these errors `PROMISED_RUNS` runs of an equal program show agreement, with `PROMISED_POWER`.
 
-    For one published number these are 2.3: 1.7 for the difference, the rest for the margin of our ten runs. Elements of unequal error
+    For one published number these are 2.5: 1.9 for the difference, the rest for the margin of our ten runs. Elements of unequal error
     count as the fewer ones that carry most of the variance (Satterthwaite).
     """
     squares, k = errors.ravel() ** 2, PROMISED_RUNS
@@ -379,8 +381,11 @@ class _Evidence:
             # one fixed test set for all our runs: more runs do not draw more of its images
             images = n * runs if self.expected.rule == "draw" else n
             sampling = float(_sampling(self.expected, self.mean, images).max()) / size
-            drawn = normal_quantile(1 - AGREEMENT_LEVEL) * sampling
-            half = max(half, drawn) if self.expected.rule == "draw" else math.hypot(half, drawn)
+            if self.expected.rule == "draw":
+                half = max(half, normal_quantile(1 - AGREEMENT_LEVEL) * sampling)
+            else:
+                # t again: the error is estimated from the very share that may be off
+                half = math.hypot(half, t_quantile(1 - AGREEMENT_LEVEL, runs - 1) * sampling)
         return half + float(np.sqrt(np.mean(self.rounding**2)))
 
     def agrees(self, runs: int, wide: float) -> bool:

@@ -7,22 +7,21 @@ import contextlib
 import dataclasses
 import datetime as dt
 import itertools
-import re
 import shlex
 import typing
 from pathlib import Path
 
 import msgspec
 
-import harness
 from harness import files, outcome, plans, probes, stored
-from harness.errors import HarnessError, StorageError, unknown
-from harness.records import Gate, Job, RunRequest
+from harness.errors import HarnessError, StorageError
+from harness.records import Gate, Job
+from harness.records.version import __version__
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from harness.records import Comparison, GateSettings, Plan, Probe, RunResult, Scenario
+    from harness.records import GateSettings, Plan, RunResult
 
 SCHEMA = 3
 """Of ``run.json``. Since 3, judgements have a `cause`, comparisons their `trials`, and an identity is PASS or REGRESSED.
@@ -42,7 +41,7 @@ def unjudged(plan: Plan, results: Sequence[RunResult], out: Path) -> Job:
         schema=SCHEMA,
         created=plan.created,
         command=plan.command,
-        version=harness.__version__,
+        version=__version__,
         commit=plan.commit,
         environment=plan.environment,
         results=stored.of(results, "measure", "head"),
@@ -71,70 +70,6 @@ def _unjudged_gate(settings: GateSettings, base: Sequence[RunResult], *, cut_sho
         exit_code=outcome.INTERRUPTED if cut_short else 2,
         interrupted=cut_short,
     )
-
-
-def store(job: Job, scenarios: Mapping[str, Scenario], out: Path, *, force: bool = False) -> Path:
-    """Write ``run.json``, then ``index.html``; return the page's path.
-
-    Raises
-    ------
-    StorageError
-        If they cannot be written, or the page there is none of the harness's own and `force` is not set.
-    """
-    from harness.report import linking, render
-
-    stored.write(out / "run.json", job)
-    page = out / "index.html"
-    if not force:
-        linking.refuse_other(page, "report")
-    files.write_text(page, render(job, out, scenarios, linking.up(page)))
-    return page
-
-
-def store_part(
-    job: Job, scenarios: Mapping[str, Scenario], out: Path, name: str, *, force: bool = False
-) -> Path:
-    """Write a page of one scenario, or one variant of it, next to the report; return its path.
-
-    Raises
-    ------
-    UnknownNameError
-        If the job has no such scenario or variant.
-    StorageError
-        As for `store`.
-    """
-    from harness.report import linking, render
-
-    scenario, _, variant = name.partition(":")
-
-    def chosen(of: RunRequest | Comparison | Probe) -> bool:
-        return of.scenario == scenario and (not variant or of.variant == variant)
-
-    part = dataclasses.replace(
-        job,
-        results=[result for result in job.results if chosen(result.request)],
-        comparisons=tuple(filter(chosen, job.comparisons)),
-        counted=tuple(result for result in job.counted if chosen(result.request)),
-        probes=tuple(filter(chosen, job.probes)),
-        gate=None,
-        unfinished={
-            other: count
-            for other, count in job.unfinished.items()
-            if name in {other, other.partition(":")[0]}
-        },
-    )
-    if not part.results and not part.comparisons:
-        raise unknown(
-            "scenario or variant of this run",
-            name,
-            sorted({f"{of.scenario}:{of.variant}" for of in job.comparisons}),
-        )
-    plain = re.sub(r"[^A-Za-z0-9_.-]+", "-", name.replace(":", "--")).lstrip(".")
-    page = out / f"report--{plain}.html"
-    if not force:
-        linking.refuse_other(page, "report")
-    files.write_text(page, render(part, out, scenarios))
-    return page
 
 
 def read(folder: Path) -> Job:

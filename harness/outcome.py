@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import collections
 import itertools
-import shlex
 import typing
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from harness.records import GateSettings, Job, Judgement, Plan, RunResult, Verdict
+    from harness.records import GateSettings, Job, Judgement, RunResult, Verdict
 
 ATTENTION: tuple[Verdict, ...] = (
     "ERROR", "REGRESSED", "BELOW", "ABOVE", "INCONCLUSIVE", "IMPROVED", "NO_BASELINE", "INCOMPARABLE", "WAIVED",
@@ -121,11 +120,6 @@ def interruption(job: Job) -> str:
     more = len(job.unfinished) - len(named)
     missing = _joined(["unfinished"], {"unfinished": sum(job.unfinished.values())})
     return f"{missing}, of {', '.join(named)}{f' and {more} more variants' if more else ''}"
-
-
-def resume_command(of: Job | Plan, folder: object = "RUN") -> str:
-    """Return the command that does what is missing of a job, quoted for a shell."""
-    return shlex.join(["harness", "run" if of.gate is None else "gate", "--resume", str(folder)])
 
 
 def unjudged(job: Job) -> bool:

@@ -13,7 +13,7 @@ import shlex
 import shutil
 import typing
 
-from harness import environment, files, masking, outcome, stored
+from harness import commands, environment, files, masking, stored
 from harness.errors import HarnessError, StorageError
 from harness.records import Plan, RunRequest, RunResult
 
@@ -81,7 +81,7 @@ def noted(plan: Plan, notes: Sequence[str], out: Path) -> Plan:
 def go_on(out: Path) -> str:
     """Return the command that goes on with the job in a folder; what is wrong with its plan is said when it is typed."""
     try:
-        return outcome.resume_command(read(out), out)
+        return commands.resume(read(out), out)
     except StorageError:
         return shlex.join(["harness", "run", "--resume", str(out)])
 
@@ -236,7 +236,7 @@ def refuse_stored(
         except StorageError as error:
             raise StorageError(f"{here}a job that cannot be read: {error.what}", step) from error
         if left:
-            go_on = f"Type: {outcome.resume_command(old, out)}. Or: {step}"
+            go_on = f"Type: {commands.resume(old, out)}. Or: {step}"
             raise StorageError(f"{here}a job with {left} of {len(old.requests)} runs to do", go_on)
         raise StorageError(f"{here}a job of {len(old.requests)} runs", step)
     if holds_job(out):

@@ -270,7 +270,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     config = session.config
     if not config.getoption("harness") or hasattr(config, "workerinput"):
         return
-    from harness import jobs
+    from harness import jobs, storing
     from harness.gate import procedure
 
     out = config.stash[_OUT]
@@ -279,7 +279,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if any(out.glob("runs/*/result.json")):
         declared = _declared(config)
         job = procedure.rejudge(jobs.read(out), declared, _roots(config), out)
-        config.stash[_REPORT] = str(jobs.store(job, declared, out))
+        config.stash[_REPORT] = str(storing.store(job, declared, out))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

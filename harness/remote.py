@@ -13,11 +13,12 @@ from pathlib import Path
 
 import msgspec
 
-from harness import __version__, files, processes, runner
+from harness import files, processes, runner
 from harness.datasets import sending
 from harness.errors import HarnessError, LastingError
 from harness.measure import given
 from harness.records import Attempt, RunRequest  # noqa: TC001 - msgspec reads the annotations
+from harness.records.version import __version__
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable

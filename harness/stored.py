@@ -11,6 +11,7 @@ import dataclasses
 import gzip
 import io
 import os
+import re
 import typing
 import weakref
 import zlib
@@ -233,7 +234,7 @@ def unpacked(path: Path) -> bytes:
 def with_present_words(content: bytes) -> bytes:
     """Return a job's JSON with the verdicts of schema 2 and before in today's words; inside a text the quotes would be escaped."""
     for before, now in ((b"HOLDS", b"PASS"), (b"VIOLATED", b"REGRESSED")):
-        content = content.replace(b'"verdict": "%b"' % before, b'"verdict": "%b"' % now)
+        content = re.sub(rb'("verdict": ?)"%b"' % before, rb'\1"%b"' % now, content)
     return content
 
 

@@ -15,7 +15,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from harness import outcome, reduced, stored, wording
+from harness import commands, outcome, reduced, stored, wording
 from harness.outcome import ATTENTION, needs_attention
 from harness.visible import marked, print_table
 
@@ -94,7 +94,7 @@ def show(console: Console, job: Job, page: Path) -> None:
 def _show_interruption(console: Console, job: Job, folder: Path) -> None:
     """Print what an interrupted job lacks, and the command that does it."""
     if outcome.interrupted(job):
-        told, step = outcome.interruption(job), outcome.resume_command(job, folder)
+        told, step = outcome.interruption(job), commands.resume(job, folder)
         console.print(
             f"[bold red]INTERRUPTED[/] {marked(f'{told}. Next: {step}')}", highlight=False, soft_wrap=True
         )
@@ -209,7 +209,8 @@ def _attention(comparison: Comparison) -> list[str]:
 
 def _elsewhere(judgement: Judgement) -> bool:
     """Whether memory has a baseline that another kind of machine measured."""
-    return judgement.kind == "memory" and judgement.verdict == "INCOMPARABLE"
+    elsewhere = judgement.verdict == "INCOMPARABLE" and judgement.cause in {"environment", ""}
+    return judgement.kind == "memory" and elsewhere
 
 
 def _incomparable(job: Job) -> list[str]:

@@ -581,6 +581,7 @@ def test_the_page_of_the_command_works_as_written(harness: Harness) -> None:
     assert "<script" not in (harness.folder / "reports/beside/compare.html").read_text()
 
 
+@pytest.mark.slow
 def test_nothing_comparable_ends_with_2_and_missing_folders_too(harness: Harness) -> None:
     """The reasons are printed; a folder without a run names the next step; a page is written in any case."""
     scenario = harness.scenario("SCENARIO = declare(guess)")

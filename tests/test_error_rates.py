@@ -26,7 +26,8 @@ from benchmarks.error_rates import (
 )
 from harness import files
 from harness.gate import rules, trials
-from harness.gate.trials import CONFIRM_SEED, Evidence
+from harness.gate.evidence import Evidence
+from harness.gate.trials import CONFIRM_SEED
 from harness.records import (
     GateSettings,
     Measured,

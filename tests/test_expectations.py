@@ -94,10 +94,10 @@ def test_three_noisy_runs_agree_with_nothing(printed: float, verdict: str) -> No
 
 
 def test_a_small_test_set_of_the_source_widens_the_tolerance_and_says_so() -> None:
-    """265 of 300 images are known no better than ± 4.3 points, however many runs we make: 2.3 binomial standard errors."""
+    """265 of 300 images are known no better than ± 4.6 points, however many runs we make: 2.5 binomial standard errors."""
     expected = expect(value=265 / 300, rule="draw", test_images=300)
     wide, why = tolerance(expected)
-    assert wide == pytest.approx(0.0429, abs=5e-4)
+    assert wide == pytest.approx(0.0461, abs=5e-4)
     assert wide > 1.645 * np.sqrt(265 / 300 * 35 / 300 / 300)
     assert why == "the source tested 300 images"
     assert (
@@ -107,11 +107,11 @@ def test_a_small_test_set_of_the_source_widens_the_tolerance_and_says_so() -> No
 
 
 def test_a_published_mean_of_ten_runs() -> None:
-    """A mean of ten runs with sd .4 points is as uncertain as ours: tolerance .53 points."""
+    """A mean of ten runs with sd .4 points is as uncertain as ours: tolerance .56 points."""
     found = judged(
         sample(0.97, 0.004, 10), value=0.97, rule="mean", runs=10, source_sd=0.004, test_images=14_000
     )
-    assert found.tolerance == pytest.approx(0.004 / np.sqrt(10) * (1.645 * np.sqrt(2) + 1.8331), rel=1e-3)
+    assert found.tolerance == pytest.approx(0.004 / np.sqrt(10) * (1.8119 * np.sqrt(2) + 1.8331), rel=1e-3)
     assert found.tolerance_reason == "the source ran 10 times, and runs differ by 0.004 (sd)"
     assert found.verdict == "REPRODUCED"
 
@@ -122,7 +122,7 @@ def test_another_fixed_test_set_adds_the_sampling_of_both() -> None:
     error = np.sqrt(0.01**2 * 1.1 + 2 * 0.9 * 0.1 / 400)
     assert found.resolution == pytest.approx(3.2498 * error, rel=1e-2)
     assert found.margin == pytest.approx(
-        np.hypot(1.8331 * 0.01 / np.sqrt(10), 1.6449 * np.sqrt(0.9 * 0.1 / 400)), rel=1e-2
+        np.hypot(1.8331 * 0.01 / np.sqrt(10), 1.8331 * np.sqrt(0.9 * 0.1 / 400)), rel=1e-2
     )
 
 
@@ -245,7 +245,7 @@ def rates() -> dict[str, dict[str, float]]:
     return published.table(TRIALS, error_rates.SEED)
 
 
-TRIALS = 150
+TRIALS = 120
 CASES = [*published.CASES, "order of two, sd of the lead 0.4 points"]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing
 
-from harness import jobs
+from harness import jobs, storing
 from harness.records import Job, Probe, RunRequest, RunResult
 from harness.report.verdicts import headline
 
@@ -66,9 +66,9 @@ def test_a_page_of_one_variant_tells_nothing_of_another(
         shown.append(part)
         return ""
 
-    monkeypatch.setattr("harness.report.render", render)
+    monkeypatch.setattr(storing, "render", render)
     for name in ("probe:a", "probe:b", "probe"):
-        jobs.store_part(job, {}, tmp_path, name)
+        storing.store_part(job, {}, tmp_path, name)
     a, b, both = shown
     assert headline(a).sentence == "3 planned runs are missing and 1 run failed."
     assert (headline(b).sentence, b.counted, b.probes) == ("There is nothing to judge.", job.counted[1:], ())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import typing
 from pathlib import Path
 
@@ -88,6 +89,14 @@ def test_another_layout_is_read_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("large")
+@pytest.mark.parametrize("space", ["", " "])
+def test_verdicts_of_older_files_are_read_in_todays_words(space: str) -> None:
+    """Files as `write` lays them out and compact ones: only the value of a verdict is another word now."""
+    old = f'{{"verdict":{space}"HOLDS", "reason":{space}"HOLDS", "x": {{"verdict":{space}"VIOLATED"}}}}'.encode()
+    new = f'{{"verdict":{space}"PASS", "reason":{space}"HOLDS", "x": {{"verdict":{space}"REGRESSED"}}}}'.encode()
+    assert stored.with_present_words(old) == new
+
+
 def test_groups_and_parts(tmp_path: Path) -> None:
     """Results are grouped without being held, counted, indexed, sliced, and outlive the name of their file."""
     stored.write(tmp_path / "run.json", job(list("abcde")))
@@ -308,3 +317,13 @@ def test_a_list_that_holds_no_numbers_is_damage(tmp_path: Path, value: list[typi
     stored.write(tmp_path / "run.json", dataclasses.replace(job(["x"]), results=(odd,), counted=()))
     with pytest.raises(StorageError, match=r"run\.json is damaged"):
         jobs.read(tmp_path)
+
+
+@pytest.mark.parametrize("space", ["", " "])
+def test_words_of_older_schemas_are_read_as_todays(space: str) -> None:
+    """An identity that held or was violated is PASS or REGRESSED now; the same words within a text stay."""
+    text = json.dumps('"verdict":"HOLDS"')
+    content = f'{{"verdict":{space}"HOLDS", "other": {text}, "verdict":{space}"VIOLATED"}}'.encode()
+    assert stored.with_present_words(content).decode() == (
+        f'{{"verdict":{space}"PASS", "other": {text}, "verdict":{space}"REGRESSED"}}'
+    )

@@ -129,7 +129,7 @@ def measure(run):
     run.record("traced", float(tracemalloc.is_tracing() or "MALLOC_ARENA_MAX" in os.environ))
     guess(run)
 
-SCENARIO = declare(measure)
+SCENARIO = declare(measure, metrics=(Metric("traced"),))
 """
 
 

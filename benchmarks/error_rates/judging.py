@@ -13,7 +13,8 @@ from collections import Counter
 import numpy as np
 
 from benchmarks.error_rates.noise import heavy, humps, normal, skewed
-from harness.gate.trials import Evidence, decide
+from harness.gate.evidence import Evidence
+from harness.gate.trials import decide
 from harness.records import (
     Baseline,
     BaselineMetric,

@@ -7,7 +7,6 @@ import typing
 
 import click
 
-from harness import __version__
 from harness.cli import shared
 from harness.cli.again import EXPORTS, export_command, judge_command, report_command
 from harness.cli.baseline import baseline_group
@@ -19,6 +18,7 @@ from harness.cli.plan import plan_command
 from harness.cli.run import run_command
 from harness.cli.shared import OUTPUT_ENDS, fail, fail_unexpectedly, interrupted
 from harness.errors import HarnessError
+from harness.records.version import __version__
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence

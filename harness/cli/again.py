@@ -40,7 +40,7 @@ def judge_command(
     """Judge stored results again, against today's expectations and baselines, without running anything."""
     from rich.console import Console
 
-    from harness import baselines, jobs, outcome, plans, scenarios, terminal
+    from harness import baselines, jobs, outcome, plans, scenarios, storing, terminal
     from harness.gate import procedure
 
     declared, roots, console = (
@@ -50,7 +50,7 @@ def judge_command(
     )
     with plans.rewriting(run):
         judged = procedure.rejudge(jobs.read(run), declared, roots, run)
-        page = jobs.store(judged, declared, run, force=force)
+        page = storing.store(judged, declared, run, force=force)
     well = tell_all(
         lambda: terminal.show(console, judged, page),
         lambda: shelve(run),
@@ -68,10 +68,10 @@ def judge_command(
 @force_option
 def report_command(run: Path, only: str | None, scenario_paths: tuple[str, ...], *, force: bool) -> None:
     """Write a stored run's report again."""
-    from harness import jobs, plans, scenarios
+    from harness import jobs, plans, scenarios, storing
 
     declared = scenarios.load_all(scenario_paths)
-    write = jobs.store if only is None else functools.partial(jobs.store_part, name=only)
+    write = storing.store if only is None else functools.partial(storing.store_part, name=only)
     with plans.rewriting(run):
         page = write(jobs.read(run), declared, run, force=force)
     click.echo(f"Report: {page}")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from harness import commands
 from harness.cli.shared import Known, baselines_option, force_option, scenario_option
 from harness.records import TIERS
 from harness.visible import visible
@@ -41,7 +42,7 @@ def propose_command(
         click.echo(f"Proposed: {path}")
     if outcome.interrupted(job):
         told = f"INTERRUPTED {outcome.interruption(job)}, and so of these baselines"
-        click.echo(visible(f"{told}. Or first: {outcome.resume_command(job, run)}"), err=True)
+        click.echo(visible(f"{told}. Or first: {commands.resume(job, run)}"), err=True)
     where = shlex.quote(str(run))
     click.echo(visible(f"Next: harness baseline diff {where}, then: harness baseline accept {where}"))
 

@@ -12,6 +12,7 @@ import click
 
 from harness.cli.shared import force_option, name_passed_over, tell_all
 from harness.errors import HarnessError, StorageError
+from harness.records.version import __version__
 from harness.visible import visible
 
 if typing.TYPE_CHECKING:
@@ -144,7 +145,6 @@ def _found(
     passed_over: dict[Path, HarnessError],
 ) -> Compared:
     """Compare what can be read with the reference; an unreadable reference, or nothing left to compare with it, is an error."""
-    import harness
     from harness import equivalence, jobs, masking, predictions
     from harness.records import Compared, SideJob
 
@@ -163,7 +163,7 @@ def _found(
         schema=equivalence.SCHEMA,
         created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         command=masking.masked(shlex.join(["harness", *sys.argv[1:]])),
-        version=harness.__version__,
+        version=__version__,
         jobs=tuple(
             SideJob(folder=str(folder), created=job.created, commit=job.commit, command=job.command)
             for folder, job in zip(folders, read, strict=True)

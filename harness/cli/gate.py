@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 
+from harness import commands
 from harness.cli.shared import (
     MOST_SEEDS,
     Seconds,
@@ -151,15 +152,13 @@ def _begin(
 
 def _resume(folder: Path, where: dict[str, typing.Any], outputs: Outputs) -> int:
     """Do what a gate's plan lacks, and write what it was to write, unless other files are named now."""
-    from harness import baselines, outcome, plans, scenarios
+    from harness import baselines, plans, scenarios
     from harness.gate import opening
 
     plan = plans.read(folder)
     gate = plan.gate
     if gate is None:
-        raise HarnessError(
-            f"the job in '{folder}' is no gate", f"Type: {outcome.resume_command(plan, folder)}"
-        )
+        raise HarnessError(f"the job in '{folder}' is no gate", f"Type: {commands.resume(plan, folder)}")
     declared = scenarios.load_all(gate.scenario_paths)
     asked = {(request.scenario, request.variant) for request in plan.requests}
     opening.refuse_unknown(
@@ -204,7 +203,7 @@ def _conduct(
     """Do a gate's rounds; after an interrupt, store and show what was finished."""
     from rich.console import Console
 
-    from harness import executors, jobs, outcome, plans, sides, terminal
+    from harness import executors, plans, sides, storing, terminal
     from harness.gate import procedure
 
     console, stopped, begun, unproved = Console(), False, time.monotonic(), set[str]()
@@ -229,10 +228,10 @@ def _conduct(
     minutes = (time.monotonic() - begun) / 60
     plan = plans.noted(plans.ended(plan, out), sorted(unproved - {""})[:1], out)
     job = procedure.assemble(plan, declared, roots, out, minutes=minutes, stopped=stopped)
-    well = tell_all(lambda: terminal.show(console, job, jobs.store(job, declared, out)))
+    well = tell_all(lambda: terminal.show(console, job, storing.store(job, declared, out)))
     tell_all(lambda: shelve(out))
     code = _tell(console, job, plan.outputs, out, well=well)
-    return interrupted(f". Next: {outcome.resume_command(plan, out)}") if stopped else code
+    return interrupted(f". Next: {commands.resume(plan, out)}") if stopped else code
 
 
 def _tell(console: Console, job: Job, outputs: Outputs, out: Path, *, well: bool) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from harness import outcome
+from harness import commands, outcome
 from harness.cli.shared import (
     MOST_SEEDS,
     ended_with,
@@ -74,9 +74,7 @@ def _resume(folder: Path, where: dict[str, typing.Any]) -> int:
 
     plan = plans.read(folder)
     if plan.gate is not None:  # before anything is made there
-        raise HarnessError(
-            f"the job in '{folder}' is a gate", f"Type: {outcome.resume_command(plan, folder)}"
-        )
+        raise HarnessError(f"the job in '{folder}' is a gate", f"Type: {commands.resume(plan, folder)}")
     with plans.claimed(folder):
         plan = plans.resume(folder)
         paths = sorted({path for request in plan.requests for path in request.scenario_paths})
@@ -90,7 +88,7 @@ def _run(
     """Do what is missing of a plan, judge, store, show; after an interrupt, store and show what was finished."""
     from rich.console import Console
 
-    from harness import executors, jobs, outcome, plans, terminal
+    from harness import executors, plans, storing, terminal
     from harness.gate import procedure
 
     console, stopped = Console(), False
@@ -103,7 +101,9 @@ def _run(
     except KeyboardInterrupt:
         stopped = True
     job = procedure.assemble(plans.ended(plan, out), declared, roots, out)
-    well = tell_all(lambda: terminal.show(console, job, jobs.store(job, declared, out)), lambda: shelve(out))
+    well = tell_all(
+        lambda: terminal.show(console, job, storing.store(job, declared, out)), lambda: shelve(out)
+    )
     if stopped:
-        return interrupted(f". Next: {outcome.resume_command(plan, out)}")
+        return interrupted(f". Next: {commands.resume(plan, out)}")
     return ended_with(outcome.exit_code(job), well=well)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing
 
 from harness import outcome, wording
+from harness.commands import resume
 from harness.exporters.escaping import command_data, command_property, flat
 
 if typing.TYPE_CHECKING:
@@ -23,7 +24,7 @@ def commands(job: Job) -> list[str]:
     """
     found: dict[str, list[tuple[str, str]]] = {"error": [], "warning": [], "notice": []}
     if outcome.interrupted(job):
-        step = outcome.resume_command(job)
+        step = resume(job)
         found["error"].append(("INTERRUPTED", f"{outcome.interruption(job)}. Next: {step}"))
     for result in outcome.runs(job):
         if result.status != "ok":

@@ -10,7 +10,7 @@ import typing
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import quoteattr
 
-from harness import outcome, stored, wording
+from harness import commands, outcome, stored, wording
 from harness.errors import StorageError
 
 if typing.TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _interruption(job: Job) -> Iterator[str]:
     cases = lacking or [("gate", outcome.interruption(job))]
     yield f'  <testsuite name="interrupted" failures="0" errors="{len(cases)}" skipped="0" tests="{len(cases)}" time="0.000">\n'
     for name, told in cases:
-        message = _clean(f"{told}. Next: {outcome.resume_command(job)}")
+        message = _clean(f"{told}. Next: {commands.resume(job)}")
         classname = _clean(f"harness.{name.replace(':', '.')}")
         case = ET.Element("testcase", classname=classname, name="planned runs", time="0.000")
         ET.SubElement(case, "error", type="INTERRUPTED", message=message)

@@ -6,7 +6,7 @@ import collections
 import dataclasses
 import typing
 
-from harness import outcome, wording
+from harness import commands, outcome, wording
 from harness.errors import StorageError
 from harness.exporters.escaping import code, link, prose
 
@@ -157,7 +157,7 @@ def _tables(job: Job) -> Iterator[_Table]:
 def _decisions(job: Job) -> Iterator[tuple[str, ...]]:
     """Yield a row for what an interrupted job lacks, for every failed run and every verdict that a person should see, worst first."""
     if outcome.interrupted(job):
-        told, step = outcome.interruption(job), outcome.resume_command(job)
+        told, step = outcome.interruption(job), commands.resume(job)
         yield ("", "planned runs", "**INTERRUPTED**", "", "", prose(told), code(step))
     for result in outcome.runs(job):
         if result.status != "ok":

@@ -16,7 +16,7 @@ from harness.statistics import spread
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from harness.gate.trials import Evidence
+    from harness.gate.evidence import Evidence
     from harness.records import (
         Baseline,
         BaselineMetric,

@@ -21,7 +21,7 @@ if typing.TYPE_CHECKING:
 
     from harness.flips import Net
     from harness.gate.comparable import Candidate
-    from harness.gate.trials import Evidence
+    from harness.gate.evidence import Evidence
     from harness.records import Look
 
 

@@ -15,7 +15,8 @@ from harness import baselines, files, flips, jobs, plans, predictions, reduced, 
 from harness.compare import judged_metrics
 from harness.errors import BaselineError
 from harness.gate import outcome, trials, values
-from harness.gate.trials import CONFIRM_SEED, Evidence, Want
+from harness.gate.evidence import Evidence
+from harness.gate.trials import CONFIRM_SEED, Want
 from harness.measure.stages import clocks
 from harness.records import GateSettings
 from harness.scenarios import find

@@ -12,7 +12,6 @@ import dataclasses
 import math
 import typing
 
-from harness.commands import Place
 from harness.compare import compare
 from harness.gate import comparable, images, rules, values, verdicts
 from harness.gate.comparable import Candidate
@@ -21,75 +20,22 @@ from harness.records import Judgement, Trial
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from harness.flips import Found
+    from harness.gate.evidence import Evidence, Name
     from harness.gate.values import Floats
     from harness.records import (
-        Baseline,
         Comparison,
         GateSettings,
         Kind,
         Look,
-        Probe,
         Round,
-        RunResult,
         Scenario,
-        Tier,
     )
 
     Way = typing.Literal["worse", "better"]
-    Name = tuple[str, str, Tier]
 
 FIRST_PAIRS = min(rules.RUNTIME_SCREEN)
 CONFIRM_SEED = 1_000_000
 """The confirm round's seeds start so far above the screen's: a screen never has so many, so that the two share none."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
-    """All that was measured of one variant."""
-
-    scenario: Scenario
-    """Declares the gated metrics."""
-    variant: str
-    """Variant name."""
-    tier: Tier
-    """Tier."""
-    head: Mapping[Round, Sequence[RunResult]]
-    """Finished runs of the code in question, by round, in seed order; failed ones too."""
-    base: Mapping[Round, Sequence[RunResult]] | None
-    """Those of the base side; None if a stored baseline is the reference."""
-    stored: tuple[Baseline, str] | None
-    """Stored baseline and its file."""
-    counted: RunResult | None = None
-    """Run whose work was counted."""
-    probe: Probe | None = None
-    """What counting twice told."""
-    base_counted: RunResult | None = None
-    """The base side's counted run."""
-    damaged: str = ""
-    """Why the stored baseline cannot be read; empty if it can, or there is none."""
-    flipped: tuple[Found, ...] = ()
-    """Flipped images of the first look's runs beside the reference's runs of the same seeds."""
-    paths: tuple[str, ...] = ()
-    """The user's scenario files, for the next command to type."""
-    folder: str = "RUN"
-    """Folder of the job, for the same."""
-
-    @property
-    def name(self) -> Name:
-        """Scenario, variant and tier."""
-        return self.scenario.name, self.variant, self.tier
-
-    def place(self, settings: GateSettings) -> Place:
-        """Return what a next command about this variant names."""
-        return Place(
-            scenario=self.scenario.name,
-            variant=self.variant,
-            tier=self.tier,
-            paths=self.paths,
-            folder=self.folder,
-            against=settings.against,
-        )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from harness import outcome
+from harness import commands, outcome
 from harness.report import attention, environments, flipped, gating, room, sections, verdicts
 from harness.report.templating import constants, environment
 
@@ -61,6 +61,6 @@ def render(job: Job, folder: Path, scenarios: Mapping[str, Scenario], up: str = 
         finished=sum(section.finished for section in shown),
         missing=counted["unfinished"],
         interruption=outcome.interruption(job),
-        resume=outcome.resume_command(job),
+        resume=commands.resume(job),
         **constants(script=True, up=up),
     )  # fmt: skip

@@ -6,8 +6,8 @@ import difflib
 import typing
 
 from harness import git
-from harness.baselines import PROJECT_FILES
 from harness.errors import RevisionError
+from harness.git import PROJECT_FILES
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable

@@ -74,6 +74,7 @@ def test_the_published_site_draws_the_series(published: Path, tmp_path: Path) ->
     assert list(itertools.chain(*drawn)) == [0.09, 0.39]
 
 
+@pytest.mark.slow
 def test_runs_of_one_commit_come_together(project: Project, job: Job, tmp_path: Path) -> None:
     """A second export for a commit adds to the first; the machine's description stays."""
 

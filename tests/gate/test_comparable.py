@@ -12,7 +12,7 @@ import pytest
 from benchmarks.error_rates import __main__ as error_rates
 from benchmarks.error_rates import judging
 from harness.gate import trials
-from harness.gate.trials import Evidence
+from harness.gate.evidence import Evidence
 from harness.records import (
     Baseline,
     BaselineMetric,

@@ -14,7 +14,8 @@ from harness.records import Flips, Gate, Job, Measured
 from tests.gate.test_trials import BASE, STORED, baseline, column, evidence, scores, verdicts
 
 if typing.TYPE_CHECKING:
-    from harness.gate.trials import Evidence, State
+    from harness.gate.evidence import Evidence
+    from harness.gate.trials import State
 
 IMAGES = 1000
 

@@ -17,7 +17,7 @@ import harness as package
 from harness import baselines, checks, files, plans, stored
 from harness.checks import Check
 from harness.gate import procedure, trials
-from harness.gate.trials import Evidence
+from harness.gate.evidence import Evidence
 from harness.records import (
     Baseline,
     BaselineMetric,

@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from rich.console import Console
 
-from harness import jobs, listing, outcome, terminal
+from harness import listing, outcome, storing, terminal
 from harness.cli import gate as gate_face
 from harness.cli import main
 from harness.errors import UnknownNameError
@@ -105,7 +105,7 @@ def test_what_a_reader_must_know_stands_on_every_face(
         "code_changed": ("harness/worker.py",),
     }  # fmt: skip
     job = gate_outcome.closed(a_job(comparison(judgement("PASS")), code=0, settings=settings))
-    terminal.show(Console(width=200), job, jobs.store(job, {}, tmp_path))
+    terminal.show(Console(width=200), job, storing.store(job, {}, tmp_path))
     printed = capsys.readouterr().out
     outputs = Outputs(junit=str(tmp_path / "junit.xml"), summary=str(tmp_path / "summary.md"))
     assert tell(job, outputs, tmp_path) == 0

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.gate import trials
-from harness.gate.trials import CONFIRM_SEED, Evidence, Want
+from harness.gate.evidence import Evidence
+from harness.gate.trials import CONFIRM_SEED, Want
 from harness.records import (
     Baseline,
     BaselineMetric,

@@ -29,7 +29,7 @@ from tests.gate.test_trials import (
 if typing.TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from harness.gate.trials import Evidence
+    from harness.gate.evidence import Evidence
     from harness.records import Judgement
 
     Floats = NDArray[np.float64]

@@ -60,6 +60,7 @@ def same(ours: list[NDArray[np.float32]], theirs: list[NDArray[np.float32]]) -> 
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_the_autoencoder_goes_on(data: pipeline.Labelled) -> None:
     """Stopped after its first epoch and begun anew in a new model, it ends where the unbroken one ends."""
 

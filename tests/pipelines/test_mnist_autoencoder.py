@@ -201,6 +201,7 @@ def test_feature_too_large_for_half_precision_is_named(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_run_returns_predictions_with_their_labels(
     whole_run: pipeline.Run, digits: tuple[NDArray[np.uint8], NDArray[np.int64]]
 ) -> None:
@@ -277,6 +278,7 @@ def test_early_stopping_returns_to_the_best_weights() -> None:
         assert np.array_equal(found, wanted)
 
 
+@pytest.mark.slow
 def test_bfloat16_keeps_float32_weights_and_output(
     digits: tuple[NDArray[np.uint8], NDArray[np.int64]],
 ) -> None:

@@ -336,6 +336,40 @@ FAULTS = (
         code=1,
     ),
     Fault(
+        name="every seed is seed 0",
+        told="folds and orders are drawn with seed 0, whatever the run's seed",
+        changes=(
+            Change("scenarios/kmnist_stages.py", 'options["folds"], seed=run.seed)', 'options["folds"], seed=0)'),
+            Change("scenarios/kmnist_stages.py", 'options["batch"], run.seed)', 'options["batch"], 0)'),
+        ),
+        metric="seeds",
+        verdict="ERROR",
+        code=2,
+        options=STATISTICAL,
+    ),
+    Fault(
+        name="fewer test images",
+        told="nine in ten of the test images are tested",
+        changes=(
+            Change(
+                "scenarios/kmnist_svd_logreg.py",
+                'test = stages.pair_of(run, data.test, PAIRS[options["pair"]], None)',
+                'test = stages.pair_of(run, data.test, PAIRS[options["pair"]], len(data.test.labels) * 9 // 10)',
+            ),
+        ),
+        metric="accuracy",
+        verdict="INCOMPARABLE",
+        code=2,
+    ),
+    Fault(
+        name="more threads than asked for",
+        told="training sets two threads, the run has one",
+        changes=(Change(TRAINING, START, f"    import threadpoolctl\n\n    threadpoolctl.threadpool_limits(2)\n{START}"),),
+        metric="total.above_imports_bytes",
+        verdict="INCOMPARABLE",
+        code=3,
+    ),
+    Fault(
         name="an unseeded generator",
         told="each epoch's order comes from the system's entropy",
         changes=(Change(FOLDS, "np.random.default_rng((self.seed, 1, epoch))", "np.random.default_rng()"),),

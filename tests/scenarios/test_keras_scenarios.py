@@ -163,6 +163,7 @@ def test_class_folders_are_written_once(defaults: Finished, mistaken: Finished, 
     assert max(written) < min(ended)
 
 
+@pytest.mark.slow
 def test_damaged_class_folders_are_told_in_one_line(tmp_path: Path) -> None:
     """A lost file stops the run in one sentence without a traceback, which says how to go on."""
     cache = tmp_path / "cache"
