@@ -63,7 +63,10 @@ def test_changes_and_their_commits_are_on_the_page() -> None:
         [found], ("total.seconds", "spiked", "quiet"), web="https://host.example/o/r/commit/"
     )
     assert "1 change of level, 1 for the worse; 1 spike" in page
-    assert "The newest for the worse: time of probe:default smoke numpy cpu (version 1), 0.999\N{NARROW NO-BREAK SPACE}s to 2.001" in page
+    assert (
+        "The newest for the worse: time of probe:default smoke numpy cpu (version 1), 0.999\N{NARROW NO-BREAK SPACE}s to 2.001"
+        in page
+    )
     assert (
         f'<a href="https://host.example/o/r/commit/{20:040x}" rel="noreferrer"><code>{20:040x}'[:-32] in page
     )
