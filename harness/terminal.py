@@ -209,7 +209,8 @@ def _attention(comparison: Comparison) -> list[str]:
 
 def _elsewhere(judgement: Judgement) -> bool:
     """Whether memory has a baseline that another kind of machine measured."""
-    return judgement.kind == "memory" and judgement.verdict == "INCOMPARABLE"
+    elsewhere = judgement.verdict == "INCOMPARABLE" and judgement.cause in {"environment", ""}
+    return judgement.kind == "memory" and elsewhere
 
 
 def _incomparable(job: Job) -> list[str]:

@@ -112,7 +112,8 @@ def test_slower_and_worse_are_told_apart(
     job: Job, settings: GateSettings, verdict: Verdict, kind: Kind, told: str
 ) -> None:
     """The type says verdict and kind of metric; an undecided time is an error only in a strict gate."""
-    (result,) = judged(job, settings, verdict=verdict, kind=kind, gated=True).result
+    cause = "environment" if verdict == "INCOMPARABLE" else ""
+    (result,) = judged(job, settings, verdict=verdict, kind=kind, gated=True, cause=cause).result
     assert f"{type(result).__name__}: {result.type}" == told
 
 
