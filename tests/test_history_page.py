@@ -25,11 +25,10 @@ def track(
     lines = []
     for metric, values in metrics.items():
         numbers = np.asarray(values, np.float64)
-        found = [*levels.changes(numbers, "lower"), *levels.spikes(numbers, "lower")]
         lines.append(
             history.Line(
                 metric=metric, unit="s", kind="runtime", better="lower", where=(), rows=tuple(range(len(values))), values=tuple(map(float, values)),
-                changes=tuple(sorted(found, key=lambda one: one.index)),
+                changes=tuple(levels.changes(numbers, "lower", spikes=True)),
             )
         )  # fmt: skip
     rows = tuple(
