@@ -256,18 +256,27 @@ def _one(
     read: Reader | None,
     counted: RunResult | None,
 ) -> Evidence:
-    """Put a variant's runs beside their reference: the base runs, or the stored baseline nearest to where they ran."""
+    """Put a variant's runs next to their reference: the base runs, or the stored baselines."""
     head = sides.get("head", {})
     every = [run for runs in head.values() for run in runs]
     measured = next((run.measurement for run in (*every, counted) if run and run.measurement), None)
-    stored, damaged = None, ""
+    references, damaged = None, ""
     flipped: list[Found] = []
     first = values.finished(head.get("screen", ()))[: trials.first_runs(scenario, settings)]
     names = flips.main_sets(scenario.gated)
     if not settings.against and measured is not None:
         try:
-            stored = baselines.find(roots, scenario.name, variant, tier, measured.environment)
-            flipped = flips.against_baseline(first, stored, names, read) if stored and read else []
+            references = baselines.find(
+                roots,
+                scenario.name,
+                variant,
+                tier,
+                measured.environment,
+                version=measured.scenario_version,
+                data=measured.datasets,
+            )
+            if references and read:
+                flipped = flips.against_baseline(first, references.newest, names, read)
         except BaselineError as error:
             damaged = str(error)
     elif settings.against and read:
@@ -285,7 +294,8 @@ def _one(
         tier=tier,
         head=head,
         base=sides.get("base", {}) if settings.against else None,
-        stored=stored,
+        stored=references.newest if references else None,
+        stored_here=references.nearest if references else None,
         damaged=damaged,
         flipped=tuple(flipped),
         counted=counted,
