@@ -15,6 +15,7 @@ if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from harness.errors import HarnessError
     from harness.records import Baseline, RunRequest, RunResult
 
     Key = tuple[str, str, str, str, str, str]
@@ -49,8 +50,9 @@ class Forecast:
 
 
 def forecast(
-    requests: Sequence[RunRequest], folders: Iterable[Path], roots: Sequence[Path], here: dict[str, str]
-) -> list[Forecast]:
+    requests: Sequence[RunRequest], folders: Iterable[Path], roots: Sequence[Path], here: dict[str, str],
+    passed_over: dict[Path, HarnessError],
+) -> list[Forecast]:  # fmt: skip
     """Say what each group of equal requests will cost.
 
     Parameters
@@ -63,18 +65,18 @@ def forecast(
         Folders with baselines.
     here : dict
         Environment of this machine: of several baselines the nearest is taken.
+    passed_over : dict
+        Gets every folder whose job cannot be read, with the reason.
 
     Raises
     ------
-    StorageError
-        If a stored job is damaged.
     BaselineError
-        If a baseline is.
+        If a baseline is damaged.
     """
     grouped: dict[Key, list[RunRequest]] = {}
     for request in requests:
         grouped.setdefault(_key(request), []).append(request)
-    seen = _seen(folders, grouped.keys())
+    seen = _seen(folders, grouped.keys(), passed_over)
     return [
         Forecast(request=same[0], runs=len(same), cost=seen.get(key) or _from_baseline(same[0], roots, here))
         for key, same in grouped.items()
@@ -85,16 +87,18 @@ def _key(request: RunRequest) -> Key:
     return (request.scenario, request.variant, request.tier, request.backend, request.device, request.purpose)
 
 
-def _seen(folders: Iterable[Path], wanted: typing.Collection[Key]) -> dict[Key, Cost]:
+def _seen(
+    folders: Iterable[Path], wanted: typing.Collection[Key], passed_over: dict[Path, HarnessError]
+) -> dict[Key, Cost]:
     """Return what the newest job that finished such runs tells of them."""
     found: dict[Key, Cost] = {}
     for folder in folders:
-        job = jobs.read(folder)
-        done: dict[Key, list[RunResult]] = {}
-        for result in (*stored.of(job.results, "measure"), *job.counted):
-            if result.status == "ok" and _key(result.request) in wanted:
-                done.setdefault(_key(result.request), []).append(result)
-        found |= {key: _of_runs(runs, folder) for key, runs in done.items()}
+        for job in jobs.readable([folder], passed_over):
+            done: dict[Key, list[RunResult]] = {}
+            for result in (*stored.of(job.results, "measure"), *job.counted):
+                if result.status == "ok" and _key(result.request) in wanted:
+                    done.setdefault(_key(result.request), []).append(result)
+            found |= {key: _of_runs(runs, folder) for key, runs in done.items()}
     return found
 
 

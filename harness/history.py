@@ -169,6 +169,8 @@ class Row:
     """Versions of Python and libraries: jobs of one commit with other versions are another row."""
     jobs: int
     """How many jobs measured it."""
+    position: int = -1
+    """Its position among the commits that git knows; -1 for others."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,8 +268,8 @@ def tracks(samples: Iterable[Sample], known: Mapping[str, Place]) -> list[Track]
 
 def _place(commit: str, known: Mapping[str, Place]) -> Place:
     if not commit:
-        return Place("none", "", 0)
-    return known.get(commit.removesuffix("+dirty"), Place("unknown", "", 0))
+        return Place("none", "", -1)
+    return known.get(commit.removesuffix("+dirty"), Place("unknown", "", -1))
 
 
 class _Kinds:
@@ -339,6 +341,7 @@ def _track(
                 created=next(iter(begun[commit, software, own])),
                 software=software,
                 jobs=len(begun[commit, software, own]),
+                position=_place(commit, known).position,
             )
             for commit, software, own in keys
         ),

@@ -79,8 +79,8 @@ class ChangeRow:
     """First commit of the new level."""
     last: Commit
     """Last commit of the old one."""
-    created: str
-    """Time of the first job of the new level."""
+    age: tuple[int, str]
+    """Position of the first commit and time of its first job: the newest is the largest."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +177,7 @@ def render(found: Sequence[Track], patterns: Sequence[str] = (), up: str = "", w
     anchors = Anchors()
     sections = [_section(track, lines, patterns, anchors, web) for track, lines in select(found, patterns)]
     rows = [row for section in sections for row in section.changes]
-    newest = sorted(rows, key=lambda row: row.created, reverse=True)
+    newest = sorted(rows, key=lambda row: row.age, reverse=True)
     drawings = [drawing for section in sections for drawing in (*section.changed, *section.quiet)]
     return (
         environment()
@@ -191,6 +191,7 @@ def render(found: Sequence[Track], patterns: Sequence[str] = (), up: str = "", w
                 )
             ],
             listed=min(MOST_LISTED, len(newest)),
+            latest=next((row for row in newest if row.sign.word == "worse"), None),
             levels=sum(row.sign is not SPIKE for row in rows),
             spikes=sum(row.sign is SPIKE for row in rows),
             worse=sum(row.sign.word == "worse" for row in rows),
@@ -338,7 +339,7 @@ def _change(track: Track, finding: Finding, anchor: str, scale: numbers.Scale, w
         after=scale.text(change.after),
         first=_commit(track, first, web),
         last=_commit(track, last, web),
-        created=first.created,
+        age=(first.position, first.created),
     )
 
 

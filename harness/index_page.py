@@ -71,9 +71,18 @@ def render(found: Index, name: str) -> str:
     )  # fmt: skip
 
 
-def write(folder: Path) -> Path:
+def write(folder: Path, passed_over: dict[Path, str] | None = None) -> Path:
     """Write ``index.html`` over the jobs of a folder; return its path.
 
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+    passed_over : dict, optional
+        Gets every folder that is damaged, with the reason; the page names them too.
+
+    Notes
+    -----
     Two that do so at once take turns, and whoever comes last has read every job that ended before: none is lost.
 
     Raises
@@ -90,6 +99,8 @@ def write(folder: Path) -> Path:
         raise StorageError(f"{page} is no index that harness wrote", "Move it away or name another folder")
     with _turn(folder):
         found = job_index.collect(folder)
+        if passed_over is not None:
+            passed_over.update({folder / left.folder: left.reason for left in found.left if left.damaged})
         files.write_text(page, render(found, folder.resolve().name))
     return page
 

@@ -14,12 +14,12 @@ from pathlib import Path
 import msgspec
 
 from harness import files, outcome, plans, probes, stored
-from harness.errors import StorageError
+from harness.errors import HarnessError, StorageError
 from harness.records import Gate, Job
 from harness.records.version import __version__
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from harness.records import GateSettings, Plan, RunResult
 
@@ -108,6 +108,23 @@ def read(folder: Path) -> Job:
         _check_numbers(large, path)
         return large
     return _decoded(content, path, step)
+
+
+def readable(folders: Iterable[Path], passed_over: dict[Path, HarnessError]) -> Iterator[Job]:
+    """Read stored jobs one after the other, each when it is asked for.
+
+    Parameters
+    ----------
+    folders : iterable of Path
+        Their folders.
+    passed_over : dict
+        Gets every folder whose job cannot be read, with the reason; the others are read all the same.
+    """
+    for folder in folders:
+        try:
+            yield read(folder)
+        except HarnessError as error:
+            passed_over[folder] = error
 
 
 def _decoded(content: bytes, path: Path, step: str) -> Job:

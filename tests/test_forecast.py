@@ -47,7 +47,7 @@ def test_the_newest_stored_runs_decide(tmp_path: Path) -> None:
     new = stored_job(tmp_path / "new", done(0, 1.0, 1e6), done(1, 3.0, 3e6), done(2, 2.0, 2e6))
     failed = stored_job(tmp_path / "failed", dataclasses.replace(done(0, 0.1, 1.0), status="error"))
     wanted = [asked(seed=seed) for seed in range(4)]
-    (found,) = forecast.forecast(wanted, [old, new, failed], [], {})
+    (found,) = forecast.forecast(wanted, [old, new, failed], [], {}, {})
     assert found.runs == 4
     assert found.cost == forecast.Cost(
         seconds=2.0, memory_bytes=3e6, disk_bytes=1000, known_from=f"3 runs in {tmp_path / 'new'}"
@@ -67,14 +67,14 @@ OTHERS = [
 def test_other_runs_tell_nothing(tmp_path: Path, change: dict[str, typing.Any]) -> None:
     """Another backend, device, tier, variant or purpose costs something else: nothing is guessed from it."""
     folder = stored_job(tmp_path / "a", done(0, 1.0, 1e6))
-    (found,) = forecast.forecast([asked(**change)], [folder], [], {})
+    (found,) = forecast.forecast([asked(**change)], [folder], [], {}, {})
     assert found.cost is None
 
 
 def test_a_baseline_tells_where_no_run_is_stored() -> None:
     """The committed baseline gives the stages' time and the memory, and says so; of another backend it tells nothing."""
     wanted = asked(scenario="kmnist_svd_logreg", variant="o-ma", tier="smoke", backend="numpy")
-    (found,) = forecast.forecast([wanted], [], [ROOT], {})
+    (found,) = forecast.forecast([wanted], [], [ROOT], {}, {})
     assert found.cost is not None
     assert found.cost.seconds is not None
     assert 0.1 < found.cost.seconds < 60
@@ -82,7 +82,7 @@ def test_a_baseline_tells_where_no_run_is_stored() -> None:
     assert 2**25 < found.cost.memory_bytes < 2**32
     assert found.cost.disk_bytes is None
     assert "baseline of" in found.cost.known_from
-    (found,) = forecast.forecast([dataclasses.replace(wanted, backend="torch")], [], [ROOT], {})
+    (found,) = forecast.forecast([dataclasses.replace(wanted, backend="torch")], [], [ROOT], {}, {})
     assert found.cost is None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing
 
 import numpy as np
@@ -32,7 +33,13 @@ def track(
             )
         )  # fmt: skip
     rows = tuple(
-        history.Row(commit=commit or f"{index:040x}", created=f"2026-01-01T{index:06d}", software=(), jobs=1)
+        history.Row(
+            commit=commit or f"{index:040x}",
+            created=f"2026-01-01T{index:06d}",
+            software=(),
+            jobs=1,
+            position=index,
+        )
         for index in range(max(len(values) for values in metrics.values()))
     )
     system = System(scenario, "default", "smoke", "numpy", "cpu", 1)
@@ -56,6 +63,7 @@ def test_changes_and_their_commits_are_on_the_page() -> None:
         [found], ("total.seconds", "spiked", "quiet"), web="https://host.example/o/r/commit/"
     )
     assert "1 change of level, 1 for the worse; 1 spike" in page
+    assert "The newest for the worse: time of probe:default smoke numpy cpu (version 1), 0.999\N{NARROW NO-BREAK SPACE}s to 2.001" in page
     assert (
         f'<a href="https://host.example/o/r/commit/{20:040x}" rel="noreferrer"><code>{20:040x}'[:-32] in page
     )
@@ -104,3 +112,15 @@ def test_a_thousand_commits_and_fifty_metrics_stay_small() -> None:
     assert "drawn with at most 200 points" in page
     assert "1 change of level" in page  # all of one kind at one commit
     assert "The newest 100 of 1000 commits" in page
+
+
+def test_the_newest_change_is_that_of_the_newest_commit() -> None:
+    """A backfill measured old commits last; the list goes by commits."""
+    found = track({"a.seconds": [1.0] * 4 + [2.0] * 4 + [3.0] * 4})
+    rows = tuple(
+        dataclasses.replace(row, created=f"2026-01-{20 - row.position:02d}T00:00:00") for row in found.rows
+    )
+    page = history_page.render([dataclasses.replace(found, rows=rows)])
+    assert "a.seconds of probe:default smoke numpy cpu (version 1), 2\N{NARROW NO-BREAK SPACE}s to 3" in page
+    listed = page.partition('id="changes"')[2].partition("</section>")[0]
+    assert listed.index("3\N{NARROW NO-BREAK SPACE}s</td>") < listed.index("1\N{NARROW NO-BREAK SPACE}s</td>")

@@ -219,3 +219,27 @@ def test_a_resumed_gate_writes_what_it_was_asked_for(harness: Harness) -> None:
     assert harness("gate", "--resume", "gate", "--junit", "other.xml").code == 3
     assert not (harness.folder / "j.xml").exists()
     assert (harness.folder / "other.xml").exists()
+
+
+def test_one_damaged_job_hides_no_other(stored: Harness) -> None:
+    """Of many jobs the readable ones are shown and the others named; exit code 2 where a verdict may be missing."""
+    reports = stored.folder / "reports"
+    for name in ("a", "b", "c", "d"):
+        shutil.copytree(stored.folder / "out", reports / name)
+    (reports / "b/run.json").write_text("{")
+    (reports / "c/run.json").unlink()
+    (reports / "c/run.json").mkdir()
+    (reports / "d/run.json").unlink()
+    (reports / "d/run.json").symlink_to("nowhere")
+    for words, code in (
+        (("history",), 2), (("history", "--html", "h.html"), 2), (("plan", "probe", "--scenarios", "probe.py"), 0), (("index",), 0),
+        (("ledger", "reports/a", "reports/b", "--scenarios", "probe.py"), 2), (("compare", "out", "reports/a", "reports/b"), 2),
+        (("compare", "out", "reports/a", "reports/b", "--out", "c"), 2),
+    ):  # fmt: skip
+        done = stored(*words)
+        assert done.code == code, (words, done.out, done.err)
+        assert "harness: warning: passed over reports/b: reports/b/run.json is damaged" in done.err
+        assert done.out
+    shown = stored("history", "reports/b", "reports/c")
+    assert (shown.code, shown.err.count("\n")) == (2, 1)
+    assert stored("compare", "out", "reports/b").code == 2

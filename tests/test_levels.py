@@ -56,6 +56,7 @@ def test_a_spike_is_no_change_of_level(noise: float) -> None:
     assert change.before == pytest.approx(0, abs=0.1)  # the spike is no part of its level
 
 
+@pytest.mark.slow
 def test_a_trend_is_no_staircase() -> None:
     """A slow drift has no commit that is to blame; a step on top of it has."""
     generator = np.random.default_rng(11)
@@ -69,6 +70,7 @@ def test_a_trend_is_no_staircase() -> None:
     assert sum(any(abs(start - 60) <= 1 for start in one) for one in stepped) >= 18
 
 
+@pytest.mark.slow
 def test_false_changes_are_rare() -> None:
     """Without a change at most one sequence in twelve shows one; docs/history.md has more regimes."""
     generator = np.random.default_rng(11)

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import click
 
-from harness.cli.shared import force_option, tell_all
+from harness.cli.shared import force_option, name_passed_over, tell_all
 from harness.errors import HarnessError, StorageError
+from harness.records.version import __version__
 from harness.visible import visible
 
 if typing.TYPE_CHECKING:
@@ -85,13 +86,16 @@ def compare_command(
     ordered = _ordered(folders, reference)
     if out is not None and not force:
         _refuse_stored(out, ordered)
-    found = _found(ordered, margin, variants)
+    passed_over: dict[Path, HarnessError] = {}
+    found = _found(ordered, margin, variants, passed_over)
+    ordered = [folder for folder in ordered if folder not in passed_over]
     page = None if out is None else _store(found, ordered, out)
     tell_all(
         lambda: equivalence_table.show(Console(), found),
         lambda: click.echo(visible(f"Page: {page}")) if page else None,
+        lambda: name_passed_over(passed_over),
     )
-    return found.exit_code
+    return found.exit_code or (2 if passed_over else 0)
 
 
 def _ordered(folders: tuple[Path, ...], reference: Path | None) -> list[Path]:
@@ -134,12 +138,20 @@ def _refuse_stored(out: Path, folders: Sequence[Path]) -> None:
         raise StorageError(f"'{out}' holds the comparison of {names}", step)
 
 
-def _found(folders: Sequence[Path], margin: Margin | None, variants: tuple[str, str] | None) -> Compared:
+def _found(
+    folders: Sequence[Path],
+    margin: Margin | None,
+    variants: tuple[str, str] | None,
+    passed_over: dict[Path, HarnessError],
+) -> Compared:
+    """Compare what can be read with the reference; an unreadable reference, or nothing left to compare with it, is an error."""
     from harness import equivalence, jobs, masking, predictions
     from harness.records import Compared, SideJob
-    from harness.records.version import __version__
 
-    read = [jobs.read(folder) for folder in folders]
+    read = list(jobs.readable(folders, passed_over))
+    if folders[0] in passed_over or len(read) < 2:
+        raise next(iter(passed_over.values()))
+    folders = [folder for folder in folders if folder not in passed_over]
     asked = equivalence.Asked(
         names=tuple(map(str, folders)),
         readers=tuple(map(predictions.reader, folders)),

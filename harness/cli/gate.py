@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 
+from harness import commands
 from harness.cli.shared import (
     MOST_SEEDS,
     Seconds,
@@ -158,7 +159,7 @@ def _begin(
 
 def _resume(folder: Path, where: dict[str, typing.Any], outputs: Outputs) -> int:
     """Do what a gate's plan lacks, and write what it was to write, unless other files are named now."""
-    from harness import baselines, commands, plans, scenarios
+    from harness import baselines, plans, scenarios
     from harness.gate import opening
 
     plan = plans.read(folder)
@@ -209,7 +210,7 @@ def _conduct(
     """Do a gate's rounds; after an interrupt, store and show what was finished."""
     from rich.console import Console
 
-    from harness import commands, executors, plans, sides, storing, terminal
+    from harness import executors, plans, sides, storing, terminal
     from harness.gate import procedure
 
     console, stopped, begun, unproved = Console(), False, time.monotonic(), set[str]()

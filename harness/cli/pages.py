@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.shared import force_option, scenario_option
+from harness.cli.shared import force_option, name_passed_over, scenario_option
 from harness.errors import HarnessError, RevisionError
 from harness.visible import visible
 
@@ -29,14 +29,19 @@ FILE = click.Path(path_type=Path)
 @force_option
 def ledger_command(
     runs: tuple[Path, ...], markdown: Path | None, page: Path | None, scenario_paths: tuple[str, ...], *, force: bool
-) -> None:  # fmt: skip
-    """Show every published number with the best judgement of stored runs; by default those under reports/reference/, gates apart."""
+) -> int:  # fmt: skip
+    """Show every published number with the best judgement of stored runs; by default those under reports/reference/, gates apart.
+
+    Exit code 2 if a run could not be read: a verdict may be missing.
+    """
     from harness import audit, files, jobs, ledger, scenarios
     from harness.report import linking
 
+    folders, passed_over = list(runs) or ledger.reference_folders(), dict[Path, HarnessError]()
+
     def stored() -> Iterator[Job]:
-        # read anew for each pass, so that no two jobs are in memory at once
-        return map(jobs.read, runs) if runs else ledger.reference_jobs()
+        # read anew for each pass, so that no two jobs are in memory at once; a gate may have measured what it refused
+        return (job for job in jobs.readable(folders, passed_over) if runs or job.gate is None)
 
     if page is not None and not force:
         linking.refuse_other(page, "ledger")
@@ -44,6 +49,8 @@ def ledger_command(
         ledger.refuse_other(markdown)
     declared = scenarios.load_all(scenario_paths)
     rows, findings = ledger.collect(stored(), declared), audit.audit()
+    if len(passed_over) == len(folders):
+        raise passed_over[folders[0]]
     if markdown is not None:
         files.write_named(markdown, [ledger.as_markdown(rows, findings, stored())])
         click.echo(f"Ledger: {markdown}")
@@ -52,6 +59,8 @@ def ledger_command(
         click.echo(f"Page: {page}")
     if markdown is None and page is None:
         click.echo(visible(ledger.as_text(rows, findings, shutil.get_terminal_size((120, 24)).columns)))
+    name_passed_over(passed_over)
+    return 2 if passed_over else 0
 
 
 @click.command("history")
@@ -77,15 +86,7 @@ def history_command(
     if not folders:
         raise HarnessError("there is no stored run below reports/", "Type: harness run, or name the runs")
     passed_over: dict[Path, HarnessError] = {}
-
-    def readable() -> Iterator[Job]:
-        for folder in folders:
-            try:
-                yield jobs.read(folder)
-            except HarnessError as error:
-                passed_over[folder] = error
-
-    samples = history.gather(readable())
+    samples = history.gather(jobs.readable(folders, passed_over))
     if len(passed_over) == len(folders):
         raise passed_over[folders[0]]
     around = dict.fromkeys(folder.absolute().parent for folder in folders)
@@ -99,8 +100,7 @@ def history_command(
 
         files.write_named(page, [history_page.render(found, patterns, linking.up(page), web)])
         click.echo(f"Page: {page}")
-    for folder, error in passed_over.items():
-        click.echo(visible(f"passed over {folder}: {error}"), err=True)
+    name_passed_over(passed_over)
     return 2 if passed_over else 0
 
 
@@ -126,4 +126,6 @@ def index_command(folder: Path) -> None:
     """Write DIR/index.html over all jobs in DIR, reports/ by default; from then on each job that ends there refreshes it."""
     from harness import index_page
 
-    click.echo(visible(f"Index: {index_page.write(folder)}"))
+    passed_over: dict[Path, str] = {}
+    click.echo(visible(f"Index: {index_page.write(folder, passed_over)}"))
+    name_passed_over(passed_over)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.shared import MOST_SEEDS, Known, baselines_option, scenario_option
+from harness.cli.shared import MOST_SEEDS, Known, baselines_option, name_passed_over, scenario_option
 from harness.records import BACKENDS, DEVICES, TIERS
 from harness.visible import marked, print_table
 
@@ -18,6 +18,7 @@ if typing.TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from harness.errors import HarnessError
     from harness.forecast import Forecast
     from harness.records import Scenario, Tier
 
@@ -65,14 +66,15 @@ def plan_command(
     wanted = choosing.requests(choosing.select(declared, names, tier), settings)
     known = list(folders) or _newest_last(Path("reports"))
     roots = baselines.search_path(baselines_folder)
-    found = forecast.forecast(wanted, known, roots, environment.machine())
+    passed_over: dict[Path, HarnessError] = {}
+    found = forecast.forecast(wanted, known, roots, environment.machine(), passed_over)
     _show(Console(), found, declared)
+    name_passed_over(passed_over)
 
 
 def _newest_last(folder: Path) -> list[Path]:
-    return [
-        path.parent for path in sorted(folder.glob("*/run.json"), key=lambda path: path.stat().st_mtime_ns)
-    ]
+    found = [path for path in folder.glob("*/run.json") if path.is_file()]
+    return [path.parent for path in sorted(found, key=lambda path: path.stat().st_mtime_ns)]
 
 
 def _show(console: Console, found: Sequence[Forecast], declared: Mapping[str, Scenario]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from harness import outcome
+from harness import commands, outcome
 from harness.cli.shared import (
     MOST_SEEDS,
     ended_with,
@@ -70,7 +70,7 @@ def run_command(
 
 
 def _resume(folder: Path, where: dict[str, typing.Any]) -> int:
-    from harness import baselines, commands, plans, scenarios
+    from harness import baselines, plans, scenarios
 
     plan = plans.read(folder)
     if plan.gate is not None:  # before anything is made there
@@ -88,7 +88,7 @@ def _run(
     """Do what is missing of a plan, judge, store, show; after an interrupt, store and show what was finished."""
     from rich.console import Console
 
-    from harness import commands, executors, plans, storing, terminal
+    from harness import executors, plans, storing, terminal
     from harness.gate import procedure
 
     console, stopped = Console(), False

@@ -27,7 +27,7 @@ from harness.records import BACKENDS, DEVICES, EXECUTORS, TIERS
 from harness.visible import visible
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from rich.console import Console
 
@@ -207,6 +207,12 @@ def shelve(job: Path) -> None:
     else:
         if page is not None:
             click.echo(visible(f"Index: {page}"))
+
+
+def name_passed_over(passed_over: Mapping[Path, HarnessError] | Mapping[Path, str]) -> None:
+    """Say which folders could not be read among many that could."""
+    for folder, error in passed_over.items():
+        click.echo(visible(f"harness: warning: passed over {folder}: {error}"), err=True)
 
 
 def force_option(function: Command) -> Command:

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from harness import files, jobs, stored
+from harness import files, stored
 from harness.errors import StorageError
 from harness.ledger.page import as_page
 from harness.ledger.rows import Count, Row, collect, counts
 from harness.ledger.view import as_markdown, as_text
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from harness.records import Job
-
 __all__ = [
-    "REFERENCE", "Count", "Row", "as_markdown", "as_page", "as_text", "collect", "counts", "reference_folders", "reference_jobs",
+    "REFERENCE", "Count", "Row", "as_markdown", "as_page", "as_text", "collect", "counts", "reference_folders",
     "refuse_other",
 ]  # fmt: skip
 
@@ -43,14 +37,3 @@ def reference_folders(root: Path = REFERENCE) -> list[Path]:
     if not found:
         raise StorageError(f"there is no run under '{root}'", "Name one: harness ledger RUN")
     return found
-
-
-def reference_jobs(root: Path = REFERENCE) -> Iterator[Job]:
-    """Yield the committed jobs that the ledger rests on: all below `root` but gates, which may have measured what they refused.
-
-    Raises
-    ------
-    StorageError
-        If there is no job at all, or one is damaged.
-    """
-    return (job for job in map(jobs.read, reference_folders(root)) if job.gate is None)

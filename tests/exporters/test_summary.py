@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 import typing
 
 import pytest
@@ -158,7 +159,7 @@ def test_surroundings_are_folded() -> None:
     for told in ("differ", "steps", "A | B"):
         assert told in cells
     for told in ("numpy: 2.0, not 1.26", "harness/measure/runtime.py"):
-        assert told in shown[: shown.index("<details>")]
+        assert told in html.unescape(shown[: shown.index("<details>")])
     assert shown.count("<details>") == shown.count("</details>") == 3
 
 

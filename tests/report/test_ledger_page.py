@@ -6,7 +6,7 @@ import collections
 import dataclasses
 import typing
 
-from harness import ledger
+from harness import jobs, ledger
 from harness.audit import AuditFinding, audit
 from harness.scenarios import load_all
 from tests.report.test_equivalence_page import Parsed
@@ -134,4 +134,4 @@ def test_the_command_writes_page_and_markdown_from_one_ledger(harness: Harness) 
 def _no_gate(folder: Path) -> None:
     """See that the gate was there and was passed over."""
     assert len(ledger.reference_folders(folder)) == 2
-    assert [job.gate for job in ledger.reference_jobs(folder)] == [None]
+    assert sum(jobs.read(found).gate is not None for found in ledger.reference_folders(folder)) == 1

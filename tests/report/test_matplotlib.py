@@ -20,7 +20,7 @@ import os, sys
 import numpy as np
 from harness.records import Figure
 from harness.report import plots
-figure = Figure(title="t", kind="lines", x="x", y="y", series=("a",), caption="")
+figure = Figure(name="f", title="t", kind="lines", x="x", y="y", series=("a",), caption="")
 sys.stdout.write(plots.draw(figure, [np.arange(5.0)], "p", "alt"))
 print(os.environ.get("MPLBACKEND"), file=sys.stderr)
 """
