@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime as dt
+import functools
 import hashlib
 import json
 import shutil
@@ -38,7 +39,8 @@ FOLDER = "remeasured"
 """Folder of what was measured again, in a job and in the user's cache."""
 
 
-def obstacle(commit: str, folder: Path = Path()) -> str:
+@functools.cache
+def obstacle(commit: str, folder: Path) -> str:
     """Say why the commit that a baseline records cannot be measured again here; empty if it can be tried."""
     if not commit:
         return "the baseline records no commit"
@@ -123,7 +125,7 @@ def supply(variants: Sequence[Evidence], plan: Plan, out: Path, measure: Measure
 
 def _of_commit(commit: str, variants: Sequence[Evidence], plan: Plan, out: Path, measure: Measure) -> str:
     """Take variants of one commit from the cache, measure the rest, and say which."""
-    why = obstacle(commit)
+    why = obstacle(commit, Path.cwd())
     if why:
         raise RevisionError(why, "")
     kept: list[Baseline] = []
