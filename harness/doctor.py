@@ -14,6 +14,7 @@ from pathlib import Path
 from harness import baselines, containers, datasets, environment, git, variables, waivers
 from harness.datasets.cache import cache_folder
 from harness.errors import BaselineError, RevisionError
+from harness.gate import remeasuring
 from harness.measure import memory
 
 if typing.TYPE_CHECKING:
@@ -248,8 +249,16 @@ def comparable(stored: Baseline) -> tuple[str, ...]:
     versions = {name: installed(name) or "none" for name in environment.LIBRARIES if name in theirs}
     taken = {name: theirs[name] for name in _RUN_DECIDES if name in theirs}
     ours = environment.machine() | versions | taken | variables.recorded(_in_worker())
-    return tuple(_comparable(kind, environment.differences(kind, ours, theirs)) for kind in KINDS)
+    return tuple(_comparable(kind, environment.differences(kind, ours, theirs), stored) for kind in KINDS)
 
 
-def _comparable(kind: Kind, differing: Sequence[str]) -> str:
-    return f"{kind}: no ({'; '.join(differing)})" if differing else f"{kind}: yes"
+def _comparable(kind: Kind, differing: Sequence[str], stored: Baseline) -> str:
+    if not differing:
+        return f"{kind}: yes"
+    told = f"{kind}: no ({'; '.join(differing)})"
+    if kind != "memory":
+        return told
+    why = remeasuring.obstacle(stored.commit, Path.cwd())
+    if why:
+        return f"{told}, and no gate can measure it here: {why}"
+    return f"{told}; a gate measures it here at commit {stored.commit[:10]}, once"

@@ -293,7 +293,7 @@ def _make_room(out: Path) -> None:
     """Remove what a job left: its own files and nothing else."""
     for name in (_RESULTS, stored.PACKED, _PAGE, "plan.json"):
         (out / name).unlink(missing_ok=True)
-    for folder in _run_folders(out):
+    for folder in (*_run_folders(out), out / "remeasured"):
         shutil.rmtree(folder, ignore_errors=True)
 
 

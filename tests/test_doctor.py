@@ -119,6 +119,19 @@ def test_what_a_baseline_can_judge_here(changed: dict[str, str], told: tuple[str
     assert all(line.startswith(start) for line, start in zip(found, told, strict=True))
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_memory_of_another_machine_is_measured_here_if_the_commit_is_known(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    """Doctor says whether a gate can measure memory again, and if not why."""
+    harness.repository()
+    monkeypatch.chdir(harness.folder)
+    commit = git.text(harness.folder, "rev-parse", "HEAD") if known else "c" * 40
+    found = doctor.comparable(dataclasses.replace(baseline(arch="another"), commit=commit))
+    assert ("a gate measures it here at commit" in found[1]) == known
+    assert ("names no commit" in found[1]) == (not known)
+
+
 def test_baselines_are_counted_and_damage_is_named(harness: Harness) -> None:
     """Files are grouped by what they can judge here; a damaged one and damaged waivers are broken, with their paths."""
     root = harness.folder / "baselines"
