@@ -53,7 +53,7 @@ GATE = ("gate", "probe", "--scenarios", "probe.py", "--seeds", "1", "--max-runs"
         (("export", "csv", "out", "--out", "copy"), "'copy' holds another job"),
         (("export", "bencher", "out", "--out", "out/run.json"), "out/run.json exists and is no bencher.json"),
         (("compare", "out", "out", "--out", "copy"), "'copy' holds another job"),
-        (("compare", "out", "copy", "--out", "compared"), "'compared' holds the comparison of x with y"),
+        (("compare", "out", "copy", "--out", "compared"), "'compared' holds the comparison of x, y"),
         (("history", "out", "--html", "out/index.html"), "is a page of another kind (report:"),
         (("history", "out", "--html", "site/index.html"), "is a page that harness did not write"),
         (("ledger", "out", "--scenarios", "probe.py", "--html", "site/index.html"), "is a page that harness did not write"),
@@ -73,15 +73,17 @@ def test_what_is_stored_is_refused(stored: Harness, words: tuple[str, ...], told
     shutil.copytree(folder / "out", folder / "copy")
     (folder / "compared").mkdir()
     side = {"folder": "x", "created": "", "commit": "", "command": ""}
+    jobs = [side, side | {"folder": "y"}]
     record = {
-        "schema": 1,
+        "schema": 3,
         "created": "",
         "command": "",
         "version": "",
-        "a": side,
-        "b": side | {"folder": "y"},
+        "jobs": jobs,
+        "variants": [],
+        "left_out": [],
     }
-    (folder / "compared/compare.json").write_text(json.dumps(record | {"variants": [], "left_out": []}))
+    (folder / "compared/compare.json").write_text(json.dumps(record))
     before = content(folder)
     done = stored(*words)
     assert (done.code, done.err.count("\n")) == (2, 1), done.err
