@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import typing
@@ -10,7 +11,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from harness import baselines, doctor, environment, noise
+from harness import baselines, doctor, environment, git, noise
 from harness.cli import main
 from harness.records import Baseline, BaselineMetric
 
