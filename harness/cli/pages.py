@@ -76,7 +76,7 @@ def history_command(
     """Show metrics over the commits of stored runs, and where they changed; every run below reports/ by default."""
     from rich.console import Console
 
-    from harness import history, history_table, jobs
+    from harness import history, history_names, history_table, jobs
 
     if page is not None and not force:
         from harness.report import linking
@@ -92,7 +92,7 @@ def history_command(
     around = dict.fromkeys(folder.absolute().parent for folder in folders)
     places, web = _places([Path(), *around], {sample.commit.removesuffix("+dirty") for sample in samples})
     found, console = history.tracks(samples, places), Console()
-    chosen = history_table.select(found, patterns)
+    chosen = history_names.select(found, patterns)
     history_table.show(console, chosen, patterns)
     if page is not None:
         from harness import files, history_page
