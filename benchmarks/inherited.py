@@ -150,10 +150,9 @@ each such variant, and compares with them. The runs are kept in the user's cache
 machine, commit, variant and seeds: the next gate needs none, and CI does well to keep that folder between its jobs. The report and the
 summary name the commit, the runs and the seconds. `--no-remeasure` switches it off.
 
-Sometimes that is impossible: the baseline is of uncommitted changes, git does not know its commit (a shallow clone), the commit lacks
-the variant, its runs fail, or Dask workers do the runs. Then memory is INCOMPARABLE. The gate says why in one line and goes on; with
-`--strict` it exits with
-code 2. `harness doctor` says which of this holds here, and names the variables that are set and the fields that differ.
+Sometimes that is impossible: the baseline is of uncommitted changes, git does not know its commit (a shallow clone), the commit lacks the
+variant, its runs fail, or Dask workers do the runs. Then memory is INCOMPARABLE. The gate says why in one line and goes on; with `--strict`
+it exits with code 2. `harness doctor` says which of this holds here, and names the variables that are set and the fields that differ.
 
 The gate's floor for memory is {MEMORY_SHARE:.0%}, and at least {MEMORY_BYTES / MIB:g} MiB. What changes memory by more must match.
 

@@ -78,7 +78,7 @@ _OUTPUTS = tuple(field.name for field in dataclasses.fields(Outputs))
 @click.option(
     "--strict",
     is_flag=True,
-    help="An undecided or incomparable runtime fails too, and memory that no baseline of this kind of machine is for (exit code 2).",
+    help="An undecided or incomparable runtime fails too, and memory of another kind of machine that cannot be measured here (exit code 2).",
 )
 @click.option(
     "--expectations",
