@@ -13,7 +13,7 @@ import numpy as np
 
 from harness import environment
 from harness.exporters.table import System, exact_mean, is_headline
-from harness.levels import changes, spikes
+from harness.levels import changes
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -355,7 +355,6 @@ def _track(
 def _line(first: Sample, values: Mapping[int, Sequence[float]], where: Fields) -> Line:
     rows = tuple(sorted(values))
     means = tuple(exact_mean(values[row]) for row in rows)
-    numbers = np.asarray(means, np.float64)
     return Line(
         metric=first.metric,
         unit=first.unit,
@@ -364,9 +363,5 @@ def _line(first: Sample, values: Mapping[int, Sequence[float]], where: Fields) -
         where=where,
         rows=rows,
         values=means,
-        changes=tuple(
-            sorted(
-                [*changes(numbers, first.better), *spikes(numbers, first.better)], key=lambda one: one.index
-            )
-        ),
+        changes=tuple(changes(np.asarray(means, np.float64), first.better, spikes=True)),
     )

@@ -7,7 +7,6 @@ Change points come from ruptures: the least-squares segmentation whose number of
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
 import typing
 
@@ -54,7 +53,7 @@ class Change:
     """Whether the level returned with the next point."""
 
 
-def changes(values: Floats, better: Direction) -> list[Change]:
+def changes(values: Floats, better: Direction, *, spikes: bool = False) -> list[Change]:
     """Find where the level of a sequence changes.
 
     Parameters
@@ -63,30 +62,21 @@ def changes(values: Floats, better: Direction) -> list[Change]:
         Oldest first.
     better : str
         Direction of improvement.
+    spikes : bool
+        Whether single points that lie far from those before and after are returned too.
     """
     starts, alone = segmented(values)
     inner = np.setdiff1d(np.arange(len(values)), alone)
-    edges = [0, *starts, len(values)]
-    levels = (
-        [float(values[inner[(inner >= a) & (inner < b)]].mean()) for a, b in itertools.pairwise(edges)]
-        if starts
-        else []
-    )
-    return [
-        Change(start, before, after, _direction(before, after, better))
-        for start, (before, after) in zip(starts, itertools.pairwise(levels), strict=True)
-    ]
-
-
-def spikes(values: Floats, better: Direction) -> list[Change]:
-    """Find single points that lie far from those before and after, which agree."""
     found = []
-    for index in segmented(values)[1]:
-        before, after = (values[index - 1] + values[index + 1]) / 2, values[index]
-        found.append(
-            Change(index, float(before), float(after), _direction(before, after, better), spike=True)
+    for a, start, b in zip([0, *starts], starts, [*starts[1:], len(values)], strict=False):
+        before, after = (
+            float(values[inner[(inner >= a) & (inner < b)]].mean()) for a, b in ((a, start), (start, b))
         )
-    return found
+        found.append(Change(start, before, after, _direction(before, after, better)))
+    for index in alone if spikes else ():
+        before, after = float(values[index - 1] + values[index + 1]) / 2, float(values[index])
+        found.append(Change(index, before, after, _direction(before, after, better), spike=True))
+    return sorted(found, key=lambda change: change.index)
 
 
 def segmented(values: Floats) -> tuple[list[int], list[int]]:

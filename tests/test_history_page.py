@@ -25,11 +25,10 @@ def track(
     lines = []
     for metric, values in metrics.items():
         numbers = np.asarray(values, np.float64)
-        found = [*levels.changes(numbers, "lower"), *levels.spikes(numbers, "lower")]
         lines.append(
             history.Line(
                 metric=metric, unit="s", kind="runtime", better="lower", where=(), rows=tuple(range(len(values))), values=tuple(map(float, values)),
-                changes=tuple(sorted(found, key=lambda one: one.index)),
+                changes=tuple(levels.changes(numbers, "lower", spikes=True)),
             )
         )  # fmt: skip
     rows = tuple(
@@ -63,7 +62,10 @@ def test_changes_and_their_commits_are_on_the_page() -> None:
         [found], ("total.seconds", "spiked", "quiet"), web="https://host.example/o/r/commit/"
     )
     assert "1 change of level, 1 for the worse; 1 spike" in page
-    assert "The newest for the worse: time of probe:default smoke numpy cpu (version 1), 0.999\N{NARROW NO-BREAK SPACE}s to 2.001" in page
+    assert (
+        "The newest for the worse: time of probe:default smoke numpy cpu (version 1), 0.999\N{NARROW NO-BREAK SPACE}s to 2.001"
+        in page
+    )
     assert (
         f'<a href="https://host.example/o/r/commit/{20:040x}" rel="noreferrer"><code>{20:040x}'[:-32] in page
     )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 import typing
 
 import pytest
 
-from harness import jobs, plans
+from harness import files, jobs, plans
 from harness.errors import StorageError
+from harness.records import Compared, SideJob
 from tests.test_concurrency import at_once
 
 if typing.TYPE_CHECKING:
@@ -53,7 +53,7 @@ GATE = ("gate", "probe", "--scenarios", "probe.py", "--seeds", "1", "--max-runs"
         (("export", "csv", "out", "--out", "copy"), "'copy' holds another job"),
         (("export", "bencher", "out", "--out", "out/run.json"), "out/run.json exists and is no bencher.json"),
         (("compare", "out", "out", "--out", "copy"), "'copy' holds another job"),
-        (("compare", "out", "copy", "--out", "compared"), "'compared' holds the comparison of x with y"),
+        (("compare", "out", "copy", "--out", "compared"), "'compared' holds the comparison of x, y"),
         (("history", "out", "--html", "out/index.html"), "is a page of another kind (report:"),
         (("history", "out", "--html", "site/index.html"), "is a page that harness did not write"),
         (("ledger", "out", "--scenarios", "probe.py", "--html", "site/index.html"), "is a page that harness did not write"),
@@ -72,16 +72,9 @@ def test_what_is_stored_is_refused(stored: Harness, words: tuple[str, ...], told
     (folder / "notes.csv").write_text("my,own,numbers\n")
     shutil.copytree(folder / "out", folder / "copy")
     (folder / "compared").mkdir()
-    side = {"folder": "x", "created": "", "commit": "", "command": ""}
-    record = {
-        "schema": 1,
-        "created": "",
-        "command": "",
-        "version": "",
-        "a": side,
-        "b": side | {"folder": "y"},
-    }
-    (folder / "compared/compare.json").write_text(json.dumps(record | {"variants": [], "left_out": []}))
+    x, y = (SideJob(folder=name, created="", commit="", command="") for name in "xy")
+    record = Compared(schema=3, created="", command="", version="", jobs=(x, y), variants=(), left_out=())
+    files.write_json(folder / "compared/compare.json", record)
     before = content(folder)
     done = stored(*words)
     assert (done.code, done.err.count("\n")) == (2, 1), done.err

@@ -45,7 +45,7 @@ def test_a_spike_is_no_change_of_level(noise: float) -> None:
     values = np.random.default_rng(5).normal(scale=noise, size=24)
     spiked = values + 5.0 * (np.arange(24) == 12)
     assert levels.segmented(spiked) == ([], [12])
-    (found,) = levels.spikes(spiked, "lower")
+    (found,) = levels.changes(spiked, "lower", spikes=True)
     assert (found.spike, found.direction) == (True, "worse")
     assert found.after == pytest.approx(5, abs=0.1)
     assert levels.segmented(values + 5.0 * (np.arange(24) == 23)) == ([], [])
