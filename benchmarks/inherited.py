@@ -141,10 +141,18 @@ HEAD = f"""# Baselines on other machines
 `python -m benchmarks.inherited --markdown docs/portable.md` writes this page from `harness/variables.py`, `harness/environment.py` and
 its own measurements.
 
-Accuracy, losses, sizes and counts of work travel: their baseline serves every machine. Memory and time depend on choices that libraries
-make from the CPU and from environment variables. A worker pins such a choice where that costs nothing. The rest must be equal on both
-sides. Where it is not, memory is INCOMPARABLE: a gate on stored baselines says so in one line and goes on (with `--strict` it exits with
-code 2). `harness doctor` names the variables that are set here and the fields that differ.
+Accuracy, losses, sizes and counts of work travel: a gate compares them with the newest accepted baseline, wherever it was made, and
+`harness baseline accept` lists the files that the new one outdates. Memory and time depend on choices that libraries make from the CPU and
+from environment variables. A worker pins such a choice where that costs nothing. The rest must be equal on both sides.
+
+Where it is not, a gate on stored baselines measures memory here again: it checks out the commit that the baseline records, does ten runs of
+each such variant, and compares with them. The runs are kept in the user's cache (`HARNESS_CACHE`, or `~/.cache/report-harness`), for this
+machine, commit, variant and seeds: the next gate needs none, and CI does well to keep that folder between its jobs. The report and the
+summary name the commit, the runs and the seconds. `--no-remeasure` switches it off.
+
+Sometimes that is impossible: the baseline is of uncommitted changes, git does not know its commit (a shallow clone), the commit lacks the
+variant, its runs fail, or Dask workers do the runs. Then memory is INCOMPARABLE. The gate says why in one line and goes on; with `--strict`
+it exits with code 2. `harness doctor` says which of this holds here, and names the variables that are set and the fields that differ.
 
 The gate's floor for memory is {MEMORY_SHARE:.0%}, and at least {MEMORY_BYTES / MIB:g} MiB. What changes memory by more must match.
 

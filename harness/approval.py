@@ -190,10 +190,17 @@ def _number(value: float | None) -> str:
     return f"{value:.0f}" if value.is_integer() else f"{value:.6g}"
 
 
-def accept(run: Path, named: Path | None, *, force: bool = False) -> list[Path]:
-    """Write every proposal of a run, with its predictions, below the baselines folder and return the files.
+def accept(run: Path, named: Path | None, *, force: bool = False) -> tuple[list[Path], list[Path]]:
+    """Write every proposal of a run, with its predictions, below the baselines folder.
 
     Of two at once one comes after the other. A file in the way that is no readable baseline is replaced with `force` only.
+
+    Returns
+    -------
+    list of Path
+        The files that were written.
+    list of Path
+        Older files of other machines whose scores, sizes and work are compared with no longer; see `baselines.outdated_by`.
     """
     root = named or baselines.project_folder()
     with _alone(run / PROPOSALS), _alone(root):
@@ -202,7 +209,9 @@ def accept(run: Path, named: Path | None, *, force: bool = False) -> list[Path]:
         for path in (baselines.path_of(proposed, root) for proposed, _ in found):
             if path.exists() and not force:
                 baselines.load(path)
-        return [path for proposed, kept in found for path in _write(proposed, kept, root)]
+        written = [path for proposed, kept in found for path in _write(proposed, kept, root)]
+        outdated = [path for proposed, _ in found for path in baselines.outdated_by(proposed, root)]
+        return written, [path for path in dict.fromkeys(outdated) if path not in written]
 
 
 def waive(asked: waivers.Asked, scenarios: Mapping[str, Scenario], named: Path | None, today: dt.date) -> str:

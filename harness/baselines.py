@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -18,7 +19,7 @@ from harness.records import Baseline, BaselineMetric, finite
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from harness.records import RunResult, Tier
+    from harness.records import DatasetUse, RunResult, Tier
 
 SCHEMA = 1
 SEEDS_AT_LEAST = 5
@@ -88,13 +89,42 @@ def folder_of(scenario: str, variant: str, tier: str) -> Path:
     return Path(scenario, variant, tier)
 
 
-def find(
-    roots: Iterable[Path], scenario: str, variant: str, tier: Tier, ours: Mapping[str, str]
-) -> tuple[Baseline, str] | None:
-    """Return the stored baseline nearest to an environment, with its path; None if there is none.
+@dataclasses.dataclass(frozen=True, slots=True)
+class References:
+    """The stored baselines that the runs of one variant are compared with, each with its path."""
 
-    The first root that has any decides. Within it the exact fingerprint wins, then the one that leaves the
-    fewest fields different.
+    newest: tuple[Baseline, str]
+    """For what does not depend on the machine: scores, sizes and work. The newest accepted one that may be compared."""
+    nearest: tuple[Baseline, str]
+    """For memory and times: the newest accepted one whose memory may be compared here, else the one with the fewest differences."""
+
+
+def find(
+    roots: Iterable[Path],
+    scenario: str,
+    variant: str,
+    tier: Tier,
+    ours: Mapping[str, str],
+    *,
+    version: int | None = None,
+    data: Sequence[DatasetUse] | None = None,
+) -> References | None:
+    """Choose the stored baselines for runs of a variant; None if there is none.
+
+    The first root that has any decides. Of equally new ones the one from the more similar environment is taken.
+
+    Parameters
+    ----------
+    roots : iterable of Path
+        Folders of baselines.
+    scenario, variant, tier : str
+        What ran.
+    ours : mapping
+        Environment of the runs.
+    version : int, optional
+        Scenario version of the runs; any version may be compared if None.
+    data : sequence of DatasetUse, optional
+        Data that the runs read; any data may be compared if None.
 
     Raises
     ------
@@ -103,17 +133,33 @@ def find(
     """
     for root in roots:
         paths = sorted((root / folder_of(scenario, variant, tier)).glob("*.json"))
-        if paths:
-            stored = [(load(path), path) for path in paths]
-            best, path = min(stored, key=lambda pair: _distance(ours, pair[0].environment))
-            return best, str(path)
+        stored = {str(path): load(path) for path in paths}
+        if not stored:
+            continue
+        differing = {
+            path: (
+                len(environment.differences("accuracy", ours, baseline.environment))
+                + (version not in {None, baseline.scenario_version})
+                + len(environment.other_data(data, baseline.datasets) if data is not None else ()),
+                len(environment.differences("memory", ours, baseline.environment)),
+                len(environment.differences("runtime", ours, baseline.environment)),
+            )
+            for path, baseline in stored.items()
+        }
+        newest = _newest(stored, differing, fields=1)
+        nearest = _newest(stored, differing, fields=2)
+        return References(newest=(stored[newest], newest), nearest=(stored[nearest], nearest))
     return None
 
 
-def _distance(ours: Mapping[str, str], theirs: Mapping[str, str]) -> tuple[int, int, int]:
-    """Order baselines by what they can still judge: accuracy first, then memory, then runtime."""
-    counts = [len(environment.differences(kind, ours, theirs)) for kind in ("accuracy", "memory", "runtime")]
-    return counts[0], counts[1], counts[2]
+def _newest(
+    stored: Mapping[str, Baseline], differing: Mapping[str, tuple[int, int, int]], *, fields: int
+) -> str:
+    """Return the newest of the baselines with the fewest differences in the first `fields` counts; break ties by all counts."""
+    fewest = min(counts[:fields] for counts in differing.values())
+    fitting = [path for path, counts in differing.items() if counts[:fields] == fewest]
+    date = max(stored[path].date for path in fitting)
+    return min((path for path in fitting if stored[path].date == date), key=lambda path: differing[path])
 
 
 def load(path: Path) -> Baseline:
@@ -226,6 +272,25 @@ def _wrong_count(baseline: Baseline) -> str:
         if not (finite(metric.values[0]) and metric.values[0] >= 0):
             return f"has a value of count '{name}' that is negative or not finite"
     return ""
+
+
+def outdated_by(baseline: Baseline, root: Path) -> list[Path]:
+    """List the older files below `root` whose scores, sizes and work this baseline replaces, although another machine made them.
+
+    Their memory stays in use on machines of their kind. A file that cannot be read is left out.
+    """
+    own, found = path_of(baseline, root), []
+    for path in sorted(own.parent.glob("*.json")):
+        with contextlib.suppress(BaselineError):
+            other = load(path)
+            comparable = not (
+                environment.differences("accuracy", baseline.environment, other.environment)
+                or environment.other_data(baseline.datasets, other.datasets)
+                or other.scenario_version != baseline.scenario_version
+            )
+            if path != own and comparable and other.date <= baseline.date:
+                found.append(path)
+    return found
 
 
 def path_of(baseline: Baseline, root: Path) -> Path:

@@ -11,9 +11,10 @@ import typing
 from importlib import metadata
 from pathlib import Path
 
-from harness import baselines, datasets, environment, git, variables, waivers
+from harness import baselines, containers, datasets, environment, git, variables, waivers
 from harness.datasets.cache import cache_folder
 from harness.errors import BaselineError, RevisionError
+from harness.gate import remeasuring
 from harness.measure import memory
 
 if typing.TYPE_CHECKING:
@@ -45,8 +46,6 @@ EXTRAS = {
 KINDS: tuple[Kind, ...] = ("accuracy", "memory", "runtime")
 _RUN_DECIDES = ("backend", "device", "threads", "executor", "blas", "gpu")
 """Fields that only a run knows; doctor takes the baseline's own, so that it imports no framework."""
-_UNLIMITED = 2**60
-"""From here on a limit of memory, bytes, is none: version 1 of control groups writes a huge number instead."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -93,8 +92,10 @@ def _machine() -> Iterator[Finding]:
     facts = environment.machine()
     for name, told in facts.items():
         yield Finding("machine", name, told or "unknown")
-    limit, cores = cgroup_limits()
-    yield Finding("machine", "memory limit", f"{limit / 2**30:.1f} GiB (control group)" if limit else "none")
+    allowed = containers.allowance()
+    limit, left, cores = allowed.memory_bytes, allowed.memory_left or 0, allowed.cores
+    told = f"{limit / 2**30:.1f} GiB (control group), {left / 2**30:.1f} GiB of it left" if limit else "none"
+    yield Finding("machine", "memory limit", told)
     yield Finding("machine", "CPU limit", f"{cores:g} cores (control group)" if cores else "none")
     resets = memory.reset_peak()
     told = (
@@ -129,51 +130,6 @@ def _variables() -> Iterator[Finding]:
 
 def _in_worker() -> dict[str, str]:
     return variables.for_worker(os.environ, threads=2)
-
-
-def cgroup_limits(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> tuple[int | None, float | None]:  # fmt: skip
-    """Return the least memory, bytes, and CPU, cores, that a control group of this process allows; None where nothing limits it.
-
-    Parameters
-    ----------
-    root : Path
-        Where control groups are mounted: version 2, or version 1 with a folder a controller.
-    own : Path
-        The process's own groups.
-    """
-    try:
-        lines = own.read_text().splitlines()
-    except OSError:  # no control groups: macOS, or none mounted
-        return None, None
-    memories: list[int] = []
-    cores: list[float] = []
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
-        for folder in _with_parents(root / controllers if controllers else root, path):
-            memories += _numbers(folder / "memory.max") + _numbers(folder / "memory.limit_in_bytes")
-            cores += _share(_numbers(folder / "cpu.max"))
-            cores += _share(_numbers(folder / "cpu.cfs_quota_us") + _numbers(folder / "cpu.cfs_period_us"))
-    return min((found for found in memories if found < _UNLIMITED), default=None), min(cores, default=None)
-
-
-def _with_parents(root: Path, path: str) -> list[Path]:
-    """List a group's folder and those above it, up to the root: each may limit it."""
-    below = Path(path.lstrip("/"))
-    return [root / part for part in (below, *below.parents)]
-
-
-def _numbers(file: Path) -> list[int]:
-    """Return the numbers in a file of the kernel; none where it says ``max`` or is not there."""
-    try:
-        words = file.read_text().split()
-    except OSError:
-        return []
-    return [int(word) for word in words] if words and words[0] != "max" else []
-
-
-def _share(numbers: Sequence[int]) -> list[float]:
-    """Return quota over period as cores; a quota of -1 is none."""
-    return [numbers[0] / numbers[1]] if len(numbers) == 2 and numbers[0] > 0 and numbers[1] > 0 else []
 
 
 # -- packages ----------------------------------------------------------------------------------------------------------
@@ -293,8 +249,16 @@ def comparable(stored: Baseline) -> tuple[str, ...]:
     versions = {name: installed(name) or "none" for name in environment.LIBRARIES if name in theirs}
     taken = {name: theirs[name] for name in _RUN_DECIDES if name in theirs}
     ours = environment.machine() | versions | taken | variables.recorded(_in_worker())
-    return tuple(_comparable(kind, environment.differences(kind, ours, theirs)) for kind in KINDS)
+    return tuple(_comparable(kind, environment.differences(kind, ours, theirs), stored) for kind in KINDS)
 
 
-def _comparable(kind: Kind, differing: Sequence[str]) -> str:
-    return f"{kind}: no ({'; '.join(differing)})" if differing else f"{kind}: yes"
+def _comparable(kind: Kind, differing: Sequence[str], stored: Baseline) -> str:
+    if not differing:
+        return f"{kind}: yes"
+    told = f"{kind}: no ({'; '.join(differing)})"
+    if kind != "memory":
+        return told
+    why = remeasuring.obstacle(stored.commit, Path.cwd())
+    if why:
+        return f"{told}, and no gate can measure it here: {why}"
+    return f"{told}; a gate measures it here at commit {stored.commit[:10]}, once"

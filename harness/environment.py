@@ -152,13 +152,13 @@ def _huge_pages() -> dict[str, str]:
     return {"huge_pages": chosen[1]} if chosen else {}
 
 
-def git_commit(folder: str = ".") -> str:
+def git_commit(folder: str = ".", paths: Iterable[str] = ()) -> str:
     """Commit of the git checkout around `folder`; empty outside git.
 
-    It ends with ``+dirty`` if tracked files differ or git cannot say.
+    It ends with ``+dirty`` if tracked files differ, one of the scenario files `paths` in the checkout is not tracked, or git cannot say.
     """
     try:
-        return git.commit(folder)
+        return git.commit(folder, paths)
     except RevisionError:
         return ""
 

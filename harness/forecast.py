@@ -125,10 +125,10 @@ def _from_baseline(request: RunRequest, roots: Sequence[Path], here: dict[str, s
     if request.purpose != "measure":
         return None
     asked = {**here, "backend": request.backend, "device": request.device}
-    nearest = baselines.find(roots, request.scenario, request.variant, request.tier, asked)
-    if nearest is None or not _same_program(nearest[0], request):
+    found = baselines.find(roots, request.scenario, request.variant, request.tier, asked)
+    if found is None or not _same_program(found.nearest[0], request):
         return None
-    kept, path = nearest
+    kept, path = found.nearest
     return Cost(
         seconds=statistics.median(kept.metrics[SECONDS].values) if SECONDS in kept.metrics else None,
         memory_bytes=_highest(kept.metrics[PEAK].values) if PEAK in kept.metrics else None,

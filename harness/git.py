@@ -104,8 +104,15 @@ def paths(folder: str | os.PathLike[str], *words: str) -> list[str]:
     return [path for path in text(folder, *words).split("\0") if path]
 
 
-def commit(folder: str | os.PathLike[str]) -> str:
+def commit(folder: str | os.PathLike[str], files: Iterable[str] = ()) -> str:
     """Return the commit of the checkout around a folder, with ``+dirty`` if tracked files differ or git cannot say.
+
+    Parameters
+    ----------
+    folder : path
+        A folder of the checkout.
+    files : iterable of str
+        Files that are run: it is dirty too if one of them lies in the checkout and is not tracked.
 
     Raises
     ------
@@ -114,9 +121,22 @@ def commit(folder: str | os.PathLike[str]) -> str:
     """
     head = text(folder, "rev-parse", "--verify", "HEAD")
     try:
-        return f"{head}+dirty" if changes(folder) else head
+        return f"{head}+dirty" if changes(folder) or _untracked(folder, files) else head
     except RevisionError:
         return f"{head}+dirty"
+
+
+def _untracked(folder: str | os.PathLike[str], files: Iterable[str]) -> bool:
+    """Return whether a file lies in a checkout and no commit holds it."""
+    resolved = [Path(file).resolve() for file in files]
+    if not resolved:
+        return False
+    checkout = Path(text(folder, "rev-parse", "--show-toplevel")).resolve()
+    inside = [str(file.relative_to(checkout)) for file in resolved if file.is_relative_to(checkout)]
+    known = (
+        paths(checkout, "ls-files", "-z", "--", *(f":(literal){file}" for file in inside)) if inside else []
+    )
+    return not set(inside) <= set(known)
 
 
 def changes(folder: str | os.PathLike[str]) -> list[str]:

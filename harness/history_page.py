@@ -12,7 +12,7 @@ import urllib.parse
 
 import numpy as np
 
-from harness.history_table import heading, label, letters, places, select, title
+from harness.history_names import heading, label, letters, places, select, title
 from harness.measure.scores import is_share
 from harness.report import numbers
 from harness.report.section import Anchors
@@ -163,7 +163,7 @@ def render(found: Sequence[Track], patterns: Sequence[str] = (), up: str = "", w
     found : sequence of Track
         Tracks.
     patterns : sequence of str
-        Metrics to show; see `harness.history_table.select`. Metrics that changed are drawn too; how many others are left out is said.
+        Metrics to show; see `harness.history_names.select`. Metrics that changed are drawn too; how many others are left out is said.
     up : str
         Address of the index over this page and others; see `harness.report.linking.up`.
     web : str

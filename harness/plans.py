@@ -43,10 +43,17 @@ def make(requests: Sequence[RunRequest], command: str, baselines: Path | None) -
         schema=SCHEMA,
         created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         command=masking.masked(command),
-        commit=environment.git_commit(),
+        commit=_commit(requests),
         baselines="" if baselines is None else str(baselines.resolve()),
         requests=tuple(requests),
         environment=environment.machine(),
+    )
+
+
+def _commit(requests: Sequence[RunRequest]) -> str:
+    """Return the present commit; dirty if it does not hold the scenario files of the runs."""
+    return environment.git_commit(
+        paths=sorted({path for request in requests for path in request.scenario_paths})
     )
 
 
@@ -61,7 +68,7 @@ def ended(plan: Plan, out: Path) -> Plan:
     Not where a gate ran both of its sides from checkouts of their own.
     """
     own_code = plan.gate is not None and plan.gate.against
-    if own_code or not plan.commit or environment.git_commit() == plan.commit:
+    if own_code or not plan.commit or _commit(plan.requests) == plan.commit:
         return plan
     moved = dataclasses.replace(plan, commit=f"{plan.commit.removesuffix('+dirty')}+dirty")
     files.write_json(out / "plan.json", moved)
@@ -286,7 +293,7 @@ def _make_room(out: Path) -> None:
     """Remove what a job left: its own files and nothing else."""
     for name in (_RESULTS, stored.PACKED, _PAGE, "plan.json"):
         (out / name).unlink(missing_ok=True)
-    for folder in _run_folders(out):
+    for folder in (*_run_folders(out), out / "remeasured"):
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -299,7 +306,7 @@ def resume(out: Path) -> Plan:
         If there is no plan, or the code has changed since: one job's results are of one commit.
     """
     plan = read(out)
-    commit = environment.git_commit()
+    commit = _commit(plan.requests)
     if commit != plan.commit:
         told = f"the job in '{out}' began at commit '{plan.commit or 'none'}', this is '{commit or 'none'}'"
         raise StorageError(told, "Go back to that commit and folder, or start a job in another folder")

@@ -276,6 +276,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     out = config.stash[_OUT]
     with contextlib.suppress(OSError):
         out.rmdir()  # where nothing ran
+        if not config.getoption("harness_out"):
+            out.parent.rmdir()  # only if it is empty
     if any(out.glob("runs/*/result.json")):
         declared = _declared(config)
         job = procedure.rejudge(jobs.read(out), declared, _roots(config), out)

@@ -6,13 +6,14 @@ import contextlib
 import dataclasses
 import datetime as dt
 import os
+import signal
 import site
 import sys
 import time
 import typing
 from pathlib import Path
 
-from harness import environment, files, masking, processes, variables
+from harness import containers, environment, files, masking, processes, variables
 from harness.datasets import cache, loading
 from harness.errors import (
     ExplainedError,
@@ -146,6 +147,7 @@ def _work(request: RunRequest, folder: Path, called_off: Callable[[], bool] | No
         told = f"the code of run {request.key} in '{request.code}' is not on this machine"
         raise LastingError(told, "Compare commits with --executor local")
     command = [sys.executable, "-P", "-m", "harness.worker", str((folder / "request.json").absolute())]
+    killed = containers.allowance().killed
     limits = processes.Limits(
         name=f"run {request.key}",
         seconds=request.time_limit,
@@ -163,6 +165,11 @@ def _work(request: RunRequest, folder: Path, called_off: Callable[[], bool] | No
             masking.mask_files(folder / name for name in ("log.txt", "failure.json", "measurement.json"))
     if code == 0:
         return
+    allowed = containers.allowance()
+    if code == -signal.SIGKILL and allowed.killed > killed:
+        limit = f" of {allowed.memory_bytes / 2**20:.0f} MiB" if allowed.memory_bytes else ""
+        told = f"the worker of run {request.key} was ended by the system: the memory limit{limit} of this container was reached"
+        raise LastingError(told, "Allow the container more memory, or take a smaller tier")
     told = f"the worker of run {request.key} {processes.how_it_died(code)}"
     raise _reported(request, folder) or WorkerError(told, f"Read runs/{request.key}/log.txt")
 

@@ -35,6 +35,7 @@ if typing.TYPE_CHECKING:
 
 DIGITS = DatasetUse(name="digits", sha256="00", complete=True, found="1,797 images, お")
 HOME = {"backend": "numpy", "device": "cpu", "os": "Linux", "numpy": "2.1.0", "python": "3.11.7", "cpu": "A"}
+OTHER_DIGITS = dataclasses.replace(DIGITS, sha256="f" * 64)
 FIVE = [0.95, 0.951, 0.949, 0.952, 0.948]
 BYTES = [1e8 + k for k in range(5)]
 LOSSES = [0.1, 0.2, 0.3, 1 / 3, 1e-17]
@@ -239,8 +240,8 @@ def test_a_folder_in_place_of_a_file_is_named(tmp_path: Path) -> None:
 # -- choice -----------------------------------------------------------
 
 
-def find(roots: Sequence[Path], **ours: str) -> tuple[Baseline, str] | None:
-    """Find the baseline nearest to HOME with changes."""
+def find(roots: Sequence[Path], **ours: str) -> baselines.References | None:
+    """Find the baselines for HOME with changes."""
     return baselines.find(roots, "probe", "default", "smoke", {**HOME, **ours})
 
 
@@ -259,13 +260,55 @@ def test_the_nearest_baseline_is_chosen(tmp_path: Path) -> None:
     def chosen(**ours: str) -> str:
         found = find([tmp_path], **ours)
         assert found is not None
-        return next(name for name, path in paths.items() if path == found[1])
+        return next(name for name, path in paths.items() if path == found.nearest[1])
 
     assert chosen() == "home"
     assert chosen(cpu="B") == "other machine"
     assert chosen(numpy="1.26.4") == "other numpy"
     assert chosen(numpy="1.26.4", cpu="B") == "other numpy"
     assert chosen(backend="torch", cpu="B", numpy="1.26.4") == "torch"
+
+
+@pytest.mark.parametrize("agreed_here", [True, False])
+def test_scores_have_one_reference_for_every_machine(tmp_path: Path, agreed_here: bool) -> None:
+    """Scores are compared with the newest accepted values, wherever they were made; memory with the newest that fits here."""
+    later = "2026-02-01T00:00:00+00:00"
+    elsewhere = {**HOME, "cpu": "B", "os": "Darwin"}
+    ours = baselines.write(baseline(**{"date": later} if agreed_here else {}), tmp_path)
+    theirs = baselines.write(
+        baseline(environment=elsewhere, **{} if agreed_here else {"date": later}), tmp_path
+    )
+    found = find([tmp_path])
+    assert found is not None
+    assert found.newest[1] == str(ours if agreed_here else theirs)
+    assert found.nearest[1] == str(ours)
+
+
+@pytest.mark.parametrize("changes", [{"scenario_version": 3}, {"datasets": (OTHER_DIGITS,)}])
+def test_newer_values_of_another_version_or_data_are_no_reference(
+    tmp_path: Path, changes: dict[str, typing.Any]
+) -> None:
+    """The newest baseline that may be compared is chosen, not the newest of all."""
+    path = baselines.write(baseline(), tmp_path)
+    other = {"environment": {**HOME, "cpu": "B"}, "date": "2026-02-01T00:00:00+00:00"}
+    baselines.write(baseline(**other, **changes), tmp_path)
+    found = baselines.find([tmp_path], "probe", "default", "smoke", HOME, version=2, data=(DIGITS,))
+    assert found is not None
+    assert found.newest[1] == found.nearest[1] == str(path)
+
+
+def test_a_baseline_names_the_files_that_it_outdates(tmp_path: Path) -> None:
+    """Older comparable files of other machines are listed; another backend's, version's and newer ones are not."""
+    older = baselines.write(baseline(environment={**HOME, "cpu": "B"}), tmp_path)
+    for changes in (
+        {"environment": {**HOME, "backend": "torch"}},
+        {"environment": {**HOME, "cpu": "C"}, "scenario_version": 1},
+        {"environment": {**HOME, "cpu": "D"}, "date": "2026-03-01T00:00:00+00:00"},
+    ):
+        baselines.write(baseline(**changes), tmp_path)
+    new = baseline(date="2026-02-01T00:00:00+00:00")
+    baselines.write(new, tmp_path)
+    assert baselines.outdated_by(new, tmp_path) == [older]
 
 
 def test_the_first_folder_that_has_any_decides(tmp_path: Path) -> None:
@@ -276,7 +319,7 @@ def test_the_first_folder_that_has_any_decides(tmp_path: Path) -> None:
     baselines.write(baseline(), other)
     found = find([empty, named, other])
     assert found is not None
-    assert found[1] == str(path)
+    assert found.nearest[1] == found.newest[1] == str(path)
     assert find([empty]) is None
     assert baselines.find([named], "probe", "other", "smoke", HOME) is None
 
@@ -544,7 +587,7 @@ def test_a_proposal_carries_what_its_runs_predicted(tmp_path: Path) -> None:
     """Beside each JSON lie the predictions of its own runs; accepting moves both, and they give the accuracy."""
     stored_job(tmp_path / "out", devices=("cpu", "cuda"))
     assert [path.suffix for path in offer(tmp_path / "out")] == [".json", ".npz", ".json", ".npz"]
-    accepted = approval.accept(tmp_path / "out", tmp_path / "mine")
+    accepted, _ = approval.accept(tmp_path / "out", tmp_path / "mine")
     assert len(accepted) == 4
     for path in accepted[::2]:
         found = baselines.load(path)
@@ -560,10 +603,10 @@ def test_runs_whose_files_are_gone_propose_numbers_only(tmp_path: Path) -> None:
         stored_job(tmp_path / name)
     (tmp_path / "second" / "runs" / "cpu3" / "predictions.npz").unlink()
     offer(tmp_path / "first")
-    _, beside = approval.accept(tmp_path / "first", tmp_path / "mine")
+    (_, beside), _ = approval.accept(tmp_path / "first", tmp_path / "mine")
     assert beside.exists()
     assert [path.suffix for path in offer(tmp_path / "second")] == [".json"]
-    assert [path.suffix for path in approval.accept(tmp_path / "second", tmp_path / "mine")] == [".json"]
+    assert [path.suffix for path in approval.accept(tmp_path / "second", tmp_path / "mine")[0]] == [".json"]
     assert not beside.exists()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import typing
@@ -10,7 +11,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from harness import baselines, doctor, environment, noise
+from harness import baselines, doctor, environment, git, noise
 from harness.cli import main
 from harness.records import Baseline, BaselineMetric
 
@@ -119,6 +120,19 @@ def test_what_a_baseline_can_judge_here(changed: dict[str, str], told: tuple[str
     assert all(line.startswith(start) for line, start in zip(found, told, strict=True))
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_memory_of_another_machine_is_measured_here_if_the_commit_is_known(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    """Doctor says whether a gate can measure memory again, and if not why."""
+    harness.repository()
+    monkeypatch.chdir(harness.folder)
+    commit = git.text(harness.folder, "rev-parse", "HEAD") if known else "c" * 40
+    found = doctor.comparable(dataclasses.replace(baseline(arch="another"), commit=commit))
+    assert ("a gate measures it here at commit" in found[1]) == known
+    assert ("names no commit" in found[1]) == (not known)
+
+
 def test_baselines_are_counted_and_damage_is_named(harness: Harness) -> None:
     """Files are grouped by what they can judge here; a damaged one and damaged waivers are broken, with their paths."""
     root = harness.folder / "baselines"
@@ -147,44 +161,6 @@ def write(root: Path, files: dict[str, str]) -> None:
     for name, text in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
-
-
-@pytest.mark.parametrize(
-    ("own", "files", "found"),
-    [
-        ("0::/\n", {}, (None, None)),
-        ("0::/a/b\n", {"a/b/memory.max": "max\n", "a/b/cpu.max": "max 100000\n"}, (None, None)),
-        ("0::/a/b\n", {"a/b/memory.max": "2000\n", "a/memory.max": "1000\n", "memory.max": "max\n"}, (1000, None)),
-        ("0::/a\n", {"a/cpu.max": "150000 100000\n"}, (None, 1.5)),
-        ("0::/\n", {"memory.max": "4096\n", "cpu.max": "200000 100000\n"}, (4096, 2.0)),
-        (
-            "5:cpu,cpuacct:/d\n4:memory:/d\n",
-            {
-                "memory/d/memory.limit_in_bytes": "3000\n", "memory/memory.limit_in_bytes": "9223372036854771712\n",
-                "cpu,cpuacct/d/cpu.cfs_quota_us": "50000\n", "cpu,cpuacct/d/cpu.cfs_period_us": "100000\n",
-            },
-            (3000, 0.5),
-        ),
-        (
-            "5:cpu:/\n4:memory:/\n",
-            {
-                "memory/memory.limit_in_bytes": "9223372036854771712\n", "cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n",
-            },
-            (None, None),
-        ),
-    ],
-)  # fmt: skip
-def test_limits_of_control_groups(
-    tmp_path: Path, own: str, files: dict[str, str], found: tuple[typing.Any, ...]
-) -> None:
-    """Versions 1 and 2: the tightest limit of the group and those above it; what limits nothing is none."""
-    write(tmp_path, {**{f"root/{name}": text for name, text in files.items()}, "own": own})
-    assert doctor.cgroup_limits(tmp_path / "root", tmp_path / "own") == found
-
-
-def test_no_control_groups_at_all(tmp_path: Path) -> None:
-    """Where the kernel tells none there is no limit."""
-    assert doctor.cgroup_limits(tmp_path, tmp_path / "none") == (None, None)
 
 
 @pytest.mark.slow

@@ -185,6 +185,8 @@ def test_commit_is_clean_dirty_or_none(tmp_path: Path, monkeypatch: pytest.Monke
     assert environment.git_commit() == head
     (tmp_path / "untracked").write_text("1")
     assert environment.git_commit() == head
+    assert environment.git_commit(paths=["a", str(tmp_path / "a"), "/elsewhere/probe.py"]) == head
+    assert environment.git_commit(paths=["a", "untracked"]) == f"{head}+dirty"
     (tmp_path / "a").write_text("2")
     assert environment.git_commit() == f"{head}+dirty"
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 import typing
 
 import pytest
 
-from harness import jobs, plans
+from harness import files, jobs, plans
 from harness.errors import StorageError
+from harness.records import Compared, SideJob
 from tests.test_concurrency import at_once
 
 if typing.TYPE_CHECKING:
@@ -72,18 +72,9 @@ def test_what_is_stored_is_refused(stored: Harness, words: tuple[str, ...], told
     (folder / "notes.csv").write_text("my,own,numbers\n")
     shutil.copytree(folder / "out", folder / "copy")
     (folder / "compared").mkdir()
-    side = {"folder": "x", "created": "", "commit": "", "command": ""}
-    jobs = [side, side | {"folder": "y"}]
-    record = {
-        "schema": 3,
-        "created": "",
-        "command": "",
-        "version": "",
-        "jobs": jobs,
-        "variants": [],
-        "left_out": [],
-    }
-    (folder / "compared/compare.json").write_text(json.dumps(record))
+    x, y = (SideJob(folder=name, created="", commit="", command="") for name in "xy")
+    record = Compared(schema=3, created="", command="", version="", jobs=(x, y), variants=(), left_out=())
+    files.write_json(folder / "compared/compare.json", record)
     before = content(folder)
     done = stored(*words)
     assert (done.code, done.err.count("\n")) == (2, 1), done.err

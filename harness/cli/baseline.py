@@ -65,8 +65,11 @@ def accept_command(run: Path, baselines_folder: Path | None, *, force: bool) -> 
     """Move proposed baselines into ./baselines, or the folder that --baselines names."""
     from harness import approval
 
-    for path in approval.accept(run, baselines_folder, force=force):
+    accepted, outdated = approval.accept(run, baselines_folder, force=force)
+    for path in accepted:
         click.echo(f"Accepted: {path}")
+    for path in outdated:
+        click.echo(f"Outdated: {path}; only its memory and times are still used, on machines of its kind")
 
 
 @baseline_group.command("show")

@@ -35,7 +35,7 @@ if typing.TYPE_CHECKING:
 
     from rich.console import Console
 
-    from harness.records import Job, Plan, RunRequest, Scenario, Tier
+    from harness.records import Job, Plan, RunRequest, RunResult, Scenario, Tier
     from harness.sides import Sides
 
 _OUTPUTS = tuple(field.name for field in dataclasses.fields(Outputs))
@@ -78,12 +78,18 @@ _OUTPUTS = tuple(field.name for field in dataclasses.fields(Outputs))
 @click.option(
     "--strict",
     is_flag=True,
-    help="An undecided or incomparable runtime fails too, and memory that no baseline of this kind of machine is for (exit code 2).",
+    help="An undecided or incomparable runtime fails too, and memory of another kind of machine that cannot be measured here (exit code 2).",
 )
 @click.option(
     "--expectations",
     is_flag=True,
     help="A value BELOW or ABOVE its published one fails too (exit code 1), and one that was not measured (2).",
+)
+@click.option(
+    "--remeasure/--no-remeasure",
+    default=True,
+    show_default=True,
+    help="Measure memory here at the commit of a baseline that another kind of machine made.",
 )
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit XML.")
 @click.option("--summary", type=click.Path(path_type=Path), metavar="FILE", help="Append a Markdown summary.")
@@ -119,7 +125,7 @@ def gate_command(
 def _begin(
     names: Sequence[str], out: Path | None, baselines_folder: Path | None, where: dict[str, typing.Any], outputs: Outputs, *,
     scenario_paths: tuple[str, ...], tier: Tier, seeds: int, against: str, max_runs: int, max_minutes: float,
-    coin: int | None, strict: bool, expectations: bool, force: bool, **options: typing.Any,  # noqa: ANN401
+    coin: int | None, strict: bool, expectations: bool, remeasure: bool, force: bool, **options: typing.Any,  # noqa: ANN401
 ) -> int:  # fmt: skip
     """Plan a gate's first look, and conduct it."""
     from harness import baselines, choosing, files, jobs, plans, scenarios, waivers
@@ -130,6 +136,7 @@ def _begin(
         raise HarnessError("--against runs on this machine only", "Leave --executor out")
     asked = GateSettings(
         against=against, seeds=seeds, max_runs=max_runs, max_minutes=max_minutes, strict=strict, expectations=expectations,
+        remeasure=remeasure,
         scenario_paths=files.absolute(scenario_paths),
     )  # fmt: skip
     settings = choosing.Settings(tier=tier, seeds=seeds, scenario_paths=scenario_paths, **options)
@@ -219,9 +226,23 @@ def _conduct(
                     if opened is not None:
                         unproved.add(sides.prove(result, opened))
 
+            def again(requests: Sequence[RunRequest], folder: Path) -> Sequence[RunResult]:
+                if where["name"] != "local":
+                    raise HarnessError(
+                        "the runs of this gate are done by Dask workers", "Leave --executor out"
+                    )
+                results = executors.run_all(executor, requests, declared, folder)
+                return list(terminal.follow(console, results, requests))
+
             coin = plan.gate.coin if plan.gate else 0
             plan = procedure.conduct(
-                plan, declared, roots, out, do, interleave=lambda found: sides.interleave(found, coin)
+                plan,
+                declared,
+                roots,
+                out,
+                do,
+                interleave=lambda found: sides.interleave(found, coin),
+                remeasure=again,
             )
     except KeyboardInterrupt:
         stopped, plan = True, plans.read(out)

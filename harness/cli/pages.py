@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import typing
 from pathlib import Path
 
@@ -58,7 +59,9 @@ def ledger_command(
         files.write_named(page, [ledger.as_page(rows, findings, stored(), declared, linking.up(page))])
         click.echo(f"Page: {page}")
     if markdown is None and page is None:
-        click.echo(visible(ledger.as_text(rows, findings, shutil.get_terminal_size((120, 24)).columns)))
+        text = visible(ledger.as_text(rows, findings, shutil.get_terminal_size((120, 24)).columns))
+        # click would write UTF-8 to a terminal that says it is ASCII
+        sys.stdout.write(f"{text}\n")
     name_passed_over(passed_over)
     return 2 if passed_over else 0
 
@@ -76,7 +79,7 @@ def history_command(
     """Show metrics over the commits of stored runs, and where they changed; every run below reports/ by default."""
     from rich.console import Console
 
-    from harness import history, history_table, jobs
+    from harness import history, history_names, history_table, jobs
 
     if page is not None and not force:
         from harness.report import linking
@@ -92,7 +95,7 @@ def history_command(
     around = dict.fromkeys(folder.absolute().parent for folder in folders)
     places, web = _places([Path(), *around], {sample.commit.removesuffix("+dirty") for sample in samples})
     found, console = history.tracks(samples, places), Console()
-    chosen = history_table.select(found, patterns)
+    chosen = history_names.select(found, patterns)
     history_table.show(console, chosen, patterns)
     if page is not None:
         from harness import files, history_page

@@ -128,6 +128,8 @@ def _whole(found: Sequence[Forecast]) -> list[str]:
     """Sum up, and set it beside what there is."""
     import psutil
 
+    from harness import containers
+
     known = [(each.runs, each.cost) for each in found if each.cost is not None]
     times = [runs * cost.seconds for runs, cost in known if cost.seconds is not None]
     told = (
@@ -137,7 +139,13 @@ def _whole(found: Sequence[Forecast]) -> list[str]:
     )
     memory = max((cost.memory_bytes for _, cost in known if cost.memory_bytes is not None), default=None)
     disk = sum(runs * cost.disk_bytes for runs, cost in known if cost.disk_bytes is not None)
-    left, free = psutil.virtual_memory().available, shutil.disk_usage(Path()).free
+    within = containers.allowance().memory_left
+    left = (
+        psutil.virtual_memory().available
+        if within is None
+        else min(psutil.virtual_memory().available, within)
+    )
+    free = shutil.disk_usage(_nearest(Path("reports"))).free
     lines = [
         f"{told}; memory {_bytes(memory)} of {_bytes(left)} free; disk {_bytes(disk or None)} of {_bytes(free)} free"
     ]
@@ -149,6 +157,11 @@ def _whole(found: Sequence[Forecast]) -> list[str]:
     return lines + [
         f"There is not enough {name} here: use a smaller tier, or another machine" for name in short
     ]
+
+
+def _nearest(folder: Path) -> Path:
+    """Return a folder, or the one above it that exists: they may lie on different disks."""
+    return next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
 
 
 def _duration(seconds: float | None) -> str:

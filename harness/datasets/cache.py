@@ -11,6 +11,8 @@ import dataclasses
 import hashlib
 import json
 import os
+import stat
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,12 +81,46 @@ class Decoded:
 
 
 def cache_folder() -> Path:
-    """Return the per-user cache folder; the environment variable HARNESS_CACHE overrides it."""
+    """Return the per-user cache folder; the environment variable HARNESS_CACHE overrides it.
+
+    A user without a home, or whose home cannot be written (as in a container that was started with some user's number), gets a folder of
+    their own among the temporary files.
+
+    Raises
+    ------
+    StorageError
+        If there is no such home, and the temporary folder is another user's.
+    """
     if chosen := os.environ.get(VARIABLE):
         return Path(chosen).expanduser().resolve()
     import platformdirs
 
-    return platformdirs.user_cache_path("report-harness", appauthor=False)
+    try:
+        folder = platformdirs.user_cache_path("report-harness", appauthor=False)
+    except RuntimeError:  # nobody knows the user; older versions leave the home as a tilde
+        return _temporary_folder()
+    above = next((path for path in (folder, *folder.parents) if os.path.exists(path)), "")  # noqa: PTH110 - no error of a closed folder
+    usable = folder.is_absolute() and os.access(above, os.W_OK | os.X_OK)
+    return folder if usable else _temporary_folder()
+
+
+def _temporary_folder() -> Path:
+    """Make a folder that only this user can enter; it is left for the next command."""
+    # a worker's own temporary folder goes with its run
+    folder = Path("/tmp" if os.path.isdir("/tmp") else tempfile.gettempdir(), f"report-harness-{os.getuid()}")  # noqa: S108, PTH112
+    step = f"Set {VARIABLE} to a folder that can be written"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError as error:
+        raise StorageError(
+            f"there is no home folder for the cache, and {folder} cannot be made: {error.strerror}", step
+        ) from error
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise StorageError(
+            f"there is no home folder for the cache, and {folder} is open to other users", step
+        )
+    return folder
 
 
 def decoded(original: Original, folder: Path) -> Decoded:

@@ -63,23 +63,21 @@ def gated(each: Evidence, settings: GateSettings, first: int) -> list[Judgement 
         How many runs the screen's look at scores and memory takes.
     """
     head = values.finished(each.head.get("screen", ()))[:first]
-    reference, trouble = _reference(each, settings, first)
+    base, trouble = _base(each, settings, first)
     work = _work(each, settings)
     if each.damaged:
         work = [_refused(judgement, "damaged", each.damaged) for judgement in work]
     return [
         *_constant_seeds(each),
-        *(_metric(name, each, settings, head, reference, trouble) for name in each.scenario.gated),
+        *(_metric(name, each, settings, head, base, trouble) for name in each.scenario.gated),
         *work,
     ]
 
 
-def _reference(
-    each: Evidence, settings: GateSettings, first: int
-) -> tuple[Reference | None, Obstacle | None]:
-    """Return the stored baseline, or the base runs in its shape; and why there can be none, if something went wrong."""
+def _base(each: Evidence, settings: GateSettings, first: int) -> tuple[Reference | None, Obstacle | None]:
+    """Return the base runs in a baseline's shape, if there is a base side; and why there is no reference, if something went wrong."""
     if each.base is None:
-        return each.stored, ("damaged", each.damaged) if each.damaged else None
+        return None, ("damaged", each.damaged) if each.damaged else None
     shaped = baselines.of_base(values.finished(each.base.get("screen", ()))[:first])
     if shaped is not None:
         return (shaped, f"base {settings.against}"), None
@@ -138,7 +136,7 @@ def _metric(
     each: Evidence,
     settings: GateSettings,
     head: Sequence[RunResult],
-    reference: Reference | None,
+    base: Reference | None,
     trouble: Obstacle | None,
 ) -> Judgement | Candidate:
     """Prepare one gated metric for the looks, or say why it cannot be compared."""
@@ -146,6 +144,7 @@ def _metric(
     declared = each.scenario.metric(metric)
     kind = having[0].kind if having else declared.kind if declared else "accuracy"
     interleaved = each.base is not None
+    reference = base if interleaved else each.reference(kind)
     blank = _blank(metric, kind, len(having), gated=interleaved or kind != "runtime")
     unusable = _unusable(metric, kind, having, head)
     if unusable:

@@ -11,7 +11,7 @@ if typing.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from harness.flips import Found
-    from harness.records import Baseline, GateSettings, Probe, Round, RunResult, Scenario, Tier
+    from harness.records import Baseline, GateSettings, Kind, Probe, Round, RunResult, Scenario, Tier
 
     Name = tuple[str, str, Tier]
 
@@ -31,7 +31,9 @@ class Evidence:
     base: Mapping[Round, Sequence[RunResult]] | None
     """Those of the base side; None if a stored baseline is the reference."""
     stored: tuple[Baseline, str] | None
-    """Stored baseline and its file."""
+    """Stored baseline and its file; None if there is none, or a base side is the reference."""
+    stored_here: tuple[Baseline, str] | None = None
+    """Stored baseline for memory and times, where it is another one than for what does not depend on the machine."""
     counted: RunResult | None = None
     """Run whose work was counted."""
     probe: Probe | None = None
@@ -51,6 +53,10 @@ class Evidence:
     def name(self) -> Name:
         """Scenario, variant and tier."""
         return self.scenario.name, self.variant, self.tier
+
+    def reference(self, kind: Kind) -> tuple[Baseline, str] | None:
+        """Return the stored baseline that a kind of metric is compared with, and its file."""
+        return (self.stored_here or self.stored) if kind in {"memory", "runtime"} else self.stored
 
     def place(self, settings: GateSettings) -> Place:
         """Return what a next command about this variant names."""

@@ -102,7 +102,9 @@ def first_look(
     wanted.sort(key=lambda request: request.seed)
     wanted += probes.requests(wanted, {scenario.name: scenario for scenario, _ in selection})
     if opened is None:
-        return dataclasses.replace(asked, head_commit=git_commit(), coin=coin or 0), wanted
+        return dataclasses.replace(
+            asked, head_commit=git_commit(paths=settings.scenario_paths), coin=coin or 0
+        ), wanted
     base = sides.declared(opened, "base")
     new = sides.lacking(base, selection, settings.tier) if new_allowed else set()
     # scenario versions that differ are seen in the results too, and make what they measured INCOMPARABLE

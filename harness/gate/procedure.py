@@ -14,7 +14,7 @@ import typing
 from harness import baselines, files, flips, jobs, plans, predictions, reduced, waivers
 from harness.compare import judged_metrics
 from harness.errors import BaselineError
-from harness.gate import outcome, trials, values
+from harness.gate import outcome, remeasuring, trials, values
 from harness.gate.evidence import Evidence
 from harness.gate.trials import CONFIRM_SEED, Want
 from harness.measure.stages import clocks
@@ -41,6 +41,7 @@ def conduct(
     *,
     interleave: Callable[[Sequence[RunRequest]], Sequence[RunRequest]] = tuple,
     keep: Callable[[Plan], None] | None = None,
+    remeasure: remeasuring.Measure | None = None,
 ) -> Plan:
     """Run a job to its end and return its plan as it grew; what was measured lies in `out`.
 
@@ -60,16 +61,26 @@ def conduct(
         Orders the runs of both sides, pair by pair.
     keep : callable, optional
         Stores a plan that grew; in ``plan.json`` by default.
+    remeasure : callable, optional
+        Does runs of a baseline's commit on this machine; without it memory of another kind of machine stays INCOMPARABLE.
     """
     begun, tried, read = time.monotonic(), set[str](), predictions.reader(out)
+    supplied = set[tuple[str, str, str]]()
     while True:
         todo = [request for request in plans.missing(plan, out) if request.key not in tried]
         do(todo)
         if plan.gate is None or time.monotonic() - begun >= 60 * plan.gate.max_minutes:
             return plan
+        settings = plan.gate
         tried |= {request.key for request in todo}
-        gathered = _evidence(plans.results(plan, out), (), declared, roots, plan.gate, read, out)
-        further = _next(plan, gathered, plan.gate)
+        gathered = _evidence(plans.results(plan, out), (), declared, roots, settings, read, out)
+        elsewhere = remeasuring.lacking(gathered, settings) if remeasure and settings.remeasure else []
+        elsewhere = [each for each in elsewhere if each.name not in supplied]
+        if remeasure and elsewhere:
+            supplied |= {each.name for each in elsewhere}
+            plan = plans.noted(plan, remeasuring.supply(elsewhere, plan, out, remeasure), out)
+            gathered = _evidence(plans.results(plan, out), (), declared, roots, settings, read, out)
+        further = _next(plan, gathered, settings)
         if not further:
             return plan
         # the plan grows on disk first: a gate that is killed here goes on with these
@@ -224,6 +235,7 @@ def _evidence(
                 roots,
                 settings,
                 read,
+                out,
                 counted.get((name, variant, "head")),
             ),
             folder="RUN" if out is None else str(out),
@@ -254,20 +266,34 @@ def _one(
     roots: Sequence[Path],
     settings: GateSettings,
     read: Reader | None,
+    out: Path | None,
     counted: RunResult | None,
 ) -> Evidence:
-    """Put a variant's runs beside their reference: the base runs, or the stored baseline nearest to where they ran."""
+    """Put a variant's runs next to their reference: the base runs, or the stored baselines."""
     head = sides.get("head", {})
     every = [run for runs in head.values() for run in runs]
     measured = next((run.measurement for run in (*every, counted) if run and run.measurement), None)
-    stored, damaged = None, ""
+    references, here, damaged = None, None, ""
     flipped: list[Found] = []
     first = values.finished(head.get("screen", ()))[: trials.first_runs(scenario, settings)]
     names = flips.main_sets(scenario.gated)
     if not settings.against and measured is not None:
         try:
-            stored = baselines.find(roots, scenario.name, variant, tier, measured.environment)
-            flipped = flips.against_baseline(first, stored, names, read) if stored and read else []
+            references = baselines.find(
+                roots,
+                scenario.name,
+                variant,
+                tier,
+                measured.environment,
+                version=measured.scenario_version,
+                data=measured.datasets,
+            )
+            here = references.nearest if references else None
+            if here and out is not None:
+                again = remeasuring.of_job(out, scenario.name, variant, tier, here[0], measured.environment)
+                here = again or here
+            if references and read:
+                flipped = flips.against_baseline(first, references.newest, names, read)
         except BaselineError as error:
             damaged = str(error)
     elif settings.against and read:
@@ -285,7 +311,8 @@ def _one(
         tier=tier,
         head=head,
         base=sides.get("base", {}) if settings.against else None,
-        stored=stored,
+        stored=references.newest if references else None,
+        stored_here=here,
         damaged=damaged,
         flipped=tuple(flipped),
         counted=counted,

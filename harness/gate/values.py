@@ -43,11 +43,12 @@ def numbers(runs: Iterable[RunResult], name: str) -> Floats:
 def of_sides(each: Evidence, name: str, round_: Round, limit: int) -> tuple[Floats, Floats, Measured]:
     """Return head's and the reference's values, (n,) and (m,), of the first runs that have the metric, and how it is declared."""
     head = numbers(having(each.head.get(round_, ()), name)[:limit], name)
-    if each.base is not None:
-        base = numbers(having(each.base.get(round_, ()), name)[:limit], name)
-    else:
-        base = np.asarray(each.stored[0].metrics[name].values if each.stored else [], np.float64)
     declared = next(run.metrics[name] for runs in each.head.values() for run in having(runs, name))
+    if each.base is None:
+        stored = each.reference(declared.kind)
+        base = np.asarray(stored[0].metrics[name].values if stored else [], np.float64)
+    else:
+        base = numbers(having(each.base.get(round_, ()), name)[:limit], name)
     return head, base, declared
 
 

@@ -77,6 +77,8 @@ class GateSettings:
     """Whether an undecided runtime fails too."""
     expectations: bool = False
     """Whether a value BELOW or ABOVE its published one fails too, and one that could not be measured."""
+    remeasure: bool = True
+    """Whether memory whose stored baseline another kind of machine made is measured here at the baseline's commit."""
     code_changed: tuple[str, ...] = ()
     """Changed files between base and head that make their times incomparable: what measures."""
     dependencies_changed: tuple[str, ...] = ()

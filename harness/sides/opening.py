@@ -71,7 +71,9 @@ class Sides:
 
 
 @contextlib.contextmanager
-def opened(ref: str, scenario_paths: Sequence[str], folder: Path) -> Iterator[Sides]:
+def opened(
+    ref: str, scenario_paths: Sequence[str], folder: Path, *, base_only: bool = False
+) -> Iterator[Sides]:
     """Check out both sides of a comparison; nothing of it is left at the end.
 
     Parameters
@@ -82,6 +84,8 @@ def opened(ref: str, scenario_paths: Sequence[str], folder: Path) -> Iterator[Si
         The user's scenario files, relative to `folder` or absolute. What git tracks is taken from each side's commit.
     folder : Path
         Working folder; the project around it is compared.
+    base_only : bool
+        Whether base alone is checked out; head is then the user's checkout as it stands, changes included.
 
     Yields
     ------
@@ -97,8 +101,11 @@ def opened(ref: str, scenario_paths: Sequence[str], folder: Path) -> Iterator[Si
     """
     top = revisions.top_of(folder)
     commits = {"head": revisions.head_of(top), "base": revisions.commit_of(top, ref)}
-    revisions.refuse_changes(top)
-    with worktrees.checked_out(top, commits) as tops:
+    if not base_only:
+        revisions.refuse_changes(top)
+    wanted = {side: commit for side, commit in commits.items() if side == "base" or not base_only}
+    with worktrees.checked_out(top, wanted) as checked:
+        tops = {"head": top, **checked}
         sides = _sides(ref, top, commits, tops, revisions.project_of(folder, top))
         yield _described(sides, _inside(scenario_paths, folder, top), folder)
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 import typing
+from pathlib import Path
 
 import pytest
 
 from tests.conftest import Harness
 
 if typing.TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.conftest import Finished
 
 BODY = """
@@ -199,3 +201,39 @@ def test_what_cannot_be_is_refused(approved: Harness, options: tuple[str, ...]) 
     assert done.code == 2
     assert "Traceback" not in done.err
     assert not (approved.folder / "gate").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("error", "seeds", "verdict", "begins", "code"),
+    [
+        (0.3, 5, "REGRESSED", "harness judge 'a job' --explain accuracy", 0),
+        (0.3, 1, "INCONCLUSIVE", "harness gate probe:default --tier smoke", 1),
+        (0.02, 5, "IMPROVED", "harness run probe:default --tier smoke --seeds 10 --out", 0),
+        (0.02, 5, "NO_BASELINE", "harness run probe:default --tier smoke --seeds 10 --out", 0),
+    ],
+)
+def test_the_next_command_runs_as_printed(
+    approved: Harness, error: float, seeds: int, verdict: str, begins: str, code: int
+) -> None:
+    """Every kind of next command is complete and quoted: a shell takes it as it stands, and none of them blesses a regression."""
+    write(approved, error=error)
+    if verdict == "NO_BASELINE":
+        shutil.rmtree(approved.folder / "baselines")
+    approved.repository()
+    words = ("run", "probe", "--scenarios", "probe.py", "--seeds", str(seeds), "--no-count", "--out", "a job")
+    assert approved(*words).code == 0
+    (comparison,) = approved.job("a job")["comparisons"]
+    found = next(one for one in comparison["judgements"] if one["metric"] == "accuracy")
+    assert (found["verdict"], found["next_step"].startswith(begins)) == (verdict, True), found
+    path = f"{Path(sys.executable).parent}{os.pathsep}{approved.environment['PATH']}"
+    ran = subprocess.run(
+        ["bash", "-c", found["next_step"]],
+        cwd=approved.folder,
+        env={**approved.environment, "PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == code, ran.stdout + ran.stderr
+    assert ("propose" in found["next_step"]) == (verdict in {"IMPROVED", "NO_BASELINE"})

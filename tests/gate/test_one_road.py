@@ -250,8 +250,10 @@ import ast, importlib.abc, importlib.machinery, json, sys
 from pathlib import Path
 
 JUDGING = (
-    "harness.compare", "harness.expectations", "harness.probes", "harness.environment", "harness.flips", "harness.waivers",
-    "harness.outcome", "harness.wording", "harness.commands", "harness.checks", "harness.reduced", "harness.gate",
+    "harness.compare", "harness.expectations", "harness.probes",
+    "harness.environment", "harness.flips", "harness.waivers",
+    "harness.outcome", "harness.wording", "harness.commands",
+    "harness.checks", "harness.reduced", "harness.gate",
 )
 
 class Scrambler(ast.NodeTransformer):

@@ -1,0 +1,110 @@
+"""Memory whose baseline another kind of machine made: a gate measures it here again, at the baseline's commit."""
+
+from __future__ import annotations
+
+import json
+import typing
+
+import pytest
+
+from tests.conftest import Harness
+
+if typing.TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import Finished
+
+BODY = """
+def measure(run):
+    rng = np.random.default_rng(run.seed)
+    labels = rng.integers(0, 10, 1000)
+    with run.stage("hold"):
+        held = np.ones(int(SIZE * 2**17))
+    run.predictions(labels, np.where(rng.random(1000) < 0.1, (labels + 1) % 10, labels))
+
+SCENARIO = declare(measure, gated=("accuracy", MEMORY))
+"""
+MEMORY = "hold.above_imports_bytes"
+
+
+def write(harness: Harness, size: float) -> None:
+    """Write the probe with an amount of memory, in MiB."""
+    harness.scenario(f"SIZE, MEMORY = {size}, '{MEMORY}'\n{BODY}")
+
+
+def gate(harness: Harness, out: str, *options: str, seeds: int = 5) -> Finished:
+    """Gate the probe on the seeds of its baseline, so that its accuracy is equal."""
+    words = ("--scenarios", "probe.py", "--first-seed", "500", "--seeds", str(seeds), "--out", out)
+    return harness("gate", "probe", *words, *options)
+
+
+def memory(harness: Harness, out: str) -> dict[str, typing.Any]:
+    """Return the judgement of the gated memory."""
+    (comparison,) = harness.job(out)["comparisons"]
+    (judged,) = [found for found in comparison["judgements"] if found["metric"] == MEMORY]
+    return typing.cast("dict[str, typing.Any]", judged)
+
+
+def change(path: Path, **fields: object) -> None:
+    """Change fields of a stored baseline."""
+    path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Harness:
+    """Return a repository whose baseline was accepted on a machine of another architecture; its memory there was ten times as large."""
+    made = Harness(tmp_path / "project", tmp_path / "cache")
+    made.folder.mkdir()
+    write(made, 40)
+    made.repository()
+    words = ("--scenarios", "probe.py")
+    assert made("run", "probe", *words, "--seeds", "5", "--first-seed", "500", "--out", "first").code == 0
+    assert made("baseline", "propose", "first", *words, "--who", "T", "--reason", "test").code == 0
+    assert made("baseline", "accept", "first").code == 0
+    path = baseline(made)
+    plain = json.loads(path.read_text())
+    plain["metrics"][MEMORY]["values"] = [10 * value for value in plain["metrics"][MEMORY]["values"]]
+    change(path, environment={**plain["environment"], "arch": "another"}, metrics=plain["metrics"])
+    return made
+
+
+def baseline(harness: Harness) -> Path:
+    """Return the stored baseline."""
+    (path,) = harness.folder.glob("baselines/probe/default/smoke/*.json")
+    return path
+
+
+@pytest.mark.slow
+@pytest.mark.system
+def test_memory_is_gated_on_another_kind_of_machine(elsewhere: Harness) -> None:
+    """The unchanged program passes; 10% more memory fails, from the cache; without the commit it is a warning that says why."""
+    commit = json.loads(baseline(elsewhere).read_text())["commit"]
+    unchanged = gate(elsewhere, "unchanged")
+    assert unchanged.code == 0, unchanged.out
+    assert f"was measured here at commit {commit[:10]}: 10 runs" in unchanged.out
+    assert memory(elsewhere, "unchanged")["verdict"] == "PASS"
+    assert elsewhere("judge", "unchanged", "--scenarios", "probe.py").code == 0
+    assert memory(elsewhere, "unchanged")["verdict"] == "PASS"
+
+    write(elsewhere, 44)
+    larger = gate(elsewhere, "larger")
+    assert larger.code == 1, larger.out
+    assert f"comes from runs of commit {commit[:10]} on this machine, kept since" in larger.out
+    assert "was measured here" not in larger.out
+    assert memory(elsewhere, "larger")["verdict"] == "REGRESSED"
+
+    off = gate(elsewhere, "off", "--no-remeasure", seeds=1)
+    assert off.code == 0, off.out
+    assert memory(elsewhere, "off")["verdict"] == "INCOMPARABLE"
+    assert "kept since" not in off.out
+
+    for lost, reason in {
+        f"{commit}+dirty": "the baseline is of uncommitted changes",
+        "0" * 40: "names no commit here",
+        "": "the baseline records no commit",
+    }.items():
+        change(baseline(elsewhere), commit=lost)
+        impossible = gate(elsewhere, "impossible", "--force", seeds=1)
+        assert impossible.code == 0, impossible.out
+        assert reason in " ".join(impossible.out.split())
+        assert memory(elsewhere, "impossible")["verdict"] == "INCOMPARABLE"
