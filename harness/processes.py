@@ -156,7 +156,7 @@ def _refuse_leftovers(session: int, mark: str, name: str) -> None:
 def _commands(session: int, mark: str) -> list[str]:
     """Return the commands of what runs in a session or carries its mark; what has ended and was not waited for does not run."""
     found = []
-    for pid in {*_members(session), *_marked(mark)}:
+    for pid in {*members(session), *_marked(mark)}:
         with contextlib.suppress(psutil.Error):
             process = psutil.Process(pid)
             if process.status() != psutil.STATUS_ZOMBIE:
@@ -178,13 +178,13 @@ def _marked(mark: str) -> list[int]:
 def resident_bytes(session: int) -> int:
     """Sum the resident memory of a session's processes, bytes; a page that two of them share counts twice."""
     total = 0
-    for pid in _members(session):
+    for pid in members(session):
         with contextlib.suppress(psutil.NoSuchProcess):
             total += psutil.Process(pid).memory_info().rss
     return total
 
 
-def _members(session: int) -> list[int]:
+def members(session: int) -> list[int]:
     """List the processes of a session, those in process groups of their own too."""
     found = []
     for pid in psutil.pids():
@@ -196,7 +196,7 @@ def _members(session: int) -> list[int]:
 
 def end_session(session: int, mark: str = "") -> None:
     """Kill every process of a session, and every one that carries a mark, this one last if it belongs to them."""
-    for pid in sorted({*_members(session), *(_marked(mark) if mark else ())}, key=os.getpid().__eq__):
+    for pid in sorted({*members(session), *(_marked(mark) if mark else ())}, key=os.getpid().__eq__):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 

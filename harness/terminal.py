@@ -16,6 +16,7 @@ from rich.progress import (
 from rich.table import Table
 
 from harness import commands, outcome, reduced, stored, wording
+from harness.measure.scores import is_share
 from harness.outcome import ATTENTION, needs_attention
 from harness.visible import marked, print_table
 
@@ -33,6 +34,15 @@ STYLES = {
     "ERROR": "bold red", "WAIVED": "cyan",
 }  # fmt: skip
 HEADLINES = ("accuracy", "total.seconds", "total.above_imports_bytes")
+WORDS = {
+    "PASS": "same", "REGRESSED": "WORSE", "IMPROVED": "better", "CHANGED": "changed", "INCONCLUSIVE": "unsure", "NO_BASELINE": "new",
+    "INCOMPARABLE": "other", "WAIVED": "waived", "ERROR": "ERROR",
+}  # fmt: skip
+"""Verdict against a baseline -> the word of the table's last column."""
+LONGEST_NAME = 25
+"""Characters of a variant's name that leave room for the numbers in 80 columns."""
+_RUN_HEADINGS = ("accuracy", "published", "time", "peak", "identities", "verdict")
+_GATE_HEADINGS = ("before", "after", "delta", "time", "peak", "verdict")
 MOST_FAILURES = 20
 """Reasons of failed runs that are printed; the report and the logs have them all."""
 _SHARED = ("ERROR", "NO_BASELINE", "INCOMPARABLE")
@@ -77,6 +87,9 @@ def _line(index: int, total: int, result: RunResult) -> str:
 def show(console: Console, job: Job, page: Path) -> None:
     """Print the table of a job, what needs attention, and the report's path."""
     print_table(console, _table(job))
+    tier = f", tier {job.results[0].request.tier}" if job.results else ""
+    runs = f"{len(job.results)} run{'s' * (len(job.results) != 1)}{tier}"
+    console.print(f"{runs}: {outcome.sentence(outcome.counts(job))}", highlight=False, soft_wrap=True)
     for note in outcome.notes(job):
         console.print(f"[yellow]Note[/] {marked(note)}", highlight=False, soft_wrap=True)
     _show_interruption(console, job, page.parent)
@@ -133,62 +146,93 @@ def _incomplete(job: Job) -> set[str]:
 
 
 def _table(job: Job) -> Table:
-    table = Table(
-        title=f"{len(job.results)} runs, tier {job.results[0].request.tier}" if job.results else "no runs"
-    )
-    table.add_column("scenario:variant", overflow="fold", min_width=16, ratio=1)
-    for heading in ("accuracy", "time", "memory"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("verdicts", overflow="fold")
+    """Make a table of one line a variant that fits 80 columns: a run's numbers, or a gate's before and after."""
+    table = Table(box=None, pad_edge=False, padding=(0, 1), collapse_padding=True)
+    headings = _RUN_HEADINGS if job.gate is None else _GATE_HEADINGS
+    table.add_column("scenario:variant", no_wrap=True)
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading == "verdict" else "right", no_wrap=True)
     groups = stored.groups(job.results)
     for comparison in job.comparisons:
         key = (comparison.scenario, comparison.variant, comparison.tier)
         runs = reduced.reduce(groups.get(key, ()), HEADLINES).done
-        table.add_row(
-            marked(f"{comparison.scenario}:{comparison.variant}"),
-            _mean(runs, HEADLINES[0], lambda x: f"{100 * x:.2f} %"),
-            _mean(runs, HEADLINES[1], lambda x: f"{x:.2f} s"),
-            _mean(runs, HEADLINES[2], lambda x: f"{x / 2**20:.1f} MiB"),
-            _verdicts(comparison),
-            end_section=True,
-        )
+        cells = _run_cells(comparison, runs) if job.gate is None else _gate_cells(comparison)
+        table.add_row(_title(comparison), *cells, _verdict(comparison))
     return table
 
 
-def _verdicts(comparison: Comparison) -> str:
-    told = {"identities": "identity", "baseline": "baseline", "published": "expectation"}
-    lines = [f"{title}: {_counts(comparison, against)}" for title, against in told.items()]
-    failed = [f"[bold red]{len(comparison.failed)} runs failed[/]"] if comparison.failed else []
-    return "\n".join([*failed, *lines])
+def _title(comparison: Comparison) -> str:
+    """Name a variant; a long name goes on in a second line, at its colon."""
+    name = f"{comparison.scenario}:{comparison.variant}"
+    return marked(name if len(name) <= LONGEST_NAME else f"{comparison.scenario}\n  :{comparison.variant}")
+
+
+def _run_cells(comparison: Comparison, runs: Sequence[RunResult]) -> list[str]:
+    """Write accuracy, its published value, time, peak memory above imports, and how many identities hold."""
+    published = next(
+        (
+            judged.reference
+            for judged in comparison.judgements
+            if judged.against == "expectation" and judged.metric == HEADLINES[0]
+        ),
+        None,
+    )
+    identities = Counter(judged.verdict for judged in comparison.judgements if judged.against == "identity")
+    broken = identities["REGRESSED"]
+    return [
+        _mean(runs, HEADLINES[0], wording.percent),
+        wording.percent(published) if isinstance(published, float) else "",
+        _mean(runs, HEADLINES[1], wording.seconds),
+        _mean(runs, HEADLINES[2], wording.mebibytes),
+        f"[bold red]{broken} broken[/]" if broken else f"{identities['PASS']} hold" if identities else "",
+    ]
+
+
+def _gate_cells(comparison: Comparison) -> list[str]:
+    """Write the leading score before and after with its difference, and the changes of time and memory."""
+    gated = [judged for judged in comparison.judgements if judged.against == "baseline" and judged.gated]
+
+    def first(kind: str, *names: str) -> Judgement | None:
+        of_kind = [judged for judged in gated if judged.kind == kind]
+        return next((judged for judged in of_kind if judged.metric in names), next(iter(of_kind), None))
+
+    score = first("accuracy", HEADLINES[0])
+    share = score is not None and score.metric == HEADLINES[0]
+    before, after = (None, None) if score is None else (score.reference, score.value)
+    return [
+        wording.percent(before) if share and isinstance(before, float) else wording.short(before),
+        wording.percent(after) if share and isinstance(after, float) else wording.short(after),
+        wording.change(after, before, share=share),
+        _ratio(first("runtime", HEADLINES[1])),
+        _ratio(first("memory", HEADLINES[2])),
+    ]
+
+
+def _ratio(judged: Judgement | None) -> str:
+    """Write by how many percent a time or a size changed; empty where nothing is compared."""
+    if judged is None or not isinstance(judged.value, float) or not isinstance(judged.reference, float):
+        return ""
+    return f"{100 * (judged.value / judged.reference - 1):+.0f} %" if judged.reference else ""
+
+
+def _verdict(comparison: Comparison) -> str:
+    """Say in one word how a variant stands against its baseline: the worst of its gated metrics that could be compared."""
+    if comparison.failed:
+        return f"[{STYLES['ERROR']}]ERROR[/]"
+    found = {
+        judged.verdict
+        for judged in comparison.judgements
+        if judged.against == "identity" or (judged.against == "baseline" and judged.gated)
+    }
+    compared = found - {"INCOMPARABLE"} if "PASS" in found else found
+    worst = next((verdict for verdict in ATTENTION if verdict in compared), "PASS" if found else "")
+    return f"[{STYLES[worst]}]{WORDS[worst]}[/]" if worst else ""
 
 
 def _mean(runs: Sequence[RunResult], metric: str, form: typing.Callable[[float], str]) -> str:
     values = [run.metrics[metric].value for run in runs if metric in run.metrics]
     numbers = [value for value in values if not isinstance(value, list)]
-    return form(sum(numbers) / len(numbers)) if numbers else "NOT_MEASURED"
-
-
-def _counts(comparison: Comparison, against: str) -> str:
-    verdicts = Counter(
-        judgement.verdict for judgement in comparison.judgements if judgement.against == against
-    )
-    within = {"REPRODUCED": _tolerances(comparison)} if against == "expectation" else {}
-    parts = [
-        f"[{STYLES.get(name, 'dim')}]{count} {name}[/]{within.get(name, '')}"
-        for name, count in verdicts.most_common()
-    ]
-    return ", ".join(parts) or "[dim]none[/]"
-
-
-def _tolerances(comparison: Comparison) -> str:
-    """Say within what published values are reproduced; empty if that was equality."""
-    reproduced = [judged for judged in comparison.judgements if judged.verdict == "REPRODUCED"]
-    widths = {(judged.tolerance, judged.unit) for judged in reproduced if judged.tolerance}
-    if not widths:
-        return ""
-    shown = [marked(wording.quantity(width, unit)) for width, unit in sorted(widths)]
-    ends = [shown[0], shown[-1]] if len(shown) > 1 else shown
-    return f" (tolerance ±{' to ±'.join(ends)})"
+    return form(sum(numbers) / len(numbers)) if numbers else "none"
 
 
 def _attention(comparison: Comparison) -> list[str]:
@@ -230,15 +274,25 @@ def _incomparable(job: Job) -> list[str]:
 
 
 def _together(comparison: Comparison, judged: Sequence[Judgement]) -> str:
-    first, key = judged[0], marked(f"{comparison.scenario}:{comparison.variant}")
-    if len(judged) == 1:
-        return _sentence(comparison, first)
-    told = marked(f"{first.reason}. Next: {first.next_step}")
-    return f"[{STYLES[first.verdict]}]{first.verdict}[/] {key}: {len(judged)} metrics: {told}"
+    first, key = judged[0], f"{comparison.scenario}:{comparison.variant}"
+    what = f"{len(judged)} metrics" if len(judged) > 1 else f"{first.metric}{_values(first)}"
+    lines = [f"[{STYLES.get(first.verdict, 'default')}]{first.verdict}[/] {marked(f'{key} {what}')}"]
+    lines += [f"  {marked(first.reason)}"] if first.reason else []
+    lines += [f"  Next: {marked(first.next_step)}"] if first.next_step else []
+    return "\n".join(lines)
 
 
-def _sentence(comparison: Comparison, judgement: Judgement) -> str:
-    style = STYLES.get(judgement.verdict, "default")
-    key = f"{comparison.scenario}:{comparison.variant}"
-    told = wording.sentence(key, judgement).removeprefix(judgement.verdict)
-    return f"[{style}]{judgement.verdict}[/]{marked(told)}"
+def _values(judgement: Judgement) -> str:
+    """Write a value and what it is compared with, in the units that a person reads; a share with its difference in points."""
+    numbers = [number for number in (judgement.value, judgement.reference) if isinstance(number, float | int)]
+    share = is_share(judgement.metric, judgement.unit, numbers)
+    value, reference = (
+        wording.quantity(number, judgement.unit, share=share)
+        for number in (judgement.value, judgement.reference)
+    )
+    if judgement.value is None:
+        return ""
+    if judgement.reference is None:
+        return f": {value}"
+    change = wording.change(judgement.value, judgement.reference, share=share) if share else ""
+    return f": {value} against {reference}" + (f" ({change})" if change else "")

@@ -12,9 +12,10 @@ if typing.TYPE_CHECKING:
 
 def sentence(key: str, judgement: Judgement) -> str:
     """Say of `key`, such as ``scenario:variant``: verdict, value, reference, bounds, reason, place, test and next command."""
-    values = f"{short(judgement.value)} against {short(judgement.reference)} {judgement.unit}".rstrip()
+    value, reference = (quantity(found, judgement.unit) for found in (judgement.value, judgement.reference))
+    values = value if judgement.reference is None else f"{value} against {reference}"
     row = f", {judgement.row}" if judgement.row else ""
-    within = bounds(judgement.lower, judgement.upper, short)
+    within = bounds(judgement.lower, judgement.upper, lambda bound: quantity(bound, judgement.unit))
     if judgement.lower is not None and judgement.upper is not None:
         within = f"bounds {within}"
     parts = [
@@ -51,6 +52,28 @@ def quantity(value: Value | None, unit: str, *, share: bool = False) -> str:
     if isinstance(value, float | int) and unit == "B" and abs(value) >= 2**19:
         return f"{value / 2**20:,.2f} MiB"
     return f"{short(value)} {unit}".rstrip()
+
+
+def percent(share: float) -> str:
+    """Print a share in percent, as published accuracies are."""
+    return f"{100 * share:.2f} %"
+
+
+def seconds(value: float) -> str:
+    """Print seconds with three digits, whole ones from 100 on."""
+    return f"{value:.0f} s" if value >= 100 else f"{value:.3g} s"
+
+
+def mebibytes(value: float) -> str:
+    """Print bytes in whole MiB, with a decimal below ten."""
+    return f"{value / 2**20:.{0 if value >= 10 * 2**20 else 1}f} MiB"
+
+
+def change(after: Value | None, before: Value | None, *, share: bool = False) -> str:
+    """Print a signed difference, of shares in percentage points; empty where a side has no number."""
+    if not isinstance(after, float | int) or not isinstance(before, float | int):
+        return ""
+    return f"{100 * (after - before):+.2f} pp" if share else f"{after - before:+.3g}"
 
 
 def whose(asked: RunRequest) -> str:

@@ -73,7 +73,7 @@ def test_what_is_stored_is_refused(stored: Harness, words: tuple[str, ...], told
     shutil.copytree(folder / "out", folder / "copy")
     (folder / "compared").mkdir()
     x, y = (SideJob(folder=name, created="", commit="", command="") for name in "xy")
-    record = Compared(schema=1, created="", command="", version="", jobs=(x, y), variants=(), left_out=())
+    record = Compared(schema=3, created="", command="", version="", jobs=(x, y), variants=(), left_out=())
     files.write_json(folder / "compared/compare.json", record)
     before = content(folder)
     done = stored(*words)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import typing
 from pathlib import Path
 
@@ -58,7 +59,9 @@ def ledger_command(
         files.write_named(page, [ledger.as_page(rows, findings, stored(), declared, linking.up(page))])
         click.echo(f"Page: {page}")
     if markdown is None and page is None:
-        click.echo(visible(ledger.as_text(rows, findings, shutil.get_terminal_size((120, 24)).columns)))
+        text = visible(ledger.as_text(rows, findings, shutil.get_terminal_size((120, 24)).columns))
+        # click would write UTF-8 to a terminal that says it is ASCII
+        sys.stdout.write(f"{text}\n")
     name_passed_over(passed_over)
     return 2 if passed_over else 0
 

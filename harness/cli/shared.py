@@ -51,6 +51,7 @@ _SIGNS = {
     "·": "*",
     "≤": "<=",
     "≥": ">=",
+    **dict(zip("▁▂▃▄▅▆▇█", "_.,-=+*#", strict=True)),
 }
 MOST_SEEDS, MOST_THREADS, MOST_MIB = 1_000_000, 1024, 1 << 40
 """Beyond these a number is a slip that would ask for all memory."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable
 
 import numpy as np
 import psutil
+
+from harness import processes
 
 Synchronise = Callable[[], None]
 
@@ -18,13 +21,15 @@ class Clock:
     def __init__(self, synchronise: Synchronise) -> None:
         self._synchronise = synchronise
         synchronise()
+        self._others = _other_seconds()
         self._cpu = time.process_time()
         self._wall = time.perf_counter()
 
     def read(self) -> tuple[float, float]:
-        """Return (wall, CPU) seconds; CPU counts every thread of this process."""
+        """Return (wall, CPU) seconds; CPU counts every thread of this process and of its helper processes."""
         self._synchronise()
-        return time.perf_counter() - self._wall, time.process_time() - self._cpu
+        wall, cpu = time.perf_counter() - self._wall, time.process_time() - self._cpu
+        return wall, cpu + max(0.0, _other_seconds() - self._others)
 
 
 class ForeignCpu:
@@ -43,9 +48,25 @@ class ForeignCpu:
 
 
 def _own_seconds() -> float:
-    """CPU seconds of this process and of the children it has waited for."""
+    """CPU seconds of this process and of its helper processes."""
     times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
+    return times.user + times.system + _other_seconds()
+
+
+def _other_seconds() -> float:
+    """CPU seconds of the helper processes of this one (joblib, spawn, DataLoader): those that it has waited for, and those that run.
+
+    Those that run belong to the session that a worker leads; a process that leads none, as in a notebook, counts only what it has waited for.
+    """
+    times = os.times()
+    seconds = times.children_user + times.children_system
+    if os.getsid(0) != os.getpid():
+        return seconds
+    for pid in processes.members(os.getpid()):
+        with contextlib.suppress(psutil.Error):
+            if pid != os.getpid():
+                seconds += sum(psutil.Process(pid).cpu_times()[:4])
+    return seconds
 
 
 def _busy_seconds() -> float:
