@@ -78,7 +78,8 @@ def conduct(
         elsewhere = [each for each in elsewhere if each.name not in supplied]
         if remeasure and elsewhere:
             supplied |= {each.name for each in elsewhere}
-            plan = plans.noted(plan, remeasuring.supply(elsewhere, plan, out, remeasure), out)
+            left = 60 * settings.max_minutes - (time.monotonic() - begun)
+            plan = plans.noted(plan, remeasuring.supply(elsewhere, plan, out, remeasure, seconds=left), out)
             gathered = _evidence(plans.results(plan, out), (), declared, roots, settings, read, out)
         further = _next(plan, gathered, settings)
         if not further:

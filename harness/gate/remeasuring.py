@@ -5,7 +5,6 @@ The runs are kept in the user's cache, so that a later gate on this machine need
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import datetime as dt
 import functools
@@ -26,11 +25,13 @@ from harness.records.version import __version__
 from harness.sides import revisions
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from harness.gate.evidence import Evidence
     from harness.records import Baseline, GateSettings, Plan, RunRequest, RunResult, Tier
 
+    Missing = tuple[Evidence, list[RunRequest], Path]
+    """A variant, its runs, and the place of what they give in the cache."""
     Measure = Callable[[Sequence[RunRequest], Path], Sequence[RunResult]]
 
 RUNS = 10
@@ -87,7 +88,9 @@ def lacking(gathered: Sequence[Evidence], settings: GateSettings) -> list[Eviden
     ]
 
 
-def supply(variants: Sequence[Evidence], plan: Plan, out: Path, measure: Measure) -> list[str]:
+def supply(
+    variants: Sequence[Evidence], plan: Plan, out: Path, measure: Measure, *, seconds: float
+) -> list[str]:
     """Put the memory of each variant at its baseline's commit, measured on this machine, into the job.
 
     Parameters
@@ -100,61 +103,92 @@ def supply(variants: Sequence[Evidence], plan: Plan, out: Path, measure: Measure
         The job's folder.
     measure : callable
         Does runs on this machine, with their results below a folder.
+    seconds : float
+        Time that the gate has left.
 
     Returns
     -------
     list of str
-        What a reader must know: one sentence for each commit.
+        What a reader must know: what was measured or taken from the cache, and what could not be and why.
     """
     commits: dict[str, list[Evidence]] = {}
     for each in variants:
         if each.stored_here:
             commits.setdefault(each.stored_here[0].commit, []).append(each)
-    notes = []
+    notes: list[str] = []
     for commit, same in commits.items():
-        names = ", ".join(f"{each.scenario.name}:{each.variant}" for each in same)
-        try:
-            told = _of_commit(commit, same, plan, out, measure)
-            notes.append(f"the baseline of {names} is from another kind of machine: its memory {told}")
-        except HarnessError as error:
+        begun = time.monotonic()
+        why = obstacle(commit, Path.cwd())
+        cached: list[Evidence] = []
+        todo: list[Missing] = []
+        for each in [] if why else same:
+            wanted = _requests(each, plan)
+            place = cache_folder() / FOLDER / _key(each, commit, wanted)
+            known = _cached(each, place)
+            if known is None:
+                todo.append((each, wanted, place))
+            else:
+                cached.append(each)
+                baselines.write(known, out / FOLDER)
+        if cached:
+            told = f"is compared with runs of commit {commit[:10]} on this machine, kept in the cache"
             notes.append(
-                f"memory of {names} is not compared: its baseline is from another kind of machine and cannot be measured again: {error.what}"
+                f"memory of {_names(cached)} {told}, because its baseline is from another kind of machine"
             )
+        failed = [(each, why) for each in same] if why else []
+        try:
+            _refuse_budget(todo, plan, seconds)
+            measured = _measured(commit, todo, plan, measure) if todo else []
+        except HarnessError as error:
+            failed += [(each, error.what) for each, _, _ in todo]
+            measured = []
+        fresh: list[Evidence] = []
+        for (each, _, place), found in zip(todo, measured, strict=False):
+            if isinstance(found, str):
+                failed.append((each, found))
+                continue
+            fresh.append(each)
+            shutil.rmtree(place, ignore_errors=True)
+            baselines.write(found, place)
+            baselines.write(found, out / FOLDER)
+        if fresh:
+            cost = f"{RUNS * len(fresh)} runs, {time.monotonic() - begun:.0f} s"
+            told = f"was measured here at commit {commit[:10]}: {cost}"
+            notes.append(
+                f"memory of {_names(fresh)} {told}, because its baseline is from another kind of machine"
+            )
+        for reason in dict.fromkeys(reason for _, reason in failed):
+            names = _names([each for each, other in failed if other == reason])
+            told = "its baseline is from another kind of machine and cannot be measured here"
+            notes.append(f"memory of {names} is not compared: {told}: {reason}")
     return notes
 
 
-def _of_commit(commit: str, variants: Sequence[Evidence], plan: Plan, out: Path, measure: Measure) -> str:
-    """Take variants of one commit from the cache, measure the rest, and say which."""
-    why = obstacle(commit, Path.cwd())
-    if why:
-        raise RevisionError(why, "")
-    kept: list[Baseline] = []
-    todo: list[tuple[Evidence, list[RunRequest], Path]] = []
-    for each in variants:
-        wanted = _requests(each, plan)
-        place = cache_folder() / FOLDER / _key(each, commit, wanted)
-        with contextlib.suppress(BaselineError):  # a damaged file of the cache is measured anew
-            known = baselines.find([place], *each.name, _environment(each))
-            if known is not None:
-                kept.append(known.newest[0])
-                continue
-        todo.append((each, wanted, place))
-    begun, new = time.monotonic(), []
-    if todo:
-        count = sum(len(wanted) for _, wanted, _ in todo)
-        if plan.gate and len(plan.requests) + count > plan.gate.max_runs:
-            raise HarnessError(f"--max-runs {plan.gate.max_runs} leaves no {count} runs for it", "")
-        new = list(_measured(commit, todo, plan, measure))
-        for baseline, (_, _, place) in zip(new, todo, strict=True):
-            shutil.rmtree(place, ignore_errors=True)
-            baselines.write(baseline, place)
-    for baseline in (*kept, *new):
-        baselines.write(baseline, out / FOLDER)
-    days = ", ".join(sorted({baseline.date[:10] for baseline in kept}))
-    cached = f"comes from runs of commit {commit[:10]} on this machine, kept since {days}" if kept else ""
-    runs = sum(len(baseline.seeds) for baseline in new)
-    fresh = f"was measured here at commit {commit[:10]}: {runs} runs, {time.monotonic() - begun:.0f} s"
-    return " and ".join(filter(None, (cached, fresh if new else "")))
+def _names(variants: Sequence[Evidence]) -> str:
+    return ", ".join(f"{each.scenario.name}:{each.variant}" for each in variants)
+
+
+def _cached(each: Evidence, place: Path) -> Baseline | None:
+    """Return what the cache holds of a variant; a damaged file counts as none."""
+    try:
+        found = baselines.find([place], *each.name, _environment(each))
+    except BaselineError:
+        return None
+    return None if found is None else found.newest[0]
+
+
+def _refuse_budget(todo: Sequence[Missing], plan: Plan, seconds: float) -> None:
+    """Raise HarnessError if the gate may not do so many more runs, or has not the time for them."""
+    count = sum(len(wanted) for _, wanted, _ in todo)
+    if plan.gate and len(plan.requests) + count > plan.gate.max_runs:
+        raise HarnessError(f"--max-runs {plan.gate.max_runs} leaves no {count} runs for it", "")
+    needed = 0.0
+    for each, wanted, _ in todo:
+        done = [run.wall_seconds for found in each.head.values() for run in values.finished(found)]
+        needed += len(wanted) * sum(done) / len(done)
+    if needed > seconds:
+        told = f"{count} runs would take about {needed / 60:.0f} minutes"
+        raise HarnessError(f"{told}, and --max-minutes leaves {max(0.0, seconds) / 60:.0f}", "")
 
 
 def _requests(each: Evidence, plan: Plan) -> list[RunRequest]:
@@ -192,18 +226,13 @@ def _key(each: Evidence, commit: str, wanted: Sequence[RunRequest]) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
-def _measured(
-    commit: str,
-    todo: Sequence[tuple[Evidence, list[RunRequest], Path]],
-    plan: Plan,
-    measure: Measure,
-) -> Iterator[Baseline]:
-    """Run a commit's own code and yield the memory and times of each variant in a baseline's shape.
+def _measured(commit: str, todo: Sequence[Missing], plan: Plan, measure: Measure) -> list[Baseline | str]:
+    """Run a commit's own code and return memory and times of each variant in a baseline's shape, or why there are none.
 
     Raises
     ------
     HarnessError
-        If the commit cannot run here as this version asks, or ran other code than its own.
+        If the commit does not import here, or ran other code than its own.
     """
     paths = plan.gate.scenario_paths if plan.gate else ()
     root = cache_folder() / FOLDER
@@ -217,42 +246,38 @@ def _measured(
         sides.opened(commit, paths, Path(), base_only=True) as opened,
         tempfile.TemporaryDirectory(dir=root, prefix="runs-", ignore_cleanup_errors=True) as folder,
     ):
-        outside = [
-            path for path in opened.base_scenario_paths if not Path(path).is_relative_to(opened.base_top)
-        ]
-        if outside:
-            raise RevisionError(f"no commit of this checkout holds the scenario file '{outside[0]}'", "")
+        for path in opened.base_scenario_paths:
+            if not Path(path).is_relative_to(opened.base_top):
+                raise RevisionError(f"no commit of this checkout holds the scenario file '{path}'", "")
         known = sides.declared(opened, "base")
-        for each, _, _ in todo:
-            if sides.lacking(known, [(each.scenario, each.variant)], each.tier):
-                raise RevisionError(
-                    f"commit {commit[:10]} has no {each.scenario.name}:{each.variant} ({each.tier})", ""
-                )
-        requests = [request for _, wanted, _ in todo for request in wanted]
-        results = measure(sides.requests_of("base", requests, opened), Path(folder))
+        lost = {
+            each.name: f"commit {commit[:10]} has no {each.scenario.name}:{each.variant} ({each.tier})"
+            for each, _, _ in todo
+            if sides.lacking(known, [(each.scenario, each.variant)], each.tier)
+        }
+        requests = [request for each, wanted, _ in todo if each.name not in lost for request in wanted]
+        results = measure(sides.requests_of("base", requests, opened), Path(folder)) if requests else []
+        done: dict[tuple[str, str, str], list[RunResult]] = {}
         for run in results:
+            name = (run.request.scenario, run.request.variant, run.request.tier)
+            done.setdefault(name, []).append(run)
             if run.status != "ok":
-                raise RevisionError(f"a run of commit {commit[:10]} failed: {run.error}", "")
-            other_code = sides.prove(run, opened)
-            if other_code:
-                raise RevisionError(other_code, "")
-    for each, wanted, _ in todo:
-        own = [
-            run
-            for run in results
-            if (run.request.scenario, run.request.variant, run.request.tier) == each.name
-        ]
-        shaped = baselines.of_base(sorted(own, key=lambda run: run.request.seed))
-        if shaped is None or len(own) < len(wanted):
-            raise RevisionError(f"commit {commit[:10]} left {len(own)} of {len(wanted)} runs", "")
-        yield dataclasses.replace(
-            shaped,
-            commit=commit,
-            date=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-            reason="measured again on this machine",
-            metrics={
-                name: metric
-                for name, metric in shaped.metrics.items()
-                if metric.kind in {"memory", "runtime"}
-            },
+                lost.setdefault(name, f"a run of commit {commit[:10]} failed: {run.error}")
+            elif other_code := sides.prove(run, opened):
+                lost.setdefault(name, other_code)
+    found: list[Baseline | str] = []
+    for each, _, _ in todo:
+        shaped = baselines.of_base(sorted(done.get(each.name, ()), key=lambda run: run.request.seed))
+        if each.name in lost or shaped is None:
+            found.append(lost.get(each.name, f"commit {commit[:10]} left no runs"))
+            continue
+        kinds = {
+            name: metric for name, metric in shaped.metrics.items() if metric.kind in {"memory", "runtime"}
+        }
+        date = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+        found.append(
+            dataclasses.replace(
+                shaped, commit=commit, date=date, reason="measured again on this machine", metrics=kinds
+            )
         )
+    return found

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import typing
 
 import pytest
 
+from harness import baselines, git, plans, scenarios
+from harness.gate import remeasuring
+from harness.gate.evidence import Evidence
+from harness.records import GateSettings, Measured, Measurement, RunRequest, RunResult
 from tests.conftest import Harness
 
 if typing.TYPE_CHECKING:
@@ -89,14 +94,14 @@ def test_memory_is_gated_on_another_kind_of_machine(elsewhere: Harness) -> None:
     write(elsewhere, 44)
     larger = gate(elsewhere, "larger")
     assert larger.code == 1, larger.out
-    assert f"comes from runs of commit {commit[:10]} on this machine, kept since" in larger.out
+    assert f"is compared with runs of commit {commit[:10]} on this machine, kept in the cache" in larger.out
     assert "was measured here" not in larger.out
     assert memory(elsewhere, "larger")["verdict"] == "REGRESSED"
 
     off = gate(elsewhere, "off", "--no-remeasure", seeds=1)
     assert off.code == 0, off.out
     assert memory(elsewhere, "off")["verdict"] == "INCOMPARABLE"
-    assert "kept since" not in off.out
+    assert "kept in the cache" not in off.out
 
     for lost, reason in {
         f"{commit}+dirty": "the baseline is of uncommitted changes",
@@ -108,3 +113,79 @@ def test_memory_is_gated_on_another_kind_of_machine(elsewhere: Harness) -> None:
         assert impossible.code == 0, impossible.out
         assert reason in " ".join(impossible.out.split())
         assert memory(elsewhere, "impossible")["verdict"] == "INCOMPARABLE"
+
+
+def result(request: RunRequest, error: str = "") -> RunResult:
+    """Return a run of a request that took 40 MiB, or failed."""
+    measurement = Measurement(
+        request=request, scenario_version=1, options={}, metrics={}, stages=(), identities=(), predictions=(), figures=(),
+        datasets=(), environment={"os": "Linux"},
+    )  # fmt: skip
+    metrics = {MEMORY: Measured(value=4e7 + request.seed, unit="B", kind="memory", better="lower")}
+    return RunResult(
+        request=request, status="error" if error else "ok", started="", wall_seconds=1.0, error=error,
+        metrics={} if error else metrics, measurement=None if error else measurement,
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("variant", "most", "minutes", "error", "reason"),
+    [
+        ("default", 1000, 60, "", "was measured here at commit"),
+        ("default", 1000, 60, "no attribute 'stage'", "failed: no attribute 'stage'"),
+        ("later", 1000, 60, "", "has no probe:later (smoke)"),
+        ("default", 12, 60, "", "--max-runs 12 leaves no 10 runs for it"),
+        ("default", 1000, 0.1, "", "10 runs would take about 0 minutes, and --max-minutes leaves 0"),
+    ],
+)
+def test_what_cannot_be_measured_again_says_why(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    variant: str,
+    most: int,
+    minutes: float,
+    error: str,
+    reason: str,
+) -> None:
+    """A failed run, a variant that the commit lacks and a budget that is too small are one sentence each; the cache gets nothing."""
+    made = Harness(tmp_path / "project", tmp_path / "cache")
+    made.folder.mkdir()
+    write(made, 40)
+    made.repository()
+    monkeypatch.chdir(made.folder)
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    commit = git.text(made.folder, "rev-parse", "HEAD")
+    paths = (str(made.folder / "probe.py"),)
+    requests = tuple(
+        RunRequest(scenario="probe", variant=variant, tier="smoke", seed=seed, scenario_paths=paths)
+        for seed in range(5)
+    )
+    head = [result(request) for request in requests]
+    stored = baselines.of_base(head)
+    assert stored is not None
+    each = Evidence(
+        scenario=scenarios.load_all(paths)["probe"], variant=variant, tier="smoke", head={"screen": head}, base=None,
+        stored=None, stored_here=(dataclasses.replace(stored, commit=commit), "baselines/x.json"),
+    )  # fmt: skip
+    gate = GateSettings(max_runs=most, scenario_paths=paths)
+    plan = dataclasses.replace(plans.make(requests, "harness gate", None), gate=gate)
+
+    (note,) = remeasuring.supply(
+        [each],
+        plan,
+        tmp_path / "out",
+        lambda wanted, _: [result(request, error) for request in wanted],
+        seconds=60 * minutes,
+    )
+    assert reason in note
+    kept = list((tmp_path / "cache" / remeasuring.FOLDER).rglob("*.json"))
+    assert bool(kept) == (reason == "was measured here at commit")
+    if kept:
+        (found,) = (tmp_path / "out" / remeasuring.FOLDER).rglob("*.json")
+        assert baselines.load(found).seeds == tuple(range(remeasuring.RUNS))
+        assert list(baselines.load(found).metrics) == [MEMORY]
+        (again,) = remeasuring.supply(
+            [each], plan, tmp_path / "out", lambda *_: pytest.fail("nothing is to run"), seconds=1
+        )
+        assert "kept in the cache" in again
