@@ -16,7 +16,7 @@ import typing
 from pathlib import Path
 
 from benchmarks import costs, kernels, pairs
-from harness import environment
+from harness.machine import environment
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterator

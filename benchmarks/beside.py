@@ -12,12 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from harness import equivalence, files
-from harness.equivalence_table import cells
+from harness.cli.equivalence_table import cells
 from harness.errors import HarnessError
+from harness.judging import equivalence
+from harness.judging.statistics import runs_for_tost
 from harness.records import Compared
-from harness.statistics import runs_for_tost
-from harness.stored import PACKED
+from harness.store import files
+from harness.store.stored import PACKED
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

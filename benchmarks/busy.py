@@ -19,10 +19,12 @@ from pathlib import Path
 
 import numpy as np
 
-from harness import environment, executors, files
 from harness.errors import HarnessError
+from harness.machine import environment
 from harness.records import RunRequest
-from harness.scenarios import load_all
+from harness.running import executors
+from harness.sources.catalogue import load_all
+from harness.store import files
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

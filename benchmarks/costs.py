@@ -33,7 +33,7 @@ import sys, time
 import numpy as np
 from harness import datasets
 from harness.measure import memory
-from harness.pipelines import kmnist_svd_logreg as pipeline
+from harness.sources import kmnist_svd_logreg as pipeline
 name, pairs = sys.argv[1], [tuple(map(int, pair.split("-"))) for pair in sys.argv[2:]]
 data = datasets.load(name)
 start = time.perf_counter()
@@ -48,7 +48,7 @@ FEATURES = """
 import numpy as np
 from harness import datasets
 from harness.measure import memory
-from harness.pipelines import mnist_autoencoder as pipeline
+from harness.sources import mnist_autoencoder as pipeline
 images = np.asarray(datasets.load("mnist").train.images)
 encoder = pipeline.build_autoencoder().encoder
 features = pipeline.encode(encoder, images, "float16")

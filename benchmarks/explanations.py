@@ -1,6 +1,6 @@
 """Experiments behind the ledger's explanations: ``python -m benchmarks.explanations [EXPERIMENT ...] [--seeds N]``.
 
-A published value that the runs do not reproduce gets one sentence in `harness.scenarios.published.explanations`. Each sentence rests on a run,
+A published value that the runs do not reproduce gets one sentence in `harness.sources.explanations`. Each sentence rests on a run,
 and where the declared protocol alone cannot tell, on one of these: the protocol again with one assumption changed.
 """
 
@@ -14,20 +14,20 @@ from pathlib import Path
 
 import numpy as np
 
-from harness import datasets
-from harness.pipelines import mnist_interpolation as interpolation
-from harness.pipelines import tinyconvnet_svd as tiny
-from harness.pipelines.digits1000_cnn.augmentation import Ranges
-from harness.pipelines.mnist_interpolation.operators import both_sides, operator
-from harness.pipelines.tinyconvnet_svd.analytical import verify
+from harness import data as datasets
+from harness.sources.digits1000_cnn.pipeline.augmentation import Ranges
+from harness.sources.mnist_interpolation import pipeline as interpolation
+from harness.sources.mnist_interpolation.pipeline.operators import both_sides, operator
+from harness.sources.tinyconvnet_svd import pipeline as tiny
+from harness.sources.tinyconvnet_svd.pipeline.analytical import verify
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from harness.pipelines.mnist_interpolation.operators import Case
-    from harness.pipelines.tinyconvnet_svd.results import Weights
+    from harness.sources.mnist_interpolation.pipeline.operators import Case
+    from harness.sources.tinyconvnet_svd.pipeline.results import Weights
 
 Row = tuple[str, str, list[float]]
 """Setting, quantity, its value of each seed."""
@@ -79,8 +79,8 @@ def _trained(seed: int) -> Weights:
 
 def digits_augmentation(seeds: Sequence[int]) -> Iterator[Row]:
     """Training and test accuracy of the augmented model when the ranges, which the source does not print, are others."""
-    from harness.pipelines import keras_steps
-    from harness.pipelines.digits1000_cnn import experiment, folders
+    from harness.sources.digits1000_cnn.pipeline import experiment, folders
+    from harness.sources.keras import steps
 
     declared = next(one for one in experiment.VARIANTS if one.name == "augmentation")
     data = datasets.load("mnist")
@@ -91,7 +91,7 @@ def digits_augmentation(seeds: Sequence[int]) -> Iterator[Row]:
             with tempfile.TemporaryDirectory() as cache:
                 place = folders.write_folders(data.train.images, data.train.labels, Path(cache), seed=seed)
                 training, testing = (folders.read_folder(place / part) for part in ("train", "test"))
-            rng = keras_steps.seed_everything(seed)
+            rng = steps.seed_everything(seed)
             variant = dataclasses.replace(declared, augmented=ranges)
             found.append(experiment.train(experiment.build(variant), variant, training, testing, rng=rng))
         setting = f"flips, turns to {degrees:g} degrees, shifts to {shift:g} of the side"
@@ -129,9 +129,9 @@ def _scaled_first(
 
 def _one_repeat(split: interpolation.Split, seed: int) -> tuple[float, float]:
     """Return the mean objective over the training images and the share of test images that are right."""
-    from harness.pipelines import keras_steps
+    from harness.sources.keras import steps
 
-    rng = keras_steps.seed_everything(seed)
+    rng = steps.seed_everything(seed)
     model = interpolation.build()
     history = interpolation.train(model, split, rng=rng)
     outcome = interpolation.evaluate(model, split, history)

@@ -18,10 +18,10 @@ from pathlib import Path
 from packaging.version import Version
 
 from benchmarks import proof
-from harness import files, git
 from harness.errors import HarnessError, MissingExtraError, RevisionError
-from harness.exporters import asv
-from harness.sides import revisions, worktrees
+from harness.export import asv
+from harness.running.sides import revisions, worktrees
+from harness.store import files, git
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence

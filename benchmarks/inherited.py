@@ -15,9 +15,11 @@ import tempfile
 import typing
 from pathlib import Path
 
-from harness import environment, files, runner, variables
-from harness.gate.floors import MEMORY_BYTES, MEMORY_SHARE
+from harness.judging.gate.floors import MEMORY_BYTES, MEMORY_SHARE
+from harness.machine import environment, variables
 from harness.records import Measurement, RunRequest
+from harness.running import runner
+from harness.store import files
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -138,8 +140,8 @@ def page(found: Found) -> str:
 
 HEAD = f"""# Baselines on other machines
 
-`python -m benchmarks.inherited --markdown docs/portable.md` writes this page from `harness/variables.py`, `harness/environment.py` and
-its own measurements.
+`python -m benchmarks.inherited --markdown docs/portable.md` writes this page from `harness/machine/variables.py`, `harness/machine/environment.py`
+and its own measurements.
 
 Accuracy, losses, sizes and counts of work travel: a gate compares them with the newest accepted baseline, wherever it was made, and
 `harness baseline accept` lists the files that the new one outdates. Memory and time depend on choices that libraries make from the CPU and

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.pairs import Data, Pair
-from harness.gate import trials
-from harness.gate.evidence import Evidence
+from harness.judging.gate import trials
+from harness.judging.gate.evidence import Evidence
 from harness.records import (
     Baseline,
     BaselineMetric,

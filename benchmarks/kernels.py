@@ -32,8 +32,8 @@ def stacked_logreg(data: Data, plain_dtype: str = "float64", wanted: float = 20.
 
     The plain loop runs in float64, the dtype of the source's NumPy code, or in float32 to show what of the gain is stacking alone.
     """
-    from harness.pipelines import kmnist_svd_logreg as pipeline
-    from harness.pipelines.kmnist_svd_logreg.plain import train_fold
+    from harness.sources.kmnist_svd_logreg import pipeline
+    from harness.sources.kmnist_svd_logreg.pipeline.plain import train_fold
 
     pair = pipeline.select_pair(data.images, data.labels, 0, 6)
     design = pipeline.design_matrix(pair.images, normalisation="z-score")
@@ -71,7 +71,7 @@ def stacked_logreg(data: Data, plain_dtype: str = "float64", wanted: float = 20.
 
 def batched_svd(data: Data, count: int = 4000) -> Pair:
     """Rank-8 factors of every image: one batched decomposition against NumPy's SVD in a loop."""
-    from harness.pipelines import kmnist_svd_logreg as pipeline
+    from harness.sources.kmnist_svd_logreg import pipeline
 
     chosen = data.images[:count]
 
@@ -101,8 +101,8 @@ def batched_svd(data: Data, count: int = 4000) -> Pair:
 
 def tinyconvnet_epoch(data: Data, count: int = 60_000) -> Pair:
     """One training epoch on tensors held in memory against torchvision's dataset with a DataLoader."""
-    from harness.pipelines import tinyconvnet_svd as pipeline
-    from harness.pipelines.tinyconvnet_svd.plain import train_plain
+    from harness.sources.tinyconvnet_svd import pipeline
+    from harness.sources.tinyconvnet_svd.pipeline.plain import train_plain
 
     images, labels = data.images, data.labels
     # ten test images: the evaluation after the epoch is no part of what is compared
@@ -130,7 +130,7 @@ def tinyconvnet_epoch(data: Data, count: int = 60_000) -> Pair:
 
 def interpolation_operator(data: Data, count: int = 4000) -> Pair:
     """Pooling and interpolation as one linear operator against SciPy's spline per image."""
-    from harness.pipelines.mnist_interpolation import CASES, plain, resample
+    from harness.sources.mnist_interpolation.pipeline import CASES, plain, resample
 
     chosen = data.images[:count]
 
@@ -156,7 +156,7 @@ def interpolation_operator(data: Data, count: int = 4000) -> Pair:
 
 def cached_head(data: Data, count: int = 4000) -> Pair:
     """One epoch of the classifier's head on cached features against the same epoch through the frozen encoder."""
-    from harness.pipelines import mnist_autoencoder as pipeline
+    from harness.sources.mnist_autoencoder import pipeline
 
     chosen = data.images[:count]
     divided = pipeline.divide(chosen, data.labels[:count], seed=0)
@@ -196,21 +196,21 @@ def cached_head(data: Data, count: int = 4000) -> Pair:
 
 def half_features(data: Data, count: int = 8000) -> Pair:
     """One epoch of the classifier's head on float16 features: widened within the training step against by NumPy before it."""
-    from harness.pipelines import keras_steps
-    from harness.pipelines import mnist_autoencoder as pipeline
+    from harness.sources.keras import steps
+    from harness.sources.mnist_autoencoder import pipeline
 
     chosen = data.images[:count]
     divided = pipeline.divide(chosen, data.labels[:count], seed=0)
     encoder = pipeline.build_autoencoder().encoder
     features = pipeline.encode(encoder, chosen, "float16")
-    targets = keras_steps.one_hot(divided.labels)
+    targets = steps.one_hot(divided.labels)
     heads = [pipeline.build_classifier(encoder).head for _ in range(2)]
     heads[1].set_weights(heads[0].get_weights())
 
     def epoch(head: keras.Model, dtype: str) -> Result:
-        picks = keras_steps.index_batches(len(divided.train), 256, 1, np.random.default_rng(0))
+        picks = steps.index_batches(len(divided.train), 256, 1, np.random.default_rng(0))
         rows = (divided.train[pick] for pick in picks)
-        return keras_steps.train(head, ((np.asarray(features[row], dtype), targets[row]) for row in rows))
+        return steps.train(head, ((np.asarray(features[row], dtype), targets[row]) for row in rows))
 
     def fast() -> Result:
         return epoch(heads[0], "float16")
@@ -239,7 +239,7 @@ def half_features(data: Data, count: int = 8000) -> Pair:
 
 def im2col(data: Data, count: int = 500) -> Pair:
     """Every 3x3 patch as a column: one strided view against a loop over places."""
-    from harness.pipelines.tinyconvnet_svd import images
+    from harness.sources.tinyconvnet_svd.pipeline import images
 
     features = images.normalise(data.images[:count])  # (n, 1, 28, 28)
 

@@ -7,7 +7,7 @@ import typing
 
 import numpy as np
 
-from harness import datasets
+from harness import data as datasets
 from harness.errors import DataError
 
 if typing.TYPE_CHECKING:

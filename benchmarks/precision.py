@@ -14,8 +14,9 @@ import typing
 from pathlib import Path
 
 from benchmarks import beside
-from harness import files, jobs
 from harness.errors import HarnessError
+from harness.judging import jobs
+from harness.store import files
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -12,8 +12,8 @@ from harness.records import Expectation, IdentityCheck, Metric, Scenario, Source
 from harness.records.version import __version__
 
 if typing.TYPE_CHECKING:
-    from harness.api import frame, judge, read, run
     from harness.measure.run import Run
+    from harness.session.api import frame, judge, read, run
 
 __all__ = [
     "Expectation",
@@ -32,7 +32,7 @@ __all__ = [
 ]
 _LATE = {
     "Run": "harness.measure.run",
-    **dict.fromkeys(("frame", "judge", "read", "run"), "harness.api"),
+    **dict.fromkeys(("frame", "judge", "read", "run"), "harness.session.api"),
 }
 
 

@@ -94,7 +94,8 @@ def _out(config: pytest.Config) -> Path:
     given = getattr(config, "workerinput", {}).get("harness_out")
     if given:
         return Path(given)
-    from harness import jobs, plans
+    from harness.judging import jobs
+    from harness.running import plans
 
     named = config.getoption("harness_out")
     out = config.invocation_params.dir / named if named else jobs.default_folder(config.rootpath)
@@ -117,13 +118,13 @@ def _paths(config: pytest.Config) -> tuple[str, ...]:
 
 
 def _declared(config: pytest.Config) -> dict[str, Scenario]:
-    from harness import scenarios
+    from harness.sources import catalogue
 
-    return scenarios.load_all(_paths(config))
+    return catalogue.load_all(_paths(config))
 
 
 def _roots(config: pytest.Config) -> list[Path]:
-    from harness import baselines
+    from harness.judging import baselines
 
     named = config.getoption("harness_baselines")
     return baselines.search_path(config.invocation_params.dir / named if named else None, config.rootpath)
@@ -180,9 +181,9 @@ class VariantItem(pytest.Item):
 
     def _decide(self) -> Comparison:
         """Run and judge as a gate of this variant alone, with a small budget for fresh runs."""
-        from harness import choosing, executors, plans
-        from harness.gate import procedure
         from harness.records import GateSettings
+        from harness.running import executors, plans
+        from harness.session import choosing, procedure
 
         asked, out = self.config.getoption("harness_seeds"), self.config.stash[_OUT]
         settings = choosing.Settings(
@@ -237,7 +238,7 @@ def _counts(comparison: Comparison) -> str:
 
 def _wrong(comparison: Comparison) -> list[str]:
     """List what fails the item: failed runs, then judgements; an expectation that is not met does not."""
-    from harness import wording
+    from harness.judging import wording
 
     if not comparison.seeds:  # then every judgement would only say so again
         return list(comparison.failed)
@@ -270,8 +271,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     config = session.config
     if not config.getoption("harness") or hasattr(config, "workerinput"):
         return
-    from harness import jobs, storing
-    from harness.gate import procedure
+    from harness.judging import jobs
+    from harness.session import procedure, storing
 
     out = config.stash[_OUT]
     with contextlib.suppress(OSError):
@@ -313,7 +314,7 @@ def harness_check(request: pytest.FixtureRequest) -> Callable[..., None]:
     Returns
     -------
     callable
-        Takes the check's name, then metrics: a number, one number a seed, or a `harness.checks.Check` with direction, kind and bounds. It
+        Takes the check's name, then metrics: a number, one number a seed, or a `harness.judging.checks.Check` with direction, kind and bounds. It
         fails the test on REGRESSED, IMPROVED, INCONCLUSIVE, NO_BASELINE and ERROR.
     """
 
@@ -331,7 +332,7 @@ def harness_check(request: pytest.FixtureRequest) -> Callable[..., None]:
 
 def _check(request: pytest.FixtureRequest, name: str, metrics: Mapping[str, typing.Any]) -> list[str]:
     """Judge a check, store it if asked to, and list what fails the test."""
-    from harness import checks, wording
+    from harness.judging import checks, wording
 
     _refuse_second_use(request, name)
     test = request.node.nodeid

@@ -15,13 +15,16 @@ from pathlib import Path
 
 import msgspec
 
-from harness import datasets, environment, files, imports, processes, scenarios, variables
+from harness import data
 from harness.errors import HarnessError, MissingDataError
+from harness.machine import environment, imports, processes, variables
 from harness.measure import accelerators, keeping, memory
 from harness.measure.run import Run
 from harness.measure.runtime import Clock, calibrate
 from harness.measure.trace import since_start
 from harness.records import Failure, Measurement, RunRequest, StageResult
+from harness.sources import catalogue
+from harness.store import files
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -154,7 +157,7 @@ def _identity(scenario: Scenario, request: RunRequest) -> str:
 
     Of the user's code, the scenario files and the modules beside them.
     """
-    package = Path(environment.__file__).parent
+    package = Path(environment.__file__).parent.parent
     beside = sorted(found for path in request.scenario_paths for found in Path(path).parent.glob("*.py"))
     code = hashlib.sha256()
     for path in (*sorted(package.rglob("*.py")), *beside):
@@ -177,7 +180,7 @@ def _import_stage(request: RunRequest) -> tuple[Scenario, StageResult]:
     resets = memory.reset_peak()
     start, began = memory.resident_bytes(), since_start()
     clock = Clock(lambda: None)
-    scenario = scenarios.find(scenarios.load_all(request.scenario_paths), request.scenario)
+    scenario = catalogue.find(catalogue.load_all(request.scenario_paths), request.scenario)
     # the backend first: Keras imports it, and would name a missing one less well
     environment.import_extras((*({request.backend} & set(environment.EXTRAS)), *scenario.needs))
     if "torch" in sys.modules:
@@ -230,12 +233,12 @@ def _count(scenario: Scenario, request: RunRequest, options: dict[str, typing.An
     return run
 
 
-def _load(name: str) -> datasets.Dataset:
+def _load(name: str) -> data.Dataset:
     """Load a data set; a child decodes what is not decoded yet, or the first run's memory would differ from every later one's."""
-    if not datasets.is_decoded(name):
+    if not data.is_decoded(name):
         # what fails there fails again below, with its error
-        subprocess.run([sys.executable, "-P", "-m", "harness.datasets", name], check=False)
-    return datasets.load(name)
+        subprocess.run([sys.executable, "-P", "-m", "harness.data", name], check=False)
+    return data.load(name)
 
 
 def _environment(request: RunRequest) -> dict[str, str]:
@@ -244,7 +247,7 @@ def _environment(request: RunRequest) -> dict[str, str]:
     found |= {"device": request.device, "backend": request.backend}
     found |= environment.numerics() | accelerators.environment(request)
     if request.code:
-        found["imported_from"] = str(Path(environment.__file__).parent)
+        found["imported_from"] = str(Path(environment.__file__).parent.parent)
     return found
 
 

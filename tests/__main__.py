@@ -19,12 +19,11 @@ if typing.TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 PYTEST = [sys.executable, "-m", "pytest"]
 TORCH = (
-    "tests/pipelines",
+    "tests/sources",
     "tests/measure/test_work_torch.py",
-    "tests/datasets/test_fetching.py",
-    "tests/scenarios/test_given_weights.py",
+    "tests/data/test_fetching.py",
 )
-KERAS = ("tests/pipelines", "tests/measure/test_work_keras.py", "tests/scenarios")
+KERAS = ("tests/sources", "tests/measure/test_work_keras.py")
 """Where tests of a framework lie: each process collects no other files."""
 SECOND_BACKEND = ("mnist_interpolation", "digits1000_cnn")
 """Pipelines whose tests train on torch as well."""
@@ -98,7 +97,7 @@ SUITES = {
     "keras-torch": Suite(
         "pipelines on Keras with PyTorch",
         "keras",
-        arguments=[*FILES, *(f"tests/pipelines/test_{name}_experiment.py" for name in SECOND_BACKEND)],
+        arguments=[*FILES, *(f"tests/sources/{name}/test_experiment.py" for name in SECOND_BACKEND)],
         environment={**QUIET, **ONE_THREAD, "KERAS_BACKEND": "torch"},
     ),
     "system": Suite(

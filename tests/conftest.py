@@ -38,12 +38,29 @@ if typing.TYPE_CHECKING:
     from collections.abc import Callable
 
 LONGEST = (
-    "report/test_accessibility.py", "test_pytest_plugin.py", "test_resume.py", "test_executors.py", "gate/test_command.py",
-    "test_soak.py", "test_faults.py", "test_tutorial.py", "gate/test_flips_command.py", "test_probes.py", "report/test_browser.py",
-    "gate/test_against.py", "benchmarks/test_asv.py", "test_concurrency.py", "benchmarks/test_fresh_environment.py",
-    "benchmarks/test_backends.py", "test_limits.py", "test_comparison.py", "measure/test_work_keras.py",
-    "scenarios/test_keras_scenarios.py", "scenarios/test_sweep_resumes.py", "pipelines/test_mnist_autoencoder.py",
-)  # fmt: skip
+    "report/test_accessibility.py",
+    "test_pytest_plugin.py",
+    "running/test_resume.py",
+    "running/test_executors.py",
+    "judging/gate/test_command.py",
+    "test_soak.py",
+    "cli/test_faults.py",
+    "test_tutorial.py",
+    "judging/gate/test_flips_command.py",
+    "judging/test_probes.py",
+    "report/test_browser.py",
+    "judging/gate/test_against.py",
+    "benchmarks/test_asv.py",
+    "session/test_concurrency.py",
+    "benchmarks/test_fresh_environment.py",
+    "benchmarks/test_backends.py",
+    "running/test_limits.py",
+    "test_comparison.py",
+    "measure/test_work_keras.py",
+    "sources/test_keras_scenarios.py",
+    "sources/test_sweep_resumes.py",
+    "sources/mnist_autoencoder/test_pipeline.py",
+)
 """Files that take longest, begun first: of two workers none goes on alone with one of them at the end."""
 
 HEAD = """
@@ -68,7 +85,7 @@ def guess(run, right=90):
 
 SMALLER = """
 import dataclasses
-from harness.scenarios.mnist_autoencoder import SCENARIO as BUILT_IN
+from harness.sources.mnist_autoencoder.scenario import SCENARIO as BUILT_IN
 
 def measure(run):
     whole = run.dataset

@@ -98,7 +98,7 @@ def main() -> int:
 
 def _import() -> None:
     """Import and compile what a command that writes a report needs: together more than a second of every one."""
-    for name in ("cli", "executors", "gate.procedure", "report", "terminal"):
+    for name in ("cli", "cli.terminal", "report", "running.executors", "session.procedure"):
         importlib.import_module(f"harness.{name}")
     for name in ("scipy.stats", "matplotlib.figure", "matplotlib.backends.backend_svg"):
         importlib.import_module(name)

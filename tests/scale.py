@@ -25,9 +25,10 @@ from pathlib import Path
 
 import psutil
 
-from harness import jobs, stored
 from harness.cli import EXPORTS
+from harness.judging import jobs
 from harness.records import Gate, GateSettings
+from harness.store import stored
 from tests.conftest import HEAD
 
 if typing.TYPE_CHECKING:

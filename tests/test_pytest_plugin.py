@@ -9,7 +9,7 @@ import typing
 
 import pytest
 
-from harness.gate.trials import CONFIRM_SEED
+from harness.judging.gate.trials import CONFIRM_SEED
 from tests.conftest import Harness
 
 if typing.TYPE_CHECKING:
@@ -247,7 +247,7 @@ def test_others_are_not_disturbed(pytester: pytest.Pytester, monkeypatch: pytest
 
         def test_mine():
             assert "harness.pytest_plugin" in sys.modules
-            assert not {"numpy", "msgspec", "pandas", "psutil", "click", "harness.jobs"} & set(sys.modules)
+            assert not {"numpy", "msgspec", "pandas", "psutil", "click", "harness.judging.jobs"} & set(sys.modules)
         """
     )
     done = pytester.runpytest_subprocess("-p", "harness.pytest_plugin", "-W", "error")
@@ -256,7 +256,7 @@ def test_others_are_not_disturbed(pytester: pytest.Pytester, monkeypatch: pytest
 
 
 CHECKS = """
-from harness.checks import Check
+from harness.judging.checks import Check
 
 def test_a(harness_check):
     harness_check("validation", accuracy={accuracy}, loss=0.1, peak_share=Check(0.5, "lower", abs=0.1))

@@ -61,7 +61,7 @@ def run(scripts: Path, folder: Path, cache: Path, *arguments: str) -> subprocess
 def test_the_wheel_carries_what_it_needs(wheel: Path) -> None:
     """Templates, baselines, starter files, embedded images and the type marker are in; tests and other data are not."""
     names = zipfile.ZipFile(wheel).namelist()
-    for wanted in ("harness/py.typed", "harness/starter/scenario.py.txt"):
+    for wanted in ("harness/py.typed", "harness/session/starter/scenario.py.txt"):
         assert wanted in names
     assert any(name.startswith("harness/_baselines/kmnist_svd_logreg/o-ma/smoke/") for name in names)
     # every file of a baseline, the predictions beside it too
@@ -74,13 +74,13 @@ def test_the_wheel_carries_what_it_needs(wheel: Path) -> None:
         name
         for name in names
         if name.startswith(("tests/", "reports/", "benchmarks/"))
-        or (name.endswith((".gz", ".npy")) and not name.startswith("harness/datasets/embedded/"))
+        or (name.endswith((".gz", ".npy")) and not name.startswith("harness/data/embedded/"))
     ]
-    assert len([name for name in names if name.startswith("harness/datasets/embedded/")]) == 13
+    assert len([name for name in names if name.startswith("harness/data/embedded/")]) == 13
     (metadata,) = (name for name in names if name.endswith(".dist-info/METADATA"))
     told = zipfile.ZipFile(wheel).read(metadata).decode().splitlines()
     assert "License-Expression: MIT AND CC-BY-SA-4.0 AND CC-BY-SA-3.0" in told
-    assert "License-File: harness/datasets/embedded/LICENCE.md" in told
+    assert "License-File: harness/data/embedded/LICENCE.md" in told
 
 
 def test_the_wheel_runs_outside_the_checkout(installed: Path, tmp_path: Path, cache: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from harness import starter
+from harness.session import starter
 
 if typing.TYPE_CHECKING:
     from tests.conftest import Harness

@@ -7,7 +7,7 @@ import typing
 
 from benchmarks import busy
 from benchmarks.error_rates import noise
-from harness.gate.trials import FIRST_PAIRS
+from harness.judging.gate.trials import FIRST_PAIRS
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ import typing
 
 import numpy as np
 
-from harness import equivalence
+from harness.judging import equivalence
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,7 @@ import typing
 
 import numpy as np
 
-from harness.levels import segmented
+from harness.judging.levels import segmented
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterator

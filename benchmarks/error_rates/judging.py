@@ -1,6 +1,6 @@
 """How often `harness judge` errs: ``python -m benchmarks.error_rates judging``; the numbers of docs/statistics.md.
 
-Synthetic runs go through `harness.gate.trials.decide` itself, so what is counted is what a user would read.
+Synthetic runs go through `harness.judging.gate.trials.decide` itself, so what is counted is what a user would read.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections import Counter
 import numpy as np
 
 from benchmarks.error_rates.noise import heavy, humps, normal, skewed
-from harness.gate.evidence import Evidence
-from harness.gate.trials import decide
+from harness.judging.gate.evidence import Evidence
+from harness.judging.gate.trials import decide
 from harness.records import (
     Baseline,
     BaselineMetric,

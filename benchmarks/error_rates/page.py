@@ -9,7 +9,8 @@ import typing
 
 from benchmarks import busy
 from benchmarks.error_rates import bars, noise, peers, simulation, tables
-from harness import environment, files
+from harness.machine import environment
+from harness.store import files
 
 if typing.TYPE_CHECKING:
     from pathlib import Path
@@ -65,7 +66,7 @@ def _head(results: Results, minutes: float) -> list[str]:
         f"(commit {environment.git_commit()[:8] or 'unknown'}, {minutes:.0f} minutes, --processes {settings.processes}). Peers: {peers.versions()}.",
         "Every row has a random stream of its own, from the seed and the row's name. The recipe: [gate.md](gate.md).",
         "",
-        "Every trial is decided by the gate's own functions, from the looks (`harness/gate/rules.py`) to the exit code.",
+        "Every trial is decided by the gate's own functions, from the looks (`harness/judging/gate/rules.py`) to the exit code.",
         "",
     ]
 

@@ -1,6 +1,6 @@
 """What three other tools would say of the same values: their own functions, called in the packages as installed.
 
-Each decides on base against head as its command line does (`tests/test_error_rates.py` holds them against it). Tuned, a peer's
+Each decides on base against head as its command line does (`tests/benchmarks/test_error_rates.py` holds them against it). Tuned, a peer's
 statistic is cut where 1% of unchanged trials lie beyond it on the very noise at hand, which no user knows.
 """
 

@@ -1,7 +1,7 @@
 """What the gate finds in one metric: how often a change of a known size is a confirmed failure, cleared, or left open.
 
-Every trial is decided by the gate's own functions: `harness.gate.rules` looks, `harness.gate.trials` groups and confirms,
-`harness.gate.verdicts` decides. Every row has a random stream of its own, drawn from the seed and the row's name: rows can be added without
+Every trial is decided by the gate's own functions: `harness.judging.gate.rules` looks, `harness.judging.gate.trials` groups and confirms,
+`harness.judging.gate.verdicts` decides. Every row has a random stream of its own, drawn from the seed and the row's name: rows can be added without
 moving others.
 """
 
@@ -14,7 +14,7 @@ import zlib
 import numpy as np
 
 from benchmarks.error_rates import noise
-from harness.gate import rules, trials, verdicts
+from harness.judging.gate import rules, trials, verdicts
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -1,6 +1,6 @@
 """How often published values are misjudged: ``python -m benchmarks.error_rates published``; the numbers of docs/statistics.md.
 
-Synthetic runs go through `harness.expectations.judge` itself.
+Synthetic runs go through `harness.judging.expectations.judge` itself.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections import Counter
 
 import numpy as np
 
-from harness.expectations import judge, tolerance
+from harness.judging.expectations import judge, tolerance
 from harness.records import Expectation, Measured, RunRequest, RunResult
 
 if typing.TYPE_CHECKING:

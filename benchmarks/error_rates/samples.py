@@ -15,9 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
-from harness import choosing, environment, executors, files
 from harness.errors import HarnessError
-from harness.scenarios import load_all
+from harness.machine import environment
+from harness.running import executors
+from harness.session import choosing
+from harness.sources.catalogue import load_all
+from harness.store import files
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -13,9 +13,9 @@ from benchmarks import busy
 from benchmarks.error_rates import gates, noise, peers, power, samples
 from benchmarks.error_rates.noise import Regime
 from benchmarks.error_rates.power import Outcome, Plan, stream
-from harness.gate import rules
-from harness.gate.trials import FIRST_PAIRS
-from harness.statistics import paired_rank_p
+from harness.judging.gate import rules
+from harness.judging.gate.trials import FIRST_PAIRS
+from harness.judging.statistics import paired_rank_p
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -40,11 +40,14 @@ def judge_command(
     """Judge stored results again, against today's expectations and baselines, without running anything."""
     from rich.console import Console
 
-    from harness import baselines, jobs, outcome, plans, scenarios, storing, terminal
-    from harness.gate import procedure
+    from harness.cli import terminal
+    from harness.judging import baselines, jobs, outcome
+    from harness.running import plans
+    from harness.session import procedure, storing
+    from harness.sources import catalogue
 
     declared, roots, console = (
-        scenarios.load_all(scenario_paths),
+        catalogue.load_all(scenario_paths),
         baselines.search_path(baselines_folder),
         Console(),
     )
@@ -68,9 +71,12 @@ def judge_command(
 @force_option
 def report_command(run: Path, only: str | None, scenario_paths: tuple[str, ...], *, force: bool) -> None:
     """Write a stored run's report again."""
-    from harness import jobs, plans, scenarios, storing
+    from harness.judging import jobs
+    from harness.running import plans
+    from harness.session import storing
+    from harness.sources import catalogue
 
-    declared = scenarios.load_all(scenario_paths)
+    declared = catalogue.load_all(scenario_paths)
     write = storing.store if only is None else functools.partial(storing.store_part, name=only)
     with plans.rewriting(run):
         page = write(jobs.read(run), declared, run, force=force)
@@ -89,12 +95,13 @@ def export_command(
     form: str, run: Path, out: Path | None, results: Path | None, machine: str, *, force: bool
 ) -> None:
     """Write a stored run as csv, junit, a summary in Markdown, github-action-benchmark, bencher, or into asv's results."""
-    from harness import exporters, jobs
-    from harness.exporters import asv
+    from harness import export
+    from harness.export import asv
+    from harness.judging import jobs
 
     if (form == "asv") != (results is not None) or (form == "asv" and out):
         raise click.UsageError("--results DIR is for asv, which needs it; --out is for the other formats")
     job = jobs.read(run)
-    paths = asv.write(job, results, machine) if results else exporters.write(job, form, run, out, force=force)
+    paths = asv.write(job, results, machine) if results else export.write(job, form, run, out, force=force)
     for path in paths:
         click.echo(f"Wrote: {path}")

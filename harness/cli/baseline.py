@@ -9,10 +9,10 @@ from pathlib import Path
 
 import click
 
-from harness import commands
 from harness.cli.shared import Known, baselines_option, force_option, scenario_option
 from harness.records import TIERS
-from harness.visible import visible
+from harness.store import commands
+from harness.store.visible import visible
 
 if typing.TYPE_CHECKING:
     from harness.records import Tier
@@ -33,11 +33,13 @@ def propose_command(
     run: Path, reason: str, who: str, scenario_paths: tuple[str, ...], *, force: bool
 ) -> None:
     """Build baselines from a stored run and put them into its folder proposals/."""
-    from harness import approval, jobs, outcome, scenarios
+    from harness.judging import jobs, outcome
+    from harness.session import approval
+    from harness.sources import catalogue
 
     job = jobs.read(run)
     for path in approval.propose(
-        job, run, scenarios.load_all(scenario_paths), reason=reason, who=who, force=force
+        job, run, catalogue.load_all(scenario_paths), reason=reason, who=who, force=force
     ):
         click.echo(f"Proposed: {path}")
     if outcome.interrupted(job):
@@ -52,7 +54,7 @@ def propose_command(
 @baselines_option
 def diff_command(run: Path, baselines_folder: Path | None) -> None:
     """Show how the proposed baselines differ from the stored ones."""
-    from harness import approval
+    from harness.session import approval
 
     click.echo(visible(approval.diff(run, baselines_folder)))
 
@@ -63,7 +65,7 @@ def diff_command(run: Path, baselines_folder: Path | None) -> None:
 @force_option
 def accept_command(run: Path, baselines_folder: Path | None, *, force: bool) -> None:
     """Move proposed baselines into ./baselines, or the folder that --baselines names."""
-    from harness import approval
+    from harness.session import approval
 
     accepted, outdated = approval.accept(run, baselines_folder, force=force)
     for path in accepted:
@@ -81,9 +83,10 @@ def show_command(
     name: str, tier: Tier, scenario_paths: tuple[str, ...], baselines_folder: Path | None
 ) -> None:
     """Show the stored baselines of a variant: who, when, why, commit, environment, values; and its waivers."""
-    from harness import approval, scenarios
+    from harness.session import approval
+    from harness.sources import catalogue
 
-    told = approval.show(scenarios.load_all(scenario_paths), name, tier, baselines_folder, _today())
+    told = approval.show(catalogue.load_all(scenario_paths), name, tier, baselines_folder, _today())
     click.echo(visible(told))
 
 
@@ -102,9 +105,11 @@ def waive_command(
     metric: str, scenario_paths: tuple[str, ...], baselines_folder: Path | None, **options: typing.Any,  # noqa: ANN401
 ) -> None:  # fmt: skip
     """Let one metric of one variant pass until a day, for a reason; ./baselines/waivers.json keeps it."""
-    from harness import approval, scenarios, waivers
+    from harness.judging import waivers
+    from harness.session import approval
+    from harness.sources import catalogue
 
-    asked, declared = waivers.Asked(metric=metric, **options), scenarios.load_all(scenario_paths)
+    asked, declared = waivers.Asked(metric=metric, **options), catalogue.load_all(scenario_paths)
     click.echo(visible(approval.waive(asked, declared, baselines_folder, _today())))
 
 

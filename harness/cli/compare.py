@@ -13,17 +13,17 @@ import click
 from harness.cli.shared import force_option, name_passed_over, tell_all
 from harness.errors import HarnessError, StorageError
 from harness.records.version import __version__
-from harness.visible import visible
+from harness.store.visible import visible
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.equivalence import Margin
+    from harness.judging.equivalence import Margin
     from harness.records import Compared
 
 
 class MarginType(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
-    """A difference with its unit; see `harness.equivalence.Margin`."""
+    """A difference with its unit; see `harness.judging.equivalence.Margin`."""
 
     name = "margin"
 
@@ -34,7 +34,7 @@ class MarginType(click.ParamType):  # type: ignore[type-arg]  # generic since cl
         ctx: click.Context | None,
     ) -> typing.Any:  # noqa: ANN401 - the same
         """Return the margin."""
-        from harness.equivalence import Margin
+        from harness.judging.equivalence import Margin
 
         try:
             return Margin.parse(value)
@@ -81,7 +81,7 @@ def compare_command(
     """
     from rich.console import Console
 
-    from harness import equivalence_table
+    from harness.cli import equivalence_table
 
     ordered = _ordered(folders, reference)
     if out is not None and not force:
@@ -119,9 +119,10 @@ def _refuse_stored(out: Path, folders: Sequence[Path]) -> None:
     """Refuse a folder that holds another job, or the comparison of others."""
     import msgspec
 
-    from harness import files, plans
     from harness.records import Compared
     from harness.report import linking
+    from harness.running import plans
+    from harness.store import files
 
     plans.refuse_other_job(out, *folders)
     linking.refuse_other(out / "compare.html", "compare")
@@ -145,8 +146,9 @@ def _found(
     passed_over: dict[Path, HarnessError],
 ) -> Compared:
     """Compare what can be read with the reference; an unreadable reference, or nothing left to compare with it, is an error."""
-    from harness import equivalence, jobs, masking, predictions
+    from harness.judging import equivalence, jobs
     from harness.records import Compared, SideJob
+    from harness.store import masking, predictions
 
     read = list(jobs.readable(folders, passed_over))
     if folders[0] in passed_over or len(read) < 2:
@@ -175,8 +177,8 @@ def _found(
 
 def _store(found: Compared, folders: Sequence[Path], out: Path) -> Path:
     """Write record and page; return the page's path."""
-    from harness import equivalence_page, files
-    from harness.report import linking
+    from harness.report import equivalence_page, linking
+    from harness.store import files
 
     files.write_json(out / "compare.json", found)
     page = out / "compare.html"

@@ -6,7 +6,7 @@ import typing
 
 from rich.table import Table
 
-from harness.visible import marked, print_table
+from harness.store.visible import marked, print_table
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import click
 
-from harness import commands
 from harness.cli.shared import (
     MOST_SEEDS,
     Seconds,
@@ -28,7 +27,8 @@ from harness.cli.shared import (
 )
 from harness.errors import HarnessError
 from harness.records import Outputs
-from harness.visible import visible
+from harness.store import commands
+from harness.store.visible import visible
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -36,7 +36,7 @@ if typing.TYPE_CHECKING:
     from rich.console import Console
 
     from harness.records import Job, Plan, RunRequest, RunResult, Scenario, Tier
-    from harness.sides import Sides
+    from harness.running.sides import Sides
 
 _OUTPUTS = tuple(field.name for field in dataclasses.fields(Outputs))
 
@@ -128,9 +128,12 @@ def _begin(
     coin: int | None, strict: bool, expectations: bool, remeasure: bool, force: bool, **options: typing.Any,  # noqa: ANN401
 ) -> int:  # fmt: skip
     """Plan a gate's first look, and conduct it."""
-    from harness import baselines, choosing, files, jobs, plans, scenarios, waivers
-    from harness.gate import opening
+    from harness.judging import baselines, jobs, waivers
     from harness.records import GateSettings
+    from harness.running import plans
+    from harness.session import choosing, opening
+    from harness.sources import catalogue
+    from harness.store import files
 
     if against and where["name"] != "local":
         raise HarnessError("--against runs on this machine only", "Leave --executor out")
@@ -140,7 +143,7 @@ def _begin(
         scenario_paths=files.absolute(scenario_paths),
     )  # fmt: skip
     settings = choosing.Settings(tier=tier, seeds=seeds, scenario_paths=scenario_paths, **options)
-    declared = scenarios.load_all(scenario_paths)
+    declared = catalogue.load_all(scenario_paths)
     selection = choosing.select(declared, names, tier)
     opening.refuse_unknown(outputs.explained, selection)
     _refuse_outputs(outputs, force=force)
@@ -159,17 +162,19 @@ def _begin(
 
 def _resume(folder: Path, where: dict[str, typing.Any], outputs: Outputs) -> int:
     """Do what a gate's plan lacks, and write what it was to write, unless other files are named now."""
-    from harness import baselines, plans, scenarios
-    from harness.gate import opening
+    from harness.judging import baselines
+    from harness.running import plans
+    from harness.session import opening
+    from harness.sources import catalogue
 
     plan = plans.read(folder)
     gate = plan.gate
     if gate is None:
         raise HarnessError(f"the job in '{folder}' is no gate", f"Type: {commands.resume(plan, folder)}")
-    declared = scenarios.load_all(gate.scenario_paths)
+    declared = catalogue.load_all(gate.scenario_paths)
     asked = {(request.scenario, request.variant) for request in plan.requests}
     opening.refuse_unknown(
-        outputs.explained, [(scenarios.find(declared, name), variant) for name, variant in asked]
+        outputs.explained, [(catalogue.find(declared, name), variant) for name, variant in asked]
     )
     _refuse_outputs(outputs, force=False)
     with opening.one_gate(), plans.claimed(folder):
@@ -184,17 +189,18 @@ def _resume(folder: Path, where: dict[str, typing.Any], outputs: Outputs) -> int
 
 def _refuse_outputs(outputs: Outputs, *, force: bool) -> None:
     """Refuse, before anything is measured, a file that writing would lose."""
-    from harness import exporters, plans
+    from harness import export
+    from harness.running import plans
 
     if outputs.junit and not force:
-        exporters.refuse_other(Path(outputs.junit), "junit.xml")
+        export.refuse_other(Path(outputs.junit), "junit.xml")
     if outputs.summary:
         plans.refuse_job_file(Path(outputs.summary))
 
 
 @contextlib.contextmanager
 def _sides(against: str, scenario_paths: Sequence[str]) -> Iterator[Sides | None]:
-    from harness import sides
+    from harness.running import sides
 
     if not against:
         yield None
@@ -210,8 +216,9 @@ def _conduct(
     """Do a gate's rounds; after an interrupt, store and show what was finished."""
     from rich.console import Console
 
-    from harness import executors, plans, sides, storing, terminal
-    from harness.gate import procedure
+    from harness.cli import terminal
+    from harness.running import executors, plans, sides
+    from harness.session import procedure, storing
 
     console, stopped, begun, unproved = Console(), False, time.monotonic(), set[str]()
     try:
@@ -257,7 +264,7 @@ def _conduct(
 
 def _tell(console: Console, job: Job, outputs: Outputs, out: Path, *, well: bool) -> int:
     """Write what was asked for besides the report, which went `well`, and return the exit code; what fails takes no verdict away."""
-    from harness import outcome
+    from harness.judging import outcome
 
     besides = tell_all(
         lambda: _write_junit(job, outputs.junit),
@@ -273,8 +280,8 @@ def _tell(console: Console, job: Job, outputs: Outputs, out: Path, *, well: bool
 
 
 def _write_junit(job: Job, path: str) -> None:
-    from harness import files
-    from harness.exporters import junit
+    from harness.export import junit
+    from harness.store import files
 
     if path:
         files.write_named(Path(path), junit.xml_parts(job))
@@ -282,15 +289,15 @@ def _write_junit(job: Job, path: str) -> None:
 
 def _append_summary(job: Job, path: str) -> None:
     """Add to a summary whatever it holds: GitHub's own file of a step is appended to by every step."""
-    from harness import files
-    from harness.exporters import summary
+    from harness.export import summary
+    from harness.store import files
 
     if path:
         files.append_named(Path(path), summary.markdown(job))
 
 
 def _annotate(job: Job) -> None:
-    from harness.exporters import github
+    from harness.export import github
 
     if os.environ.get("GITHUB_ACTIONS") == "true":
         click.echo("\n".join(github.commands(job)))

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from harness.cli.shared import baselines_option, force_option, scenario_option
-from harness.visible import visible
+from harness.store.visible import visible
 
 
 @click.command("list")
@@ -17,9 +17,10 @@ from harness.visible import visible
 @scenario_option
 def list_command(*, as_json: bool, scenario_paths: tuple[str, ...]) -> None:
     """List scenarios with their variants, tiers and expectations."""
-    from harness import listing, scenarios
+    from harness.cli import listing
+    from harness.sources import catalogue
 
-    found = scenarios.load_all(scenario_paths)
+    found = catalogue.load_all(scenario_paths)
     click.echo(
         json.dumps(listing.as_plain(found), indent=1, ensure_ascii=False)
         if as_json
@@ -35,7 +36,7 @@ def data_group() -> None:
 @data_group.command("status")
 def status_command() -> None:
     """Say for each data set where it was found and whether it is complete."""
-    from harness import listing
+    from harness.cli import listing
 
     click.echo(listing.data_status())
 
@@ -44,10 +45,10 @@ def status_command() -> None:
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 def fetch_command(names: tuple[str, ...]) -> None:
     """Download data sets into the per-user cache through torchvision, and verify them."""
-    from harness import datasets
+    from harness import data
 
     for name in names:
-        datasets.fetch(name)
+        data.fetch(name)
         click.echo(f"Fetched and verified: {name}")
 
 
@@ -65,7 +66,7 @@ def doctor_command(
     *, loud: bool, pairs: int, scenario: str, scenario_paths: tuple[str, ...], baselines_folder: Path | None
 ) -> int:
     """Look at this machine, what is installed, data and baselines; with --noise, at its noise. Exit code 2 if something is broken."""
-    from harness import doctor
+    from harness.session import doctor
 
     findings = doctor.examine(baselines_folder)
     click.echo(doctor.as_text(findings))
@@ -76,12 +77,13 @@ def doctor_command(
 
 def _noise(pairs: int, scenario: str, scenario_paths: tuple[str, ...]) -> None:
     """Time the fixed workload, and a scenario's smoke tier if one is named."""
-    from harness import choosing, noise, scenarios
+    from harness.session import choosing, noise
+    from harness.sources import catalogue
 
     def waiting() -> None:
         click.echo("Waiting: another job measures on this machine.")
 
-    declared = scenarios.load_all(scenario_paths)
+    declared = catalogue.load_all(scenario_paths)
     chosen = choosing.select(declared, [scenario], "smoke") if scenario else []
     click.echo(f"\nnoise: {pairs} pairs of fresh processes")
     click.echo(noise.described(noise.of_calibration(pairs, waiting)))
@@ -95,7 +97,7 @@ def _noise(pairs: int, scenario: str, scenario_paths: tuple[str, ...]) -> None:
 @force_option
 def init_command(folder: Path, name: str, *, force: bool) -> None:
     """Write a working scenario, its test and a CI workflow to start from."""
-    from harness import starter
+    from harness.session import starter
 
     for path in starter.write(folder, name, force=force):
         click.echo(f"Wrote: {path}")

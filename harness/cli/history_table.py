@@ -6,17 +6,17 @@ import typing
 
 from rich.table import Table
 
-from harness.history_names import amount, heading, label, letters, places, short, title
-from harness.levels import sparkline
-from harness.visible import marked, print_table
+from harness.judging.history_names import amount, heading, label, letters, places, short, title
+from harness.judging.levels import sparkline
+from harness.store.visible import marked, print_table
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.console import Console
 
-    from harness.history import Finding, Line, Row, Track
-    from harness.levels import Change
+    from harness.judging.history import Finding, Line, Row, Track
+    from harness.judging.levels import Change
 
 MOST_ROWS = 20
 """Commits of a table, the newest; the page has more."""

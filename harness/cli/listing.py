@@ -6,7 +6,7 @@ import dataclasses
 import typing
 from collections import Counter
 
-from harness.environment import missing_packages
+from harness.machine.environment import missing_packages
 
 if typing.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,7 +87,7 @@ def _paragraph(scenario: Scenario) -> str:
 
 def data_status() -> str:
     """Return one paragraph a data set: where it is, whether it is complete, what is wrong, what to do."""
-    from harness import datasets  # with NumPy: scenarios are listed without it
+    from harness import data as datasets  # with NumPy: scenarios are listed without it
 
     lines = []
     for row in datasets.status():

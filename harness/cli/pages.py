@@ -11,12 +11,12 @@ import click
 
 from harness.cli.shared import force_option, name_passed_over, scenario_option
 from harness.errors import HarnessError, RevisionError
-from harness.visible import visible
+from harness.store.visible import visible
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from harness.history import Place
+    from harness.judging.history import Place
     from harness.records import Job
 
 FILE = click.Path(path_type=Path)
@@ -35,8 +35,10 @@ def ledger_command(
 
     Exit code 2 if a run could not be read: a verdict may be missing.
     """
-    from harness import audit, files, jobs, ledger, scenarios
-    from harness.report import linking
+    from harness.judging import jobs
+    from harness.report import ledger, linking
+    from harness.sources import audit, catalogue
+    from harness.store import files
 
     folders, passed_over = list(runs) or ledger.reference_folders(), dict[Path, HarnessError]()
 
@@ -48,7 +50,7 @@ def ledger_command(
         linking.refuse_other(page, "ledger")
     if markdown is not None and not force:
         ledger.refuse_other(markdown)
-    declared = scenarios.load_all(scenario_paths)
+    declared = catalogue.load_all(scenario_paths)
     rows, findings = ledger.collect(stored(), declared), audit.audit()
     if len(passed_over) == len(folders):
         raise passed_over[folders[0]]
@@ -79,7 +81,8 @@ def history_command(
     """Show metrics over the commits of stored runs, and where they changed; every run below reports/ by default."""
     from rich.console import Console
 
-    from harness import history, history_names, history_table, jobs
+    from harness.cli import history_table
+    from harness.judging import history, history_names, jobs
 
     if page is not None and not force:
         from harness.report import linking
@@ -98,8 +101,8 @@ def history_command(
     chosen = history_names.select(found, patterns)
     history_table.show(console, chosen, patterns)
     if page is not None:
-        from harness import files, history_page
-        from harness.report import linking
+        from harness.report import history_page, linking
+        from harness.store import files
 
         files.write_named(page, [history_page.render(found, patterns, linking.up(page), web)])
         click.echo(f"Page: {page}")
@@ -109,7 +112,8 @@ def history_command(
 
 def _places(folders: Sequence[Path], commits: set[str]) -> tuple[dict[str, Place], str]:
     """Ask the first checkout that knows one of the commits where they lie, and where its remote shows them."""
-    from harness import git, history
+    from harness.judging import history
+    from harness.store import git
 
     for folder in folders:
         try:
@@ -127,7 +131,7 @@ def _places(folders: Sequence[Path], commits: set[str]) -> tuple[dict[str, Place
 @click.argument("folder", type=FILE, metavar="[DIR]", default=Path("reports"))
 def index_command(folder: Path) -> None:
     """Write DIR/index.html over all jobs in DIR, reports/ by default; from then on each job that ends there refreshes it."""
-    from harness import index_page
+    from harness.report import index_page
 
     passed_over: dict[Path, str] = {}
     click.echo(visible(f"Index: {index_page.write(folder, passed_over)}"))

@@ -10,7 +10,7 @@ import click
 
 from harness.cli.shared import MOST_SEEDS, Known, baselines_option, name_passed_over, scenario_option
 from harness.records import BACKENDS, DEVICES, TIERS
-from harness.visible import marked, print_table
+from harness.store.visible import marked, print_table
 
 if typing.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,8 +19,8 @@ if typing.TYPE_CHECKING:
     from rich.table import Table
 
     from harness.errors import HarnessError
-    from harness.forecast import Forecast
     from harness.records import Scenario, Tier
+    from harness.session.forecast import Forecast
 
 
 @click.command("plan")
@@ -59,9 +59,12 @@ def plan_command(
     """Say what `harness run` with the same words would take: minutes, memory and disk, from stored runs or baselines."""
     from rich.console import Console
 
-    from harness import baselines, choosing, environment, forecast, scenarios
+    from harness.judging import baselines
+    from harness.machine import environment
+    from harness.session import choosing, forecast
+    from harness.sources import catalogue
 
-    declared = scenarios.load_all(scenario_paths)
+    declared = catalogue.load_all(scenario_paths)
     settings = choosing.Settings(tier=tier, scenario_paths=scenario_paths, **options)
     wanted = choosing.requests(choosing.select(declared, names, tier), settings)
     known = list(folders) or _newest_last(Path("reports"))
@@ -113,13 +116,13 @@ def _table(found: Sequence[Forecast]) -> Table:
 
 def _data(found: Sequence[Forecast], declared: Mapping[str, Scenario]) -> list[str]:
     """Say which data sets are needed and not whole here."""
-    from harness import datasets
+    from harness import data
 
     tiers = {(each.request.scenario, each.request.tier) for each in found}
     needed = {declared[scenario].tiers[tier].get("dataset") for scenario, tier in tiers}
     return [
         f"Data: {row.name}: {row.problem}. {row.next_step}"
-        for row in datasets.status()
+        for row in data.status()
         if row.name in needed and row.problem
     ]
 
@@ -128,7 +131,7 @@ def _whole(found: Sequence[Forecast]) -> list[str]:
     """Sum up, and set it beside what there is."""
     import psutil
 
-    from harness import containers
+    from harness.running import containers
 
     known = [(each.runs, each.cost) for each in found if each.cost is not None]
     times = [runs * cost.seconds for runs, cost in known if cost.seconds is not None]

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import click
 
-from harness import commands, outcome
 from harness.cli.shared import (
     MOST_SEEDS,
     ended_with,
@@ -21,6 +20,8 @@ from harness.cli.shared import (
     tell_all,
 )
 from harness.errors import HarnessError
+from harness.judging import outcome
+from harness.store import commands
 
 if typing.TYPE_CHECKING:
     from harness.records import Plan, Scenario, Tier
@@ -51,14 +52,17 @@ def run_command(
     executor: str, scheduler: str, workers: int | None, **options: typing.Any,  # noqa: ANN401
 ) -> int:  # fmt: skip
     """Run variants, judge them and write the report; the default variant of every scenario if none is named."""
-    from harness import baselines, choosing, jobs, plans, scenarios, waivers
+    from harness.judging import baselines, jobs, waivers
+    from harness.running import plans
+    from harness.session import choosing
+    from harness.sources import catalogue
 
     where = {"name": executor, "scheduler": scheduler, "workers": workers}
     if resume is not None:
         refuse_changes(context, resume, "run")
         return _resume(resume, where)
     settings = choosing.Settings(tier=tier, scenario_paths=scenario_paths, **options)
-    declared = scenarios.load_all(scenario_paths)
+    declared = catalogue.load_all(scenario_paths)
     roots = baselines.search_path(baselines_folder)
     waivers.read(roots)  # a damaged file is said before anything is measured
     wanted = choosing.requests(choosing.select(declared, names, tier), settings)
@@ -70,7 +74,9 @@ def run_command(
 
 
 def _resume(folder: Path, where: dict[str, typing.Any]) -> int:
-    from harness import baselines, plans, scenarios
+    from harness.judging import baselines
+    from harness.running import plans
+    from harness.sources import catalogue
 
     plan = plans.read(folder)
     if plan.gate is not None:  # before anything is made there
@@ -79,7 +85,7 @@ def _resume(folder: Path, where: dict[str, typing.Any]) -> int:
         plan = plans.resume(folder)
         paths = sorted({path for request in plan.requests for path in request.scenario_paths})
         roots = baselines.search_path(Path(plan.baselines) if plan.baselines else None)
-        return _run(plan, scenarios.load_all(paths), roots, folder, where)
+        return _run(plan, catalogue.load_all(paths), roots, folder, where)
 
 
 def _run(
@@ -88,8 +94,9 @@ def _run(
     """Do what is missing of a plan, judge, store, show; after an interrupt, store and show what was finished."""
     from rich.console import Console
 
-    from harness import executors, plans, storing, terminal
-    from harness.gate import procedure
+    from harness.cli import terminal
+    from harness.running import executors, plans
+    from harness.session import procedure, storing
 
     console, stopped = Console(), False
     try:

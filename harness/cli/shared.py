@@ -21,18 +21,18 @@ from pathlib import Path
 
 import click
 
-from harness import outcome
 from harness.errors import HarnessError, unknown
+from harness.judging import outcome
 from harness.records import BACKENDS, DEVICES, EXECUTORS, TIERS
-from harness.visible import visible
+from harness.store.visible import visible
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from rich.console import Console
 
-    from harness.executors import Executor
     from harness.records import Job
+    from harness.running.executors import Executor
 
 Command = typing.TypeVar("Command", bound=Callable[..., typing.Any])
 
@@ -144,7 +144,7 @@ def fail(error: object) -> int:
 
 def fail_unexpectedly(error: Exception) -> int:
     """Say that the harness itself is wrong, with what its developers need; the exit code is never that of a verdict."""
-    from harness import masking
+    from harness.store import masking
 
     with contextlib.suppress(OSError):
         click.echo(visible(masking.masked("".join(traceback.format_exception(error)))), err=True)
@@ -184,7 +184,7 @@ def tell_all(*channels: Callable[[], object]) -> bool:
 
 def explanations(console: Console, job: Job, metrics: Iterable[str]) -> list[Callable[[], None]]:
     """Return a way to print the arithmetic of each metric's verdict."""
-    from harness.gate import explain
+    from harness.judging.gate import explain
 
     def tell(metric: str) -> None:
         console.print(explain.explain(job, metric), markup=False, highlight=False, soft_wrap=True)
@@ -199,7 +199,7 @@ def ended_with(verdict: int, *, well: bool) -> int:
 
 def shelve(job: Path) -> None:
     """Write the index over a stored job anew where there is one. The job itself is stored: that this failed is said and ends nothing."""
-    from harness import index_page
+    from harness.report import index_page
 
     try:
         page = index_page.refresh(job)
@@ -243,9 +243,9 @@ def executing(console: Console, where: dict[str, typing.Any]) -> Iterator[Execut
     console : Console
         Where it is said.
     where : dict
-        Arguments of `harness.executors.opened`.
+        Arguments of `harness.running.executors.opened`.
     """
-    from harness import executors
+    from harness.running import executors
 
     def waiting() -> None:
         console.print("Waiting: another job measures on this machine.")

@@ -15,10 +15,11 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from harness import commands, outcome, reduced, stored, wording
+from harness.judging import outcome, reduced, wording
+from harness.judging.outcome import ATTENTION, needs_attention
 from harness.measure.scores import is_share
-from harness.outcome import ATTENTION, needs_attention
-from harness.visible import marked, print_table
+from harness.store import commands, stored
+from harness.store.visible import marked, print_table
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

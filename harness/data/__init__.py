@@ -1,9 +1,9 @@
 """Data sets: `load` finds, verifies and memory-maps, `fetch` downloads, `status` tells what is there."""
 
-from harness.datasets.declared import DECLARED
-from harness.datasets.fetching import fetch
-from harness.datasets.listing import Status, status
-from harness.datasets.loading import Dataset, Split, is_decoded, load
+from harness.data.declared import DECLARED
+from harness.data.fetching import fetch
+from harness.data.listing import Status, status
+from harness.data.loading import Dataset, Split, is_decoded, load
 
 NAMES = tuple(DECLARED)
 

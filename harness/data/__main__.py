@@ -1,10 +1,10 @@
-"""Decode data sets into the cache: ``python -m harness.datasets NAME ...``; workers start it so that their own memory stays clean."""
+"""Decode data sets into the cache: ``python -m harness.data NAME ...``; workers start it so that their own memory stays clean."""
 
 from __future__ import annotations
 
 import sys
 
-from harness.datasets import load
+from harness.data import load
 
 if __name__ == "__main__":
     for name in sys.argv[1:]:

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness import files
-from harness.datasets import idx
+from harness.data import idx
 from harness.errors import StorageError
+from harness.store import files
 
 if TYPE_CHECKING:
     from collections.abc import Callable

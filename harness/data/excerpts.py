@@ -1,6 +1,6 @@
 """The excerpts of MNIST and KMNIST that travel in the package: which images they hold, and the command that cut them out.
 
-``HARNESS_DATA=FOLDER python -m harness.datasets.excerpts`` writes the files below `EMBEDDED` anew from the originals.
+``HARNESS_DATA=FOLDER python -m harness.data.excerpts`` writes the files below `EMBEDDED` anew from the originals.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from harness import files
-from harness.datasets import idx, loading
+from harness.data import idx, loading
+from harness.store import files
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from harness.datasets.loading import Split
+    from harness.data.loading import Split
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,11 +6,11 @@ import contextlib
 import errno
 from typing import TYPE_CHECKING
 
-from harness import files
-from harness.datasets.cache import cache_folder
-from harness.datasets.declared import Declared, declared
-from harness.datasets.loading import Dataset, load, load_from, part_file, raw_folder
+from harness.data.cache import cache_folder
+from harness.data.declared import Declared, declared
+from harness.data.loading import Dataset, load, load_from, part_file, raw_folder
 from harness.errors import DataError, MissingExtraError
+from harness.store import files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -145,9 +145,9 @@ def _torchvision(wanted: Declared, staging: Path) -> None:
     """Let torchvision download and unpack into `staging`; it compares each file with its published MD5."""
     import http.client
 
-    from harness.datasets import (
-        guarding,
-    )  # urllib's parts take longer to import than the rest of a command's start
+    from harness.data import (
+        guarding,  # urllib's parts take longer to import than the rest of a command's start
+    )
 
     try:
         from torchvision import datasets

@@ -14,8 +14,8 @@ import struct
 import zlib
 from typing import IO, TYPE_CHECKING
 
-from harness import files
 from harness.errors import DataError
+from harness.store import files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

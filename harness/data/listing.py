@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from harness.datasets.declared import DECLARED, Declared
-from harness.datasets.loading import REINSTALL, VARIABLE, Dataset, find, load_from, part_file
+from harness.data.declared import DECLARED, Declared
+from harness.data.loading import REINSTALL, VARIABLE, Dataset, find, load_from, part_file
 from harness.errors import DataError
 
 

@@ -8,10 +8,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from harness.datasets import idx
-from harness.datasets.cache import Decoded, Original, cache_folder, decoded, is_current
-from harness.datasets.declared import Declared, Part, declared
-from harness.datasets.idx import REPLACE
+from harness.data import idx
+from harness.data.cache import Decoded, Original, cache_folder, decoded, is_current
+from harness.data.declared import Declared, Part, declared
+from harness.data.idx import REPLACE
 from harness.errors import DataError, MissingDataError
 from harness.records import DatasetUse
 

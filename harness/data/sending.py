@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from harness import files
-from harness.datasets.declared import Declared, declared
-from harness.datasets.fetching import filling, install
-from harness.datasets.loading import find, load, load_from, part_file, raw_folder
+from harness.data.declared import Declared, declared
+from harness.data.fetching import filling, install
+from harness.data.loading import find, load, load_from, part_file, raw_folder
 from harness.errors import DataError, MissingDataError
+from harness.store import files
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import typing
 
-from harness import files, plans
-from harness.exporters import benchmarks, junit, summary, table
+from harness.export import benchmarks, junit, summary
+from harness.running import plans
+from harness.store import files, table
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -39,7 +40,7 @@ _BEGINNINGS = {
 
 
 def refuse_other(path: Path, name: str) -> None:
-    """Refuse to replace a file of other content than the harness writes into one of `FORMATS`; see `harness.files.refuse_other`."""
+    """Refuse to replace a file of other content than the harness writes into one of `FORMATS`; see `harness.store.files.refuse_other`."""
     files.refuse_other(path, _BEGINNINGS[name], name)
 
 

@@ -13,10 +13,11 @@ import statistics
 import typing
 from pathlib import Path
 
-from harness import environment, files, git
 from harness.errors import HarnessError, RevisionError, StorageError
-from harness.exporters.table import Series, headlines
-from harness.statistics import t_quantile
+from harness.judging.statistics import t_quantile
+from harness.machine import environment
+from harness.store import files, git
+from harness.store.table import Series, headlines
 
 if typing.TYPE_CHECKING:
     from harness.records import Job

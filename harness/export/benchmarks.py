@@ -6,7 +6,7 @@ import json
 import statistics
 import typing
 
-from harness.exporters.table import Series, headlines
+from harness.store.table import Series, headlines
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import typing
 
-from harness import outcome, wording
-from harness.commands import resume
-from harness.exporters.escaping import command_data, command_property, flat
+from harness.export.escaping import command_data, command_property, flat
+from harness.judging import outcome, wording
+from harness.store.commands import resume
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -10,8 +10,9 @@ import typing
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import quoteattr
 
-from harness import commands, outcome, stored, wording
 from harness.errors import StorageError
+from harness.judging import outcome, wording
+from harness.store import commands, stored
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -6,9 +6,10 @@ import collections
 import dataclasses
 import typing
 
-from harness import commands, outcome, wording
 from harness.errors import StorageError
-from harness.exporters.escaping import code, link, prose
+from harness.export.escaping import code, link, prose
+from harness.judging import outcome, wording
+from harness.store import commands
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

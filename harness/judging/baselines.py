@@ -12,9 +12,10 @@ from pathlib import Path
 
 import msgspec
 
-from harness import environment, files, git
 from harness.errors import BaselineError
+from harness.machine import environment
 from harness.records import Baseline, BaselineMetric, finite
+from harness.store import files, git
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -28,7 +29,7 @@ _NEVER_NEGATIVE = ("memory", "runtime", "size", "work")
 _INSTALLED = {"site-packages", "dist-packages"}
 
 _FOLDER = "baselines"
-_PACKAGE = Path(__file__).resolve().parent
+_PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def own_folder() -> Path:

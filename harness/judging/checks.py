@@ -15,13 +15,14 @@ import typing
 import msgspec
 import numpy as np
 
-from harness import environment, files, variables
-from harness.datasets.cache import machine_lock
+from harness.data.cache import machine_lock
 from harness.errors import BaselineError
-from harness.gate import comparable, floors, trials, verdicts
-from harness.gate.comparable import Candidate
+from harness.judging.gate import comparable, floors, trials, verdicts
+from harness.judging.gate.comparable import Candidate
+from harness.judging.statistics import spread
+from harness.machine import environment, variables
 from harness.records import BaselineMetric, Direction, Judgement, Kind, finite
-from harness.statistics import spread
+from harness.store import files
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -97,7 +98,7 @@ def declare(metrics: Mapping[str, float | Sequence[float] | Check]) -> dict[str,
     for name, check in found.items():
         wrong = _unsound(check)
         if wrong:
-            raise BaselineError(f"metric '{name}' of the check {wrong}", "See harness.checks.Check")
+            raise BaselineError(f"metric '{name}' of the check {wrong}", "See harness.judging.checks.Check")
     return found
 
 
@@ -128,7 +129,7 @@ def _by_name(name: str, value: float | Sequence[float]) -> Check:
             return Check(value, better, kind, unit)
     raise BaselineError(
         f"the name '{name}' does not tell which direction is better",
-        f"Give {name}=Check(value, better='higher') from harness.checks",
+        f"Give {name}=Check(value, better='higher') from harness.judging.checks",
     )
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import typing
 
-from harness import expectations, reduced
+from harness.judging import expectations, reduced
 from harness.records import Comparison, Judgement
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from harness.judging.reduced import Checks
     from harness.records import RunResult, Scenario, Tier
-    from harness.reduced import Checks
 
 
 def compare(scenario: Scenario, variant: str, tier: Tier, results: Sequence[RunResult]) -> Comparison:

@@ -20,8 +20,17 @@ from pathlib import Path
 
 import numpy as np
 
-from harness import environment, flips, reduced, stored
 from harness.errors import HarnessError
+from harness.judging import flips, reduced
+from harness.judging.statistics import (
+    median_interval,
+    rank_coverage,
+    runs_for_tost,
+    sign_test,
+    spread,
+    welch_tost,
+)
+from harness.machine import environment
 from harness.measure.scores import is_share, set_scored_from_labels
 from harness.records import (
     GIVEN,
@@ -36,16 +45,16 @@ from harness.records import (
     SideRuns,
     VariantSides,
 )
-from harness.statistics import median_interval, rank_coverage, runs_for_tost, sign_test, spread, welch_tost
+from harness.store import stored
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from harness.flips import Found
-    from harness.predictions import Reader
+    from harness.judging.flips import Found
     from harness.records import IdentityCheck, Job, Kind, Measurement, RunResult, Tier
+    from harness.store.predictions import Reader
 
     Floats = NDArray[np.float64]
     Runs = Sequence[RunResult]

@@ -13,8 +13,8 @@ import typing
 
 import numpy as np
 
+from harness.judging.statistics import chi2_quantile, fewest, normal_quantile, predicted_share, t_quantile
 from harness.records import Judgement
-from harness.statistics import chi2_quantile, fewest, normal_quantile, predicted_share, t_quantile
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,17 +14,17 @@ from pathlib import Path
 
 import numpy as np
 
-from harness import sidecar
 from harness.errors import StorageError
 from harness.records import GIVEN, Flip, Flips
+from harness.store import sidecar
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from harness.predictions import Predictions, Reader, Sets
     from harness.records import Baseline, RunResult
+    from harness.store.predictions import Predictions, Reader, Sets
 
     Integers = NDArray[np.int64]
     Lookup = Callable[[int], tuple[Sets, str] | str]
@@ -100,7 +100,7 @@ def against_base(
     names : sequence of str
         Prediction sets.
     read : callable
-        See `harness.predictions.reader`.
+        See `harness.store.predictions.reader`.
     told : str
         What the base is called.
     base_read : callable, optional

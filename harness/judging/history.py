@@ -11,14 +11,14 @@ import typing
 
 import numpy as np
 
-from harness import environment
-from harness.exporters.table import System, exact_mean, is_headline
-from harness.levels import changes
+from harness.judging.levels import changes
+from harness.machine import environment
+from harness.store.table import System, exact_mean, is_headline
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from harness.levels import Change
+    from harness.judging.levels import Change
     from harness.records import Direction, Job, Kind, RunResult
 
     Fields = tuple[tuple[str, str], ...]
@@ -119,7 +119,7 @@ def places(parents: Mapping[str, Sequence[str]], head: str, measured: Iterable[s
     Parameters
     ----------
     parents : mapping
-        Parents of each commit that git knows, parents before children; see `harness.git.parents`.
+        Parents of each commit that git knows, parents before children; see `harness.store.git.parents`.
     head : str
         Commit of the checkout.
     measured : iterable of str

@@ -5,13 +5,13 @@ from __future__ import annotations
 import fnmatch
 import typing
 
-from harness import wording
+from harness.judging import wording
 from harness.measure.scores import is_share
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from harness.history import Line, Row, Track
+    from harness.judging.history import Line, Row, Track
 
 SHOWN = ("accuracy", "loss", "total.seconds", "total.above_imports_bytes")
 """Metrics that the table shows unless others are named; changes of any metric are listed."""

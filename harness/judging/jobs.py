@@ -13,10 +13,12 @@ from pathlib import Path
 
 import msgspec
 
-from harness import files, outcome, plans, probes, stored
 from harness.errors import HarnessError, StorageError
+from harness.judging import outcome, probes
 from harness.records import Gate, Job
 from harness.records.version import __version__
+from harness.running import plans
+from harness.store import files, stored
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

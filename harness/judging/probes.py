@@ -9,8 +9,8 @@ from __future__ import annotations
 import dataclasses
 import typing
 
-from harness import environment, files
 from harness.errors import StorageError
+from harness.machine import environment
 from harness.measure.work import PREFIX
 from harness.records import (
     TIERS,
@@ -22,6 +22,7 @@ from harness.records import (
     Probe,
     RunRequest,
 )
+from harness.store import files
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -6,10 +6,12 @@ import array
 import datetime as dt
 import typing
 
-from harness import baselines, environment, probes, stored
-from harness.baselines import SCHEMA, SEEDS_AT_LEAST
 from harness.errors import BaselineError, unknown
+from harness.judging import baselines, probes
+from harness.judging.baselines import SCHEMA, SEEDS_AT_LEAST
+from harness.machine import environment
 from harness.records import Baseline, BaselineMetric
+from harness.store import stored
 
 if typing.TYPE_CHECKING:
     from collections.abc import Mapping

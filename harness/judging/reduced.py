@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import typing
 
-from harness import environment
+from harness.machine import environment
 
 if typing.TYPE_CHECKING:
     from collections.abc import Collection, Iterable

@@ -13,9 +13,10 @@ import typing
 
 import msgspec
 
-from harness import baselines, files
 from harness.errors import BaselineError, unknown
+from harness.judging import baselines
 from harness.records import Waiver
+from harness.store import files
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

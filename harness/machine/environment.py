@@ -13,8 +13,9 @@ from pathlib import Path
 
 import psutil
 
-from harness import git, variables
 from harness.errors import MissingExtraError, RevisionError
+from harness.machine import variables
+from harness.store import git
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

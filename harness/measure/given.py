@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from harness import files
 from harness.errors import HarnessError, StorageError
 from harness.records import GIVEN
+from harness.store import files
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable

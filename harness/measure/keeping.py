@@ -15,8 +15,8 @@ import typing
 
 import numpy as np
 
-from harness import files
 from harness.errors import StorageError
+from harness.store import files
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -79,15 +79,15 @@ class Run:
     options : mapping
         The tier's options with the variant's laid over them.
     load : callable
-        `harness.datasets.load`.
+        `harness.data.load`.
     device : Device
         The accelerator, or a stand-in that does nothing.
     work : StageCounter, optional
         Counts the work of each stage; a run that is measured has none.
     settings : callable
-        Reads how the frameworks are set, `harness.environment.numerics`; asked at the end of each stage.
+        Reads how the frameworks are set, `harness.machine.environment.numerics`; asked at the end of each stage.
     threads : callable
-        Reads how many threads each library's pool has, `harness.environment.thread_pools`; asked at the end of each stage.
+        Reads how many threads each library's pool has, `harness.machine.environment.thread_pools`; asked at the end of each stage.
     earlier : Kept, optional
         What earlier attempts at this run finished; nothing is kept for a later one without it.
     declared : sequence of Metric
@@ -155,7 +155,7 @@ class Run:
 
         Returns
         -------
-        harness.datasets.Dataset
+        harness.data.Dataset
             ``train`` and ``test``, each with ``images`` uint8 (n, 28, 28) and ``labels`` uint8 (n,).
         """
         loaded = self._load(name)

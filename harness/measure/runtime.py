@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import psutil
 
-from harness import processes
+from harness.machine import processes
 
 Synchronise = Callable[[], None]
 

@@ -177,7 +177,7 @@ class Job:
     environment: dict[str, str]
     """Environment of the runner."""
     results: Sequence[RunResult]
-    """Every measured run of the code in question, failed ones too; of a large stored job they stay on disk (`harness.stored`)."""
+    """Every measured run of the code in question, failed ones too; of a large stored job they stay on disk (`harness.store.stored`)."""
     comparisons: tuple[Comparison, ...]
     """Every judgement."""
     counted: tuple[RunResult, ...] = ()

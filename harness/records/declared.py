@@ -47,7 +47,7 @@ class Expectation:
     Rules: `spread` (one published run on the same test set), `draw` (one published run, test images drawn per seed), `mean` (a
     published mean of `runs` runs), `split` (one published run on another test set), `exact` (equality to the printed digits),
     `at_most` and `at_least` (a bound that every run keeps), `ordering` (the metrics in `order`: the first is at least as good as
-    each of the others). All but `exact` and the bounds have a tolerance (`harness.expectations.tolerance`).
+    each of the others). All but `exact` and the bounds have a tolerance (`harness.judging.expectations.tolerance`).
     """
 
     metric: str

@@ -152,7 +152,7 @@ class Gate:
     settings: GateSettings
     """How it decides."""
     base_results: Sequence[RunResult]
-    """Measured runs of the base side; of a large stored job they stay on disk (`harness.stored`)."""
+    """Measured runs of the base side; of a large stored job they stay on disk (`harness.store.stored`)."""
     minutes: float
     """From the first run's start until the last one's end, minutes."""
     exit_code: int

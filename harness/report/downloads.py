@@ -11,7 +11,7 @@ import zipfile
 
 import numpy as np
 
-from harness.visible import harmless
+from harness.store.visible import harmless
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

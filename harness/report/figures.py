@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness import files
 from harness.errors import StorageError
 from harness.report import downloads, palette, plots
+from harness.store import files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -12,7 +12,7 @@ import urllib.parse
 
 import numpy as np
 
-from harness.history_names import heading, label, letters, places, select, title
+from harness.judging.history_names import heading, label, letters, places, select, title
 from harness.measure.scores import is_share
 from harness.report import numbers
 from harness.report.section import Anchors
@@ -24,8 +24,8 @@ if typing.TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from harness.history import Finding, Line, Row, Track
-    from harness.levels import Change
+    from harness.judging.history import Finding, Line, Row, Track
+    from harness.judging.levels import Change
 
 WIDTH, HEIGHT, MARGIN = 600.0, 56.0, 4.0
 """Size of a drawing, in its own units."""
@@ -163,11 +163,11 @@ def render(found: Sequence[Track], patterns: Sequence[str] = (), up: str = "", w
     found : sequence of Track
         Tracks.
     patterns : sequence of str
-        Metrics to show; see `harness.history_names.select`. Metrics that changed are drawn too; how many others are left out is said.
+        Metrics to show; see `harness.judging.history_names.select`. Metrics that changed are drawn too; how many others are left out is said.
     up : str
         Address of the index over this page and others; see `harness.report.linking.up`.
     web : str
-        Address before a commit's hash; see `harness.git.web`.
+        Address before a commit's hash; see `harness.store.git.web`.
 
     Returns
     -------

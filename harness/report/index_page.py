@@ -6,18 +6,18 @@ import collections
 import contextlib
 import typing
 
-from harness import files, job_index, stored
 from harness.errors import StorageError
 from harness.records import TIERS
-from harness.report import linking
+from harness.report import job_index, linking
 from harness.report.templating import constants, environment
 from harness.report.verdicts import Sign
+from harness.store import files, stored
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from harness.job_index import Index
+    from harness.report.job_index import Index
     from harness.report.verdicts import Tone
 
 MOST_LISTED = 1000
@@ -51,7 +51,7 @@ def render(found: Index, name: str) -> str:
     Parameters
     ----------
     found : Index
-        From `harness.job_index.collect`.
+        From `harness.report.job_index.collect`.
     name : str
         How the folder is called. There is no link to an index above: that one lists this, and a folder may travel alone.
 

@@ -11,11 +11,13 @@ import shlex
 import typing
 import urllib.parse
 
-from harness import files, jobs, plans, stored
 from harness.errors import HarnessError
+from harness.judging import jobs
 from harness.records import TIERS
 from harness.report import linking, section, sections, verdicts
 from harness.report.templating import commit
+from harness.running import plans
+from harness.store import files, stored
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,8 +7,8 @@ import html
 import re
 from typing import TYPE_CHECKING
 
-from harness import files
 from harness.errors import StorageError
+from harness.store import files
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from harness import commands, outcome
+from harness.judging import outcome
 from harness.report import attention, environments, flipped, gating, room, sections, verdicts
 from harness.report.templating import constants, environment
+from harness.store import commands
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,7 +8,7 @@ import re
 import statistics
 from typing import TYPE_CHECKING
 
-from harness.outcome import needs_attention
+from harness.judging.outcome import needs_attention
 from harness.report import evidence, numbers, spread, strips
 from harness.report.verdicts import SIGNS, Sign
 

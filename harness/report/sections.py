@@ -8,25 +8,17 @@ import shlex
 import statistics
 from typing import TYPE_CHECKING, Any
 
-from harness import reduced, stored
+from harness.judging import reduced
 from harness.report import figures, flipped, numbers, room, rows, stages, timeline, work
 from harness.report.section import Anchors, Section
 from harness.report.verdicts import SIGNS, Sign, rank, weighs
+from harness.store import stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from harness.records import (
-        Comparison,
-        DatasetUse,
-        Job,
-        Judgement,
-        RunRequest,
-        RunResult,
-        Scenario,
-        Tier,
-    )
+    from harness.records import Comparison, DatasetUse, Job, Judgement, RunRequest, RunResult, Scenario, Tier
 
     Key = tuple[str, str, Tier]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 from markupsafe import Markup, escape
 
-from harness import wording
+from harness.judging import wording
 from harness.records.version import __version__
 from harness.report import numbers, palette, spread, strips
 from harness.report.linking import PRODUCER

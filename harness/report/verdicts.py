@@ -6,8 +6,8 @@ import collections
 import dataclasses
 from typing import TYPE_CHECKING, Literal, get_args
 
-from harness import outcome
-from harness.outcome import needs_attention
+from harness.judging import outcome
+from harness.judging.outcome import needs_attention
 from harness.records import Verdict
 
 if TYPE_CHECKING:

@@ -9,9 +9,11 @@ import logging
 import typing
 import uuid
 
-from harness import environment, files, masking, plans, remote, runner
 from harness.errors import DataError, WorkerError
-from harness.scenarios import find
+from harness.machine import environment
+from harness.running import plans, remote, runner
+from harness.sources.catalogue import find
+from harness.store import files, masking
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -13,9 +13,10 @@ import shlex
 import shutil
 import typing
 
-from harness import commands, environment, files, masking, stored
 from harness.errors import HarnessError, StorageError
+from harness.machine import environment
 from harness.records import Plan, RunRequest, RunResult
+from harness.store import commands, files, masking, stored
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

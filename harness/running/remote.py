@@ -13,12 +13,14 @@ from pathlib import Path
 
 import msgspec
 
-from harness import files, processes, runner
-from harness.datasets import sending
+from harness.data import sending
 from harness.errors import HarnessError, LastingError
+from harness.machine import processes
 from harness.measure import given
 from harness.records import Attempt, RunRequest  # noqa: TC001 - msgspec reads the annotations
 from harness.records.version import __version__
+from harness.running import runner
+from harness.store import files
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable

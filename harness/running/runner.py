@@ -13,20 +13,15 @@ import time
 import typing
 from pathlib import Path
 
-from harness import containers, environment, files, masking, processes, variables
-from harness.datasets import cache, loading
-from harness.errors import (
-    ExplainedError,
-    LastingError,
-    StorageError,
-    WithoutDataError,
-    WorkerError,
-    unknown,
-)
+from harness.data import cache, loading
+from harness.errors import ExplainedError, LastingError, StorageError, WithoutDataError, WorkerError, unknown
+from harness.machine import environment, processes, variables
 from harness.measure import keeping, scores
 from harness.measure.stages import stage_metrics
 from harness.measure.trace import STARTED, Watch
 from harness.records import Attempt, Failure, Measurement, RunResult, as_declared, finite
+from harness.running import containers
+from harness.store import files, masking
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -39,7 +34,7 @@ LOG_BYTES = 16 << 20
 ERROR_CHARACTERS = 2_000
 """A longer message is cut: it stands in every record of the run, on the terminal and on the page."""
 DATA_VARIABLES = (loading.VARIABLE, cache.VARIABLE)
-_PACKAGE_ROOT = Path(__file__).resolve().parent.parent
+_PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 
 
 def attempt(request: RunRequest, folder: Path, called_off: Callable[[], bool] | None = None) -> Attempt:

@@ -6,13 +6,14 @@ import shlex
 import typing
 from pathlib import Path
 
-from harness import baselines as stored_baselines
-from harness import choosing, executors, jobs, plans, storing
-from harness import scenarios as declarations
 from harness.errors import HarnessError, unknown
-from harness.exporters import table
-from harness.gate import procedure
+from harness.judging import baselines as stored_baselines
+from harness.judging import jobs
 from harness.records import TIERS
+from harness.running import executors, plans
+from harness.session import choosing, procedure, storing
+from harness.sources import catalogue as declarations
+from harness.store import table
 
 if typing.TYPE_CHECKING:
     import os
@@ -107,7 +108,7 @@ def run(
 
 
 def read(folder: Folder) -> Job:
-    """Read a stored job; see `harness.jobs.read`.
+    """Read a stored job; see `harness.judging.jobs.read`.
 
     Raises
     ------
@@ -149,7 +150,7 @@ def frame(job: Job) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row for every number of every metric of every run (`harness.exporters.table.COLUMNS`); `value` is float64, and NaN in the
+        One row for every number of every metric of every run (`harness.store.table.COLUMNS`); `value` is float64, and NaN in the
         one row of a failed run.
     """
     import pandas as pd

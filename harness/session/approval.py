@@ -11,29 +11,21 @@ import subprocess
 import typing
 from pathlib import Path
 
-from harness import (
-    baselines,
-    choosing,
-    environment,
-    files,
-    flips,
-    predictions,
-    proposals,
-    sidecar,
-    stored,
-    waivers,
-)
-from harness.datasets.cache import machine_lock
+from harness.data.cache import machine_lock
 from harness.errors import BaselineError, StorageError, unknown
+from harness.judging import baselines, flips, proposals, waivers
+from harness.machine import environment
 from harness.records import Waiver
-from harness.scenarios import find
+from harness.session import choosing
+from harness.sources.catalogue import find
+from harness.store import files, predictions, sidecar, stored
 
 if typing.TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterator, Mapping, Sequence
 
-    from harness.predictions import Sets
     from harness.records import Baseline, Job, Scenario, Tier
+    from harness.store.predictions import Sets
 
     Place = tuple[str, str, str]
 

@@ -6,11 +6,12 @@ import dataclasses
 import itertools
 import typing
 
-from harness import baselines, files, probes
 from harness.errors import UnknownNameError, unknown
+from harness.judging import baselines, probes
 from harness.measure import given
 from harness.records import TIERS, TIME_LIMITS, RunRequest
-from harness.scenarios import find
+from harness.sources.catalogue import find
+from harness.store import files
 
 if typing.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

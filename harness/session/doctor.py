@@ -11,11 +11,15 @@ import typing
 from importlib import metadata
 from pathlib import Path
 
-from harness import baselines, containers, datasets, environment, git, variables, waivers
-from harness.datasets.cache import cache_folder
+from harness import data
+from harness.data.cache import cache_folder
 from harness.errors import BaselineError, RevisionError
-from harness.gate import remeasuring
+from harness.judging import baselines, waivers
+from harness.judging.gate import remeasuring
+from harness.machine import environment, variables
 from harness.measure import memory
+from harness.running import containers
+from harness.store import git
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -162,7 +166,7 @@ def installed(name: str) -> str:
 
 
 def _data() -> Iterator[Finding]:
-    for row in datasets.status():
+    for row in data.status():
         state = "complete" if row.complete else "; ".join(filter(None, (row.problem, row.next_step)))
         yield Finding("data", row.name, ": ".join(filter(None, (row.where, state))))
 

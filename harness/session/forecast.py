@@ -9,7 +9,8 @@ import dataclasses
 import statistics
 import typing
 
-from harness import baselines, jobs, stored
+from harness.judging import baselines, jobs
+from harness.store import stored
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

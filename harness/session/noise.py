@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from harness import executors, files, runner
 from harness.errors import WorkerError
-from harness.gate import rules
+from harness.judging.gate import rules
+from harness.judging.statistics import paired_rank_p
 from harness.measure import runtime
 from harness.records import RunRequest
-from harness.statistics import paired_rank_p
+from harness.running import executors, runner
+from harness.store import files
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -33,7 +34,7 @@ SLOWDOWNS = (1.10, 1.15, 1.20, 1.30, 1.50, 2.00)
 TRIALS = 400
 WANTED = 0.95
 """Share of simulated gates that must see a slowdown before it counts as seen."""
-_ONCE = "from harness.noise import once; print(*once())"
+_ONCE = "from harness.session.noise import once; print(*once())"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -6,17 +6,19 @@ import contextlib
 import dataclasses
 import typing
 
-from harness import choosing, probes, sides, waivers
-from harness.datasets.cache import machine_lock
-from harness.environment import git_commit
+from harness.data.cache import machine_lock
 from harness.errors import HarnessError, unknown
-from harness.gate.trials import first_runs
+from harness.judging import probes, waivers
+from harness.judging.gate.trials import first_runs
+from harness.machine.environment import git_commit
+from harness.running import sides
+from harness.session import choosing
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from harness.records import GateSettings, Plan, RunRequest, Scenario
-    from harness.sides import Sides
+    from harness.running.sides import Sides
 
 
 @contextlib.contextmanager

@@ -11,23 +11,25 @@ import itertools
 import time
 import typing
 
-from harness import baselines, files, flips, jobs, plans, predictions, reduced, waivers
-from harness.compare import judged_metrics
 from harness.errors import BaselineError
-from harness.gate import outcome, remeasuring, trials, values
-from harness.gate.evidence import Evidence
-from harness.gate.trials import CONFIRM_SEED, Want
+from harness.judging import baselines, flips, jobs, reduced, waivers
+from harness.judging.compare import judged_metrics
+from harness.judging.gate import outcome, remeasuring, trials, values
+from harness.judging.gate.evidence import Evidence
+from harness.judging.gate.trials import CONFIRM_SEED, Want
 from harness.measure.stages import clocks
 from harness.records import GateSettings
-from harness.scenarios import find
+from harness.running import plans
+from harness.sources.catalogue import find
+from harness.store import files, predictions
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from harness.flips import Found
-    from harness.predictions import Reader
+    from harness.judging.flips import Found
     from harness.records import Job, Plan, Probe, Round, RunRequest, RunResult, Scenario, Tier
+    from harness.store.predictions import Reader
 
     Rounds = dict[Round, list[RunResult]]
 

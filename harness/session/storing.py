@@ -6,9 +6,9 @@ import dataclasses
 import re
 import typing
 
-from harness import files, stored
 from harness.errors import unknown
 from harness.report import linking, render
+from harness.store import files, stored
 
 if typing.TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,1 +1,1 @@
-"""The systems that the sources describe; usable on their own, they import nothing of the harness."""
+"""The systems that publications describe, a folder each, and how scenarios are found. Importing this loads none of them."""

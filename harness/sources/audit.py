@@ -6,14 +6,12 @@ what the printed digits allow.
 
 from __future__ import annotations
 
-from harness.audit import (
-    digits1000_cnn,
-    kmnist_svd_logreg,
-    mnist_autoencoder,
-    mnist_interpolation,
-    tinyconvnet_svd,
-)
-from harness.audit.findings import AuditFinding
+from harness.sources.auditing.findings import AuditFinding
+from harness.sources.digits1000_cnn import audit as digits1000_cnn
+from harness.sources.kmnist_svd_logreg import audit as kmnist_svd_logreg
+from harness.sources.mnist_autoencoder import audit as mnist_autoencoder
+from harness.sources.mnist_interpolation import audit as mnist_interpolation
+from harness.sources.tinyconvnet_svd import audit as tinyconvnet_svd
 
 SOURCES = (kmnist_svd_logreg, mnist_autoencoder, tinyconvnet_svd, mnist_interpolation, digits1000_cnn)
 

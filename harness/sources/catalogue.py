@@ -11,8 +11,8 @@ import typing
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness.environment import EXTRAS
 from harness.errors import HarnessError, ScenarioError, unknown
+from harness.machine.environment import EXTRAS
 from harness.records import (
     BACKENDS,
     DEVICES,
@@ -28,13 +28,11 @@ from harness.records import (
     finite,
 )
 from harness.records.metrics import OWN, SCORES
-from harness.scenarios import (
-    digits1000_cnn,
-    kmnist_svd_logreg,
-    mnist_autoencoder,
-    mnist_interpolation,
-    tinyconvnet_svd,
-)
+from harness.sources.digits1000_cnn import scenario as digits1000_cnn
+from harness.sources.kmnist_svd_logreg import scenario as kmnist_svd_logreg
+from harness.sources.mnist_autoencoder import scenario as mnist_autoencoder
+from harness.sources.mnist_interpolation import scenario as mnist_interpolation
+from harness.sources.tinyconvnet_svd import scenario as tinyconvnet_svd
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable

@@ -7,7 +7,7 @@ import os
 import re
 import typing
 
-from harness import files
+from harness.store import files
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -11,9 +11,9 @@ import typing
 
 import numpy as np
 
-from harness import files
 from harness.errors import BaselineError, StorageError
-from harness.predictions import Predictions
+from harness.store import files
+from harness.store.predictions import Predictions
 
 if typing.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,8 +21,8 @@ if typing.TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from harness.predictions import Sets
     from harness.records import Baseline
+    from harness.store.predictions import Sets
 
     Arrays = dict[str, NDArray[typing.Any]]
 

@@ -19,9 +19,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from harness import files
 from harness.errors import StorageError
 from harness.records import MOST, Job, RunResult, finite
+from harness.store import files
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

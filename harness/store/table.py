@@ -7,7 +7,7 @@ import csv
 import dataclasses
 import typing
 
-from harness.visible import harmless
+from harness.store.visible import harmless
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

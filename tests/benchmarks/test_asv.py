@@ -12,9 +12,9 @@ import typing
 import pytest
 
 from benchmarks import asv_kernels, asv_scenarios, kernels
-from harness import scenarios
+from harness.sources import catalogue
 from tests.benchmarks.conftest import ROOT
-from tests.exporters import asv_pages
+from tests.export import asv_pages
 
 if typing.TYPE_CHECKING:
     from pathlib import Path
@@ -105,7 +105,7 @@ def test_every_kernel_and_every_smoke_scenario_is_in_the_suite() -> None:
     """Every kernel has its class; every scenario its default variant, with stages that the harness has measured before."""
     classes = [found for found in vars(asv_kernels).values() if hasattr(found, "kernel")]
     assert {found.kernel for found in classes} == set(kernels.NAMES) - {"stacked_logreg_float32"}
-    declared = scenarios.load_all(())
+    declared = catalogue.load_all(())
     named = {
         _slug(name): found for name, found in vars(asv_scenarios).items() if hasattr(found, "setup_cache")
     }
@@ -119,7 +119,7 @@ def test_every_kernel_and_every_smoke_scenario_is_in_the_suite() -> None:
 
 
 def _slug(name: str) -> str:
-    known = {name.replace("_", ""): name for name in scenarios.load_all(())}
+    known = {name.replace("_", ""): name for name in catalogue.load_all(())}
     plain = name.lower()
     return known.get(plain) or f"{known.get(plain.removesuffix('stages'))}_stages"
 

@@ -8,9 +8,9 @@ import typing
 import pytest
 
 from benchmarks import backends
-from harness import jobs
+from harness.judging import jobs
 from harness.records import Amount, Compared, Contrast, SideJob
-from tests.test_equivalence import compare, job, result
+from tests.judging.test_equivalence import compare, job, result
 
 if typing.TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,7 @@ import typing
 import pytest
 
 from benchmarks import busy
-from harness import files
+from harness.store import files
 
 if typing.TYPE_CHECKING:
     from pathlib import Path

@@ -24,10 +24,9 @@ from benchmarks.error_rates import (
     samples,
     simulation,
 )
-from harness import files
-from harness.gate import rules, trials
-from harness.gate.evidence import Evidence
-from harness.gate.trials import CONFIRM_SEED
+from harness.judging.gate import rules, trials
+from harness.judging.gate.evidence import Evidence
+from harness.judging.gate.trials import CONFIRM_SEED
 from harness.records import (
     GateSettings,
     Measured,
@@ -38,6 +37,7 @@ from harness.records import (
     Source,
     Variant,
 )
+from harness.store import files
 from tests.conftest import TIME_LIMIT
 
 if typing.TYPE_CHECKING:

@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks import history, proof
 from harness.errors import HarnessError, MissingExtraError, RevisionError, StorageError
-from harness.exporters import asv
+from harness.export import asv
 
 if typing.TYPE_CHECKING:
     from pathlib import Path

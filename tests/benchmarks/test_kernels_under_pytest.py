@@ -65,7 +65,7 @@ def test_a_framework_is_asked_for_by_its_marker() -> None:
 def test_a_wrong_result_fails(tmp_path: Path) -> None:
     """A kernel whose results differ too much is a failed test, not a fast one."""
     (tmp_path / "spoil.py").write_text(
-        "from harness.pipelines.tinyconvnet_svd import images\n"
+        "from harness.sources.tinyconvnet_svd.pipeline import images\n"
         "right = images.im2col\n"
         "images.im2col = lambda features: right(features) + 1\n"
     )

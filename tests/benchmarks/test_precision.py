@@ -8,10 +8,10 @@ import typing
 import pytest
 
 from benchmarks import precision
-from harness import jobs
+from harness.judging import jobs
 from harness.records import Measured, RunResult
 from tests.benchmarks.test_backends import contrast, side_by_side
-from tests.test_equivalence import job, result
+from tests.judging.test_equivalence import job, result
 
 if typing.TYPE_CHECKING:
     from pathlib import Path
@@ -74,7 +74,7 @@ def test_what_cannot_run_ends_it(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 def test_the_pairs_are_variants_that_the_scenario_declares() -> None:
     """Default pairs name variants of the default scenario, and differ in one option each."""
-    from harness.scenarios import load_all
+    from harness.sources.catalogue import load_all
 
     scenario = load_all()[precision.SCENARIO]
     for a, b in precision.PAIRS:

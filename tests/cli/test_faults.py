@@ -13,9 +13,9 @@ import typing
 import psutil
 import pytest
 
-from harness import runner
+from harness.running import runner
 from tests.conftest import one_thread
-from tests.test_resume import until
+from tests.running.test_resume import until
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable

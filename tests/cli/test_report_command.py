@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import typing
 
-from harness import jobs, storing
+from harness.judging import jobs
 from harness.records import Job, Probe, RunRequest, RunResult
 from harness.report.verdicts import headline
+from harness.session import storing
 
 if typing.TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness import terminal
+from harness.cli import terminal
 from harness.records import Comparison, Gate, GateSettings, Job, Judgement, RunRequest, RunResult
 from tests.conftest import TIME_LIMIT
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from harness.datasets import idx
-from harness.datasets.declared import DECLARED, MNIST, Declared
+from harness.data import idx
+from harness.data.declared import DECLARED, MNIST, Declared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

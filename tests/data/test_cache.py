@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness import datasets
-from harness.datasets.cache import Original, decoded
-from harness.datasets.idx import gz_md5, header, open_idx
+from harness import data
+from harness.data.cache import Original, decoded
+from harness.data.idx import gz_md5, header, open_idx
 
 IMAGES = "train-images-idx3-ubyte"
 
@@ -28,7 +28,7 @@ def entry(small: Any, suffix: str) -> Any:
 def test_arrays_are_mapped_and_read_only(small: Any) -> None:
     """What is loaded lies in the cache, is mapped from there, cannot be changed, and equals the file."""
     for _ in range(2):
-        found = datasets.load("mnist")
+        found = data.load("mnist")
         assert isinstance(found.train.images, np.memmap)
         assert not found.warnings
         assert np.array_equal(found.train.images, small.arrays[IMAGES])
@@ -38,21 +38,21 @@ def test_arrays_are_mapped_and_read_only(small: Any) -> None:
 
 def test_second_load_reads_no_original(small: Any) -> None:
     """As long as size and time of an original stand, its bytes are not read again."""
-    datasets.load("mnist")
+    data.load("mnist")
     path = small.raw / f"{IMAGES}.gz"
     status, content = path.stat(), path.read_bytes()
     path.write_bytes(bytes(len(content)))
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-    assert np.array_equal(datasets.load("mnist").train.images, small.arrays[IMAGES])
+    assert np.array_equal(data.load("mnist").train.images, small.arrays[IMAGES])
 
 
 def test_a_changed_original_is_decoded_again(small: Any) -> None:
     """A file that was replaced is noticed by its time although name and size stay."""
-    datasets.load("mnist")
+    data.load("mnist")
     fewer = small.arrays[IMAGES][:7]
     small.write(f"{IMAGES}.gz", header(fewer.shape) + fewer.tobytes())
     small.write("train-labels-idx1-ubyte.gz", header((7,)) + bytes(7))
-    found = datasets.load("mnist")
+    found = data.load("mnist")
     assert np.array_equal(found.train.images, fewer)
     assert not found.complete
 
@@ -88,12 +88,12 @@ DAMAGES = {
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_entry_is_rebuilt(small: Any, damage: str) -> None:
     """Whatever happened to an entry, the next load gives the right array and leaves a sound entry."""
-    datasets.load("mnist")
+    data.load("mnist")
     suffix, break_it = DAMAGES[damage]
     path = entry(small, suffix)
     time.sleep(0.01)  # file systems keep time in steps of some milliseconds
     break_it(path)
-    assert np.array_equal(datasets.load("mnist").train.images, small.arrays[IMAGES])
+    assert np.array_equal(data.load("mnist").train.images, small.arrays[IMAGES])
     assert np.array_equal(np.load(entry(small, ".npy")), small.arrays[IMAGES])
     assert not list((small.cache / "decoded").glob(".*.tmp"))
 
@@ -178,7 +178,7 @@ def test_a_second_load_reads_next_to_nothing(small: Any) -> None:
     small.write(IMAGES, header(many.shape) + many.tobytes())
     small.write("train-labels-idx1-ubyte", header((8_000,)) + bytes(8_000))
     out = small.child(
-        "import pathlib; from harness import datasets; from harness.datasets import cache\n"
+        "import pathlib; from harness import datasets; from harness.data import cache\n"
         "read = lambda: int(pathlib.Path('/proc/self/io').read_text().split()[1])  # mapped pages do not count\n"
         "begin = read(); datasets.load('mnist'); filled = read()\n"
         "cache._stream = None\n"

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pytest
 
-from harness import datasets
-from harness.datasets import excerpts
-from harness.datasets.loading import EMBEDDED
+from harness import data
+from harness.data import excerpts
+from harness.data.loading import EMBEDDED
 from harness.errors import DataError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def test_an_excerpt_is_whole_without_any_folder(
 ) -> None:
     """It needs neither HARNESS_DATA nor a download, and its content has the declared hashes."""
     monkeypatch.delenv("HARNESS_DATA")
-    found = datasets.load(name)
+    found = data.load(name)
     assert (found.complete, found.origin) == (True, "embedded")
     assert found.found == (
         f"{train:,} train and {test:,} test images that travel in the package; complete, verified by hash"
@@ -50,7 +50,7 @@ def test_an_excerpt_is_its_original_image_by_image(
 ) -> None:
     """Each image and label is that of the original at the position which the excerpt names."""
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
-    excerpt, original = datasets.load(name), datasets.load(excerpts.EXCERPTS[name].original)
+    excerpt, original = data.load(name), data.load(excerpts.EXCERPTS[name].original)
     for part in PARTS:
         ours, theirs = getattr(excerpt, part), getattr(original, part)
         rows = excerpts.original_rows(name, part)
@@ -90,14 +90,14 @@ def test_a_damaged_excerpt_asks_for_a_new_installation(
     import shutil
 
     shutil.copytree(EMBEDDED, tmp_path / "embedded")
-    monkeypatch.setattr("harness.datasets.loading.EMBEDDED", tmp_path / "embedded")
+    monkeypatch.setattr("harness.data.loading.EMBEDDED", tmp_path / "embedded")
     labels = tmp_path / "embedded" / "mnist-excerpt" / "train-labels-idx1-ubyte.gz"
     labels.write_bytes((EMBEDDED / "kmnist-excerpt" / "train-labels-idx1-ubyte.gz").read_bytes())
     (tmp_path / "embedded" / "kmnist-excerpt" / "t10k-labels-idx1-ubyte.gz").unlink()
     with pytest.raises(DataError, match=r"train-labels-idx1-ubyte\.gz does not fit its images"):
-        datasets.load("mnist-excerpt")
+        data.load("mnist-excerpt")
     with pytest.raises(DataError, match=r"test labels are missing: .* Install report-harness anew"):
-        datasets.load("kmnist-excerpt")
+        data.load("kmnist-excerpt")
 
 
 def test_the_licences_stand_beside_the_images() -> None:

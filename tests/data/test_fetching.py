@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from harness import datasets
-from harness.datasets.idx import header
+from harness import data
+from harness.data.idx import header
 from harness.errors import DataError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.torch
 PATCH = """
 import dataclasses, torchvision
 from harness import datasets
-from harness.datasets.declared import DECLARED, MNIST
+from harness.data.declared import DECLARED, MNIST
 torchvision.datasets.MNIST.mirrors = [{url!r}]
 torchvision.datasets.MNIST.resources = {resources!r}
 parts = tuple(dataclasses.replace(p, shape=s, sha256=h) for p, (s, h) in zip(MNIST.parts, {parts!r}))
@@ -74,7 +74,7 @@ def test_fetched_data_are_verified_and_kept(
     small: Any, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A download ends as four gzip files in the cache, complete, and serves without HARNESS_DATA."""
-    found = datasets.fetch("mnist")
+    found = data.fetch("mnist")
     assert found.complete
     assert found.origin == "cache"
     assert np.array_equal(found.train.images, small.arrays["train-images-idx3-ubyte"])
@@ -82,18 +82,18 @@ def test_fetched_data_are_verified_and_kept(
     assert sorted(path.name for path in kept.iterdir()) == sorted(file for file, _ in mirror.resources)
     assert sorted(path.name for path in small.cache.iterdir()) == ["MNIST", "decoded", "fetch-mnist.lock"]
     monkeypatch.delenv("HARNESS_DATA")
-    assert datasets.load("mnist").sha256 == found.sha256
+    assert data.load("mnist").sha256 == found.sha256
     asked = len(mirror.asked)
-    datasets.fetch("mnist")
+    data.fetch("mnist")
     assert len(mirror.asked) == asked
 
 
 def test_a_damaged_cache_is_fetched_again(small: Any, mirror: Mirror) -> None:
     """What an interrupted or damaged earlier fetch left is replaced."""
-    datasets.fetch("mnist")
+    data.fetch("mnist")
     (small.cache / "MNIST" / "raw" / "t10k-labels-idx1-ubyte.gz").write_bytes(b"")
     (small.cache / "fetch-mnist.staging" / "MNIST").mkdir(parents=True)
-    assert datasets.fetch("mnist").complete
+    assert data.fetch("mnist").complete
 
 
 def test_two_processes_fetch_once(small: Any, mirror: Mirror) -> None:
@@ -137,7 +137,7 @@ def test_a_foreign_download_is_refused(small: Any, mirror: Mirror) -> None:
     """A mirror that serves other bytes is an error, and nothing of it reaches the cache."""
     (small.raw / "train-images-idx3-ubyte.gz").write_bytes(b"<html>sign in</html>")
     with pytest.raises(DataError, match=r"mnist could not be downloaded: .*corrupted.*Check the network"):
-        datasets.fetch("mnist")
+        data.fetch("mnist")
     assert [path.name for path in small.cache.iterdir()] == ["fetch-mnist.lock"]
 
 
@@ -152,7 +152,7 @@ def test_a_download_that_torchvision_accepts_is_still_verified(
     with pytest.raises(
         DataError, match=r"train-images-idx3-ubyte\.gz is foreign: expected 40 items with SHA-256"
     ):
-        datasets.fetch("mnist")
+        data.fetch("mnist")
     assert not (small.cache / "MNIST").exists()
 
 
@@ -166,5 +166,5 @@ def test_no_network_is_explained(small: Any, mirror: Mirror, monkeypatch: pytest
         with pytest.raises(
             DataError, match=r"downloaded: .*refused.*harness data fetch mnist .*HARNESS_DATA"
         ):
-            datasets.fetch("mnist")
+            data.fetch("mnist")
     assert socket.getdefaulttimeout() is None

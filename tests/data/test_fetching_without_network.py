@@ -6,26 +6,26 @@ from typing import Any
 
 import pytest
 
-from harness import datasets
+from harness import data
 from harness.errors import UnknownNameError
 
 
 def test_excerpts_need_no_fetching(small: Any) -> None:
     """Fetching what travels in the package just loads it."""
-    assert datasets.fetch("mnist-excerpt").complete
+    assert data.fetch("mnist-excerpt").complete
 
 
 def test_unknown_names_are_corrected() -> None:
     """A misspelt name is answered before anything is tried."""
     with pytest.raises(UnknownNameError, match="Did you mean 'kmnist'"):
-        datasets.fetch("kmnst")
+        data.fetch("kmnst")
 
 
 def test_complete_cached_data_are_not_fetched_again(small: Any) -> None:
     """Data that lie complete in the cache are loaded without torchvision, whatever HARNESS_DATA names."""
     small.cache.mkdir()
     (small.root / "MNIST").rename(small.cache / "MNIST")
-    assert datasets.fetch("mnist").origin == "cache"
+    assert data.fetch("mnist").origin == "cache"
 
 
 def test_missing_torchvision_says_how_to_install_it(small: Any) -> None:

@@ -10,7 +10,7 @@ import urllib.request
 
 import pytest
 
-from harness.datasets import guarding
+from harness.data import guarding
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator

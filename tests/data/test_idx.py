@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.datasets import idx
+from harness.data import idx
 from harness.errors import DataError
 
 FILES = Path("/proc/self/fd")

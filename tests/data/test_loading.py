@@ -14,10 +14,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from harness import datasets
-from harness.datasets.declared import DECLARED, KMNIST
-from harness.datasets.idx import header
-from harness.datasets.loading import EMBEDDED
+from harness import data
+from harness.data.declared import DECLARED, KMNIST
+from harness.data.idx import header
+from harness.data.loading import EMBEDDED
 from harness.errors import DataError, UnknownNameError
 from harness.records import DatasetUse
 
@@ -38,7 +38,7 @@ def encode(array: np.ndarray) -> bytes:
 
 def test_complete_data_is_loaded_and_verified(small: Any) -> None:
     """Four good files are complete, say where they came from without a path, and give the right arrays."""
-    found = datasets.load("mnist")
+    found = data.load("mnist")
     assert found.complete
     assert found.found == "40 train and 20 test images from HARNESS_DATA; complete, verified by hash"
     assert found.classes == tuple("0123456789")
@@ -49,7 +49,7 @@ def test_complete_data_is_loaded_and_verified(small: Any) -> None:
 
 def test_use_is_a_record_that_names_no_path(small: Any) -> None:
     """What results keep of a data set travels as JSON and would be the same on another machine."""
-    use = datasets.load("mnist").use
+    use = data.load("mnist").use
     text = msgspec.json.encode(use)
     assert msgspec.json.decode(text, type=DatasetUse) == use
     assert "/" not in text.decode()
@@ -57,7 +57,7 @@ def test_use_is_a_record_that_names_no_path(small: Any) -> None:
 
 def test_hash_is_that_of_the_content(small: Any) -> None:
     """Plain or gzipped, the hash is what `sha256sum` over the unpacked files, hashed again, gives."""
-    gzipped = datasets.load("mnist").sha256
+    gzipped = data.load("mnist").sha256
     for file, array in small.arrays.items():
         small.write(file, encode(array))
     done = subprocess.run(  # noqa: S602 - a fixed pipeline, as a user would type it
@@ -68,22 +68,22 @@ def test_hash_is_that_of_the_content(small: Any) -> None:
         text=True,
         check=True,
     )
-    assert datasets.load("mnist").sha256 == gzipped == done.stdout.split()[0]
+    assert data.load("mnist").sha256 == gzipped == done.stdout.split()[0]
 
 
 def test_hash_changes_with_the_content(small: Any) -> None:
     """Fewer images are another hash."""
-    whole = datasets.load("mnist").sha256
+    whole = data.load("mnist").sha256
     small.write(IMAGES, encode(small.arrays[IMAGES][:9]))
     small.write(LABELS, encode(small.arrays[LABELS][:9]))
-    assert datasets.load("mnist").sha256 != whole
+    assert data.load("mnist").sha256 != whole
 
 
 def test_an_incomplete_set_is_usable_and_says_so(small: Any) -> None:
     """Valid files with fewer items load, are not complete, and name both counts."""
     small.write(f"{IMAGES}.gz", encode(small.arrays[IMAGES][:9]))
     small.write(f"{LABELS}.gz", encode(small.arrays[LABELS][:9]))
-    found = datasets.load("mnist")
+    found = data.load("mnist")
     assert not found.complete
     assert not found.use.complete
     assert found.found == (
@@ -99,7 +99,7 @@ def test_a_foreign_file_is_an_error(small: Any) -> None:
     path = small.write(f"{IMAGES}.gz", other)
     expected = small.declared.parts[0].sha256
     with pytest.raises(DataError) as caught:
-        datasets.load("mnist")
+        data.load("mnist")
     assert caught.value.what == (
         f"{path} is foreign: expected 40 items with SHA-256 {expected}, "
         f"found 40 with {hashlib.sha256(other).hexdigest()}"
@@ -113,7 +113,7 @@ def test_more_than_there_can_be_is_refused_before_it_is_decoded(small: Any, coun
     path = small.raw / f"{IMAGES}.gz"
     path.write_bytes(gzip.compress(header((count, 28, 28)) + bytes(1 << 20)))
     with pytest.raises(DataError, match=f"expected at most 40 items, its header says {count:,}"):
-        datasets.load("mnist")
+        data.load("mnist")
     assert not list(small.cache.rglob("*images-idx3*.npy"))
 
 
@@ -123,7 +123,7 @@ def test_a_pipe_under_the_name_of_a_file(small: Any) -> None:
     path.unlink()
     os.mkfifo(path)
     with pytest.raises(DataError, match="cannot be read: it is no regular file"):
-        datasets.load("mnist")
+        data.load("mnist")
 
 
 def test_unknown_hash_means_unverified_unless_the_gzip_file_is_the_original(
@@ -133,23 +133,23 @@ def test_unknown_hash_means_unverified_unless_the_gzip_file_is_the_original(
     md5 = hashlib.md5((small.raw / f"{IMAGES}.gz").read_bytes(), usedforsecurity=False).hexdigest()
     first = replace(small.declared.parts[0], sha256="", gz_md5=md5)
     monkeypatch.setitem(DECLARED, "mnist", replace(small.declared, parts=(first, *small.declared.parts[1:])))
-    assert datasets.load("mnist").complete
+    assert data.load("mnist").complete
     plain = small.write(IMAGES, encode(small.arrays[IMAGES]))
-    found = datasets.load("mnist")
+    found = data.load("mnist")
     assert not found.complete
     assert (
         "MNIST train images: all 40, but unverified: only the original gzip file has a known hash"
         in found.found
     )
     small.raw.joinpath(f"{IMAGES}.gz").write_bytes(gzip.compress(plain.read_bytes(), compresslevel=2))
-    assert not datasets.load("mnist").complete
+    assert not data.load("mnist").complete
 
 
 def test_labels_must_fit_images(small: Any) -> None:
     """Files with unequal numbers of images and labels are refused."""
     path = small.write(LABELS, encode(small.arrays[LABELS][:39]))
     with pytest.raises(DataError, match=f"{path} does not fit its images: expected 40 labels, found 39"):
-        datasets.load("mnist")
+        data.load("mnist")
 
 
 def test_labels_must_be_classes(small: Any) -> None:
@@ -157,7 +157,7 @@ def test_labels_must_be_classes(small: Any) -> None:
     small.write(IMAGES, encode(small.arrays[IMAGES][:2]))
     path = small.write(LABELS, encode(np.array([0, 10], np.uint8)))
     with pytest.raises(DataError, match=f"{path} is foreign: expected labels from 0 to 9, found 10"):
-        datasets.load("mnist")
+        data.load("mnist")
 
 
 def test_a_truncated_gzip_file_is_an_error_and_leaves_no_cache_entry(small: Any) -> None:
@@ -165,7 +165,7 @@ def test_a_truncated_gzip_file_is_an_error_and_leaves_no_cache_entry(small: Any)
     path = small.raw / f"{IMAGES}.gz"
     path.write_bytes(path.read_bytes()[:-2000])
     with pytest.raises(DataError, match=rf"{path} is truncated or damaged: .*harness data fetch"):
-        datasets.load("mnist")
+        data.load("mnist")
     assert {found.suffix for found in (small.cache / "decoded").iterdir()} == {".lock"}
 
 
@@ -173,7 +173,7 @@ def test_one_missing_file_is_named(small: Any) -> None:
     """Three of four files are an error that names the fourth."""
     (small.raw / f"{LABELS}.gz").unlink()
     with pytest.raises(DataError, match=f"MNIST train labels are missing: expected {small.raw / LABELS} or"):
-        datasets.load("mnist")
+        data.load("mnist")
 
 
 @pytest.mark.parametrize("closed", ["file", "folder"])
@@ -192,23 +192,23 @@ def test_unreadable_data_is_named(small: Any, closed: str) -> None:
 def test_absent_data_says_where_it_was_looked_for(small: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Data that is nowhere names both places and the command that fetches it."""
     with pytest.raises(DataError) as caught:
-        datasets.load("kmnist")
+        data.load("kmnist")
     assert str(small.root) in caught.value.what
     assert str(small.cache) in caught.value.what
     assert "Type: harness data fetch kmnist" in caught.value.next_step
     monkeypatch.setenv("HARNESS_DATA", str(small.root / "nowhere"))
     with pytest.raises(DataError, match=r"HARNESS_DATA names .*nowhere, which is not a folder\. Correct"):
-        datasets.load("mnist")
+        data.load("mnist")
 
 
 def test_the_cache_serves_what_harness_data_lacks(small: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without HARNESS_DATA, or with one that lacks the set, the per-user cache is used."""
     small.cache.mkdir()
     (small.root / "MNIST").rename(small.cache / "MNIST")
-    assert datasets.load("mnist").origin == "cache"
+    assert data.load("mnist").origin == "cache"
     monkeypatch.delenv("HARNESS_DATA")
     assert (
-        datasets.load("mnist").found
+        data.load("mnist").found
         == "40 train and 20 test images from the per-user cache; complete, verified by hash"
     )
 
@@ -216,7 +216,7 @@ def test_the_cache_serves_what_harness_data_lacks(small: Any, monkeypatch: pytes
 def test_unknown_names_are_answered_with_the_nearest() -> None:
     """A misspelt data set is corrected."""
     with pytest.raises(UnknownNameError, match=r"unknown data set 'mnits'\. Did you mean 'mnist'"):
-        datasets.load("mnits")
+        data.load("mnits")
 
 
 def test_kmnist_classes_are_its_hiragana() -> None:
@@ -228,7 +228,7 @@ def test_status_has_a_row_for_each_state(small: Any) -> None:
     """Embedded, incomplete and absent data are rows with counts, bytes, what is wrong and the next step."""
     small.write(IMAGES, encode(small.arrays[IMAGES][:9]))
     small.write(LABELS, encode(small.arrays[LABELS][:9]))
-    excerpt, _, mnist, kmnist = datasets.status()
+    excerpt, _, mnist, kmnist = data.status()
     assert (excerpt.where, excerpt.complete, excerpt.train, excerpt.test) == (
         "travels in the package",
         True,
@@ -251,7 +251,7 @@ def test_status_has_a_row_for_each_state(small: Any) -> None:
 def test_status_shows_damage_as_a_row(small: Any) -> None:
     """A damaged file does not end `status`; its row says what is wrong."""
     (small.raw / f"{IMAGES}.gz").write_bytes(b"<html>")
-    row = datasets.status()[2]
+    row = data.status()[2]
     assert "is not gzip" in row.problem
     assert "harness data fetch" in row.next_step
     assert not row.complete
@@ -261,7 +261,7 @@ def test_status_shows_damage_as_a_row(small: Any) -> None:
 def test_real_mnist_is_complete(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The real MNIST is there to the last byte, with its known class counts."""
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
-    found = datasets.load("mnist")
+    found = data.load("mnist")
     assert found.complete
     assert found.sha256 == "d0a3eec1f5a454401d758fdbf15b9b0163a7034963586d671960c180b97e2c1a"
     assert np.bincount(found.test.labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
@@ -271,7 +271,7 @@ def test_real_mnist_is_complete(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 def test_real_kmnist_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The real KMNIST has its whole test set, and is complete only with all 60,000 training images."""
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
-    found = datasets.load("kmnist")
+    found = data.load("kmnist")
     assert np.bincount(found.test.labels).tolist() == [1000] * 10
     if len(found.train) < 60_000:
         assert not found.complete

@@ -7,13 +7,13 @@ import typing
 
 import pytest
 
-from harness.datasets import load, sending
+from harness.data import load, sending
 from harness.errors import DataError, MissingDataError
 
 if typing.TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.datasets.conftest import Small
+    from tests.data.conftest import Small
 
 
 def test_a_data_set_that_changed_on_the_way(

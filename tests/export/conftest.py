@@ -11,8 +11,8 @@ import typing
 import pytest
 from filelock import FileLock
 
-from harness import jobs
-from harness.exporters import asv
+from harness.export import asv
+from harness.judging import jobs
 from tests.conftest import TIME_LIMIT, Harness
 
 if typing.TYPE_CHECKING:

@@ -11,14 +11,14 @@ import typing
 import pytest
 
 from harness.errors import HarnessError, StorageError
-from harness.exporters import asv
-from tests.exporters import asv_pages
+from harness.export import asv
+from tests.export import asv_pages
 
 if typing.TYPE_CHECKING:
     from pathlib import Path
 
     from harness.records import Job
-    from tests.exporters.conftest import Project
+    from tests.export.conftest import Project
 
 NAME = "harness.probe.short.good.error_rate"
 

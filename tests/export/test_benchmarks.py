@@ -7,7 +7,7 @@ import typing
 
 import jsonschema
 
-from harness.exporters import benchmarks
+from harness.export import benchmarks
 
 if typing.TYPE_CHECKING:
     from harness.records import Job

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from harness.exporters import escaping
+from harness.export import escaping
 
 HOSTILE = (
     "a|b\n| c | d |", "`rm -rf`", "</code></details><script>alert(1)</script>", "@octocat @org/team", "see #1, GH-2 and o/r#3",

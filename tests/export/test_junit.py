@@ -10,9 +10,9 @@ from xml.etree import ElementTree as ET
 import junitparser
 import pytest
 
-from harness import waivers
 from harness.errors import StorageError
-from harness.exporters import junit
+from harness.export import junit
+from harness.judging import waivers
 from harness.records import Gate, GateSettings, Waiver
 
 if typing.TYPE_CHECKING:

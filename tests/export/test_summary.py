@@ -9,7 +9,7 @@ import typing
 import pytest
 
 from harness.errors import StorageError
-from harness.exporters import github, summary, write
+from harness.export import github, summary, write
 from harness.records import (
     Comparison,
     Gate,
@@ -23,7 +23,7 @@ from harness.records import (
     Trial,
     Verdict,
 )
-from tests.exporters.test_escaping import HOSTILE, Rendered, parsed
+from tests.export.test_escaping import HOSTILE, Rendered, parsed
 
 if typing.TYPE_CHECKING:
     from pathlib import Path

@@ -13,12 +13,17 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from harness import Scenario, Source, Variant, cli, environment, files, listing, plans, scenarios
-from harness.datasets import idx
-from harness.datasets.declared import MNIST
-from harness.datasets.loading import load_from, raw_folder
+from harness import Scenario, Source, Variant, cli
+from harness.cli import listing
+from harness.data import idx
+from harness.data.declared import MNIST
+from harness.data.loading import load_from, raw_folder
 from harness.errors import HarnessError
+from harness.machine import environment
 from harness.records import BACKENDS, DEVICES, TIERS, Plan
+from harness.running import plans
+from harness.sources import catalogue
+from harness.store import files
 from tests.conftest import HEAD
 from tests.fuzz.inputs import EDITS, edited, fuzz, scratch, try_reading
 
@@ -116,7 +121,7 @@ ODD = st.one_of(
 def read_scenarios(content: bytes, folder: Path) -> object:
     """Load a scenario file and list what it declares."""
     (folder / "mine.py").write_bytes(content)
-    found = scenarios.load_all([str(folder / "mine.py")])
+    found = catalogue.load_all([str(folder / "mine.py")])
     return listing.as_text(found), listing.as_plain(found)
 
 
@@ -143,7 +148,7 @@ def test_odd_declarations(changes: dict[str, object]) -> None:
     fields = {name: getattr(SCENARIO, name) for name in SCENARIO.__dataclass_fields__} | changes
     with contextlib.suppress(HarnessError):
         made = Scenario(**fields)
-        scenarios.check(made, "here")
+        catalogue.check(made, "here")
         listing.as_plain({made.name: made})
 
 

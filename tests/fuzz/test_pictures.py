@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
-from harness.pipelines.digits1000_cnn.pictures import read_picture
+from harness.sources.digits1000_cnn.pipeline.pictures import read_picture
 from tests.fuzz.inputs import EDITS, edited, fuzz, scratch
 
 pytestmark = pytest.mark.slow

@@ -21,22 +21,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from harness import (
-    Scenario,
-    Source,
-    Variant,
-    baselines,
-    files,
-    jobs,
-    outcome,
-    plans,
-    remote,
-    runner,
-    stored,
-    waivers,
-)
-from harness.datasets import idx
+from harness import Scenario, Source, Variant
+from harness.data import idx
 from harness.errors import StorageError
+from harness.judging import baselines, jobs, outcome, waivers
 from harness.records import (
     Attempt,
     Baseline,
@@ -53,6 +41,8 @@ from harness.records import (
     StageResult,
     Waiver,
 )
+from harness.running import plans, remote, runner
+from harness.store import files, stored
 from tests.fuzz.inputs import EDITS, edited, fuzz, try_reading
 
 pytestmark = pytest.mark.slow

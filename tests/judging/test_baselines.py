@@ -12,8 +12,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from harness import approval, baselines, environment, files, jobs, proposals, sidecar
 from harness.errors import BaselineError, UnknownNameError
+from harness.judging import baselines, jobs, proposals
+from harness.machine import environment
 from harness.records import (
     Baseline,
     BaselineMetric,
@@ -27,6 +28,8 @@ from harness.records import (
     Source,
     Variant,
 )
+from harness.session import approval
+from harness.store import files, sidecar
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -517,7 +520,7 @@ def test_an_installed_package_is_never_written_into(tmp_path: Path, packages: st
     """The wheel's own copy is read-only for us, on Debian's Python as well."""
     for root in (
         tmp_path / packages / "harness" / "_baselines",
-        Path(baselines.__file__).parent / "_baselines",
+        Path(baselines.__file__).parent.parent / "_baselines",
     ):
         with pytest.raises(BaselineError, match="belongs to an installed package"):
             baselines.write(baseline(), root)

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import checks, files
-from harness.checks import Check
 from harness.errors import BaselineError
+from harness.judging import checks
+from harness.judging.checks import Check
 from harness.records import BaselineMetric
+from harness.store import files
 
 PLACE = Path("check.json")
 NUMBERS = st.floats(0.01, 100)

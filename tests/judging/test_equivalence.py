@@ -15,9 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness import equivalence, equivalence_table, files, predictions, statistics
-from harness.equivalence import Margin
+from harness.cli import equivalence_table
 from harness.errors import HarnessError
+from harness.judging import equivalence, statistics
+from harness.judging.equivalence import Margin
 from harness.records import (
     Compared,
     Comparison,
@@ -31,6 +32,7 @@ from harness.records import (
     RunResult,
     StageResult,
 )
+from harness.store import files, predictions
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +42,7 @@ if typing.TYPE_CHECKING:
     from harness.records import VariantSides
     from tests.conftest import Harness
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "compare.md"
+PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "compare.md"
 LABELS = (np.arange(400) % 10).astype(np.uint8)
 DIGITS = DatasetUse(name="digits", sha256="aa" * 32, complete=True, found="all of them")
 SCORES = st.lists(st.integers(0, 1000), min_size=2, max_size=8).map(lambda counts: np.asarray(counts) / 1000)

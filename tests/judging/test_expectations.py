@@ -13,9 +13,9 @@ import pytest
 
 from benchmarks.error_rates import __main__ as error_rates
 from benchmarks.error_rates import published
-from harness.expectations import judge, tolerance
+from harness.judging.expectations import judge, tolerance
+from harness.judging.statistics import t_quantile
 from harness.records import DatasetUse, Expectation, Measured, Measurement, RunRequest, RunResult
-from harness.statistics import t_quantile
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness import files, flips, predictions
-from harness.gate import rules
+from harness.judging import flips
+from harness.judging.gate import rules
 from harness.records import Measurement, RunRequest, RunResult
+from harness.store import files, predictions
 
 if typing.TYPE_CHECKING:
     from pathlib import Path

@@ -11,14 +11,16 @@ import typing
 import numpy as np
 import pytest
 
-from harness import files, git, history, history_names, history_table
+from harness.cli import history_table
+from harness.judging import history, history_names
 from harness.records import DatasetUse, Job, Measured, Measurement, RunRequest, RunResult
+from harness.store import files, git
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from harness.history import Line, Place, Track
+    from harness.judging.history import Line, Place, Track
     from tests.conftest import Harness
 
 START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
@@ -319,7 +321,13 @@ def test_a_changed_metric_appears_though_it_is_not_shown() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["harness.history", "harness.history_names", "harness.history_table", "harness.levels"]
+    "module",
+    [
+        "harness.judging.history",
+        "harness.judging.history_names",
+        "harness.cli.history_table",
+        "harness.judging.levels",
+    ],
 )
 def test_ruptures_is_imported_late(module: str) -> None:
     """Reading the history's code brings neither ruptures nor SciPy."""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import levels
+from harness.judging import levels
 
 
 @pytest.mark.parametrize("count", [4, 5, 6, 8, 10, 11, 12, 40])

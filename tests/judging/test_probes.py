@@ -11,7 +11,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 
-from harness import executors, files, jobs, probes, proposals, scenarios
+from harness.judging import jobs, probes, proposals
 from harness.records import (
     Baseline,
     BaselineMetric,
@@ -25,6 +25,9 @@ from harness.records import (
     Source,
     Variant,
 )
+from harness.running import executors
+from harness.sources import catalogue
+from harness.store import files
 
 if typing.TYPE_CHECKING:
     from pathlib import Path
@@ -540,7 +543,7 @@ def test_the_built_in_numpy_scenario_counts_alike_twice(
     """Two counting runs of the smoke tier agree in every count and every bit of their predictions; those of o-ma in the planted suite."""
     monkeypatch.setenv("HARNESS_CACHE", str(cache))
     monkeypatch.delenv("HARNESS_DATA", raising=False)
-    declared = scenarios.load_all()
+    declared = catalogue.load_all()
     wanted = probes.requests([asked(scenario="kmnist_svd_logreg", variant="su-ma-int8")], declared)
     first, second = executors.run_all(executors.Local(), wanted, declared, tmp_path)
     assert probes.compare(first, second, tmp_path).differing == ()

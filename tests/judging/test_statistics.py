@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness import statistics
+from harness.judging import statistics
 
 TIED = st.lists(st.integers(0, 4).map(float), min_size=3, max_size=4)
 

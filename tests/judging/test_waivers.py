@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import scenarios, waivers
 from harness.errors import BaselineError, UnknownNameError
+from harness.judging import waivers
 from harness.records import Comparison, Judgement, Verdict, Waiver
 from harness.records.words import TIERS
+from harness.sources import catalogue
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
@@ -256,12 +257,12 @@ def asked(metric: str, scenario: str = "") -> waivers.Asked:
 )
 def test_the_ways_to_write_a_metric(metric: str, scenario: str, found: tuple[str, str]) -> None:
     """The scenario stands apart or before a slash; a slash in a metric's own name is no scenario."""
-    assert waivers.resolve(asked(metric, scenario), scenarios.load_all(())) == found
+    assert waivers.resolve(asked(metric, scenario), catalogue.load_all(())) == found
 
 
 def test_a_metric_alone_must_be_one_of_one_scenario() -> None:
     """What several scenarios gate is refused with all of them, what none gates with what is near."""
-    declared = scenarios.load_all(())
+    declared = catalogue.load_all(())
     with pytest.raises(BaselineError, match=r"scenarios gate 'accuracy'.*tinyconvnet_svd/accuracy"):
         waivers.resolve(asked("accuracy"), declared)
     with pytest.raises(UnknownNameError, match="Did you mean 'accuracy'"):
@@ -274,7 +275,7 @@ def test_a_metric_alone_must_be_one_of_one_scenario() -> None:
 
 def test_counts_of_work_can_be_waived() -> None:
     """A count that a baseline holds is known by name; without one any count may be meant, and ``work`` always."""
-    scenario = scenarios.load_all(())["tinyconvnet_svd"]
+    scenario = catalogue.load_all(())["tinyconvnet_svd"]
     assert waivers.judges(scenario, ["work.train.steps"], "work.train.steps")
     assert not waivers.judges(scenario, ["work.train.steps"], "work.train.step")
     assert waivers.judges(scenario, [], "work.train.steps")

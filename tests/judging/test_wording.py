@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from harness import wording
+from harness.judging import wording
 from harness.records import Judgement
 
 JUDGED = Judgement(

@@ -10,8 +10,8 @@ import typing
 
 import pytest
 
-from harness import environment
 from harness.errors import MissingExtraError
+from harness.machine import environment
 
 if typing.TYPE_CHECKING:
     from pathlib import Path

@@ -7,8 +7,9 @@ import typing
 
 import pytest
 
-from harness import environment, runner, variables
+from harness.machine import environment, variables
 from harness.records import RunRequest
+from harness.running import runner
 
 if typing.TYPE_CHECKING:
     from harness.records import Kind

@@ -8,10 +8,12 @@ import typing
 
 import pytest
 
-from harness import environment, runner, worker
+from harness import worker
 from harness.errors import HarnessError
+from harness.machine import environment
 from harness.measure import accelerators
 from harness.records import RunRequest
+from harness.running import runner
 
 GIB = 2**30
 

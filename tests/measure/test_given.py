@@ -8,12 +8,12 @@ import typing
 import numpy as np
 import pytest
 
-from harness import files
 from harness.errors import HarnessError, StorageError
 from harness.measure import given
 from harness.measure.accelerators import NoAccelerator
 from harness.measure.run import Run
 from harness.records import RunRequest
+from harness.store import files
 
 if typing.TYPE_CHECKING:
     from pathlib import Path

@@ -9,9 +9,11 @@ import typing
 import numpy as np
 import pytest
 
-from harness import executors, probes, scenarios
+from harness.judging import probes
 from harness.measure.work_keras import KerasWork
 from harness.records import RunRequest
+from harness.running import executors
+from harness.sources import catalogue
 from tests.conftest import HEAD, SMALLER
 
 if typing.TYPE_CHECKING:
@@ -121,7 +123,7 @@ def test_closing_puts_the_methods_back(model: keras.Model) -> None:
 SCENARIO = """
 def measure(run):
     import keras
-    from harness.pipelines import keras_steps
+    from harness.sources import keras_steps
 
     keras_steps.seed_everything(run.seed)
     with run.stage("train"):
@@ -141,7 +143,7 @@ SCENARIO = declare(measure, needs=("keras",), backends=("tensorflow", "torch", "
 
 def counted(folder: Path, wanted: list[RunRequest], paths: list[str]) -> list[RunResult]:
     """Do counting runs, each in a worker of its own."""
-    found = list(executors.run_all(executors.Local(), wanted, scenarios.load_all(paths), folder))
+    found = list(executors.run_all(executors.Local(), wanted, catalogue.load_all(paths), folder))
     assert [run.error for run in found] == [""] * len(wanted)
     return found
 
@@ -185,7 +187,7 @@ def test_the_built_in_keras_scenarios_count_alike_twice(
     paths = [str(tmp_path / "smaller.py")]
     monkeypatch.setenv("HARNESS_CACHE", str(cache))
     monkeypatch.delenv("HARNESS_DATA", raising=False)
-    scenario = scenarios.load_all(paths)[name]
+    scenario = catalogue.load_all(paths)[name]
     asked = RunRequest(
         scenario=name, variant=scenario.variants[0].name, tier="smoke", seed=0, backend=scenario.backends[0],
         scenario_paths=tuple(paths),

@@ -8,9 +8,11 @@ import typing
 
 import pytest
 
-from harness import executors, probes, scenarios
+from harness.judging import probes
 from harness.measure.work_torch import TorchWork
 from harness.records import RunRequest
+from harness.running import executors
+from harness.sources import catalogue
 from tests.conftest import HEAD
 
 if typing.TYPE_CHECKING:
@@ -177,7 +179,7 @@ def counted(folder: Path, body: str, backend: str) -> RunResult:
     """Count a scenario file's work in one worker."""
     path = folder / "probe.py"
     path.write_text(HEAD + body)
-    declared = scenarios.load_all([str(path)])
+    declared = catalogue.load_all([str(path)])
     asked = RunRequest(
         scenario="probe", variant="default", tier="smoke", seed=0, backend=backend, purpose="count",
         scenario_paths=(str(path),), threads=1,
@@ -221,7 +223,7 @@ def test_the_built_in_torch_scenario_counts_its_steps(
     """A counting run of an epoch of TinyConvNet's smoke tier counts its steps and samples; the planted suite holds two against each other."""
     monkeypatch.setenv("HARNESS_CACHE", str(cache))
     monkeypatch.delenv("HARNESS_DATA", raising=False)
-    declared = scenarios.load_all()
+    declared = catalogue.load_all()
     asked = RunRequest(scenario="tinyconvnet_svd", variant="one-epoch", tier="paper", seed=0, backend="torch")
     wanted = [dataclasses.replace(one, threads=1) for one in probes.requests([asked], declared)]
     assert [one.tier for one in wanted] == ["smoke", "smoke"]

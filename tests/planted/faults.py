@@ -13,12 +13,12 @@ FINAL = "digits1000_cnn:final"
 BASELINE_SEEDS = {TINY: 5, DROPOUT: 5, FINAL: 5, KMNIST: 10}
 """Scenarios that faults are planted in, the cheapest that show them, the dearest first, and how many seeds their baselines have."""
 
-COMPRESSION = "pipelines/kmnist_svd_logreg/compression.py"
-FOLDS = "pipelines/kmnist_svd_logreg/folds.py"
-TRAINING = "pipelines/kmnist_svd_logreg/training.py"
+COMPRESSION = "sources/kmnist_svd_logreg/pipeline/compression.py"
+FOLDS = "sources/kmnist_svd_logreg/pipeline/folds.py"
+TRAINING = "sources/kmnist_svd_logreg/pipeline/training.py"
 START = "    host = to_numpy(targets)\n    check_request("
 """Where `train` begins."""
-PREPARATION = "pipelines/kmnist_svd_logreg/preparation.py"
+PREPARATION = "sources/kmnist_svd_logreg/pipeline/preparation.py"
 
 EXACT = ("--seeds", "1", "--max-runs", "3")
 """One measured and two counting runs: enough for what needs no statistics; no confirm round is begun."""
@@ -99,7 +99,7 @@ FAULTS = (
         told="predicted labels are rolled by one image",
         changes=(
             Change(
-                "pipelines/kmnist_svd_logreg/prediction.py",
+                "sources/kmnist_svd_logreg/pipeline/prediction.py",
                 "Prediction(to_numpy(logits >= 0).astype(np.uint8),",
                 "Prediction(np.roll(to_numpy(logits >= 0).astype(np.uint8), 1),",
             ),
@@ -114,7 +114,7 @@ FAULTS = (
         told="the same, seen without statistics: a label that is right has a loss below ln 2",
         changes=(
             Change(
-                "pipelines/kmnist_svd_logreg/prediction.py",
+                "sources/kmnist_svd_logreg/pipeline/prediction.py",
                 "Prediction(to_numpy(logits >= 0).astype(np.uint8),",
                 "Prediction(np.roll(to_numpy(logits >= 0).astype(np.uint8), 1),",
             ),
@@ -129,7 +129,7 @@ FAULTS = (
         scenario=TINY,
         changes=(
             Change(
-                "pipelines/tinyconvnet_svd/training.py",
+                "sources/tinyconvnet_svd/pipeline/training.py",
                 "        return torch.cat([network(normalised(batch)) for batch in images.split(EVALUATION_BATCH)])",
                 "        own = (images.float() - images.float().mean()) / images.float().std()\n"
                 "        return torch.cat([network(batch) for batch in own.split(EVALUATION_BATCH)])",
@@ -158,7 +158,7 @@ FAULTS = (
         told="the images are compressed to k - 1 triplets, fewer bytes than were asked for",
         changes=(
             Change(
-                "scenarios/kmnist_stages.py",
+                "sources/kmnist_svd_logreg/stages.py",
                 "[pipeline.compress(part.images, k) for part in (training, test)]",
                 "[pipeline.compress(part.images, k - 1) for part in (training, test)]",
             ),
@@ -173,7 +173,7 @@ FAULTS = (
         scenario=DROPOUT,
         changes=(
             Change(
-                "pipelines/keras_steps.py",
+                "sources/keras/steps.py",
                 "np.asarray(model.predict_on_batch(chunk), dtype=np.float32)",
                 "np.asarray(model(chunk, training=True), dtype=np.float32)",
             ),
@@ -188,7 +188,7 @@ FAULTS = (
         scenario=TINY,
         changes=(
             Change(
-                "pipelines/tinyconvnet_svd/training.py",
+                "sources/tinyconvnet_svd/pipeline/training.py",
                 "torch.optim.Adam(network.parameters(), lr=learning_rate)",
                 "torch.optim.Adam(network.parameters(), lr=learning_rate / 10)",
             ),
@@ -218,7 +218,7 @@ FAULTS = (
         scenario=TINY,
         changes=(
             Change(
-                "pipelines/tinyconvnet_svd/training.py",
+                "sources/tinyconvnet_svd/pipeline/training.py",
                 "order.to(where).split(batch_size):",
                 "order.to(where).split(batch_size)[:-1]:",
             ),
@@ -289,7 +289,7 @@ FAULTS = (
     Fault(
         name="another data set",
         told="the smoke tier reads the excerpt of MNIST",
-        changes=(Change("scenarios/kmnist_svd_logreg.py", '"dataset": "kmnist-excerpt"', '"dataset": "mnist-excerpt"'),),
+        changes=(Change("sources/kmnist_svd_logreg/scenario.py", '"dataset": "kmnist-excerpt"', '"dataset": "mnist-excerpt"'),),
         metric="accuracy",
         verdict="INCOMPARABLE",
         code=3,
@@ -315,7 +315,7 @@ FAULTS = (
         told="ten training images are replaced by test images",
         changes=(
             Change(
-                "scenarios/kmnist_svd_logreg.py",
+                "sources/kmnist_svd_logreg/scenario.py",
                 '        test = stages.pair_of(run, data.test, PAIRS[options["pair"]], None)\n',
                 '        test = stages.pair_of(run, data.test, PAIRS[options["pair"]], None)\n'
                 "        training.images[:10], training.targets[:10] = test.images[:10], test.targets[:10]\n",
@@ -339,8 +339,8 @@ FAULTS = (
         name="every seed is seed 0",
         told="folds and orders are drawn with seed 0, whatever the run's seed",
         changes=(
-            Change("scenarios/kmnist_stages.py", 'options["folds"], seed=run.seed)', 'options["folds"], seed=0)'),
-            Change("scenarios/kmnist_stages.py", 'options["batch"], run.seed)', 'options["batch"], 0)'),
+            Change("sources/kmnist_svd_logreg/stages.py", 'options["folds"], seed=run.seed)', 'options["folds"], seed=0)'),
+            Change("sources/kmnist_svd_logreg/stages.py", 'options["batch"], run.seed)', 'options["batch"], 0)'),
         ),
         metric="seeds",
         verdict="ERROR",
@@ -352,7 +352,7 @@ FAULTS = (
         told="nine in ten of the test images are tested",
         changes=(
             Change(
-                "scenarios/kmnist_svd_logreg.py",
+                "sources/kmnist_svd_logreg/scenario.py",
                 'test = stages.pair_of(run, data.test, PAIRS[options["pair"]], None)',
                 'test = stages.pair_of(run, data.test, PAIRS[options["pair"]], len(data.test.labels) * 9 // 10)',
             ),
@@ -381,7 +381,7 @@ FAULTS = (
         name="a missing metric",
         told="predictions are stored without their probabilities",
         changes=(
-            Change("scenarios/kmnist_stages.py", "probabilities=_probabilities(targets, prediction), name=name", "name=name"),
+            Change("sources/kmnist_svd_logreg/stages.py", "probabilities=_probabilities(targets, prediction), name=name", "name=name"),
         ),
         metric="loss",
         verdict="ERROR",
@@ -401,7 +401,7 @@ FAULTS = (
         told="the uncompressed twin is not trained",
         changes=(
             Change(
-                "scenarios/kmnist_svd_logreg.py",
+                "sources/kmnist_svd_logreg/scenario.py",
                 '        twin = stages.model(run, training, test, k=None, name="uncompressed", stage="uncompressed")\n',
                 "        return\n"
                 '        twin = stages.model(run, training, test, k=None, name="uncompressed", stage="uncompressed")\n',

@@ -26,7 +26,7 @@ pytestmark = [
     ),
 ]  # fmt: skip
 
-PACKAGE = "pipelines/kmnist_svd_logreg/__init__.py"
+PACKAGE = "sources/kmnist_svd_logreg/pipeline/__init__.py"
 LAST = "from .training import train\n"
 TIMED = "total.seconds"
 

@@ -14,7 +14,6 @@ import msgspec
 import numpy as np
 import pytest
 
-from harness import files
 from harness.measure.scores import of_predictions
 from harness.measure.stages import stage_metrics
 from harness.records import (
@@ -36,6 +35,7 @@ from harness.records import (
     StageResult,
     Variant,
 )
+from harness.store import files
 
 if typing.TYPE_CHECKING:
     from numpy.typing import NDArray

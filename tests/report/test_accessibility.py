@@ -8,13 +8,12 @@ import typing
 import numpy as np
 import pytest
 
-from harness import equivalence_page, history_page, index_page, job_index
 from harness.records import Gate, GateSettings, Look, Trial
-from harness.report import render
-from tests import browsing, test_job_index
-from tests.report import test_ledger_page
+from harness.report import equivalence_page, history_page, index_page, job_index, render
+from tests import browsing
+from tests.report import test_job_index, test_ledger_page
 from tests.report.test_equivalence_page import beside, variant
-from tests.test_history_page import track
+from tests.report.test_history_page import track
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator

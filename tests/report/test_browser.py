@@ -6,7 +6,7 @@ import typing
 
 import pytest
 
-from harness import equivalence_page
+from harness.report import equivalence_page
 from tests import browsing
 from tests.browsing import Watched
 from tests.report.test_equivalence_page import beside, variant

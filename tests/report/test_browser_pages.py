@@ -8,14 +8,14 @@ import typing
 
 import pytest
 
-from harness import history_page, index_page, job_index, ledger
+from harness.report import history_page, index_page, job_index, ledger
 from tests import browsing
 from tests.browsing import Watched
 from tests.report.test_gallery import GALLERY
+from tests.report.test_history_page import track
+from tests.report.test_job_index import HOSTILE, make, put
+from tests.report.test_ledger import SCENARIOS, job, runs
 from tests.report.test_ledger_page import FINDINGS
-from tests.test_history_page import track
-from tests.test_job_index import HOSTILE, make, put
-from tests.test_ledger import SCENARIOS, job, runs
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from harness import equivalence_page
 from harness.records import (
     Amount,
     Compared,
@@ -24,7 +23,7 @@ from harness.records import (
     SideRuns,
     VariantSides,
 )
-from harness.report import strips
+from harness.report import equivalence_page, strips
 
 HOSTILE = "<script>alert(1)</script>\"'</style></title>{{ 7 * 7 }}&amp;"
 NOWHERE = (Path("nowhere"),) * 3

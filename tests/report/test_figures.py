@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness import files
 from harness.records import Figure
 from harness.report import figures, palette, plots
+from harness.store import files
 
 if typing.TYPE_CHECKING:
     from pathlib import Path

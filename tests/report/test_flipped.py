@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness import files
 from harness.records import Flip, Flips
 from harness.report import flipped, render
+from harness.store import files
 
 if typing.TYPE_CHECKING:
     from pathlib import Path

@@ -7,8 +7,7 @@ import re
 import urllib.parse
 from pathlib import Path
 
-from harness import job_index
-from harness.report import linking
+from harness.report import job_index, linking
 
 GALLERY = Path(__file__).parents[2] / "reports" / "reference"
 MOST_BYTES = 5_000_000

@@ -9,11 +9,12 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import history, history_page, levels
-from harness.exporters.table import System
+from harness.judging import history, levels
+from harness.report import history_page
+from harness.store.table import System
 
 if typing.TYPE_CHECKING:
-    from harness.history import Track
+    from harness.judging.history import Track
 
 HOSTILE = "<script>alert(1)</script>&\"'"
 

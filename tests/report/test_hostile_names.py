@@ -13,10 +13,10 @@ from xml.etree import ElementTree as ET
 import pytest
 from rich.console import Console
 
-from harness import ledger, terminal
-from harness.exporters import FORMATS, github, summary
+from harness.cli import terminal
+from harness.export import FORMATS, github, summary
 from harness.records import Comparison, Job, Judgement, Measured, Measurement, RunRequest, RunResult
-from harness.report import render
+from harness.report import ledger, render
 
 if typing.TYPE_CHECKING:
     from pathlib import Path

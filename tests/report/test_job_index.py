@@ -13,10 +13,10 @@ import urllib.parse
 import filelock
 import pytest
 
-from harness import index_page, job_index, stored
 from harness.errors import StorageError
 from harness.records import Comparison, Job, Judgement, RunRequest, RunResult
-from harness.report import linking
+from harness.report import index_page, job_index, linking
+from harness.store import stored
 
 if typing.TYPE_CHECKING:
     from pathlib import Path
@@ -139,7 +139,7 @@ def test_hostile_names_are_text_and_addresses_stay_below(tmp_path: Path) -> None
 
 def test_other_pages_are_linked(tmp_path: Path) -> None:
     """A history beside the jobs and a comparison in a folder of its own are listed by what they say; a foreign page is not."""
-    from harness import history_page
+    from harness.report import history_page
 
     (tmp_path / "history.html").write_text(history_page.render([]), encoding="utf-8")
     (tmp_path / "beside").mkdir()

@@ -7,10 +7,7 @@ import typing
 
 import pytest
 
-from harness import files, ledger
-from harness.audit import AuditFinding, audit
 from harness.errors import StorageError, UnknownNameError
-from harness.ledger import view
 from harness.records import (
     DatasetUse,
     Expectation,
@@ -23,8 +20,13 @@ from harness.records import (
     Source,
     Variant,
 )
-from harness.scenarios import load_all
-from harness.scenarios.published import ACROSS, explanations
+from harness.report import ledger
+from harness.report.ledger import view
+from harness.sources import explanations
+from harness.sources.audit import AuditFinding, audit
+from harness.sources.catalogue import load_all
+from harness.sources.published import ACROSS
+from harness.store import files
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -244,7 +246,7 @@ def test_only_runs_of_one_tier_and_backend_are_paired(other: list[RunResult]) ->
 def test_what_is_missed_is_explained_where_it_was_tested(monkeypatch: pytest.MonkeyPatch) -> None:
     """An explanation stands beside a number that is not reproduced, and not beside one that is."""
     told = {"probe:default:accuracy": "The test set is another one."}
-    monkeypatch.setattr("harness.ledger.rows.EXPLANATIONS", told)
+    monkeypatch.setattr("harness.report.ledger.rows.EXPLANATIONS", told)
     assert explanations.key("probe", EXPECTED[0]) in told
     assert row(collect(runs(3, 0.90)), "accuracy").explanation == "The test set is another one."
     assert row(collect(runs(3)), "accuracy").explanation == ""

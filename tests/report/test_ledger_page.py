@@ -6,11 +6,12 @@ import collections
 import dataclasses
 import typing
 
-from harness import jobs, ledger
-from harness.audit import AuditFinding, audit
-from harness.scenarios import load_all
+from harness.judging import jobs
+from harness.report import ledger
+from harness.sources.audit import AuditFinding, audit
+from harness.sources.catalogue import load_all
 from tests.report.test_equivalence_page import Parsed
-from tests.test_ledger import SCENARIO, SCENARIOS, expect, job, runs
+from tests.report.test_ledger import SCENARIO, SCENARIOS, expect, job, runs
 
 if typing.TYPE_CHECKING:
     from pathlib import Path

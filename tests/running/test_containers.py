@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from harness import containers
 from harness.cli import plan
-from harness.datasets import cache
+from harness.data import cache
 from harness.errors import StorageError
+from harness.running import containers
 from tests.conftest import TIME_LIMIT
-from tests.test_doctor import write
+from tests.session.test_doctor import write
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_a_plan_goes_by_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
 HOMELESS = """
 import os, sys
 import filelock, platformdirs
-from harness.datasets import cache
+from harness.data import cache
 os.setgroups([]); os.setgid(54321); os.setuid(54321)
 for name in ("HOME", "XDG_CACHE_HOME", "HARNESS_CACHE"):
     os.environ.pop(name, None)

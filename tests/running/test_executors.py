@@ -9,24 +9,25 @@ import signal
 import subprocess
 import sys
 import typing
+from pathlib import Path
 
 import msgspec
 import numpy as np
 import psutil
 import pytest
 
-from harness import executors, files, remote
-from harness.datasets import idx, loading
-from harness.datasets.declared import MNIST
+from harness.data import idx, loading
+from harness.data.declared import MNIST
 from harness.errors import StorageError
 from harness.records import Attempt, RunRequest
+from harness.running import executors, remote
+from harness.store import files
 from tests.conftest import Harness, one_thread
+from tests.running.test_resume import gone, until
 from tests.soak_cluster import connected
-from tests.test_resume import gone, until
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from tests.conftest import Finished
 
@@ -106,7 +107,7 @@ def elsewhere(
 
 def environment(harness: Harness) -> dict[str, str]:
     """Return the environment of a cluster's parts: the code is on their path, nothing else is shared."""
-    root = os.path.dirname(os.path.dirname(executors.__file__))  # noqa: PTH120 - joined into a variable
+    root = str(Path(executors.__file__).parents[2])
     return {**harness.environment, "PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])}
 
 

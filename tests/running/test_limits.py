@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness import processes
+from harness.machine import processes
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,13 +15,13 @@ import pytest
 
 import harness as package
 from harness.errors import HarnessError, UnknownNameError
-from harness.exporters import table
 from harness.records import Gate, GateSettings, Measured
+from harness.store import table
 
 if typing.TYPE_CHECKING:
     from tests.conftest import Harness
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "python.md"
+PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "python.md"
 
 
 @pytest.fixture

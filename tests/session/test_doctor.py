@@ -11,9 +11,12 @@ import msgspec
 import numpy as np
 import pytest
 
-from harness import baselines, doctor, environment, git, noise
 from harness.cli import main
+from harness.judging import baselines
+from harness.machine import environment
 from harness.records import Baseline, BaselineMetric
+from harness.session import doctor, noise
+from harness.store import git
 
 if typing.TYPE_CHECKING:
     from pathlib import Path
@@ -64,7 +67,7 @@ def test_no_framework_is_imported(harness: Harness) -> None:
     done = harness("doctor", PYTHONPROFILEIMPORTTIME="1")
     assert done.code == 0
     imported = {line.rsplit("|", 1)[-1].strip() for line in done.err.splitlines()}
-    assert "harness.doctor" in imported
+    assert "harness.session.doctor" in imported
     assert not imported & {"torch", "tensorflow", "keras", "jax"}
 
 

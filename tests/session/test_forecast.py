@@ -7,9 +7,11 @@ import typing
 
 import pytest
 
-from harness import baselines, forecast, stored
+from harness.judging import baselines
 from harness.records import Measured, RunRequest
-from tests.test_equivalence import job, result
+from harness.session import forecast
+from harness.store import stored
+from tests.judging.test_equivalence import job, result
 
 if typing.TYPE_CHECKING:
     from pathlib import Path

@@ -8,10 +8,12 @@ import typing
 
 import pytest
 
-from harness import files, jobs, plans
 from harness.errors import StorageError
+from harness.judging import jobs
 from harness.records import Compared, SideJob
-from tests.test_concurrency import at_once
+from harness.running import plans
+from harness.store import files
+from tests.session.test_concurrency import at_once
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable

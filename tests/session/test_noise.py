@@ -8,9 +8,10 @@ import typing
 import numpy as np
 import pytest
 
-from harness import noise, scenarios
 from harness.errors import WorkerError
-from harness.gate import rules
+from harness.judging.gate import rules
+from harness.session import noise
+from harness.sources import catalogue
 
 if typing.TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -120,7 +121,7 @@ def test_a_scenario_is_timed_as_a_gate_runs_it(harness: Harness) -> None:
     SCENARIO = declare(measure, variants=(Variant(name="default"), Variant(name="dead", options={"die": True})))
     """
     file = str(harness.folder / harness.scenario(body))
-    probe = scenarios.load_all((file,))["probe"]
+    probe = catalogue.load_all((file,))["probe"]
     found = noise.of_scenario(probe, "default", (file,), 1)
     assert found.workload == "probe:default, smoke tier"
     assert found.runs.shape == (2, 2)

@@ -8,12 +8,13 @@ import typing
 import numpy as np
 import pytest
 
-from harness import files, plans
 from harness.cli.shared import MOST_SEEDS
-from harness.gate import procedure
-from harness.gate.trials import CONFIRM_SEED
+from harness.judging.gate.trials import CONFIRM_SEED
 from harness.records import GateSettings, Plan, RunRequest, Variant
-from tests.gate.test_trials import PROBE, result
+from harness.running import plans
+from harness.session import procedure
+from harness.store import files
+from tests.judging.gate.test_trials import PROBE, result
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Sequence

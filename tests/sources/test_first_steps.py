@@ -8,9 +8,9 @@ import numpy as np
 
 from harness.measure.accelerators import NoAccelerator
 from harness.measure.run import Run
-from harness.pipelines.keras_steps import Steps
 from harness.records import RunRequest
-from harness.scenarios import keras_stages
+from harness.sources.keras import stages
+from harness.sources.keras.steps import Steps
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,7 @@ def recorded(*histories: Steps) -> dict[str, float]:
     """Record the first step of some epochs."""
     request = RunRequest(scenario="probe", variant="default", tier="smoke", seed=0)
     run = Run(request, {}, lambda name: name, NoAccelerator())
-    keras_stages.first_step(run, histories, "head")
+    stages.first_step(run, histories, "head")
     assert all(measured.kind == "runtime" and measured.unit == "s" for measured in run.metrics.values())
     return {name: typing.cast("float", measured.value) for name, measured in run.metrics.items()}
 

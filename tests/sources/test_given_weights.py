@@ -11,7 +11,7 @@ from harness.measure import given
 from harness.measure.accelerators import NoAccelerator
 from harness.measure.run import Run
 from harness.records import RunRequest
-from harness.scenarios import keras_stages
+from harness.sources.keras import stages
 
 if typing.TYPE_CHECKING:
     from pathlib import Path
@@ -50,9 +50,9 @@ def test_a_keras_model_gets_its_own_weights_back(tmp_path: Path) -> None:
         raise MemoryError
 
     with pytest.raises(MemoryError):
-        keras_stages.predict_given(run, fake, failing)
+        stages.predict_given(run, fake, failing)
     assert model.weights[0].tolist() == [0, 0, 0]
-    keras_stages.predict_given(run, fake, lambda: labels + model.weights[0].astype(int))
+    stages.predict_given(run, fake, lambda: labels + model.weights[0].astype(int))
     assert run.prediction_sets["test-given"]["predicted"].tolist() == [1, 2, 3]
     assert model.weights[0].tolist() == [0, 0, 0]
 

@@ -14,10 +14,11 @@ import typing
 import numpy as np
 import pytest
 
-from harness import datasets, scenarios
+from harness import data
 from harness.errors import StorageError
-from harness.pipelines.digits1000_cnn import read_folder, write_folders
-from harness.scenarios import digits1000_cnn_stages
+from harness.sources import catalogue
+from harness.sources.digits1000_cnn import stages
+from harness.sources.digits1000_cnn.pipeline import read_folder, write_folders
 from tests.conftest import TIME_LIMIT, one_thread
 
 if typing.TYPE_CHECKING:
@@ -106,7 +107,7 @@ def test_default_variants_run_and_judge(defaults: Finished) -> None:
 @pytest.mark.parametrize("name", KERAS)
 def test_every_expected_metric_is_recorded(defaults: Finished, name: str) -> None:
     """A default run has every metric that its source's expectations name, in whatever tier they are judged."""
-    scenario = scenarios.load_all()[name]
+    scenario = catalogue.load_all()[name]
     variant = scenario.variants[0].name
     recorded = defaults.results[f"{name}:{variant}"]["metrics"]
     assert needed(scenario.expectations, variant) - set(recorded) == set()
@@ -149,7 +150,7 @@ def test_mistake_shows_the_published_contradiction(mistaken: Finished) -> None:
     assert value(mistaken, key, "reported_accuracy") > 0.8
     assert value(mistaken, key, "accuracy") < 0.2
     assert value(mistaken, key, "aligned.accuracy") == value(mistaken, key, "reported_accuracy")
-    scenario = scenarios.load_all()["digits1000_cnn"]
+    scenario = catalogue.load_all()["digits1000_cnn"]
     missing = needed(scenario.expectations, "misaligned") - set(mistaken.results[key]["metrics"])
     assert missing == set()
 
@@ -195,15 +196,15 @@ def test_foreign_and_changed_files_are_told(tmp_path: Path, damage: str) -> None
 
 def read(folder: Path) -> None:
     """Read and check class folders as a run of seed 0 does."""
-    with digits1000_cnn_stages.explained(folder):
+    with stages.explained(folder):
         training, testing = (read_folder(folder / part) for part in ("train", "test"))
     asked = typing.cast("Run", types.SimpleNamespace(seed=0, options={}))
-    digits1000_cnn_stages.check_drawn(asked, folder, datasets.load("mnist-excerpt"), training, testing)
+    stages.check_drawn(asked, folder, data.load("mnist-excerpt"), training, testing)
 
 
 def drawn_folder(cache: Path) -> Path:
     """Write the class folders of seed 0 as a run of the smoke tier does."""
-    found = datasets.load("mnist-excerpt").train
+    found = data.load("mnist-excerpt").train
     labels = np.asarray(found.labels)
     return write_folders(np.asarray(found.images), labels, cache / "digits1000", seed=0)
 

@@ -10,19 +10,17 @@ import typing
 import numpy as np
 import pytest
 
-from harness.compare import compare
-from harness.expectations import tolerance
+from harness.judging.compare import compare
+from harness.judging.expectations import tolerance
 from harness.records import Measured, RunRequest, RunResult, Scenario, Source, Variant, finite
-from harness.scenarios.published import (
-    ACROSS,
-    digits1000_cnn,
-    digits1000_reports,
-    explanations,
-    kmnist_svd_logreg,
-    mnist_autoencoder,
-    mnist_interpolation,
-    tinyconvnet_svd,
-)
+from harness.sources import explanations
+from harness.sources.digits1000_cnn import published as digits1000_cnn
+from harness.sources.digits1000_cnn import reports
+from harness.sources.kmnist_svd_logreg import published as kmnist_svd_logreg
+from harness.sources.mnist_autoencoder import published as mnist_autoencoder
+from harness.sources.mnist_interpolation import published as mnist_interpolation
+from harness.sources.published import ACROSS
+from harness.sources.tinyconvnet_svd import published as tinyconvnet_svd
 
 if typing.TYPE_CHECKING:
     from types import ModuleType
@@ -329,10 +327,10 @@ def test_case_4_is_said_to_be_the_most_compressed() -> None:
 # -- digits1000_cnn --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", digits1000_reports.REPORTS)
+@pytest.mark.parametrize("name", reports.REPORTS)
 def test_each_report_is_a_matrix_and_three_columns_of_ten(name: str) -> None:
     """Ten by ten shares of 30 images, and three columns of ten scores with two decimals."""
-    report = digits1000_reports.REPORTS[name]
+    report = reports.REPORTS[name]
     matrix = one(digits1000_cnn, report.place, variant=report.variant, metric="confusion_share")
     shares = np.asarray(matrix.value)
     assert shares.shape == (10, 10)
@@ -355,23 +353,23 @@ def test_each_report_is_a_matrix_and_three_columns_of_ten(name: str) -> None:
 )
 def test_the_diagonals_are_those_that_the_source_marks(name: str, diagonal: list[int]) -> None:
     """Each matrix has the right predictions on its diagonal; 27 is lost in print and follows from recall 0.90."""
-    matrix = np.asarray(digits1000_reports.REPORTS[name].matrix)
+    matrix = np.asarray(reports.REPORTS[name].matrix)
     assert matrix.shape == (10, 10)
     assert matrix.diagonal().tolist() == diagonal
 
 
 def test_the_completed_matrix_keeps_what_is_printed() -> None:
     """Only lost cells were filled in: eleven of them, and nothing printed was changed."""
-    printed = np.asarray(digits1000_reports.FINAL_AS_PRINTED)
-    whole = np.asarray(digits1000_reports.FINAL_MATRIX)
+    printed = np.asarray(reports.FINAL_AS_PRINTED)
+    whole = np.asarray(reports.FINAL_MATRIX)
     assert (printed == -1).sum() == 11
     np.testing.assert_array_equal(whole[printed >= 0], printed[printed >= 0])
 
 
-@pytest.mark.parametrize("name", digits1000_reports.REPORTS)
+@pytest.mark.parametrize("name", reports.REPORTS)
 def test_the_rows_of_averages_follow_from_the_matrix(name: str) -> None:
     """Both averages of the three scores, those that the dropout's print cut off too, are the matrix's own to two decimals."""
-    report = digits1000_reports.REPORTS[name]
+    report = reports.REPORTS[name]
     matrix = np.asarray(report.matrix, np.float64)
     hits, predicted = matrix.diagonal(), matrix.sum(axis=0)
     means = ((hits / predicted).mean(), (hits / 30).mean(), (2 * hits / (30 + predicted)).mean())
@@ -398,7 +396,7 @@ def test_text_table_and_code_each_declare_the_network() -> None:
 
 def test_scores_that_a_shuffled_iterator_made_are_judged_where_it_is_repeated() -> None:
     """Chance matrices belong to the misaligned variants, the logged accuracies to the variants themselves."""
-    variants = {name: report.variant for name, report in digits1000_reports.REPORTS.items()}
+    variants = {name: report.variant for name, report in reports.REPORTS.items()}
     assert variants == {
         "baseline": "misaligned", "dropout": "misaligned-dropout", "augmentation": "misaligned-augmentation", "final": "final"
     }  # fmt: skip

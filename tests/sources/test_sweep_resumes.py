@@ -11,7 +11,7 @@ import typing
 
 import pytest
 
-from harness.scenarios.published.mnist_autoencoder import SWEEP_BATCHES, SWEEP_DENSE, SWEEP_EPOCHS
+from harness.sources.mnist_autoencoder.published import SWEEP_BATCHES, SWEEP_DENSE, SWEEP_EPOCHS
 from tests.conftest import SMALLER, TIME_LIMIT, one_thread
 
 if typing.TYPE_CHECKING:

@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness import files, jobs
 from harness.errors import StorageError
+from harness.judging import jobs
 from harness.records import DatasetUse
+from harness.store import files
 from tests.conftest import TIME_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 NOBODY = 65534
 
 WRITE = """

@@ -7,8 +7,8 @@ import typing
 
 import pytest
 
-from harness import masking
-from harness.visible import marked, visible
+from harness.store import masking
+from harness.store.visible import marked, visible
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as numpies
 
-from harness import files, sidecar
 from harness.errors import BaselineError
-from harness.predictions import Predictions
 from harness.records import Baseline, BaselineMetric
+from harness.store import files, sidecar
+from harness.store.predictions import Predictions
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable

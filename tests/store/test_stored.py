@@ -12,12 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import equivalence, files, history, jobs, ledger, predictions, proposals, stored
 from harness.errors import StorageError
-from harness.exporters import FORMATS
-from harness.gate import procedure
+from harness.export import FORMATS
+from harness.judging import equivalence, history, jobs, proposals
 from harness.records import Gate, GateSettings, Job, Measured, RunRequest, RunResult
-from harness.scenarios import load_all
+from harness.report import ledger
+from harness.session import procedure
+from harness.sources.catalogue import load_all
+from harness.store import files, predictions, stored
 from tests.fuzz.inputs import scratch
 
 if typing.TYPE_CHECKING:

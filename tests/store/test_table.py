@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import exporters
-from harness.exporters import table
+from harness import export
 from harness.records import MOST
+from harness.store import table
 
 if typing.TYPE_CHECKING:
     from pathlib import Path
@@ -88,25 +88,25 @@ def test_a_mean_is_rounded_once(values: list[float]) -> None:
     assert min(values) <= table.exact_mean(values) <= max(values)
 
 
-@pytest.mark.parametrize("form", exporters.FORMATS)
+@pytest.mark.parametrize("form", export.FORMATS)
 def test_the_command_writes_the_files(folder: Path, tmp_path: Path, form: str) -> None:
     """`harness export FORMAT RUN --out FOLDER` writes the format's files and names them."""
     from harness import cli
 
     assert cli.main(["export", form, str(folder), "--out", str(tmp_path)]) == 0
-    assert {path.name for path in tmp_path.iterdir()} == set(exporters.FORMATS[form])
+    assert {path.name for path in tmp_path.iterdir()} == set(export.FORMATS[form])
 
 
 def test_the_formats_of_the_command_are_those_there_are() -> None:
     """The command line names every format, without importing them."""
     from harness import cli
 
-    assert set(cli.EXPORTS) == {*exporters.FORMATS, "asv"}
+    assert set(cli.EXPORTS) == {*export.FORMATS, "asv"}
 
 
 def test_out_may_be_a_file(job: Job, tmp_path: Path) -> None:
     """A format of one file takes a file name."""
-    assert exporters.write(job, "csv", tmp_path, tmp_path / "mine.csv") == [tmp_path / "mine.csv"]
+    assert export.write(job, "csv", tmp_path, tmp_path / "mine.csv") == [tmp_path / "mine.csv"]
     assert (tmp_path / "mine.csv").read_text().startswith("scenario,variant,tier,seed")
 
 

@@ -7,16 +7,17 @@ import typing
 
 import numpy as np
 
-from harness import baselines, environment, flips, probes
-from harness.gate import floors, values
+from harness.judging import baselines, flips, probes
+from harness.judging.gate import floors, values
+from harness.judging.statistics import spread
+from harness.machine import environment
 from harness.measure.scores import LABEL_SCORES
 from harness.records import Judgement
-from harness.statistics import spread
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from harness.gate.evidence import Evidence
+    from harness.judging.gate.evidence import Evidence
     from harness.records import (
         Baseline,
         BaselineMetric,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import typing
 
-from harness.commands import Place
+from harness.store.commands import Place
 
 if typing.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from harness.flips import Found
+    from harness.judging.flips import Found
     from harness.records import Baseline, GateSettings, Kind, Probe, Round, RunResult, Scenario, Tier
 
     Name = tuple[str, str, Tier]

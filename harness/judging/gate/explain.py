@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing
 
 from harness.errors import unknown
-from harness.gate.rules import beyond
+from harness.judging.gate.rules import beyond
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable

@@ -23,7 +23,7 @@ def smallest(kind: Kind, unit: str, reference: float, images: float | None = Non
     Parameters
     ----------
     kind, unit : str
-        Of the metric. A runtime's floor is a ratio, `harness.gate.rules.SLOWDOWN_FLOOR`.
+        Of the metric. A runtime's floor is a ratio, `harness.judging.gate.rules.SLOWDOWN_FLOOR`.
     reference : float
         What is differed from.
     images : float, optional

@@ -11,17 +11,17 @@ import typing
 
 import numpy as np
 
-from harness import flips
-from harness.gate import rules
+from harness.judging import flips
+from harness.judging.gate import rules
 from harness.measure.scores import LABEL_SCORES
 from harness.records import Trial
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from harness.flips import Net
-    from harness.gate.comparable import Candidate
-    from harness.gate.evidence import Evidence
+    from harness.judging.flips import Net
+    from harness.judging.gate.comparable import Candidate
+    from harness.judging.gate.evidence import Evidence
     from harness.records import Look
 
 

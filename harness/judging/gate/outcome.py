@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import typing
 
-from harness import outcome
+from harness.judging import outcome
 
 if typing.TYPE_CHECKING:
     from harness.records import Gate, GateSettings, Job, Judgement

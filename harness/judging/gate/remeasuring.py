@@ -16,18 +16,21 @@ import time
 import typing
 from pathlib import Path
 
-from harness import baselines, environment, files, outcome, sides
-from harness.datasets.cache import cache_folder
+from harness.data.cache import cache_folder
 from harness.errors import BaselineError, HarnessError, RevisionError
-from harness.gate import comparable, trials, values
+from harness.judging import baselines, outcome
+from harness.judging.gate import comparable, trials, values
+from harness.machine import environment
 from harness.records import Judgement
 from harness.records.version import __version__
-from harness.sides import revisions
+from harness.running import sides
+from harness.running.sides import revisions
+from harness.store import files
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from harness.gate.evidence import Evidence
+    from harness.judging.gate.evidence import Evidence
     from harness.records import Baseline, GateSettings, Plan, RunRequest, RunResult, Tier
 
     Missing = tuple[Evidence, list[RunRequest], Path]

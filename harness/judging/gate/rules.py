@@ -10,10 +10,9 @@ import typing
 
 import numpy as np
 
-from harness.gate import floors
-from harness.gate.floors import above
-from harness.records import Look
-from harness.statistics import (
+from harness.judging.gate import floors
+from harness.judging.gate.floors import above
+from harness.judging.statistics import (
     median_interval,
     normal_quantile,
     paired_rank_p,
@@ -24,13 +23,14 @@ from harness.statistics import (
     t_quantile,
     worse_p,
 )
+from harness.records import Look
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from numpy.typing import NDArray
 
-    from harness.flips import Net
+    from harness.judging.flips import Net
     from harness.records import Kind, Round
 
     Floats = NDArray[np.float64]

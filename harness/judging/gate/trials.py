@@ -12,24 +12,17 @@ import dataclasses
 import math
 import typing
 
-from harness.compare import compare
-from harness.gate import comparable, images, rules, values, verdicts
-from harness.gate.comparable import Candidate
+from harness.judging.compare import compare
+from harness.judging.gate import comparable, images, rules, values, verdicts
+from harness.judging.gate.comparable import Candidate
 from harness.records import Judgement, Trial
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from harness.gate.evidence import Evidence, Name
-    from harness.gate.values import Floats
-    from harness.records import (
-        Comparison,
-        GateSettings,
-        Kind,
-        Look,
-        Round,
-        Scenario,
-    )
+    from harness.judging.gate.evidence import Evidence, Name
+    from harness.judging.gate.values import Floats
+    from harness.records import Comparison, GateSettings, Kind, Look, Round, Scenario
 
     Way = typing.Literal["worse", "better"]
 

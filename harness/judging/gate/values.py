@@ -15,7 +15,7 @@ if typing.TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from harness.gate.evidence import Evidence
+    from harness.judging.gate.evidence import Evidence
     from harness.records import Measured, Round, RunResult
 
     Floats = NDArray[np.float64]

@@ -8,14 +8,14 @@ import typing
 
 import numpy as np
 
-from harness.gate import floors, rules
-from harness.statistics import holm, runs_to_decide, spread
+from harness.judging.gate import floors, rules
+from harness.judging.statistics import holm, runs_to_decide, spread
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.commands import Place
     from harness.records import Judgement, Look, Trial, Verdict
+    from harness.store.commands import Place
 
 
 def verdicts(trials: Sequence[Trial]) -> list[Trial]:

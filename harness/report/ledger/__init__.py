@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness import files, stored
 from harness.errors import StorageError
-from harness.ledger.page import as_page
-from harness.ledger.rows import Count, Row, collect, counts
-from harness.ledger.view import as_markdown, as_text
+from harness.report.ledger.page import as_page
+from harness.report.ledger.rows import Count, Row, collect, counts
+from harness.report.ledger.view import as_markdown, as_text
+from harness.store import files, stored
 
 __all__ = [
     "REFERENCE", "Count", "Row", "as_markdown", "as_page", "as_text", "collect", "counts", "reference_folders",
@@ -21,7 +21,7 @@ REFERENCE = Path("reports", "reference")
 
 
 def refuse_other(path: Path) -> None:
-    """Refuse to replace a Markdown file that is no ledger; see `harness.files.refuse_other`."""
+    """Refuse to replace a Markdown file that is no ledger; see `harness.store.files.refuse_other`."""
     files.refuse_other(path, _BEGINNING, "ledger")
 
 

@@ -6,9 +6,9 @@ import collections
 import dataclasses
 import typing
 
-from harness.ledger import view
-from harness.ledger.rows import SORTS
 from harness.report import numbers, strips
+from harness.report.ledger import view
+from harness.report.ledger.rows import SORTS
 from harness.report.rows import Shown
 from harness.report.section import Anchors
 from harness.report.templating import constants, environment
@@ -17,10 +17,10 @@ from harness.report.verdicts import SIGNS, Headline, Sign
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from harness.audit import AuditFinding
-    from harness.ledger.rows import Row, Sort
-    from harness.ledger.view import Body
     from harness.records import Job, Scenario, Source, Value
+    from harness.report.ledger.rows import Row, Sort
+    from harness.report.ledger.view import Body
+    from harness.sources.audit import AuditFinding
 
 FOUND = {
     False: Sign("CONTRADICTORY", "≠", "warn", "The prints cannot all be right, whatever was run."),
@@ -97,7 +97,7 @@ def as_page(
     Parameters
     ----------
     rows, findings, jobs
-        As for `harness.ledger.as_markdown`.
+        As for `harness.report.ledger.as_markdown`.
     scenarios : mapping
         Scenarios by name, for the titles of the sources.
     up : str

@@ -11,12 +11,13 @@ import collections
 import dataclasses
 import typing
 
-from harness import reduced, stored
-from harness.compare import compare
+from harness.judging import reduced
+from harness.judging.compare import compare
 from harness.records import Judgement, RunResult
-from harness.scenarios import find
-from harness.scenarios.published import ACROSS
-from harness.scenarios.published.explanations import EXPLANATIONS, key
+from harness.sources.catalogue import find
+from harness.sources.explanations import EXPLANATIONS, key
+from harness.sources.published import ACROSS
+from harness.store import stored
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -8,17 +8,17 @@ import io
 import math
 import typing
 
-from harness.ledger.rows import counts
-from harness.visible import print_table, visible
+from harness.report.ledger.rows import counts
+from harness.store.visible import print_table, visible
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from rich.console import Console
 
-    from harness.audit import AuditFinding
-    from harness.ledger.rows import Count, Row
     from harness.records import Job, Value
+    from harness.report.ledger.rows import Count, Row
+    from harness.sources.audit import AuditFinding
 
 TEMPLATE = "reproduction.md.j2"
 VERDICTS = ("REPRODUCED", "BELOW", "ABOVE", "KNOWN_GAP", "INCONCLUSIVE", "ERROR", "NOT_JUDGED", "UNREADABLE")
@@ -102,9 +102,9 @@ def as_markdown(rows: Sequence[Row], findings: Sequence[AuditFinding], jobs: Ite
     Parameters
     ----------
     rows : sequence of Row
-        From `harness.ledger.collect`.
+        From `harness.report.ledger.collect`.
     findings : sequence of AuditFinding
-        From `harness.audit.audit`.
+        From `harness.sources.audit.audit`.
     jobs : iterable of Job
         The jobs that `rows` come from, to name them; looked at one after the other.
 
@@ -116,7 +116,7 @@ def as_markdown(rows: Sequence[Row], findings: Sequence[AuditFinding], jobs: Ite
     import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("harness.ledger", "."),
+        loader=jinja2.PackageLoader("harness.report.ledger", "."),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -7,9 +7,9 @@ import dataclasses
 import typing
 from pathlib import Path
 
-from harness import git
 from harness.errors import RevisionError
-from harness.sides import dependencies, revisions, worktrees
+from harness.running.sides import dependencies, revisions, worktrees
+from harness.store import git
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ if typing.TYPE_CHECKING:
     from harness.records import RunRequest, Side
 
 MEASURING = ("harness/measure", "harness/worker.py")
-"""What takes times and counts bytes in a worker; `harness.processes` only starts and ends it, and for both sides it is the runner's."""
+"""What takes times and counts bytes in a worker; `harness.machine.processes` only starts and ends it, and for both sides it is the runner's."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

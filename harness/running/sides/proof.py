@@ -13,14 +13,14 @@ import sys
 import typing
 from pathlib import Path
 
-from harness import runner
 from harness.errors import RevisionError, UnknownNameError
+from harness.running import runner
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from harness.records import RunResult, Scenario, Side, Tier
-    from harness.sides.opening import Sides
+    from harness.running.sides.opening import Sides
 
     Declared = Mapping[str, typing.Any]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 import typing
 
-from harness import git
 from harness.errors import RevisionError
-from harness.git import PROJECT_FILES
+from harness.store import git
+from harness.store.git import PROJECT_FILES
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable

@@ -18,9 +18,9 @@ import typing
 
 import psutil
 
-from harness import files, git
-from harness.datasets.cache import cache_folder
+from harness.data.cache import cache_folder
 from harness.errors import RevisionError
+from harness.store import files, git
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

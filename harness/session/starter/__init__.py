@@ -5,8 +5,9 @@ from __future__ import annotations
 import typing
 from importlib import resources
 
-from harness import files, plans
 from harness.errors import ScenarioError
+from harness.running import plans
+from harness.store import files
 
 if typing.TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,7 @@ import dataclasses
 import typing
 from fractions import Fraction
 
-from harness.audit.intervals import Interval, printed
+from harness.sources.auditing.intervals import Interval, printed
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -6,8 +6,8 @@ import itertools
 import typing
 from fractions import Fraction
 
-from harness.audit.findings import AuditFinding
-from harness.audit.intervals import Interval, exact, printed, show
+from harness.sources.auditing.findings import AuditFinding
+from harness.sources.auditing.intervals import Interval, exact, printed, show
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

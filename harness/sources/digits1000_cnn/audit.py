@@ -5,11 +5,11 @@ from __future__ import annotations
 import functools
 import typing
 
-from harness.audit import classification, declared
-from harness.audit.findings import AuditFinding
-from harness.audit.intervals import exact, rounds_to
-from harness.audit.significance import binomial_p
-from harness.scenarios.published.digits1000_cnn import (
+from harness.sources.auditing import classification, declared
+from harness.sources.auditing.findings import AuditFinding
+from harness.sources.auditing.intervals import exact, rounds_to
+from harness.sources.auditing.significance import binomial_p
+from harness.sources.digits1000_cnn.published import (
     CLASSES,
     CODE_FILTERS,
     EXPECTATIONS,
@@ -22,15 +22,10 @@ from harness.scenarios.published.digits1000_cnn import (
     TEST_IMAGES,
     TRAIN_IMAGES,
 )
-from harness.scenarios.published.digits1000_reports import (
-    DROPOUT_AS_PRINTED,
-    FINAL_AS_PRINTED,
-    FINAL_MATRIX,
-    REPORTS,
-)
+from harness.sources.digits1000_cnn.reports import DROPOUT_AS_PRINTED, FINAL_AS_PRINTED, FINAL_MATRIX, REPORTS
 
 if typing.TYPE_CHECKING:
-    from harness.scenarios.published.digits1000_reports import Matrix, Report
+    from harness.sources.digits1000_cnn.reports import Matrix, Report
 
 SECOND_DIGIT, FOURTH_DIGIT = 0.005, 0.00005
 LEVEL = 0.01

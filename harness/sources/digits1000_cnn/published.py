@@ -11,7 +11,7 @@ All variants: ``epochs_run``, ``filters`` (array of 3), ``batch_size``, ``input_
 ``dropout_rate``, ``train_share``, ``test_share``, ``data.images``, ``data.per_class``, ``data.train_per_class``, ``data.test_per_class``, ``data.classes``,
 ``train_accuracy`` (share of the training images, last epoch). Variant `final`: the prediction set ``samples`` (ten single image files through the prediction
 program), and ``recall.class0`` to ``recall.class9`` derived by `harness.measure.scores.by_class`. Misaligned variants: labels and predictions as the source
-paired them in ``test``; ``reported_accuracy``, what the framework's own evaluation says of that pass. Variant `across`: no run, see `harness.scenarios.published.ACROSS`.
+paired them in ``test``; ``reported_accuracy``, what the framework's own evaluation says of that pass. Variant `across`: no run, see `harness.sources.published.ACROSS`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ import functools
 import typing
 
 from harness.records import Expectation, Source
-from harness.scenarios.published import ACROSS
-from harness.scenarios.published.digits1000_reports import REPORTS, Report
+from harness.sources.digits1000_cnn.reports import REPORTS, Report
+from harness.sources.published import ACROSS
 
 if typing.TYPE_CHECKING:
     from harness.records import Tier, Value

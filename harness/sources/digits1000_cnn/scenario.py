@@ -2,7 +2,7 @@
 
 Which images were drawn is not printed: a seed draws 100 a class from MNIST's training images. The smoke tier draws once for all seeds, from the
 excerpt that travels in the package, and is the paper's protocol otherwise. Ranges of the augmentation are assumed
-(`harness.pipelines.digits1000_cnn.ASSUMED`). The first three confusion matrices of the source set predictions of a shuffled pass beside labels
+(`harness.sources.digits1000_cnn.pipeline.ASSUMED`). The first three confusion matrices of the source set predictions of a shuffled pass beside labels
 in file order; the variants ``misaligned*`` repeat that, and the identities ``test.alignment`` and ``test.reported_accuracy`` fail on them by design.
 """
 
@@ -12,9 +12,9 @@ import typing
 
 from harness.records import Metric, Scenario, Variant
 from harness.records.metrics import facts
-from harness.scenarios.keras_metrics import KERAS_METRICS
-from harness.scenarios.published import ACROSS
-from harness.scenarios.published.digits1000_cnn import EXPECTATIONS, SOURCE
+from harness.sources.digits1000_cnn.published import EXPECTATIONS, SOURCE
+from harness.sources.keras.metrics import KERAS_METRICS
+from harness.sources.published import ACROSS
 
 if typing.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,15 +31,14 @@ TIERS: dict[Tier, dict[str, typing.Any]] = {
 
 def measure(run: Run) -> None:
     """Draw the images, read their files, train one variant, predict; then save, load and predict single files."""
-    from harness.pipelines import digits1000_cnn as pipeline
-    from harness.pipelines import keras_steps
-    from harness.scenarios import digits1000_cnn_stages as stages
-    from harness.scenarios import keras_stages
+    from harness.sources.digits1000_cnn import pipeline, stages
+    from harness.sources.keras import stages as keras_stages
+    from harness.sources.keras import steps
 
     data, variant = run.dataset(run.options["dataset"]), stages.variant_of(run.options["variant"])
     folder = stages.class_folders(run, data)
     with keras_stages.placed(run):
-        rng = keras_steps.seed_everything(run.seed)
+        rng = steps.seed_everything(run.seed)
         with run.stage("read") as handle, stages.explained(folder):
             training, testing = (pipeline.read_folder(folder / part) for part in ("train", "test"))
             handle.images = len(training.labels) + len(testing.labels)

@@ -10,15 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.datasets.cache import cache_folder
+from harness.data.cache import cache_folder
 from harness.errors import StorageError
-from harness.pipelines import digits1000_cnn as pipeline
-from harness.pipelines import keras_fits, keras_steps
-from harness.pipelines.digits1000_cnn import predict
-from harness.pipelines.digits1000_cnn.experiment import BATCH_SIZE
-from harness.pipelines.digits1000_cnn.folders import CLASSES
 from harness.records import IdentityCheck
-from harness.scenarios import keras_stages
+from harness.sources.digits1000_cnn import pipeline
+from harness.sources.digits1000_cnn.pipeline import predict
+from harness.sources.digits1000_cnn.pipeline.experiment import BATCH_SIZE
+from harness.sources.digits1000_cnn.pipeline.folders import CLASSES
+from harness.sources.keras import fits, stages, steps
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +25,7 @@ if typing.TYPE_CHECKING:
     import keras
     from numpy.typing import NDArray
 
-    from harness.datasets import Dataset
+    from harness.data import Dataset
     from harness.measure.run import Run
 
     Labels = NDArray[np.int64]
@@ -91,9 +90,9 @@ def variant_of(name: str) -> pipeline.Variant:
 
 def facts(run: Run, variant: pipeline.Variant, model: keras.Model, training: pipeline.Part, testing: pipeline.Part) -> None:  # fmt: skip
     """Record what the source states of data and network, read from files and from what was built."""
-    layers, images = keras_stages.layers_of(model), len(training.labels) + len(testing.labels)
+    layers, images = stages.layers_of(model), len(training.labels) + len(testing.labels)
     per_class = [int(np.bincount(part.labels, minlength=len(CLASSES)).min()) for part in (training, testing)]
-    keras_stages.sizes(
+    stages.sizes(
         run,
         {
             "image_shape": training.images.shape[1:3],
@@ -116,13 +115,13 @@ def facts(run: Run, variant: pipeline.Variant, model: keras.Model, training: pip
     run.record("epochs_run", variant.epochs)
 
 
-def training(run: Run, history: keras_fits.Epochs) -> None:
+def training(run: Run, history: fits.Epochs) -> None:
     """Record and draw what the training told (figures 3 to 5)."""
     run.record("train_accuracy", history.accuracy[-1])
-    keras_stages.share_outside(run, history.steps)
-    keras_stages.first_step(run, history.steps)
-    keras_stages.optimiser_steps(run, history.steps)
-    keras_stages.class_curves(
+    stages.share_outside(run, history.steps)
+    stages.first_step(run, history.steps)
+    stages.optimiser_steps(run, history.steps)
+    stages.class_curves(
         run, history, "test", "The source's Figures 3 to 5. Its validation images are the test images."
     )
 
@@ -133,7 +132,7 @@ def model_file(run: Run, model: keras.Model, testing: pipeline.Part) -> None:
     The loaded model must give the very logits of the one saved, and the program the digits that were predicted
     for the same images among all others.
     """
-    chosen = keras_stages.first_of_each_class(testing.labels)
+    chosen = stages.first_of_each_class(testing.labels)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
         with run.stage("save"):
@@ -155,7 +154,7 @@ def model_file(run: Run, model: keras.Model, testing: pipeline.Part) -> None:
 
 
 def _logits(model: keras.Model, testing: pipeline.Part) -> NDArray[np.floating]:
-    return keras_steps.predict(keras_steps.trainer_of(model), testing.images)
+    return steps.predict(steps.trainer_of(model), testing.images)
 
 
 def _same(name: str, error: float, formula: str, detail: str) -> IdentityCheck:
@@ -182,7 +181,7 @@ def aligned(run: Run, model: keras.Model, outcome: pipeline.Outcome, testing: pi
         images=testing.images[..., 0], weights=model.get_weights(),
     )  # fmt: skip
     _same_accuracy(run, outcome.history.val_accuracy[-1], outcome.labels, outcome.predicted)
-    keras_stages.right_and_wrong(
+    stages.right_and_wrong(
         run, testing.images[..., 0], outcome.predicted, outcome.labels, "In file order: class 0 first."
     )
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from harness.pipelines import keras_states, keras_steps
+from harness.sources.keras import states
+from harness.sources.keras import steps as keras_steps
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,8 +17,8 @@ if typing.TYPE_CHECKING:
     import keras
     from numpy.typing import NDArray
 
-    from harness.pipelines.keras_states import Arrays, Keeper
-    from harness.pipelines.keras_steps import Batches, Steps
+    from harness.sources.keras.states import Arrays, Keeper
+    from harness.sources.keras.steps import Batches, Steps
 
     HeldOut = Callable[[], tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.integer]]]
 
@@ -57,7 +58,7 @@ class _Progress:
     def state(self, model: keras.Model, rng: np.random.Generator) -> Arrays:
         """Return everything that the next epoch depends on, and what was found."""
         best = {f"best{index}": value for index, value in enumerate(self.best)}
-        return {**keras_states.of_training(model, rng), **history_arrays(self.history()), **best}
+        return {**states.of_training(model, rng), **history_arrays(self.history()), **best}
 
     @classmethod
     def begun(cls, model: keras.Model, rng: np.random.Generator | None, keeper: Keeper) -> _Progress:
@@ -65,7 +66,7 @@ class _Progress:
         found = keeper.get()
         if found is None or rng is None:
             return cls()
-        keras_states.restore_training(model, rng, found)
+        states.restore_training(model, rng, found)
         best = [found[f"best{index}"] for index in range(len(model.get_weights())) if "best0" in found]
         past = history_of(found)
         return cls(list(past.steps), past.val_loss.tolist(), past.val_accuracy.tolist(), best)
@@ -81,12 +82,12 @@ class _Progress:
 def history_arrays(history: Epochs) -> dict[str, NDArray[typing.Any]]:
     """Return a training history as plain arrays."""
     held_out = {"val_loss": history.val_loss, "val_accuracy": history.val_accuracy}
-    return {**keras_states.of_steps(history.steps), **held_out}
+    return {**states.of_steps(history.steps), **held_out}
 
 
 def history_of(arrays: Arrays) -> Epochs:
     """Return the training history of `history_arrays`."""
-    steps = keras_states.to_steps(arrays)
+    steps = states.to_steps(arrays)
     return _Progress(steps, arrays["val_loss"].tolist(), arrays["val_accuracy"].tolist()).history()
 
 
@@ -98,7 +99,7 @@ def fit(
     *,
     patience: int | None = None,
     rng: np.random.Generator | None = None,
-    keeper: Keeper = keras_states.NOTHING,
+    keeper: Keeper = states.NOTHING,
 ) -> Epochs:
     """Train a classifier for some epochs and look at held-out images after each.
 

@@ -8,7 +8,8 @@ import typing
 
 import numpy as np
 
-from harness.pipelines import keras_fits, keras_steps
+from harness.sources.keras import fits
+from harness.sources.keras import steps as keras_steps
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -115,7 +116,7 @@ def sizes(run: Run, values: Mapping[str, float | tuple[float, ...]]) -> None:
         run.record(name, value)
 
 
-def class_curves(run: Run, history: keras_fits.Epochs, held_out: str, caption: str, name: str = "") -> None:
+def class_curves(run: Run, history: fits.Epochs, held_out: str, caption: str, name: str = "") -> None:
     """Draw loss and accuracy over epochs, on training and held-out images."""
     epochs = np.arange(1, len(history.loss) + 1)
     prefix, of = (f"{name}_", f" ({name})") if name else ("", "")

@@ -10,7 +10,7 @@ import typing
 
 import numpy as np
 
-from harness.pipelines.keras_steps import Steps
+from harness.sources.keras.steps import Steps
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

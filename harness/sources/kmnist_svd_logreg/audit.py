@@ -8,10 +8,10 @@ import itertools
 import typing
 from fractions import Fraction
 
-from harness.audit import declared
-from harness.audit.findings import AuditFinding
-from harness.audit.intervals import as_interval, printed, rounds_to, show
-from harness.scenarios.published.kmnist_svd_logreg import EXPECTATIONS, NAMES, ROWS, SECTIONS, SOURCE, TABLES
+from harness.sources.auditing import declared
+from harness.sources.auditing.findings import AuditFinding
+from harness.sources.auditing.intervals import as_interval, printed, rounds_to, show
+from harness.sources.kmnist_svd_logreg.published import EXPECTATIONS, NAMES, ROWS, SECTIONS, SOURCE, TABLES
 
 if typing.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

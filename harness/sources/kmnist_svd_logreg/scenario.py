@@ -10,7 +10,7 @@ import typing
 
 from harness.records import Metric, Scenario, Variant
 from harness.records.metrics import facts
-from harness.scenarios.published.kmnist_svd_logreg import EXPECTATIONS, NAMES, PAIRS, SOURCE, setting
+from harness.sources.kmnist_svd_logreg.published import EXPECTATIONS, NAMES, PAIRS, SOURCE, setting
 
 if typing.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +37,7 @@ TIERS: dict[Tier, dict[str, typing.Any]] = {
 
 def measure(run: Run) -> None:
     """Select a pair of classes, then train one setting beside its uncompressed twin, or the whole grid."""
-    from harness.scenarios import kmnist_stages as stages
+    from harness.sources.kmnist_svd_logreg import stages
 
     options, data = run.options, run.dataset(run.options["dataset"])
     stages.facts(run, data)

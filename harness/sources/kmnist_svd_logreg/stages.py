@@ -8,14 +8,14 @@ import numpy as np
 
 from harness.measure import identities as checks
 from harness.measure.splits import disjoint, shared
-from harness.pipelines import kmnist_svd_logreg as pipeline
 from harness.records import IdentityCheck
-from harness.scenarios.published.kmnist_svd_logreg import setting
+from harness.sources.kmnist_svd_logreg import pipeline
+from harness.sources.kmnist_svd_logreg.published import setting
 
 if typing.TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from harness.datasets import Dataset, Split
+    from harness.data import Dataset, Split
     from harness.measure.run import Run
 
     Images = NDArray[np.uint8]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import functools
 import typing
 
-from harness.audit import declared
-from harness.audit.classification import harmonic
-from harness.audit.findings import AuditFinding
-from harness.audit.intervals import Interval, printed, total
-from harness.scenarios.published.mnist_autoencoder import (
+from harness.sources.auditing import declared
+from harness.sources.auditing.classification import harmonic
+from harness.sources.auditing.findings import AuditFinding
+from harness.sources.auditing.intervals import Interval, printed, total
+from harness.sources.mnist_autoencoder.published import (
     ACCURACY,
     AVERAGES,
     EXPECTATIONS,

@@ -10,8 +10,8 @@ import typing
 
 from harness.records import Metric, Scenario, Variant
 from harness.records.metrics import facts
-from harness.scenarios.keras_metrics import KERAS_METRICS
-from harness.scenarios.published.mnist_autoencoder import EXPECTATIONS, SOURCE
+from harness.sources.keras.metrics import KERAS_METRICS
+from harness.sources.mnist_autoencoder.published import EXPECTATIONS, SOURCE
 
 if typing.TYPE_CHECKING:
     from harness.measure.run import Run
@@ -64,17 +64,16 @@ TIERS: dict[Tier, dict[str, typing.Any]] = {
 
 def measure(run: Run) -> None:
     """Train the autoencoder, cache its features, then train the classifier in two fits, or sweep the first."""
-    from harness.pipelines import keras_steps
-    from harness.pipelines import mnist_autoencoder as pipeline
-    from harness.scenarios import keras_stages
-    from harness.scenarios import mnist_autoencoder_stages as stages
+    from harness.sources.keras import stages as keras_stages
+    from harness.sources.keras import steps
+    from harness.sources.mnist_autoencoder import pipeline, stages
 
     dataset, settings = run.dataset(run.options["dataset"]), stages.settings_of(run.options)
     first = slice(run.options["limit"])
     data = pipeline.divide(dataset.train.images[first], dataset.train.labels[first], seed=run.seed)
     stages.facts(run, dataset)
     with keras_stages.placed(run):
-        rng = keras_steps.seed_everything(run.seed)
+        rng = steps.seed_everything(run.seed)
         model, features = stages.encoder(run, data, dataset.test.images, settings, rng)
         if run.options["sweep"]:
             stages.sweep(run, model, features, data, dataset.test)

@@ -9,18 +9,18 @@ import typing
 import numpy as np
 
 from harness.measure.bounds import SAFETY, gamma
-from harness.pipelines import keras_fits, keras_steps
-from harness.pipelines import mnist_autoencoder as pipeline
 from harness.records import IdentityCheck
-from harness.scenarios import keras_stages
-from harness.scenarios.published.mnist_autoencoder import SWEEP_BATCHES, SWEEP_DENSE, SWEEP_EPOCHS
+from harness.sources.keras import fits, stages
+from harness.sources.keras import steps as keras_steps
+from harness.sources.mnist_autoencoder import pipeline
+from harness.sources.mnist_autoencoder.published import SWEEP_BATCHES, SWEEP_DENSE, SWEEP_EPOCHS
 
 if typing.TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from harness.datasets import Dataset, Split
+    from harness.data import Dataset, Split
     from harness.measure.run import Run
 
     Images = NDArray[np.uint8]
@@ -63,14 +63,14 @@ def encoder(
     squares = (restored - test.astype(np.float32) / 255) ** 2  # (n, 28, 28)
     run.record("reconstruction_error", squares.mean(dtype=np.float64))
     run.record("autoencoder.validation_loss", history.val_loss[-1])
-    keras_stages.share_outside(run, history.steps, "autoencoder")
-    keras_stages.first_step(run, history.steps, "autoencoder")
-    keras_stages.sizes(
+    stages.share_outside(run, history.steps, "autoencoder")
+    stages.first_step(run, history.steps, "autoencoder")
+    stages.sizes(
         run,
         {
             "autoencoder.batch_size": settings.autoencoder_batch,
-            "autoencoder.filters": keras_stages.layers_of(model.encoder).filters,
-            "kernel": keras_stages.layers_of(model.encoder).kernel,
+            "autoencoder.filters": stages.layers_of(model.encoder).filters,
+            "kernel": stages.layers_of(model.encoder).kernel,
             "validation_share": len(data.validation) / len(data.images),
         },
     )
@@ -108,7 +108,7 @@ def check_features(run: Run, model: pipeline.Autoencoder, features: NDArray[np.f
     rows = np.linspace(0, len(images) - 1, min(64, len(images))).astype(np.int64)
     cached = features[rows].astype(np.float64)
     anew = pipeline.encode(model.encoder, np.asarray(images[rows]), batch_size=len(rows)).astype(np.float64)
-    layers = keras_stages.layers_of(model.encoder)
+    layers = stages.layers_of(model.encoder)
     single, stored = float(np.finfo(np.float32).eps) / 2, float(np.finfo(features.dtype).eps) / 2
     computed = 2.0**-8 if policy == "mixed_bfloat16" else single
     terms = int(np.prod(layers.kernel)) * max(layers.filters[:-1])
@@ -150,13 +150,13 @@ def classifier(
     with run.stage("test", images=len(labels)):
         outcome = pipeline.evaluate(whole, images, labels)
     _store(run, whole, outcome, images, "test")
-    keras_stages.predict_given(run, whole.whole, lambda: pipeline.evaluate(whole, images, labels).predicted)
+    stages.predict_given(run, whole.whole, lambda: pipeline.evaluate(whole, images, labels).predicted)
     _training(run, frozen, tuning, settings)
-    right, wrong = keras_stages.right_and_wrong(
+    right, wrong = stages.right_and_wrong(
         run, images, outcome.predicted, outcome.labels, "The source's Figures 16 and 17."
     )
-    dense = keras_stages.layers_of(whole.head).dense[0]
-    keras_stages.sizes(run, {"dense_size": dense, "shown.right": right, "shown.wrong": wrong})
+    dense = stages.layers_of(whole.head).dense[0]
+    stages.sizes(run, {"dense_size": dense, "shown.right": right, "shown.wrong": wrong})
 
 
 def _store(
@@ -168,32 +168,28 @@ def _store(
     )  # fmt: skip
 
 
-def _training(
-    run: Run, frozen: keras_fits.Epochs, tuning: keras_fits.Epochs, settings: pipeline.Settings
-) -> None:
+def _training(run: Run, frozen: fits.Epochs, tuning: fits.Epochs, settings: pipeline.Settings) -> None:
     """Record and draw what both fits of the classifier told (figures 7 and 8)."""
     run.record("train_accuracy", tuning.accuracy[-1])
     run.record("validation_accuracy", tuning.val_accuracy[-1])
     run.record("head.epochs_run", len(frozen.loss))
     run.record("finetune.epochs_run", len(tuning.loss))
     run.record("epochs_run", len(frozen.loss) + len(tuning.loss))
-    keras_stages.sizes(run, {"finetune.epochs_allowed": settings.tuning_epochs, "batch_size": settings.batch})
+    stages.sizes(run, {"finetune.epochs_allowed": settings.tuning_epochs, "batch_size": settings.batch})
     for name, history, title in (
         ("head", frozen, "encoder frozen"),
         ("finetune", tuning, "all layers, early stopping"),
     ):
-        keras_stages.share_outside(run, history.steps, name)
-        keras_stages.first_step(run, history.steps, name)
-        keras_stages.class_curves(
-            run, history, "validation", f"The source's Figures 7 and 8: {title}.", name=name
-        )
-    keras_stages.share_outside(run, (*frozen.steps, *tuning.steps))
-    keras_stages.optimiser_steps(run, (*frozen.steps, *tuning.steps))
+        stages.share_outside(run, history.steps, name)
+        stages.first_step(run, history.steps, name)
+        stages.class_curves(run, history, "validation", f"The source's Figures 7 and 8: {title}.", name=name)
+    stages.share_outside(run, (*frozen.steps, *tuning.steps))
+    stages.optimiser_steps(run, (*frozen.steps, *tuning.steps))
 
 
 def facts(run: Run, data: Dataset) -> None:
     """Record what the source states of the data."""
-    keras_stages.sizes(
+    stages.sizes(
         run,
         {
             "data.train_images": len(data.train),
@@ -211,7 +207,7 @@ def facts(run: Run, data: Dataset) -> None:
 class _Fitted:
     """What one setting of the sweeps gave."""
 
-    history: keras_fits.Epochs
+    history: fits.Epochs
     """Training of its head."""
     probabilities: NDArray[np.float32]
     """(n_test, 10): its predictions of the test images."""
@@ -258,12 +254,12 @@ def _fitted(
             point.head, test_features, prepare=lambda chunk: chunk.astype(np.float32)
         )
         probabilities = np.exp(keras_steps.log_softmax(logits)).astype(np.float32)  # (n_test, 10)
-        kept = {**keras_fits.history_arrays(point.history), "probabilities": probabilities}
+        kept = {**fits.history_arrays(point.history), "probabilities": probabilities}
         keeper.put(lambda: kept)
-    return _Fitted(keras_fits.history_of(kept), kept["probabilities"])
+    return _Fitted(fits.history_of(kept), kept["probabilities"])
 
 
-def _record(run: Run, axis: str, histories: Mapping[int, keras_fits.Epochs]) -> None:
+def _record(run: Run, axis: str, histories: Mapping[int, fits.Epochs]) -> None:
     """Record the last epoch of every setting on one axis, and draw both figures of it."""
     for value, history in histories.items():
         seconds = [steps.wall_seconds for steps in history.steps]

@@ -8,11 +8,11 @@ import math
 import statistics
 import typing
 
-from harness.audit import declared
-from harness.audit.findings import AuditFinding
-from harness.audit.intervals import Number, exact, printed, rounds_to, show
-from harness.audit.significance import Sample, welch_p
-from harness.scenarios.published.mnist_interpolation import (
+from harness.sources.auditing import declared
+from harness.sources.auditing.findings import AuditFinding
+from harness.sources.auditing.intervals import Number, exact, printed, rounds_to, show
+from harness.sources.auditing.significance import Sample, welch_p
+from harness.sources.mnist_interpolation.published import (
     ACCURACIES,
     BOUND,
     CASES,
@@ -29,7 +29,7 @@ if typing.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from harness.records import Expectation
-    from harness.scenarios.published.mnist_interpolation import Case
+    from harness.sources.mnist_interpolation.published import Case
 
 WHOLE_PERCENT = 0.005
 FOURTH_DIGIT = 0.00005

@@ -9,7 +9,7 @@ Variants `baseline` and `case1` to `case4`: ``training_objective`` (mean objecti
 curve, lower is faster convergence), ``pooling.window`` and ``pooling.step`` (arrays of 2), ``stored.side``, ``stored.pixels``, ``stored.share`` (pixels of the stored image over
 those of the original), ``train_share``, ``test_share``, ``data.images``, ``data.classes``, ``data.image_shape``, ``input_shape``, ``output_shape`` (array of 2), ``filters``, ``dense``,
 ``kernel``, ``pool`` (arrays). Variant `case4-uint8`: also ``stored.byte_share`` (bytes stored over bytes of the original uint8 images). Variant
-`across` (see `harness.scenarios.published.ACROSS`) needs no run.
+`across` (see `harness.sources.published.ACROSS`) needs no run.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import statistics
 import typing
 
 from harness.records import Expectation, Source
-from harness.scenarios.published import ACROSS
+from harness.sources.published import ACROSS
 
 if typing.TYPE_CHECKING:
     from harness.records import Direction, Tier, Value

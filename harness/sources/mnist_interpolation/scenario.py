@@ -10,9 +10,9 @@ import typing
 
 from harness.records import Metric, Scenario, Variant
 from harness.records.metrics import facts
-from harness.scenarios.keras_metrics import KERAS_METRICS
-from harness.scenarios.published import ACROSS
-from harness.scenarios.published.mnist_interpolation import EXPECTATIONS, SOURCE
+from harness.sources.keras.metrics import KERAS_METRICS
+from harness.sources.mnist_interpolation.published import EXPECTATIONS, SOURCE
+from harness.sources.published import ACROSS
 
 if typing.TYPE_CHECKING:
     from harness.measure.run import Run
@@ -28,15 +28,14 @@ TIERS: dict[Tier, dict[str, typing.Any]] = {
 
 def measure(run: Run) -> None:
     """Bring the whole set through one case, split it, train one repeat, predict the test part."""
-    from harness.pipelines import keras_steps
-    from harness.pipelines import mnist_interpolation as pipeline
-    from harness.scenarios import keras_stages
-    from harness.scenarios import mnist_interpolation_stages as stages
+    from harness.sources.keras import stages as keras_stages
+    from harness.sources.keras import steps
+    from harness.sources.mnist_interpolation import pipeline, stages
 
     options, data = run.options, run.dataset(run.options["dataset"])
     case, (images, labels) = stages.case_of(options["case"]), stages.whole_set(data)
     with keras_stages.placed(run):
-        rng = keras_steps.seed_everything(run.seed)
+        rng = steps.seed_everything(run.seed)
         with run.stage("resample", images=len(images)):
             resampled = pipeline.resample(images, case, stored_uint8=options["stored_uint8"])
         with run.stage("prepare", images=len(images)):

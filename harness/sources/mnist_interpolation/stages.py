@@ -7,16 +7,16 @@ import typing
 import numpy as np
 
 from harness.measure.bounds import SAFETY, gamma
-from harness.pipelines import mnist_interpolation as pipeline
-from harness.pipelines.mnist_interpolation import plain
 from harness.records import IdentityCheck
-from harness.scenarios import keras_stages
+from harness.sources.keras import stages
+from harness.sources.mnist_interpolation import pipeline
+from harness.sources.mnist_interpolation.pipeline import plain
 
 if typing.TYPE_CHECKING:
     import keras
     from numpy.typing import NDArray
 
-    from harness.datasets import Dataset
+    from harness.data import Dataset
     from harness.measure.run import Run
 
     Images = NDArray[np.uint8]
@@ -43,16 +43,16 @@ def results(run: Run, repeat: pipeline.Repeat, model: keras.Model, images: Image
         weights=model.get_weights(),
     )  # fmt: skip
     run.record("training_objective", repeat.history.mean("loss"))
-    keras_stages.share_outside(run, [repeat.history])
-    keras_stages.first_step(run, [repeat.history])
-    keras_stages.optimiser_steps(run, [repeat.history])
+    stages.share_outside(run, [repeat.history])
+    stages.first_step(run, [repeat.history])
+    stages.optimiser_steps(run, [repeat.history])
 
 
 def facts(run: Run, images: Images, classes: int, case: pipeline.Case, model: keras.Model) -> None:
     """Record what the source states of data, stored sizes and network, read from what was built."""
-    layers, size = keras_stages.layers_of(model), images.shape[-1]
+    layers, size = stages.layers_of(model), images.shape[-1]
     side = case.side(size)
-    keras_stages.sizes(
+    stages.sizes(
         run,
         {
             "data.images": len(images),
@@ -76,7 +76,7 @@ def facts(run: Run, images: Images, classes: int, case: pipeline.Case, model: ke
 def shares(run: Run, data: pipeline.Split) -> None:
     """Record how the images were divided."""
     train = data.train / len(data.labels)
-    keras_stages.sizes(run, {"train_share": train, "test_share": 1 - train})
+    stages.sizes(run, {"train_share": train, "test_share": 1 - train})
 
 
 def stored(run: Run, images: Images, case: pipeline.Case) -> None:
@@ -110,7 +110,7 @@ def identity(run: Run, images: Images, case: pipeline.Case) -> None:
 
 def examples_figure(run: Run, images: Images, labels: NDArray[np.int64]) -> None:
     """Show one image of each class as it is, pooled, and interpolated back, by case (the source's section V)."""
-    chosen = images[keras_stages.first_of_each_class(labels)]
+    chosen = images[stages.first_of_each_class(labels)]
     size, rows, shown = images.shape[-1], ["original"], [chosen.astype(np.float64)]
     for case in pipeline.CASES[1:]:
         pooled = plain.pool_all(chosen, case.window, case.step)  # (classes, q, q)

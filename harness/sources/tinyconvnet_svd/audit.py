@@ -6,10 +6,10 @@ import functools
 import itertools
 import typing
 
-from harness.audit import declared
-from harness.audit.findings import AuditFinding
-from harness.audit.intervals import Interval, Number, exact, show, total
-from harness.scenarios.published.tinyconvnet_svd import EXPECTATIONS, RESULTS, SHAPES, SOURCE, TEXT
+from harness.sources.auditing import declared
+from harness.sources.auditing.findings import AuditFinding
+from harness.sources.auditing.intervals import Interval, Number, exact, show, total
+from harness.sources.tinyconvnet_svd.published import EXPECTATIONS, RESULTS, SHAPES, SOURCE, TEXT
 
 if typing.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,7 +9,7 @@ import typing
 
 from harness.records import Metric, Scenario, Variant
 from harness.records.metrics import facts
-from harness.scenarios.published.tinyconvnet_svd import EXPECTATIONS, SOURCE
+from harness.sources.tinyconvnet_svd.published import EXPECTATIONS, SOURCE
 
 if typing.TYPE_CHECKING:
     from harness.measure.run import Run
@@ -24,8 +24,7 @@ TIERS: dict[Tier, dict[str, typing.Any]] = {
 
 def measure(run: Run) -> None:
     """Phase 1 trains; phases 2 to 8 take the trained network apart on the test images."""
-    from harness.pipelines import tinyconvnet_svd as pipeline
-    from harness.scenarios import tinyconvnet_stages as stages
+    from harness.sources.tinyconvnet_svd import pipeline, stages
 
     options, data = run.options, run.dataset(run.options["dataset"])
     training_set = (data.train.images, data.train.labels)

@@ -8,16 +8,16 @@ import numpy as np
 
 from harness.measure import identities as checks
 from harness.measure.bounds import SAFETY, gamma
-from harness.pipelines import tinyconvnet_svd as pipeline
-from harness.pipelines.tinyconvnet_svd.results import Weights
 from harness.records import IdentityCheck
+from harness.sources.tinyconvnet_svd import pipeline
+from harness.sources.tinyconvnet_svd.pipeline.results import Weights
 
 if typing.TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from harness.datasets import Dataset, Split
+    from harness.data import Dataset, Split
     from harness.measure.run import Run
-    from harness.pipelines.tinyconvnet_svd.results import Analysis, Training
+    from harness.sources.tinyconvnet_svd.pipeline.results import Analysis, Training
 
     Labels = NDArray[np.uint8]
 

@@ -8,7 +8,7 @@ import typing
 
 import pytest
 
-from harness.gate.trials import CONFIRM_SEED
+from harness.judging.gate.trials import CONFIRM_SEED
 from tests.conftest import HEAD, Harness
 
 if typing.TYPE_CHECKING:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import typing
 
-from harness.gate import explain, trials
-from harness.gate.verdicts import verdicts
+from harness.judging.gate import explain, trials
+from harness.judging.gate.verdicts import verdicts
 from harness.records import Gate, Job
-from tests.gate.test_trials import STORED, evidence, scores
+from tests.judging.gate.test_trials import STORED, evidence, scores
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence

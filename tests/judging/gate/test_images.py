@@ -8,14 +8,14 @@ import typing
 import numpy as np
 import pytest
 
-from harness.flips import Found
-from harness.gate import explain, trials
+from harness.judging.flips import Found
+from harness.judging.gate import explain, trials
 from harness.records import Flips, Gate, Job, Measured
-from tests.gate.test_trials import BASE, STORED, baseline, column, evidence, scores, verdicts
+from tests.judging.gate.test_trials import BASE, STORED, baseline, column, evidence, scores, verdicts
 
 if typing.TYPE_CHECKING:
-    from harness.gate.evidence import Evidence
-    from harness.gate.trials import State
+    from harness.judging.gate.evidence import Evidence
+    from harness.judging.gate.trials import State
 
 IMAGES = 1000
 

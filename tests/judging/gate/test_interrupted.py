@@ -11,15 +11,17 @@ import typing
 import junitparser
 import pytest
 
-from harness import files, job_index, jobs, outcome, plans
 from harness.errors import StorageError
-from harness.exporters import github, junit, summary
-from harness.gate import outcome as gate_outcome
+from harness.export import github, junit, summary
+from harness.judging import jobs, outcome
+from harness.judging.gate import outcome as gate_outcome
 from harness.records import Gate, GateSettings, Job, Plan, RunRequest, RunResult
-from harness.report import render
+from harness.report import job_index, render
 from harness.report.verdicts import headline
+from harness.running import plans
+from harness.store import files
 from tests.conftest import one_thread
-from tests.test_resume import until
+from tests.running.test_resume import until
 
 if typing.TYPE_CHECKING:
     from pathlib import Path

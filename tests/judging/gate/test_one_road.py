@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import harness as package
-from harness import baselines, checks, files, plans, stored
-from harness.checks import Check
-from harness.gate import procedure, trials
-from harness.gate.evidence import Evidence
+from harness.judging import baselines, checks
+from harness.judging.checks import Check
+from harness.judging.gate import trials
+from harness.judging.gate.evidence import Evidence
 from harness.records import (
     Baseline,
     BaselineMetric,
@@ -34,6 +34,9 @@ from harness.records import (
     StageResult,
     Variant,
 )
+from harness.running import plans
+from harness.session import procedure
+from harness.store import files, stored
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -250,10 +253,10 @@ import ast, importlib.abc, importlib.machinery, json, sys
 from pathlib import Path
 
 JUDGING = (
-    "harness.compare", "harness.expectations", "harness.probes",
-    "harness.environment", "harness.flips", "harness.waivers",
-    "harness.outcome", "harness.wording", "harness.commands",
-    "harness.checks", "harness.reduced", "harness.gate",
+    "harness.judging.compare", "harness.judging.expectations", "harness.judging.probes",
+    "harness.machine.environment", "harness.judging.flips", "harness.judging.waivers",
+    "harness.judging.outcome", "harness.judging.wording", "harness.store.commands",
+    "harness.judging.checks", "harness.judging.reduced", "harness.judging.gate",
 )
 
 class Scrambler(ast.NodeTransformer):
@@ -283,7 +286,7 @@ class Finder(importlib.abc.MetaPathFinder):
 if sys.argv[2] == "scrambled":
     sys.meta_path.insert(0, Finder())
 from harness import outcome, stored
-from harness.gate import procedure
+from harness.judging.gate import procedure
 from tests.gate import test_one_road as road
 
 job = procedure.rejudge(road.read(Path(sys.argv[1])), {"probe": road.PROBE}, [Path(sys.argv[1], "baselines")], Path(sys.argv[1]))
@@ -299,7 +302,7 @@ print(json.dumps({
 
 def read(folder: Path) -> Job:
     """Read the stored job."""
-    from harness import jobs
+    from harness.judging import jobs
 
     return jobs.read(folder)
 

@@ -8,10 +8,13 @@ import typing
 
 import pytest
 
-from harness import baselines, git, plans, scenarios
-from harness.gate import remeasuring
-from harness.gate.evidence import Evidence
+from harness.judging import baselines
+from harness.judging.gate import remeasuring
+from harness.judging.gate.evidence import Evidence
 from harness.records import GateSettings, Measured, Measurement, RunRequest, RunResult
+from harness.running import plans
+from harness.sources import catalogue
+from harness.store import git
 from tests.conftest import Harness
 
 if typing.TYPE_CHECKING:
@@ -165,7 +168,7 @@ def test_what_cannot_be_measured_again_says_why(
     stored = baselines.of_base(head)
     assert stored is not None
     each = Evidence(
-        scenario=scenarios.load_all(paths)["probe"], variant=variant, tier="smoke", head={"screen": head}, base=None,
+        scenario=catalogue.load_all(paths)["probe"], variant=variant, tier="smoke", head={"screen": head}, base=None,
         stored=None, stored_here=(dataclasses.replace(stored, commit=commit), "baselines/x.json"),
     )  # fmt: skip
     gate = GateSettings(max_runs=most, scenario_paths=paths)

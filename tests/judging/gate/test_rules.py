@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.gate import rules
-from harness.statistics import holm, median_interval, paired_rank_p, rank_p, signflip_p, worse_p
+from harness.judging.gate import rules
+from harness.judging.statistics import holm, median_interval, paired_rank_p, rank_p, signflip_p, worse_p
 
 if typing.TYPE_CHECKING:
     from harness.records import Round

@@ -13,17 +13,17 @@ from xml.etree import ElementTree as ET
 import pytest
 from rich.console import Console
 
-from harness import listing, outcome, storing, terminal
 from harness.cli import gate as gate_face
-from harness.cli import main
+from harness.cli import listing, main, terminal
 from harness.errors import UnknownNameError
-from harness.exporters import junit
-from harness.gate import opening
-from harness.gate import outcome as gate_outcome
-from harness.outcome import element
+from harness.export import junit
+from harness.judging import outcome
+from harness.judging.gate import outcome as gate_outcome
+from harness.judging.outcome import element
 from harness.records import GateSettings, Outputs, Scenario, Source, Variant
+from harness.session import opening, storing
 from tests.conftest import one_thread
-from tests.exporters.test_summary import a_job, comparison, judgement
+from tests.export.test_summary import a_job, comparison, judgement
 
 if typing.TYPE_CHECKING:
     from pathlib import Path

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.gate import trials
-from harness.gate.evidence import Evidence
-from harness.gate.trials import CONFIRM_SEED, Want
+from harness.judging.gate import trials
+from harness.judging.gate.evidence import Evidence
+from harness.judging.gate.trials import CONFIRM_SEED, Want
 from harness.records import (
     Baseline,
     BaselineMetric,

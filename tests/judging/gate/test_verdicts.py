@@ -8,10 +8,10 @@ import typing
 import numpy as np
 import pytest
 
-from harness import wording
-from harness.gate import trials
-from harness.statistics import t_quantile
-from tests.gate.test_trials import (
+from harness.judging import wording
+from harness.judging.gate import trials
+from harness.judging.statistics import t_quantile
+from tests.judging.gate.test_trials import (
     AGAINST,
     BASE,
     MIB,
@@ -29,7 +29,7 @@ from tests.gate.test_trials import (
 if typing.TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from harness.gate.evidence import Evidence
+    from harness.judging.gate.evidence import Evidence
     from harness.records import Judgement
 
     Floats = NDArray[np.float64]

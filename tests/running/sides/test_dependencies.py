@@ -6,7 +6,7 @@ import typing
 
 import pytest
 
-from harness.sides import dependencies
+from harness.running.sides import dependencies
 
 if typing.TYPE_CHECKING:
     from pathlib import Path

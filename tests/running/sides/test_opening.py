@@ -13,9 +13,9 @@ import psutil
 import pytest
 
 from harness.errors import RevisionError, StorageError
-from harness.sides import opened
-from tests.sides.conftest import Repository, probe
-from tests.test_resume import until
+from harness.running.sides import opened
+from tests.running.sides.conftest import Repository, probe
+from tests.running.test_resume import until
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,13 +23,13 @@ if typing.TYPE_CHECKING:
 SLEEPS = """
 import time
 from pathlib import Path
-from harness.sides import opened
+from harness.running.sides import opened
 
 with opened("HEAD~1", (), Path.cwd()) as sides:
     print(sides.base_code, flush=True)
     time.sleep(600)
 """
-MEASURES = {"harness/worker.py": "", "harness/measure/memory.py": "", "harness/compare.py": ""}
+MEASURES = {"harness/worker.py": "", "harness/measure/memory.py": "", "harness/judging/compare.py": ""}
 
 
 def state(repository: Repository) -> dict[str, object]:
@@ -94,7 +94,7 @@ def start(repository: Repository) -> subprocess.Popen[str]:
     """Open the sides in a process of its own."""
     return subprocess.Popen(
         [sys.executable, "-c", SLEEPS], cwd=repository.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])},
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 
 from harness.records import RunRequest
-from harness.sides import interleave
+from harness.running.sides import interleave
 
 if typing.TYPE_CHECKING:
     import random

@@ -14,17 +14,19 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness import choosing, executors, runner, scenarios, sides
 from harness.errors import RevisionError, UnknownNameError
 from harness.records import Failure, Measurement, RunRequest
-from tests.sides.conftest import probe
+from harness.running import executors, runner, sides
+from harness.session import choosing
+from harness.sources import catalogue
+from tests.running.sides.conftest import probe
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.records import RunResult
-    from harness.sides import Sides
-    from tests.sides.conftest import Repository
+    from harness.running.sides import Sides
+    from tests.running.sides.conftest import Repository
 
 SCENARIO = ("bench/probe.py",)
 # as scikit-build-core and meson-python do it; setuptools and hatchling append theirs
@@ -40,7 +42,7 @@ sys.meta_path.{place}
 
 def run_both(opened: Sides, scenario_paths: Sequence[str], out: Path) -> dict[str, RunResult]:
     """Run the probe once on each side."""
-    declared = scenarios.load_all(scenario_paths)
+    declared = catalogue.load_all(scenario_paths)
     requests = choosing.requests([(declared["probe"], "default")], choosing.Settings())
     both = [*sides.requests_of("base", requests, opened), *sides.requests_of("head", requests, opened)]
     return {
@@ -95,7 +97,7 @@ def test_each_side_runs_its_own_commit(repository: Repository, tmp_path: Path) -
             assert (measured.environment["commit"], measured.environment["code"]) == (commit, code)
             assert measured.imported["helper"] == f"{code}/src/helper.py"
             assert measured.imported["probe"] == f"{code}/bench/probe.py"
-            assert measured.environment["imported_from"] == str(Path(sides.__file__).parents[1])
+            assert measured.environment["imported_from"] == str(Path(sides.__file__).parents[2])
             assert sides.prove(results[side], opened) == ""
 
 
@@ -180,7 +182,7 @@ def test_the_check_before_the_first_run(repository: Repository) -> None:
     """Both sides list what was selected, chatty modules or not; versions that differ are returned."""
     chatty = "import atexit, sys\nif 'pytest' not in sys.modules:\n    print('[')\n    atexit.register(print, 'bye')\n"
     repository.commit({"bench/probe.py": chatty + probe(version=2)})
-    declared = scenarios.load_all([str(repository.folder / SCENARIO[0])])
+    declared = catalogue.load_all([str(repository.folder / SCENARIO[0])])
     with sides.opened("HEAD~1", SCENARIO, repository.folder) as opened:
         selection = [(declared["probe"], "default"), (declared["kmnist_svd_logreg"], "o-ma")]
         assert sides.check(opened, selection, "smoke") == {"probe": (1, 2)}
@@ -207,7 +209,7 @@ def test_a_base_that_cannot_run(
 ) -> None:
     """A REF that does not import, or lacks what was selected, is one sentence before anything runs."""
     scenario = repository.folder / SCENARIO[0]
-    declared = scenarios.load_all([str(scenario)])
+    declared = catalogue.load_all([str(scenario)])
     good = scenario.read_text()
     repository.commit(base)
     for name in base:
@@ -224,7 +226,7 @@ def test_a_base_that_cannot_run(
 @pytest.mark.usefixtures("_helper_is_here")
 def test_a_head_that_needs_untracked_files(repository: Repository) -> None:
     """What only the user's folder has is missing in the head's worktree too, and the next step says why."""
-    declared = scenarios.load_all([str(repository.folder / SCENARIO[0])])
+    declared = catalogue.load_all([str(repository.folder / SCENARIO[0])])
     repository.commit({"helper.py": "from untracked import RIGHT\n"})
     repository.write({"untracked.py": "RIGHT = 1\n"})
     with (
@@ -240,7 +242,7 @@ def test_what_a_worker_imports_from(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("PYTHONPATH", "lib::/far")
     monkeypatch.setenv("HARNESS_DATA", "data")
     (tmp_path / "code" / "src").mkdir(parents=True)
-    code, root = str(tmp_path / "code"), str(Path(runner.__file__).parents[1])
+    code, root = str(tmp_path / "code"), str(Path(runner.__file__).parents[2])
     found = runner.import_environment(code)
     assert found["PYTHONPATH"].split(":") == [code, f"{code}/src", root, "lib", "/far", str(tmp_path / "lib")]
     assert found["HARNESS_DATA"] == str(tmp_path / "data")

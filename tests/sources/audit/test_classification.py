@@ -10,9 +10,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from harness.audit import classification
-from harness.audit.intervals import printed
-from harness.scenarios.published.digits1000_reports import REPORTS
+from harness.sources.auditing import classification
+from harness.sources.auditing.intervals import printed
+from harness.sources.digits1000_cnn.reports import REPORTS
 
 Square = tuple[tuple[int, ...], ...]
 SQUARES = st.lists(st.lists(st.integers(0, 9), min_size=3, max_size=3), min_size=3, max_size=3).map(

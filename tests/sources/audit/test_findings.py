@@ -7,22 +7,19 @@ import typing
 
 import pytest
 
-from harness.audit import (
-    SOURCES,
-    audit,
-    declared,
-    digits1000_cnn,
-    kmnist_svd_logreg,
-    mnist_autoencoder,
-    mnist_interpolation,
-    tinyconvnet_svd,
-)
-from harness.audit.intervals import printed
 from harness.records import Expectation
-from harness.scenarios.published.digits1000_reports import REPORTS
-from harness.scenarios.published.mnist_autoencoder import PER_CLASS
-from harness.scenarios.published.mnist_interpolation import CASES, PREDICTIONS
-from harness.scenarios.published.tinyconvnet_svd import EXPECTATIONS as TINY
+from harness.sources.audit import SOURCES, audit
+from harness.sources.auditing import declared
+from harness.sources.auditing.intervals import printed
+from harness.sources.digits1000_cnn import audit as digits1000_cnn
+from harness.sources.digits1000_cnn.reports import REPORTS
+from harness.sources.kmnist_svd_logreg import audit as kmnist_svd_logreg
+from harness.sources.mnist_autoencoder import audit as mnist_autoencoder
+from harness.sources.mnist_autoencoder.published import PER_CLASS
+from harness.sources.mnist_interpolation import audit as mnist_interpolation
+from harness.sources.mnist_interpolation.published import CASES, PREDICTIONS
+from harness.sources.tinyconvnet_svd import audit as tinyconvnet_svd
+from harness.sources.tinyconvnet_svd.published import EXPECTATIONS as TINY
 
 CONTRADICTIONS = {
     ("kmnist_svd_logreg", "Section 1", "87% testing accuracy on す and ま with 40% less memory"),

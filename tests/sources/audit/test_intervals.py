@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.audit.intervals import Interval, as_interval, exact, printed, rounds_to, total
+from harness.sources.auditing.intervals import Interval, as_interval, exact, printed, rounds_to, total
 
 numbers = st.fractions(min_value=-100, max_value=100, max_denominator=1000)
 shares = st.fractions(min_value=0, max_value=1)

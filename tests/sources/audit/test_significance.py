@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.audit.significance import Sample, binomial_p, welch_p
+from harness.sources.auditing.significance import Sample, binomial_p, welch_p
 
 CHANCES = st.sampled_from([0.0, 1.0]) | st.floats(1e-6, 1 - 1e-6)
 SAMPLES = st.builds(Sample, st.floats(-10, 10), st.floats(1e-6, 10), st.integers(2, 50))

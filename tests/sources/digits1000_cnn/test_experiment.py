@@ -10,9 +10,9 @@ import zipfile
 import numpy as np
 import pytest
 
-from harness.pipelines import digits1000_cnn as pipeline
-from harness.pipelines.digits1000_cnn import __main__ as program
-from harness.pipelines.digits1000_cnn import predict
+from harness.sources.digits1000_cnn import pipeline
+from harness.sources.digits1000_cnn.pipeline import __main__ as program
+from harness.sources.digits1000_cnn.pipeline import predict
 
 if typing.TYPE_CHECKING:
     from pathlib import Path
@@ -81,7 +81,7 @@ def test_baseline_learns(trained: tuple[keras.Model, pipeline.Outcome], parts: P
 
 def test_final_trains_on_class_sorted_batches(parts: Parts) -> None:
     """Without shuffling the first batches hold one class, as in the source; the baseline's are mixed."""
-    from harness.pipelines.digits1000_cnn.experiment import _batches
+    from harness.sources.digits1000_cnn.pipeline.experiment import _batches
 
     rng = np.random.default_rng(0)
     sorted_targets = [targets for _, targets in _batches(FINAL, parts[0], rng)]
@@ -93,7 +93,7 @@ def test_final_trains_on_class_sorted_batches(parts: Parts) -> None:
 
 def test_batches_keep_pixels_from_0_to_255(parts: Parts) -> None:
     """The source's rescale is 1: pixels reach the network as they are in the file."""
-    from harness.pipelines.digits1000_cnn.experiment import _batches
+    from harness.sources.digits1000_cnn.pipeline.experiment import _batches
 
     images, _ = next(_batches(FINAL, parts[0], np.random.default_rng(0)))
     assert images.dtype == np.float32

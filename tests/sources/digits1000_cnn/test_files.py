@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness.pipelines.digits1000_cnn import draw, read_folder, read_picture, write_folders
+from harness.sources.digits1000_cnn.pipeline import draw, read_folder, read_picture, write_folders
 
 if typing.TYPE_CHECKING:
     from pathlib import Path

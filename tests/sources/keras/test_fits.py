@@ -7,8 +7,9 @@ import typing
 import numpy as np
 import pytest
 
-from harness.pipelines import keras_fits, keras_states, keras_steps
-from harness.pipelines import mnist_autoencoder as pipeline
+from harness.sources.keras import fits, states
+from harness.sources.keras import steps as keras_steps
+from harness.sources.mnist_autoencoder import pipeline
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ if typing.TYPE_CHECKING:
     import keras
     from numpy.typing import NDArray
 
-    from harness.pipelines.keras_states import Arrays
+    from harness.sources.keras.states import Arrays
 
 pytestmark = [
     pytest.mark.keras,
@@ -64,7 +65,7 @@ def same(ours: list[NDArray[np.float32]], theirs: list[NDArray[np.float32]]) -> 
 def test_the_autoencoder_goes_on(data: pipeline.Labelled) -> None:
     """Stopped after its first epoch and begun anew in a new model, it ends where the unbroken one ends."""
 
-    def train(keeper: keras_states.Keeper) -> tuple[keras.Model, pipeline.ReconstructionHistory]:
+    def train(keeper: states.Keeper) -> tuple[keras.Model, pipeline.ReconstructionHistory]:
         rng = keras_steps.seed_everything(3)
         model = pipeline.build_autoencoder()
         return model.whole, pipeline.train_autoencoder(model, data, SETTINGS, rng=rng, keeper=keeper)
@@ -73,7 +74,7 @@ def test_the_autoencoder_goes_on(data: pipeline.Labelled) -> None:
     with pytest.raises(KeyboardInterrupt):
         train(memory)
     model, history = train(memory)
-    unbroken, whole = train(keras_states.NOTHING)
+    unbroken, whole = train(states.NOTHING)
     assert memory.written == SETTINGS.autoencoder_epochs
     same(model.get_weights(), unbroken.get_weights())
     np.testing.assert_allclose(history.loss, whole.loss, rtol=1e-5)
@@ -88,7 +89,7 @@ def test_a_fit_goes_on(stop_after: int) -> None:
     targets = keras_steps.one_hot(np.arange(32) % 10)
     losses = [5.0, 3.0, 1.0, 2.0, 2.0, 2.0, 0.0]
 
-    def fit(keeper: keras_states.Keeper, begun: int = 0) -> tuple[keras.Model, keras_fits.Epochs]:
+    def fit(keeper: states.Keeper, begun: int = 0) -> tuple[keras.Model, fits.Epochs]:
         rng = keras_steps.seed_everything(0)
         head = pipeline.build_head(8)
         found = iter(losses[begun:])
@@ -100,13 +101,13 @@ def test_a_fit_goes_on(stop_after: int) -> None:
         def held_out() -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.integer]]:
             return np.zeros((1, 10), np.float32), np.array([next(found)]), np.array([0])
 
-        return head, keras_fits.fit(head, batches, 7, held_out, patience=3, rng=rng, keeper=keeper)
+        return head, fits.fit(head, batches, 7, held_out, patience=3, rng=rng, keeper=keeper)
 
     memory = Memory(stop_after)
     with pytest.raises(KeyboardInterrupt):
         fit(memory)
     head, history = fit(memory, begun=stop_after)
-    unbroken, whole = fit(keras_states.NOTHING)
+    unbroken, whole = fit(states.NOTHING)
     assert (history.best_epoch, history.val_loss.tolist()) == (2, losses[:6])
     same(head.get_weights(), unbroken.get_weights())
     np.testing.assert_allclose(history.loss, whole.loss, rtol=1e-5)
@@ -120,8 +121,8 @@ def test_a_history_survives_as_arrays() -> None:
         for n in (3, 1, 2)
     )
     loss, accuracy = (np.array([each.mean(name) for each in steps]) for name in ("loss", "accuracy"))
-    before = keras_fits.Epochs(loss, accuracy, np.array([3.0, 1.0, 2.0]), np.array([0.1, 0.3, 0.2]), 1, steps)
-    after = keras_fits.history_of(keras_fits.history_arrays(before))
+    before = fits.Epochs(loss, accuracy, np.array([3.0, 1.0, 2.0]), np.array([0.1, 0.3, 0.2]), 1, steps)
+    after = fits.history_of(fits.history_arrays(before))
     assert after.best_epoch == 1
     for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
         assert getattr(after, name).tolist() == getattr(before, name).tolist()

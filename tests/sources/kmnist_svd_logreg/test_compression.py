@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from harness.pipelines import kmnist_svd_logreg as pipeline
+from harness.sources.kmnist_svd_logreg import pipeline
 
 Matrix = np.ndarray[Any, Any]
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.pipelines import kmnist_svd_logreg as pipeline
+from harness.sources.kmnist_svd_logreg import pipeline
 
 pytestmark = pytest.mark.torch
 

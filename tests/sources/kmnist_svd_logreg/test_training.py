@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.pipelines import kmnist_svd_logreg as pipeline
+from harness.sources.kmnist_svd_logreg import pipeline
 
 Matrix = np.ndarray[Any, Any]
 

@@ -8,8 +8,8 @@ import typing
 import numpy as np
 import pytest
 
-from harness.pipelines import keras_fits, keras_steps
-from harness.pipelines import mnist_autoencoder as pipeline
+from harness.sources.keras import fits, steps
+from harness.sources.mnist_autoencoder import pipeline
 
 if typing.TYPE_CHECKING:
     from pathlib import Path
@@ -45,7 +45,7 @@ def data(digits: tuple[NDArray[np.uint8], NDArray[np.int64]]) -> pipeline.Labell
 @pytest.fixture(scope="module")
 def trained(data: pipeline.Labelled) -> pipeline.Autoencoder:
     """Return an autoencoder after one epoch: its batch statistics are no longer the initial ones."""
-    rng = keras_steps.seed_everything(0)
+    rng = steps.seed_everything(0)
     model = pipeline.build_autoencoder()
     pipeline.train_autoencoder(model, data, SHORT, rng=rng)
     return model
@@ -97,7 +97,7 @@ def test_split_is_80_to_20(data: pipeline.Labelled) -> None:
 
 def test_autoencoder_learns_to_reproduce(data: pipeline.Labelled) -> None:
     """Two epochs of small batches bring the training error below half of the first step's."""
-    rng = keras_steps.seed_everything(0)
+    rng = steps.seed_everything(0)
     model = pipeline.build_autoencoder()
     history = pipeline.train_autoencoder(model, data, SMALL, rng=rng)
     assert history.loss.shape == history.val_loss.shape == (2,)
@@ -182,7 +182,7 @@ def test_head_trains_from_a_half_precision_file(
 ) -> None:
     """A memory-mapped float16 file feeds the head, and it learns."""
     mapped = pipeline.encode(trained.encoder, data.images, "float16", path=tmp_path / "features.npy")
-    keras_steps.seed_everything(0)
+    steps.seed_everything(0)
     head = pipeline.build_head(64)
     history = pipeline.train_head(head, mapped, data, epochs=15, batch=32, rng=np.random.default_rng(0))
     assert history.accuracy[-1] > 0.8
@@ -260,10 +260,10 @@ def test_stopped_sweep_goes_on_with_the_same_numbers(
 
 def test_early_stopping_returns_to_the_best_weights() -> None:
     """When the held-out loss rises after epoch two, training ends `patience` later on its weights."""
-    rng = keras_steps.seed_everything(0)
+    rng = steps.seed_everything(0)
     head = pipeline.build_head(4)
     inputs = rng.normal(size=(8, 7, 7, 256)).astype(np.float32)
-    targets = keras_steps.one_hot(np.arange(8))
+    targets = steps.one_hot(np.arange(8))
     seen: list[list[NDArray[np.float32]]] = []
 
     def held_out() -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.integer]]:
@@ -271,7 +271,7 @@ def test_early_stopping_returns_to_the_best_weights() -> None:
         loss = [3.0, 1.0, 2.0, 2.0, 2.0, 0.0][len(seen) - 1]
         return np.zeros((1, 10), np.float32), np.array([loss]), np.array([0])
 
-    history = keras_fits.fit(head, lambda: [(inputs, targets)], 6, held_out, patience=3)
+    history = fits.fit(head, lambda: [(inputs, targets)], 6, held_out, patience=3)
     assert history.val_loss.tolist() == [3.0, 1.0, 2.0, 2.0, 2.0]
     assert history.best_epoch == 1
     for found, wanted in zip(head.get_weights(), seen[1], strict=True):
@@ -287,7 +287,7 @@ def test_bfloat16_keeps_float32_weights_and_output(
         pipeline.divide(digits[0][:64], digits[1][:64], seed=0),
         dataclasses.replace(SMALL, autoencoder_batch=16),
     )
-    rng = keras_steps.seed_everything(0)
+    rng = steps.seed_everything(0)
     model = pipeline.build_autoencoder("mixed_bfloat16")
     history = pipeline.train_autoencoder(model, data, small, rng=rng)
     assert model.encoder.layers[0].compute_dtype == "bfloat16"

@@ -7,9 +7,9 @@ import typing
 import numpy as np
 import pytest
 
-from harness.pipelines import keras_steps
-from harness.pipelines import mnist_interpolation as pipeline
-from harness.pipelines.mnist_interpolation import experiment
+from harness.sources.keras import steps
+from harness.sources.mnist_interpolation import pipeline
+from harness.sources.mnist_interpolation.pipeline import experiment
 
 if typing.TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -155,23 +155,23 @@ def test_batch_precision_and_recall_equal_keras() -> None:
 
     rng = np.random.default_rng(0)
     logits = (rng.normal(size=(64, 10)) * 3).astype(np.float32)
-    targets = keras_steps.one_hot(rng.integers(0, 10, 64))
+    targets = steps.one_hot(rng.integers(0, 10, 64))
     for function, metric in (
         (experiment.precision, keras.metrics.Precision()),
         (experiment.recall, keras.metrics.Recall()),
     ):
-        metric.update_state(targets, np.exp(keras_steps.log_softmax(logits)))
+        metric.update_state(targets, np.exp(steps.log_softmax(logits)))
         found = function(keras.ops.convert_to_tensor(targets), keras.ops.convert_to_tensor(logits))
         assert float(found) == pytest.approx(float(metric.result()), abs=1e-6)
 
 
 def test_losses_are_not_clipped() -> None:
     """A hopeless logit costs its full cross-entropy, where a clipped probability would stop at 16."""
-    logs = keras_steps.log_softmax(np.array([[1000.0, 0.0], [3.0, 3.0]], np.float32))
+    logs = steps.log_softmax(np.array([[1000.0, 0.0], [3.0, 3.0]], np.float32))
     np.testing.assert_allclose(logs, [[0.0, -1000.0], [-np.log(2)] * 2])
 
 
 def test_training_on_nothing_is_an_error() -> None:
     """An empty stream of batches is no training, and says so."""
     with pytest.raises(ValueError, match="no batch"):
-        keras_steps.train(keras_steps.trainer_of(pipeline.build()), [])
+        steps.train(steps.trainer_of(pipeline.build()), [])

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.pipelines.mnist_interpolation import plain
-from harness.pipelines.mnist_interpolation.operators import (
+from harness.sources.mnist_interpolation.pipeline import plain
+from harness.sources.mnist_interpolation.pipeline.operators import (
     CASES,
     CHUNK,
     Case,

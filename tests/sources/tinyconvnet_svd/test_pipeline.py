@@ -12,20 +12,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.measure import identities
-from harness.pipelines.tinyconvnet_svd import AnalyticalNet, Training, analyse, train
-from harness.pipelines.tinyconvnet_svd.__main__ import main, read_idx
-from harness.pipelines.tinyconvnet_svd.analytical import max_pool
-from harness.pipelines.tinyconvnet_svd.decomposition import decompose, mixing_energy, sweep_ranks
-from harness.pipelines.tinyconvnet_svd.images import im2col, normalise
-from harness.pipelines.tinyconvnet_svd.network import full_float32, network_of
-from harness.pipelines.tinyconvnet_svd.patches import class_structure, patch_directions, relu_regions
+from harness.sources.tinyconvnet_svd.pipeline import AnalyticalNet, Training, analyse, train
+from harness.sources.tinyconvnet_svd.pipeline.__main__ import main, read_idx
+from harness.sources.tinyconvnet_svd.pipeline.analytical import max_pool
+from harness.sources.tinyconvnet_svd.pipeline.decomposition import decompose, mixing_energy, sweep_ranks
+from harness.sources.tinyconvnet_svd.pipeline.images import im2col, normalise
+from harness.sources.tinyconvnet_svd.pipeline.network import full_float32, network_of
+from harness.sources.tinyconvnet_svd.pipeline.patches import class_structure, patch_directions, relu_regions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from harness.pipelines.tinyconvnet_svd import Analysis
     from harness.records import IdentityCheck
+    from harness.sources.tinyconvnet_svd.pipeline import Analysis
 
 pytestmark = pytest.mark.torch
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from harness.pipelines.tinyconvnet_svd import load_weights, save_weights, train
-from harness.pipelines.tinyconvnet_svd.plain import train_plain
+from harness.sources.tinyconvnet_svd.pipeline import load_weights, save_weights, train
+from harness.sources.tinyconvnet_svd.pipeline.plain import train_plain
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.pipelines.tinyconvnet_svd import Weights
+    from harness.sources.tinyconvnet_svd.pipeline import Weights
 
 pytestmark = pytest.mark.torch
 
@@ -181,6 +181,6 @@ def test_a_foreign_or_damaged_weight_file_is_named(weights: Weights, tmp_path: P
 def test_importing_the_pipeline_loads_no_framework() -> None:
     """torch, torchvision and matplotlib come with the first call, not with the import."""
     names = "{'torch', 'torchvision', 'matplotlib'}"
-    code = f"import sys, harness.pipelines.tinyconvnet_svd; print(*{names} & {{*sys.modules}})"
+    code = f"import sys, harness.sources.tinyconvnet_svd.pipeline; print(*{names} & {{*sys.modules}})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""

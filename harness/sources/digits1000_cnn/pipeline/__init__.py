@@ -2,11 +2,11 @@
 
 Source: 'Assignment IV, Image Processing and Pattern Recognition', L. Ravinthiran and J. L. Quinones Gonzalez,
 2022. Usable on its own: `write_folders`, `read_folder` for each part, `run` a variant, `save` the model; then
-``python -m harness.pipelines.digits1000_cnn.predict MODEL IMAGE...``.
+``python -m harness.sources.digits1000_cnn.pipeline.predict MODEL IMAGE...``.
 """
 
-from harness.pipelines.digits1000_cnn.augmentation import ASSUMED, Ranges, augment
-from harness.pipelines.digits1000_cnn.experiment import (
+from harness.sources.digits1000_cnn.pipeline.augmentation import ASSUMED, Ranges, augment
+from harness.sources.digits1000_cnn.pipeline.experiment import (
     MISTAKE,
     VARIANTS,
     Misaligned,
@@ -18,9 +18,9 @@ from harness.pipelines.digits1000_cnn.experiment import (
     run,
     train,
 )
-from harness.pipelines.digits1000_cnn.folders import Part, draw, read_folder, write_folders
-from harness.pipelines.digits1000_cnn.model_file import load, save
-from harness.pipelines.digits1000_cnn.pictures import read_picture, read_pictures
+from harness.sources.digits1000_cnn.pipeline.folders import Part, draw, read_folder, write_folders
+from harness.sources.digits1000_cnn.pipeline.model_file import load, save
+from harness.sources.digits1000_cnn.pipeline.pictures import read_picture, read_pictures
 
 __all__ = [
     "ASSUMED",

@@ -1,7 +1,7 @@
 """The source's first program: train on class folders, print how the test part is predicted, save the model.
 
-``python -m harness.pipelines.digits1000_cnn FOLDER MODEL.keras [--variant final] [--seed 0]``; then
-``python -m harness.pipelines.digits1000_cnn.predict MODEL.keras IMAGE...``.
+``python -m harness.sources.digits1000_cnn.pipeline FOLDER MODEL.keras [--variant final] [--seed 0]``; then
+``python -m harness.sources.digits1000_cnn.pipeline.predict MODEL.keras IMAGE...``.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import sys
 import typing
 from pathlib import Path
 
-from harness.pipelines.digits1000_cnn import experiment, model_file
-from harness.pipelines.digits1000_cnn.folders import read_folder
+from harness.sources.digits1000_cnn.pipeline import experiment, model_file
+from harness.sources.digits1000_cnn.pipeline.folders import read_folder
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +49,7 @@ def summary(outcome: experiment.Outcome) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m harness.pipelines.digits1000_cnn",
+        prog="python -m harness.sources.digits1000_cnn.pipeline",
         description="Train on class folders of 28x28 PNG images and save the model.",
     )
     parser.add_argument(

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.pipelines import keras_fits, keras_steps
-from harness.pipelines.digits1000_cnn.augmentation import ASSUMED, Ranges, augment
+from harness.sources.digits1000_cnn.pipeline.augmentation import ASSUMED, Ranges, augment
+from harness.sources.keras import fits, steps
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +21,7 @@ if typing.TYPE_CHECKING:
     import keras
     from numpy.typing import NDArray
 
-    from harness.pipelines.digits1000_cnn.folders import Part
+    from harness.sources.digits1000_cnn.pipeline.folders import Part
 
 BATCH_SIZE = 64
 MISTAKE = "shuffled-iterator"
@@ -68,7 +68,7 @@ class Outcome:
     """(n_test, 10) softmax outputs in that order."""
     losses: NDArray[np.float64]
     """(n_test,) cross-entropy of each image."""
-    history: keras_fits.Epochs
+    history: fits.Epochs
     """One row an epoch (figures 3 to 5); held out is the test part, as in the source."""
 
 
@@ -103,21 +103,21 @@ def build(variant: Variant) -> keras.Model:
         stack.append(layers.MaxPooling2D(2))
         if variant.dropout:
             stack.append(layers.Dropout(variant.dropout))
-    logits = layers.Dense(10, name=keras_steps.LOGITS)
+    logits = layers.Dense(10, name=steps.LOGITS)
     head = [layers.Flatten(), layers.Dense(512, activation="relu"), logits, layers.Softmax()]
     return keras.Sequential([*stack, *head])
 
 
 def train(
     model: keras.Model, variant: Variant, training: Part, testing: Part, *, rng: np.random.Generator
-) -> keras_fits.Epochs:
+) -> fits.Epochs:
     """Train in place for the variant's epochs, looking at the test part after each, as the source does."""
-    trainer = keras_steps.trainer_of(model)
-    return keras_fits.fit(
+    trainer = steps.trainer_of(model)
+    return fits.fit(
         trainer,
         lambda: _batches(variant, training, rng),
         variant.epochs,
-        lambda: (*keras_steps.classify(trainer, testing.images, testing.labels), testing.labels),
+        lambda: (*steps.classify(trainer, testing.images, testing.labels), testing.labels),
     )
 
 
@@ -125,16 +125,16 @@ def _batches(
     variant: Variant, part: Part, rng: np.random.Generator
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
     order = rng if variant.shuffled else None
-    for picks in keras_steps.index_batches(len(part.labels), BATCH_SIZE, 1, order):
+    for picks in steps.index_batches(len(part.labels), BATCH_SIZE, 1, order):
         images = part.images[picks].astype(np.float32)  # (batch, 28, 28, 3)
-        targets = keras_steps.one_hot(part.labels[picks])  # (batch, 10)
+        targets = steps.one_hot(part.labels[picks])  # (batch, 10)
         yield (augment(images, rng, variant.augmented) if variant.augmented else images), targets
 
 
-def evaluate(model: keras.Model, testing: Part, history: keras_fits.Epochs) -> Outcome:
+def evaluate(model: keras.Model, testing: Part, history: fits.Epochs) -> Outcome:
     """Predict the test part in file order; scoring is left to whoever reads the result."""
-    trainer = keras_steps.trainer_of(model)
-    probabilities, losses = keras_steps.classify(trainer, testing.images, testing.labels)
+    trainer = steps.trainer_of(model)
+    probabilities, losses = steps.classify(trainer, testing.images, testing.labels)
     return Outcome(
         labels=testing.labels,
         predicted=probabilities.argmax(axis=1),
@@ -146,7 +146,7 @@ def evaluate(model: keras.Model, testing: Part, history: keras_fits.Epochs) -> O
 
 def run(variant: Variant, training: Part, testing: Part, *, seed: int) -> tuple[keras.Model, Outcome]:
     """Train and predict one variant; the seed decides initial weights, orders and augmentation."""
-    rng = keras_steps.seed_everything(seed)
+    rng = steps.seed_everything(seed)
     model = build(variant)
     history = train(model, variant, training, testing, rng=rng)
     return model, evaluate(model, testing, history)
@@ -162,8 +162,8 @@ def misaligned(model: keras.Model, testing: Part, *, seed: int) -> Misaligned:
     count = len(testing.labels)
     order = np.random.default_rng(seed).permutation(count)
     travelling = testing.labels[order]
-    trainer = keras_steps.trainer_of(model)
-    probabilities, losses = keras_steps.classify(trainer, testing.images[order], travelling)
+    trainer = steps.trainer_of(model)
+    probabilities, losses = steps.classify(trainer, testing.images[order], travelling)
     predicted = probabilities.argmax(axis=1)
     return Misaligned(
         mistake=MISTAKE,

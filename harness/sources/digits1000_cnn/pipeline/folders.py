@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.pipelines.digits1000_cnn.pictures import read_pictures
-from harness.pipelines.keras_steps import check_digits
+from harness.sources.digits1000_cnn.pipeline.pictures import read_pictures
+from harness.sources.keras.steps import check_digits
 
 if typing.TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -1,6 +1,6 @@
 """The source's second program: load the saved model, predict image files, print the digit of each.
 
-``python -m harness.pipelines.digits1000_cnn.predict MODEL IMAGE...``
+``python -m harness.sources.digits1000_cnn.pipeline.predict MODEL IMAGE...``
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import sys
 import typing
 from pathlib import Path
 
-from harness.pipelines import keras_steps
-from harness.pipelines.digits1000_cnn import model_file
-from harness.pipelines.digits1000_cnn.pictures import read_pictures
+from harness.sources.digits1000_cnn.pipeline import model_file
+from harness.sources.digits1000_cnn.pipeline.pictures import read_pictures
+from harness.sources.keras import steps
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ValueError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
-    digits = keras_steps.predict(keras_steps.trainer_of(model), images).argmax(axis=1)
+    digits = steps.predict(steps.trainer_of(model), images).argmax(axis=1)
     names = [f"\t{path}" for path in asked.images] if len(asked.images) > 1 else [""]
     sys.stdout.writelines(f"{digit}{name}\n" for digit, name in zip(digits, names, strict=True))
     return 0
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m harness.pipelines.digits1000_cnn.predict",
+        prog="python -m harness.sources.digits1000_cnn.pipeline.predict",
         description="Print the digit in each image file.",
     )
     parser.add_argument("model", type=Path, metavar="MODEL", help="a saved .keras file")

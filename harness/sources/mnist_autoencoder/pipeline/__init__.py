@@ -5,7 +5,7 @@ own: ``run(images, labels, test_images, test_labels, Settings(), seed=0)`` on th
 ``KERAS_BACKEND`` names.
 """
 
-from harness.pipelines.mnist_autoencoder.experiment import (
+from harness.sources.mnist_autoencoder.pipeline.experiment import (
     Labelled,
     Outcome,
     Point,
@@ -24,8 +24,8 @@ from harness.pipelines.mnist_autoencoder.experiment import (
     train_head,
     train_through_encoder,
 )
-from harness.pipelines.mnist_autoencoder.features import encode, feature_bytes, normalise
-from harness.pipelines.mnist_autoencoder.network import (
+from harness.sources.mnist_autoencoder.pipeline.features import encode, feature_bytes, normalise
+from harness.sources.mnist_autoencoder.pipeline.network import (
     Autoencoder,
     Classifier,
     build_autoencoder,

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.pipelines import keras_fits, keras_states, keras_steps
-from harness.pipelines.keras_states import NOTHING
-from harness.pipelines.mnist_autoencoder import network
-from harness.pipelines.mnist_autoencoder.features import encode, normalise
+from harness.sources.keras import fits, states
+from harness.sources.keras import steps as keras_steps
+from harness.sources.keras.states import NOTHING
+from harness.sources.mnist_autoencoder.pipeline import network
+from harness.sources.mnist_autoencoder.pipeline.features import encode, normalise
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,8 +25,8 @@ if typing.TYPE_CHECKING:
     import keras
     from numpy.typing import NDArray
 
-    from harness.pipelines.keras_states import Arrays, Keeper
-    from harness.pipelines.mnist_autoencoder.network import Autoencoder, Classifier
+    from harness.sources.keras.states import Arrays, Keeper
+    from harness.sources.mnist_autoencoder.pipeline.network import Autoencoder, Classifier
 
 TRAIN_SHARE = 0.8
 PATIENCE = 5
@@ -102,9 +103,9 @@ class Run:
     """Test predictions after the first stage."""
     autoencoder: ReconstructionHistory
     """Training of the autoencoder."""
-    frozen: keras_fits.Epochs
+    frozen: fits.Epochs
     """First stage: head on cached features."""
-    tuning: keras_fits.Epochs
+    tuning: fits.Epochs
     """Second stage: all layers until early stopping."""
     feature_bytes: int
     """Bytes of the cached features."""
@@ -127,7 +128,7 @@ class Point:
 
     setting: Setting
     """The setting."""
-    history: keras_fits.Epochs
+    history: fits.Epochs
     """Training of its head."""
     outcome: Outcome
     """Predictions of the validation images, in the order of `Labelled.validation`."""
@@ -178,8 +179,8 @@ def train_autoencoder(
 def _so_far(
     model: keras.Model, rng: np.random.Generator, steps: list[keras_steps.Steps], losses: list[float]
 ) -> Arrays:
-    state = keras_states.of_training(model, rng)
-    return {**state, **keras_states.of_steps(steps), "val_loss": np.array(losses)}
+    state = states.of_training(model, rng)
+    return {**state, **states.of_steps(steps), "val_loss": np.array(losses)}
 
 
 def _begun(
@@ -188,8 +189,8 @@ def _begun(
     found = keeper.get()
     if found is None:
         return [], []
-    keras_states.restore_training(model, rng, found)
-    return keras_states.to_steps(found), found["val_loss"].tolist()
+    states.restore_training(model, rng, found)
+    return states.to_steps(found), found["val_loss"].tolist()
 
 
 def reconstruct(model: Autoencoder, images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -206,7 +207,7 @@ def train_head(
     batch: int,
     rng: np.random.Generator,
     keeper: Keeper = NOTHING,
-) -> keras_fits.Epochs:
+) -> fits.Epochs:
     """First stage on cached features: the same steps as through the frozen encoder, without running it.
 
     Parameters
@@ -225,7 +226,7 @@ def train_head(
 
 def train_through_encoder(
     classifier: Classifier, data: Labelled, *, epochs: int, batch: int, rng: np.random.Generator
-) -> keras_fits.Epochs:
+) -> fits.Epochs:
     """First stage the source's way, through the frozen encoder: the reference for `train_head`."""
     network.freeze(classifier, frozen=True)
     return _train_classes(classifier.whole, data.images, normalise, data, epochs=epochs, batch=batch, rng=rng)
@@ -239,7 +240,7 @@ def fine_tune(
     batch: int,
     rng: np.random.Generator,
     keeper: Keeper = NOTHING,
-) -> keras_fits.Epochs:
+) -> fits.Epochs:
     """Second stage: all layers, until the validation loss has not fallen for `PATIENCE` epochs."""
     network.freeze(classifier, frozen=False)
     return _train_classes(
@@ -259,7 +260,7 @@ def _train_classes(
     rng: np.random.Generator,
     patience: int | None = None,
     keeper: Keeper = NOTHING,
-) -> keras_fits.Epochs:
+) -> fits.Epochs:
     targets = keras_steps.one_hot(data.labels)  # (n, 10)
 
     def batches() -> Iterator[tuple[NDArray[np.floating], NDArray[np.float32]]]:
@@ -274,7 +275,7 @@ def _train_classes(
         found = keras_steps.classify(model, rows, labels, prepare=lambda chunk: prepare(inputs[chunk]))
         return (*found, labels)
 
-    return keras_fits.fit(model, batches, epochs, held_out, patience=patience, rng=rng, keeper=keeper)
+    return fits.fit(model, batches, epochs, held_out, patience=patience, rng=rng, keeper=keeper)
 
 
 def evaluate(classifier: Classifier, images: NDArray[np.uint8], labels: NDArray[np.integer]) -> Outcome:

@@ -6,8 +6,8 @@ import typing
 
 import numpy as np
 
-from harness.pipelines import keras_steps
-from harness.pipelines.mnist_autoencoder.network import FEATURES
+from harness.sources.keras import steps
+from harness.sources.mnist_autoencoder.pipeline.network import FEATURES
 
 if typing.TYPE_CHECKING:
     from pathlib import Path
@@ -77,11 +77,9 @@ def _fill(
 ) -> NDArray[np.floating]:
     if not encoder.compiled:
         # an uncompiled model would pick its own compiler for prediction
-        encoder.compile(jit_compile=keras_steps.compile_jit())
+        encoder.compile(jit_compile=steps.compile_jit())
     try:
         with np.errstate(over="raise"):
-            return keras_steps.predict(
-                encoder, images, batch_size=batch_size, prepare=normalise, out=features
-            )
+            return steps.predict(encoder, images, batch_size=batch_size, prepare=normalise, out=features)
     except FloatingPointError as error:
         raise ValueError(f"A feature is too large for {features.dtype}; keep features as float32.") from error

@@ -10,7 +10,7 @@ from __future__ import annotations
 import typing
 from dataclasses import dataclass
 
-from harness.pipelines import keras_steps
+from harness.sources.keras import steps
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,7 +82,7 @@ def build_autoencoder(policy: str = "float32", momentum: float = MOMENTUM) -> Au
         [layers.Input(FEATURES), *_stack(ENCODER[::-1], policy, momentum, up=True), last], name="decoder"
     )
     whole = keras.Sequential([layers.Input((28, 28, 1)), encoder, decoder])
-    whole.compile("adam", "mean_squared_error", jit_compile=keras_steps.compile_jit())
+    whole.compile("adam", "mean_squared_error", jit_compile=steps.compile_jit())
     return Autoencoder(encoder, whole)
 
 
@@ -117,11 +117,11 @@ def build_head(dense: int = 128) -> keras.Model:
             layers.Input(FEATURES),
             layers.Flatten(),
             layers.Dense(dense, activation="relu"),
-            layers.Dense(10, name=keras_steps.LOGITS),
+            layers.Dense(10, name=steps.LOGITS),
         ],
         name="head",
     )
-    keras_steps.compile_logits(head)
+    steps.compile_logits(head)
     return head
 
 
@@ -137,4 +137,4 @@ def build_classifier(encoder: keras.Model, dense: int = 128) -> Classifier:
 def freeze(classifier: Classifier, *, frozen: bool) -> None:
     """Hold the encoder still, batch normalisation in inference mode, or let it train; compiles the whole."""
     classifier.encoder.trainable = not frozen
-    keras_steps.compile_logits(classifier.whole)
+    steps.compile_logits(classifier.whole)

@@ -5,7 +5,7 @@ its own: ``repeat(images, labels, CASES[2], seed=0)`` runs one repeat of case st
 that ``KERAS_BACKEND`` names.
 """
 
-from harness.pipelines.mnist_interpolation.experiment import (
+from harness.sources.mnist_interpolation.pipeline.experiment import (
     BATCH_SIZE,
     Repeat,
     Split,
@@ -16,7 +16,14 @@ from harness.pipelines.mnist_interpolation.experiment import (
     split,
     train,
 )
-from harness.pipelines.mnist_interpolation.operators import CASES, Case, operator, resample, restore, store
+from harness.sources.mnist_interpolation.pipeline.operators import (
+    CASES,
+    Case,
+    operator,
+    resample,
+    restore,
+    store,
+)
 
 __all__ = [
     "BATCH_SIZE",

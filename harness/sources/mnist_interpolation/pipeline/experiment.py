@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.pipelines import keras_steps
-from harness.pipelines.mnist_interpolation.operators import Case, resample
+from harness.sources.keras import steps
+from harness.sources.mnist_interpolation.pipeline.operators import Case, resample
 
 if typing.TYPE_CHECKING:
     import keras
@@ -52,7 +52,7 @@ class Repeat:
     """(n_test, 10) softmax outputs in that order."""
     losses: NDArray[np.float64]
     """(n_test,) categorical cross-entropy of each test image."""
-    history: keras_steps.Steps
+    history: steps.Steps
     """accuracy, loss, precision and recall of each training batch; f1 by `f1`."""
 
 
@@ -103,7 +103,7 @@ def build() -> keras.Model:
         return [*convolutions, layers.MaxPooling2D(2)]
 
     dense = [layers.Dense(units, activation="relu") for units in (64, 64, 32, 32)]
-    head = [layers.Flatten(), *dense, layers.Dense(10, name=keras_steps.LOGITS), layers.Softmax()]
+    head = [layers.Flatten(), *dense, layers.Dense(10, name=steps.LOGITS), layers.Softmax()]
     return keras.Sequential([layers.Input((28, 28, 1)), *pair(), *pair(), *head])
 
 
@@ -130,19 +130,19 @@ def train(
     rng: np.random.Generator,
     epochs: int = EPOCHS,
     batch: int = BATCH_SIZE,
-) -> keras_steps.Steps:
+) -> steps.Steps:
     """Train on the first part of `data`, each epoch in a new order from `rng`."""
-    targets = keras_steps.one_hot(data.labels)  # (n, 10)
-    picks = keras_steps.index_batches(data.train, batch, epochs, rng)
-    trainer = keras_steps.trainer_of(model, (precision, recall))
-    return keras_steps.train(trainer, ((data.images[pick], targets[pick]) for pick in picks))
+    targets = steps.one_hot(data.labels)  # (n, 10)
+    picks = steps.index_batches(data.train, batch, epochs, rng)
+    trainer = steps.trainer_of(model, (precision, recall))
+    return steps.train(trainer, ((data.images[pick], targets[pick]) for pick in picks))
 
 
-def evaluate(model: keras.Model, data: Split, history: keras_steps.Steps) -> Repeat:
+def evaluate(model: keras.Model, data: Split, history: steps.Steps) -> Repeat:
     """Predict the test part of `data`; scoring is left to whoever reads the result."""
     labels = data.labels[data.train :]
-    trainer = keras_steps.trainer_of(model)
-    probabilities, losses = keras_steps.classify(trainer, data.images[data.train :], labels)
+    trainer = steps.trainer_of(model)
+    probabilities, losses = steps.classify(trainer, data.images[data.train :], labels)
     return Repeat(
         test_indices=data.order[data.train :],
         labels=labels,
@@ -182,8 +182,8 @@ def repeat(
     TypeError, ValueError
         If images or labels are not 28x28 uint8 digits.
     """
-    keras_steps.check_digits(images, labels)
-    rng = keras_steps.seed_everything(seed)
+    steps.check_digits(images, labels)
+    rng = steps.seed_everything(seed)
     resampled = resample(images, case, stored_uint8=stored_uint8)
     data = split(resampled, labels, seed=seed, fit_on_train_only=fit_on_train_only)
     model = build()
@@ -191,7 +191,7 @@ def repeat(
     return evaluate(model, data, history)
 
 
-def f1(history: keras_steps.Steps) -> NDArray[np.float64]:
+def f1(history: steps.Steps) -> NDArray[np.float64]:
     """F1 of each training batch from its precision and recall, 0 where both are: (steps,) (figure 9)."""
     precision, recall = history.column("precision"), history.column("recall")
     total = precision + recall

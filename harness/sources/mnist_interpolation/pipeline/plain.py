@@ -10,7 +10,7 @@ import typing
 
 import numpy as np
 
-from harness.pipelines.mnist_interpolation.operators import pooled_side
+from harness.sources.mnist_interpolation.pipeline.operators import pooled_side
 
 if typing.TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""Train, take apart, print and draw: ``python -m harness.pipelines.tinyconvnet_svd --data DIR --out DIR``."""
+"""Train, take apart, print and draw: ``python -m harness.sources.tinyconvnet_svd.pipeline --data DIR --out DIR``."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.pipelines.tinyconvnet_svd import analyse, plots, save_weights, train
+from harness.sources.tinyconvnet_svd.pipeline import analyse, plots, save_weights, train
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.pipelines.tinyconvnet_svd.results import Analysis, Bytes, Training
+    from harness.sources.tinyconvnet_svd.pipeline.results import Analysis, Bytes, Training
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.pipelines.tinyconvnet_svd.analytical import verify
-from harness.pipelines.tinyconvnet_svd.decomposition import decompose_both, mixing_energy, sweep_ranks
-from harness.pipelines.tinyconvnet_svd.images import check_images
-from harness.pipelines.tinyconvnet_svd.network import check_weights
-from harness.pipelines.tinyconvnet_svd.patches import class_structure, patch_directions, relu_regions
-from harness.pipelines.tinyconvnet_svd.results import Analysis
-from harness.pipelines.tinyconvnet_svd.training import check_counts
+from harness.sources.tinyconvnet_svd.pipeline.analytical import verify
+from harness.sources.tinyconvnet_svd.pipeline.decomposition import decompose_both, mixing_energy, sweep_ranks
+from harness.sources.tinyconvnet_svd.pipeline.images import check_images
+from harness.sources.tinyconvnet_svd.pipeline.network import check_weights
+from harness.sources.tinyconvnet_svd.pipeline.patches import class_structure, patch_directions, relu_regions
+from harness.sources.tinyconvnet_svd.pipeline.results import Analysis
+from harness.sources.tinyconvnet_svd.pipeline.training import check_counts
 
 if TYPE_CHECKING:
-    from harness.pipelines.tinyconvnet_svd.results import Bytes, Integers, Weights
+    from harness.sources.tinyconvnet_svd.pipeline.results import Bytes, Integers, Weights
 
 
 def analyse(

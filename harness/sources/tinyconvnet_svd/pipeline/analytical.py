@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.pipelines.tinyconvnet_svd.decomposition import decompose_both
-from harness.pipelines.tinyconvnet_svd.images import im2col, normalise
-from harness.pipelines.tinyconvnet_svd.network import full_float32, network_of
-from harness.pipelines.tinyconvnet_svd.results import LayerVerification, Verification
+from harness.sources.tinyconvnet_svd.pipeline.decomposition import decompose_both
+from harness.sources.tinyconvnet_svd.pipeline.images import im2col, normalise
+from harness.sources.tinyconvnet_svd.pipeline.network import full_float32, network_of
+from harness.sources.tinyconvnet_svd.pipeline.results import LayerVerification, Verification
 
 if TYPE_CHECKING:
-    from harness.pipelines.tinyconvnet_svd.results import Bytes, Decomposition, Floats, Weights
+    from harness.sources.tinyconvnet_svd.pipeline.results import Bytes, Decomposition, Floats, Weights
 
 
 class AnalyticalNet:

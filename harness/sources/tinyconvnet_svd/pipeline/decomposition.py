@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.pipelines.tinyconvnet_svd.network import full_float32, network_of
-from harness.pipelines.tinyconvnet_svd.results import Decomposition, RankSweep
-from harness.pipelines.tinyconvnet_svd.training import EVALUATION_BATCH, normalised
+from harness.sources.tinyconvnet_svd.pipeline.network import full_float32, network_of
+from harness.sources.tinyconvnet_svd.pipeline.results import Decomposition, RankSweep
+from harness.sources.tinyconvnet_svd.pipeline.training import EVALUATION_BATCH, normalised
 
 if TYPE_CHECKING:
     import torch
 
-    from harness.pipelines.tinyconvnet_svd.results import Bytes, Doubles, Floats, Weights
+    from harness.sources.tinyconvnet_svd.pipeline.results import Bytes, Doubles, Floats, Weights
 
 
 def decompose(kernels: Floats, *, name: str) -> Decomposition:

@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from harness.pipelines.tinyconvnet_svd.results import Bytes, Floats
+    from harness.sources.tinyconvnet_svd.pipeline.results import Bytes, Floats
 
 MEAN, STD = 0.1307, 0.3081
 """Mean and standard deviation of MNIST's training pixels, 0 to 1."""

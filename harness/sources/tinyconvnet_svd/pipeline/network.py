@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.pipelines.tinyconvnet_svd.results import Weights
+from harness.sources.tinyconvnet_svd.pipeline.results import Weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,12 +6,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.pipelines.tinyconvnet_svd.analytical import AnalyticalNet, analytical_layer, coordinates
-from harness.pipelines.tinyconvnet_svd.images import SIDE, im2col, normalise
-from harness.pipelines.tinyconvnet_svd.results import ClassStructure, PatchDirections, Regions
+from harness.sources.tinyconvnet_svd.pipeline.analytical import AnalyticalNet, analytical_layer, coordinates
+from harness.sources.tinyconvnet_svd.pipeline.images import SIDE, im2col, normalise
+from harness.sources.tinyconvnet_svd.pipeline.results import ClassStructure, PatchDirections, Regions
 
 if TYPE_CHECKING:
-    from harness.pipelines.tinyconvnet_svd.results import Bytes, Decomposition, Floats, Integers, Weights
+    from harness.sources.tinyconvnet_svd.pipeline.results import (
+        Bytes,
+        Decomposition,
+        Floats,
+        Integers,
+        Weights,
+    )
 
 CHUNK = 200
 """Images whose patches are held at once; bounds memory, changes no result beyond rounding."""

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.pipelines.tinyconvnet_svd.images import MEAN, STD
-from harness.pipelines.tinyconvnet_svd.network import initial_weights
-from harness.pipelines.tinyconvnet_svd.training import epoch_orders, fit, to_device
+from harness.sources.tinyconvnet_svd.pipeline.images import MEAN, STD
+from harness.sources.tinyconvnet_svd.pipeline.network import initial_weights
+from harness.sources.tinyconvnet_svd.pipeline.training import epoch_orders, fit, to_device
 
 if TYPE_CHECKING:
     import torch
 
-    from harness.pipelines.tinyconvnet_svd.results import Bytes, Integers, Training, Weights
+    from harness.sources.tinyconvnet_svd.pipeline.results import Bytes, Integers, Training, Weights
 
 
 def train_plain(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from harness.pipelines.tinyconvnet_svd.results import Analysis, Bytes, Integers, Training
+    from harness.sources.tinyconvnet_svd.pipeline.results import Analysis, Bytes, Integers, Training
 
 
 def figures(training: Training | None, analysis: Analysis, labels: Integers | Bytes) -> dict[str, Figure]:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.pipelines.tinyconvnet_svd.images import MEAN, STD, check_images
-from harness.pipelines.tinyconvnet_svd.network import (
+from harness.sources.tinyconvnet_svd.pipeline.images import MEAN, STD, check_images
+from harness.sources.tinyconvnet_svd.pipeline.network import (
     build_network,
     check_weights,
     full_float32,
@@ -23,14 +23,14 @@ from harness.pipelines.tinyconvnet_svd.network import (
     resolve_device,
     set_weights,
 )
-from harness.pipelines.tinyconvnet_svd.results import Training
+from harness.sources.tinyconvnet_svd.pipeline.results import Training
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     import torch
 
-    from harness.pipelines.tinyconvnet_svd.results import Bytes, Integers, Weights
+    from harness.sources.tinyconvnet_svd.pipeline.results import Bytes, Integers, Weights
 
     Batches = Iterable[tuple[torch.Tensor, torch.Tensor]]
 

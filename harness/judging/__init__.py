@@ -1,0 +1,1 @@
+"""Verdicts: pure functions from stored runs, baselines and published values to judgements."""

@@ -1,0 +1,1 @@
+"""Runs: which are planned and done, and the worker processes that execute them, here, on a cluster, or in another checkout."""

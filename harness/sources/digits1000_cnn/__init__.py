@@ -1,0 +1,1 @@
+"""The source `digits1000_cnn`: pipeline, scenario, stages, published values and their audit."""

@@ -1,0 +1,1 @@
+"""What the sources on Keras share."""

@@ -1,0 +1,1 @@
+"""The source `mnist_interpolation`: pipeline, scenario, stages, published values and their audit."""

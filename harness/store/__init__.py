@@ -1,0 +1,1 @@
+"""The job folder and what lies in it: files, results, predictions, tables. Knows records only."""
