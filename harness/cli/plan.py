@@ -131,7 +131,7 @@ def _whole(found: Sequence[Forecast]) -> list[str]:
     """Sum up, and set it beside what there is."""
     import psutil
 
-    from harness.running import containers
+    from harness.machine import containers
 
     known = [(each.runs, each.cost) for each in found if each.cost is not None]
     times = [runs * cost.seconds for runs, cost in known if cost.seconds is not None]

@@ -15,12 +15,11 @@ from pathlib import Path
 
 from harness.data import cache, loading
 from harness.errors import ExplainedError, LastingError, StorageError, WithoutDataError, WorkerError, unknown
-from harness.machine import environment, processes, variables
+from harness.machine import containers, environment, processes, variables
 from harness.measure import keeping, scores
 from harness.measure.stages import stage_metrics
 from harness.measure.trace import STARTED, Watch
 from harness.records import Attempt, Failure, Measurement, RunResult, as_declared, finite
-from harness.running import containers
 from harness.store import files, masking
 
 if typing.TYPE_CHECKING:

@@ -16,9 +16,8 @@ from harness.data.cache import cache_folder
 from harness.errors import BaselineError, RevisionError
 from harness.judging import baselines, waivers
 from harness.judging.gate import remeasuring
-from harness.machine import environment, variables
+from harness.machine import containers, environment, variables
 from harness.measure import memory
-from harness.running import containers
 from harness.store import git
 
 if typing.TYPE_CHECKING:

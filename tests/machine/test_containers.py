@@ -13,7 +13,7 @@ import pytest
 from harness.cli import plan
 from harness.data import cache
 from harness.errors import StorageError
-from harness.running import containers
+from harness.machine import containers
 from tests.conftest import TIME_LIMIT
 from tests.session.test_doctor import write
 
