@@ -143,7 +143,8 @@ def test_a_killed_job_goes_on(harness: Harness) -> None:
     assert done.code == 2
     assert "holds a job with 2 of 3 runs to do. Type: harness run --resume out" in done.err
     goes_on(harness, first)
-    assert harness(*again).code == 0
+    assert harness(*again).code == 2
+    assert harness(*again, "--force").code == 0
     assert sorted(path.name[-5:] for path in (harness.folder / "out" / "runs").iterdir()) == ["seed0"]
 
 
