@@ -246,7 +246,7 @@ def refuse_stored(
         if left:
             go_on = f"Type: {commands.resume(old, out)}. Or: {step}"
             raise StorageError(f"{here}a job with {left} of {len(old.requests)} runs to do", go_on)
-        raise StorageError(f"{here}a job of {len(old.requests)} runs", step)
+        raise StorageError(f"{here}a job of {len(old.requests)} run{'s' * (len(old.requests) != 1)}", step)
     if holds_job(out):
         raise StorageError(f"{here}stored runs", step)
     if (out / _PAGE).exists() or (out / _PAGE).is_symlink():

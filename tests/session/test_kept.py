@@ -42,8 +42,8 @@ GATE = ("gate", "probe", "--scenarios", "probe.py", "--seeds", "1", "--max-runs"
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ((*RUN, "out"), f"'out' holds a job of 1 runs. {STEP}"),
-        ((*GATE, "out"), f"'out' holds a job of 1 runs. {STEP}"),
+        ((*RUN, "out"), f"'out' holds a job of 1 run. {STEP}"),
+        ((*GATE, "out"), f"'out' holds a job of 1 run. {STEP}"),
         ((*RUN, "site"), f"'site' holds a page index.html. {STEP}"),
         ((*GATE, "site"), f"'site' holds a page index.html. {STEP}"),
         ((*GATE, "g", "--junit", "out/run.json"), "exists and is no junit.xml that harness wrote"),
