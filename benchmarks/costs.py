@@ -31,9 +31,9 @@ SCENARIO = harness.Scenario(
 GRID = """
 import sys, time
 import numpy as np
-from harness import datasets
+from harness import data as datasets
 from harness.measure import memory
-from harness.sources import kmnist_svd_logreg as pipeline
+from harness.sources.kmnist_svd_logreg import pipeline
 name, pairs = sys.argv[1], [tuple(map(int, pair.split("-"))) for pair in sys.argv[2:]]
 data = datasets.load(name)
 start = time.perf_counter()
@@ -46,9 +46,9 @@ print(time.perf_counter() - start, memory.peak_bytes())
 
 FEATURES = """
 import numpy as np
-from harness import datasets
+from harness import data as datasets
 from harness.measure import memory
-from harness.sources import mnist_autoencoder as pipeline
+from harness.sources.mnist_autoencoder import pipeline
 images = np.asarray(datasets.load("mnist").train.images)
 encoder = pipeline.build_autoencoder().encoder
 features = pipeline.encode(encoder, images, "float16")
@@ -62,7 +62,8 @@ print(len(images), features.nbytes, peak, difference, np.finfo(np.float16).eps, 
 """
 HISTORY = """
 import dataclasses, datetime as dt, pathlib, random, sys
-from harness import files, records
+from harness import records
+from harness.store import files
 request = records.RunRequest(scenario="probe", variant="default", tier="smoke", seed=0)
 start, draw = dt.datetime(2026, 1, 1, tzinfo=dt.UTC), random.Random(0)
 for day in range(int(sys.argv[2])):

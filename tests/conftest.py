@@ -55,13 +55,16 @@ LONGEST = (
     "benchmarks/test_fresh_environment.py",
     "benchmarks/test_backends.py",
     "running/test_limits.py",
-    "test_comparison.py",
+    "judging/test_equivalence.py",
     "measure/test_work_keras.py",
     "sources/test_keras_scenarios.py",
     "sources/test_sweep_resumes.py",
     "sources/mnist_autoencoder/test_pipeline.py",
 )
 """Files that take longest, begun first: of two workers none goes on alone with one of them at the end."""
+
+# the command line sets it for itself; where a test calls it in this process, later ones must not differ
+os.environ["MPLBACKEND"] = "agg"
 
 HEAD = """
 import numpy as np

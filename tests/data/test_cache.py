@@ -104,7 +104,7 @@ def test_processes_fill_one_cache_at_once(small: Any) -> None:
     small.write(IMAGES, header(many.shape) + many.tobytes())
     small.write("train-labels-idx1-ubyte", header((8_000,)) + bytes(8_000))
     code = (
-        "import pathlib, sys, time; from harness import datasets; import filelock\n"
+        "import pathlib, sys, time; from harness import data as datasets; import filelock\n"
         f"go = pathlib.Path({str(small.root / 'go')!r}); print('ready', flush=True)\n"
         "while not go.exists(): time.sleep(0.001)\n"
         "found = datasets.load('mnist')\n"
@@ -128,7 +128,7 @@ def test_a_cache_without_permission_is_done_without(small: Any) -> None:
     small.cache.mkdir()
     small.cache.chmod(0o555)
     out = small.child(
-        "import os; import filelock; from harness import datasets\n"
+        "import os; import filelock; from harness import data as datasets\n"
         "if os.geteuid() == 0: os.seteuid(65534)\n"
         "found = datasets.load('mnist')\n"
         "images = found.train.images\n"
@@ -143,7 +143,7 @@ def test_a_full_disk_under_the_cache_is_done_without(small: Any) -> None:
     """Where an array does not fit, it is held in memory, with a warning, and leaves no half file."""
     out = small.child(
         "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))\n"
-        "from harness import datasets; found = datasets.load('mnist')\n"
+        "from harness import data as datasets; found = datasets.load('mnist')\n"
         "print(type(found.train.images).__name__, type(found.train.labels).__name__, found.warnings)"
     )
     assert out.startswith("ndarray memmap ('decoded data are not cached: cannot write ")
@@ -178,7 +178,7 @@ def test_a_second_load_reads_next_to_nothing(small: Any) -> None:
     small.write(IMAGES, header(many.shape) + many.tobytes())
     small.write("train-labels-idx1-ubyte", header((8_000,)) + bytes(8_000))
     out = small.child(
-        "import pathlib; from harness import datasets; from harness.data import cache\n"
+        "import pathlib; from harness import data as datasets; from harness.data import cache\n"
         "read = lambda: int(pathlib.Path('/proc/self/io').read_text().split()[1])  # mapped pages do not count\n"
         "begin = read(); datasets.load('mnist'); filled = read()\n"
         "cache._stream = None\n"

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.torch
 
 PATCH = """
 import dataclasses, torchvision
-from harness import datasets
+from harness import data as datasets
 from harness.data.declared import DECLARED, MNIST
 torchvision.datasets.MNIST.mirrors = [{url!r}]
 torchvision.datasets.MNIST.resources = {resources!r}

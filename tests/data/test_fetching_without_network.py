@@ -32,7 +32,7 @@ def test_missing_torchvision_says_how_to_install_it(small: Any) -> None:
     """Without torchvision the error is one line with the exact command, and nothing is left behind."""
     out = small.child(
         "import sys; sys.modules['torchvision'] = None\n"
-        "from harness import datasets; from harness.errors import MissingExtraError\n"
+        "from harness import data as datasets; from harness.errors import MissingExtraError\n"
         "try: datasets.fetch('kmnist')\nexcept MissingExtraError as error: print(error)"
     )
     assert out == (
@@ -47,7 +47,7 @@ def test_a_cache_that_cannot_be_written_is_named(small: Any) -> None:
     small.cache.mkdir()
     small.cache.chmod(0o555)
     out = small.child(
-        "import os; import filelock; from harness import datasets; from harness.errors import StorageError\n"
+        "import os; import filelock; from harness import data as datasets; from harness.errors import StorageError\n"
         "if os.geteuid() == 0: os.seteuid(65534)\n"
         "try: datasets.fetch('kmnist')\nexcept StorageError as error: print(error)"
     )

@@ -181,7 +181,7 @@ def test_unreadable_data_is_named(small: Any, closed: str) -> None:
     """A file, or a folder, that the user may not read is an error that says so."""
     (small.raw / f"{IMAGES}.gz" if closed == "file" else small.raw).chmod(0)
     out = small.child(
-        "import os; import filelock; from harness import datasets; from harness.errors import DataError\n"
+        "import os; import filelock; from harness import data as datasets; from harness.errors import DataError\n"
         "if os.geteuid() == 0: os.seteuid(65534)\n"
         "try: datasets.load('mnist')\nexcept DataError as error: print(error)"
     )

@@ -402,7 +402,9 @@ OLDER = """
 import sys
 
 def older(scenario, request, options):
-    run = worker.Run(request, options, worker._load, worker.accelerators.of(request))
+    run = worker.Run(
+        request, options, worker._load, worker.accelerators.of(request), declared=scenario.metrics
+    )
     scenario.measure(run)
     return run
 

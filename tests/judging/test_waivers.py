@@ -300,10 +300,7 @@ def test_from_the_command_to_the_verdict(harness: Harness) -> None:
     assert done.code == 0, done.err
     assert f"Waived until {tomorrow}: probe:default/accuracy --tier smoke" in done.out
     done = harness("run", "probe", "--scenarios", file, "--out", "out")
-    assert (
-        f"WAIVED probe:default accuracy: 0.6 against nothing. NO_BASELINE, waived until {tomorrow}"
-        in done.out
-    )
+    assert f"WAIVED probe:default accuracy: 60.00%\n  NO_BASELINE, waived until {tomorrow}" in done.out
     judgements = harness.job("out")["comparisons"][0]["judgements"]
     assert [item["verdict"] for item in judgements if item["against"] == "baseline"] == ["WAIVED"]
     page = (harness.folder / "out" / "index.html").read_text()
@@ -345,13 +342,13 @@ def test_bad_waivers_stop_a_run_before_it_measures(harness: Harness) -> None:
     file = harness.scenario(PROBE)
     words = ["--until", "2000-01-01", "--reason", "x", "--who", "y", "--scenarios", file]
     refused = harness("baseline", "waive", "probe/accuracy", *words)
-    assert (refused.code, "has passed" in refused.err) == (2, True)
+    assert (refused.code, "has passed" in refused.err) == (2, True), refused.err
     words[1] = dt.datetime.now(dt.UTC).date().isoformat()
     refused = harness("baseline", "waive", "probe/accurate", *words)
     assert (refused.code, "Did you mean 'accuracy'?" in refused.err) == (2, True)
     words[3] = "  "
     refused = harness("baseline", "waive", "probe/accuracy", *words)
-    assert (refused.code, "a waiver needs a reason" in refused.err) == (2, True)
+    assert (refused.code, "the value of --reason is empty" in refused.err) == (2, True)
     (harness.folder / "baselines").mkdir()
     (harness.folder / "baselines" / waivers.FILE).write_text("{}")
     done = harness("run", "probe", "--scenarios", file, "--out", "out")

@@ -123,7 +123,7 @@ def test_closing_puts_the_methods_back(model: keras.Model) -> None:
 SCENARIO = """
 def measure(run):
     import keras
-    from harness.sources import keras_steps
+    from harness.sources.keras import steps as keras_steps
 
     keras_steps.seed_everything(run.seed)
     with run.stage("train"):

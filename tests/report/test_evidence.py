@@ -33,11 +33,11 @@ REGRESSED = Judgement(
         ({}, [0.9, 0.91, 0.89], "Strong: all 3 runs lie below all 4 baseline runs."),
         ({}, [0.9, 0.91, 0.952], "Strong: 2 of 3 runs lie below all 4 baseline runs."),
         ({"verdict": "IMPROVED"}, [0.99, 0.98, 0.97], "Strong: all 3 runs lie above all 4 baseline runs."),
-        ({"test": "confirm: ranks"}, [0.9], "Strong, and confirmed on fresh runs: the one run lies below all 4 baseline runs."),
+        ({"cause": "confirmed"}, [0.9], "Strong, and confirmed on fresh runs: the one run lies below all 4 baseline runs."),
         ({"verdict": "INCONCLUSIVE"}, [0.9505], "Open: none of 1 runs lies below all 4 baseline runs."),
         ({"verdict": "REGRESSED", "against": "identity"}, [0.9], "Certain: arithmetic decides, not chance."),
         ({"verdict": "ERROR"}, [], "None: there is nothing to judge."),
-        ({"test": "equality in one run"}, [7.0], "Certain: nothing that chance moves is compared."),
+        ({"cause": "unequal"}, [7.0], "Certain: nothing that chance moves is compared."),
         ({"reference_runs": ()}, [0.9], "Strong."),
     ],
 )  # fmt: skip

@@ -110,7 +110,8 @@ def test_cards_come_worst_first(parsed: Parsed) -> None:
     """What needs attention is ordered by how bad it is."""
     words = [a["data-verdict"] for tag, a in parsed.elements if a.get("class", "").startswith("card ")]
     ranks = [list(SIGNS).index(word) for word in words]
-    assert words[:2] == ["ERROR", "REGRESSED"]
+    assert words[0] == "ERROR"
+    assert "REGRESSED" in words
     assert ranks == sorted(ranks)
 
 

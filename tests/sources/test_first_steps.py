@@ -10,6 +10,7 @@ from harness.measure.accelerators import NoAccelerator
 from harness.measure.run import Run
 from harness.records import RunRequest
 from harness.sources.keras import stages
+from harness.sources.keras.metrics import KERAS_METRICS
 from harness.sources.keras.steps import Steps
 
 if typing.TYPE_CHECKING:
@@ -25,7 +26,7 @@ def steps(seconds: Sequence[float]) -> Steps:
 def recorded(*histories: Steps) -> dict[str, float]:
     """Record the first step of some epochs."""
     request = RunRequest(scenario="probe", variant="default", tier="smoke", seed=0)
-    run = Run(request, {}, lambda name: name, NoAccelerator())
+    run = Run(request, {}, lambda name: name, NoAccelerator(), declared=KERAS_METRICS)
     stages.first_step(run, histories, "head")
     assert all(measured.kind == "runtime" and measured.unit == "s" for measured in run.metrics.values())
     return {name: typing.cast("float", measured.value) for name, measured in run.metrics.items()}

@@ -29,7 +29,8 @@ NOBODY = 65534
 WRITE = """
 import os, resource, subprocess, sys
 from pathlib import Path
-from harness import files, jobs
+from harness.judging import jobs
+from harness.store import files
 from harness.errors import StorageError
 path = Path(sys.argv[1])
 {before}
@@ -285,7 +286,10 @@ def test_a_device_is_written(tmp_path: Path, name: str) -> None:
 
 def test_standard_output_is_written(tmp_path: Path) -> None:
     """/dev/stdout is the process's own output, also where the shell has sent it into a file or a pipe."""
-    code = "from pathlib import Path; from harness import files; print('first', flush=True); files.write_named(Path('/dev/stdout'), ['second\\n'])"
+    code = (
+        "from pathlib import Path; from harness.store import files; "
+        "print('first', flush=True); files.write_named(Path('/dev/stdout'), ['second\\n'])"
+    )
     for command in (
         f'{sys.executable} -c "{code}" > {tmp_path}/out',
         f'{sys.executable} -c "{code}" | cat > {tmp_path}/out',
@@ -297,7 +301,7 @@ def test_standard_output_is_written(tmp_path: Path) -> None:
 MOUNTED = """
 import subprocess, sys
 from pathlib import Path
-from harness import files
+from harness.store import files
 path = Path(sys.argv[1])
 subprocess.run(["mount", "--bind", path.with_name("source"), path], check=True)
 files.write_named(path, ["new"])
@@ -327,7 +331,7 @@ def test_a_file_in_a_forbidden_folder_is_written_in_place(open_folder: Path) -> 
     code = f"""
 import os, sys
 from pathlib import Path
-from harness import files
+from harness.store import files
 if os.geteuid() == 0: os.seteuid({NOBODY})
 files.write_named(Path(sys.argv[1]), ["new"])
 """

@@ -285,9 +285,10 @@ class Finder(importlib.abc.MetaPathFinder):
 
 if sys.argv[2] == "scrambled":
     sys.meta_path.insert(0, Finder())
-from harness import outcome, stored
+from harness.judging import outcome
+from harness.store import stored
 from harness.judging.gate import procedure
-from tests.gate import test_one_road as road
+from tests.judging.gate import test_one_road as road
 
 job = procedure.rejudge(road.read(Path(sys.argv[1])), {"probe": road.PROBE}, [Path(sys.argv[1], "baselines")], Path(sys.argv[1]))
 told = [judgement for comparison in job.comparisons for judgement in comparison.judgements]

@@ -152,7 +152,7 @@ def test_a_time_has_a_bound_above() -> None:
     assert (found.n, found.lower, found.resolution) == (10, None, None)
     assert found.upper == pytest.approx(1.05 * np.median(seconds(2, 10)["total.seconds"]))
     assert found.spread == pytest.approx(seconds(3, 10, mean=1.2)["total.seconds"].std(ddof=1))
-    assert f", at most {found.upper:.5g}. 1.198 times the base" in wording.sentence("probe", found)
+    assert f", at most {found.upper:.5g} s. 1.198 times the base" in wording.sentence("probe", found)
 
 
 def test_a_rate_is_told_as_a_rate() -> None:
@@ -172,5 +172,5 @@ def test_a_rate_is_told_as_a_rate() -> None:
     assert found.lower == pytest.approx(base / 1.05)
     assert found.reason.startswith("1.20")
     assert "times the base's time" in found.reason
-    assert f", at least {found.lower:.5g}. 1.20" in wording.sentence("probe", found)
+    assert f", at least {found.lower:.5g} 1/s. 1.20" in wording.sentence("probe", found)
     assert {look.worse for trial in state.trials for look in (*trial.screen, *trial.confirm)} == {"lower"}
