@@ -87,7 +87,7 @@ def test_judging_again_takes_the_named_baselines(here: Harness) -> None:
 def test_a_gate_is_judged_as_a_gate(here: Harness) -> None:
     """`judge` holds a gate's runs against its base, never pooled with it or against a baseline: the exit code is the gate's."""
     scenario = here.scenario("SCENARIO = declare(lambda run: guess(run, right=50 + run.seed))")
-    job = package.run("probe", seeds=5, scenarios=[scenario], out="out")
+    job = package.run("probe", seeds=7, scenarios=[scenario], out="out")
     better = {"accuracy": Measured(value=0.99, better="higher")}
     base = tuple(
         dataclasses.replace(

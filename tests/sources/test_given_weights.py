@@ -79,5 +79,5 @@ def test_the_same_program_predicts_the_same_labels(harness: Harness, name: str, 
     assert set(b["metrics"]) > set(a["metrics"])
     assert b["metrics"]["test-given.accuracy"] == a["metrics"]["accuracy"]
     done = harness("compare", "a", "b")
-    assert "same weights: set test, A's weights on B, 1 run, " in done.out
+    assert "same weights: set test, the reference's weights on b, 1 run, " in done.out
     assert done.out.count("zero labels changed") == 2
