@@ -287,7 +287,7 @@ if sys.argv[2] == "scrambled":
     sys.meta_path.insert(0, Finder())
 from harness.judging import outcome
 from harness.store import stored
-from harness.judging.gate import procedure
+from harness.session import procedure
 from tests.judging.gate import test_one_road as road
 
 job = procedure.rejudge(road.read(Path(sys.argv[1])), {"probe": road.PROBE}, [Path(sys.argv[1], "baselines")], Path(sys.argv[1]))
