@@ -95,7 +95,7 @@ def test_a_gate_is_judged_as_a_gate(here: Harness) -> None:
         )
         for run in job.results
     )
-    gate = Gate(settings=GateSettings(against="main"), base_results=base, minutes=1.0, exit_code=0)
+    gate = Gate(settings=GateSettings(against="main", seeds=7), base_results=base, minutes=1.0, exit_code=0)
     judged = package.judge(dataclasses.replace(job, gate=gate), scenarios=[scenario])
     assert judged.gate is not None
     (compared,) = judged.comparisons
