@@ -358,7 +358,7 @@ def test_a_killed_run_goes_on_from_what_it_kept(run_probe: Callable[..., Finishe
     judged = {one["metric"]: one for one in harness.job("out")["comparisons"][0]["judgements"]}
     for name, kind in (("total.seconds", "runtime"), ("total.above_imports_bytes", "memory")):
         assert (judged[name]["verdict"], judged[name]["kind"]) == ("INCOMPARABLE", kind)
-        assert "RESUMED" in judged[name]["reason"]
+        assert judged[name]["cause"] == "resumed"
     assert "it went on from an earlier attempt (first)" in (harness.folder / "out" / "index.html").read_text()
 
 
