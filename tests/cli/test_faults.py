@@ -285,8 +285,14 @@ EXPECTING = (
         (EXPECTING.format("rule='sprad'"), "an expectation of 'accuracy' whose rule is none of spread, draw"),
         (EXPECTING.format("better='more'"), "whose direction is none of higher, lower"),
         (EXPECTING.format("tiers=('papr',)"), "whose tiers are not among smoke, short, paper"),
-        (EXPECTING.format("rule='mean', runs=0"), "half_width, test_images or runs is too small"),
-        (EXPECTING.format("half_width=float('nan')"), "half_width, test_images or runs is too small"),
+        (
+            EXPECTING.format("rule='mean', runs=0"),
+            "half_width, test_images, runs, tolerance or source_sd is too small",
+        ),
+        (
+            EXPECTING.format("half_width=float('nan')"),
+            "half_width, test_images, runs, tolerance or source_sd is too small",
+        ),
         (EXPECTING.format("value=float('inf')"), "or not finite"),
         (EXPECTING.format("value=None"), "without value, order or reason"),
         (EXPECTING.format("metric='acuracy'"), "unknown metric 'acuracy'"),
@@ -334,8 +340,8 @@ def test_what_fails_every_run_is_said_once(run_probe: Callable[..., Finished], h
     told = [line for line in done.out.splitlines() if line.startswith("ERROR")]
     assert "'jax' is not installed. Type: python -m pip install 'report-harness[jax]'" in told[0]
     assert told[0].endswith("(and 2 more for the same reason)")
-    again = "harness run probe:default --tier smoke, once its runs do not fail"
-    assert told[1:] == [f"ERROR probe:default: 2 metrics: no run finished. Next: {again}"]
+    assert told[1:] == ["ERROR probe:default 2 metrics"]
+    assert "ERROR probe:default 2 metrics\n  no run finished\n  Next: harness run probe:default" in done.out
     assert "Traceback" not in done.out + done.err
     assert (
         "ModuleNotFoundError"
