@@ -128,8 +128,10 @@ class Scenario:
     """Whether seeds are declared to change nothing (no random draw)."""
 
     def __post_init__(self) -> None:
-        own = (metric.name for metric in self.metrics if getattr(metric, "gated", False))
-        object.__setattr__(self, "gated", tuple(dict.fromkeys((*self.gated, *own))))
+        listed = self.metrics if isinstance(self.metrics, tuple | list) else ()
+        own = [metric.name for metric in listed if getattr(metric, "gated", False)]
+        if own:  # what else is wrong with a declaration is said when it is checked, with its name
+            object.__setattr__(self, "gated", tuple(dict.fromkeys((*self.gated, *own))))
 
     def metric(self, name: str) -> Metric | None:
         """Return the declaration of a metric, the harness's own among them; None if nothing declares it."""

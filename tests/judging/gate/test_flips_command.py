@@ -123,7 +123,8 @@ def test_flips_of_a_retrained_model_decide_nothing(approved: Harness) -> None:
         "two trainings of one program flip images too" in (approved.folder / "run" / "index.html").read_text()
     )
     gate(approved, "--max-runs", "2")
-    assert not any(trial["by_images"] for trial in approved.job("gate")["gate"]["trials"])
+    (compared,) = approved.job("gate")["comparisons"]
+    assert not any(trial["by_images"] for trial in compared["trials"])
 
 
 @pytest.mark.slow
