@@ -186,8 +186,8 @@ def test_an_unchanged_program_is_seldom_called_changed_against_a_stored_baseline
 def test_the_bound_catches_a_confirm_round_that_confirms_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a level of one half instead of the spent ones the bound on whole gates is broken: it is no idle bound."""
     monkeypatch.setattr(rules, "RUNTIME_CONFIRM", dict.fromkeys(rules.RUNTIME_CONFIRM, 0.5))
-    found = gates.simulate(power.stream(SEED, "gates"), 100, fresh=True)
-    assert sum(found.exits.values()) > most(0.002, 100)
+    found = gates.simulate(power.stream(SEED, "gates"), 300, fresh=True)
+    assert sum(found.exits.values()) > most(0.002, 300)
     assert found.by_kind["runtime"] > 0
 
 

@@ -74,7 +74,7 @@ def away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("harness.cli.run._run", lambda *_: 0)
     monkeypatch.setattr("harness.cli.gate._conduct", lambda *_: 0)
-    monkeypatch.setattr(environment, "git_commit", lambda *_: "")
+    monkeypatch.setattr(environment, "git_commit", lambda *_, **__: "")
     return here
 
 
