@@ -58,6 +58,7 @@ def test_an_excerpt_is_its_original_image_by_image(
         assert np.array_equal(ours.labels, theirs.labels[rows])
 
 
+@pytest.mark.slow
 @originals
 def test_the_files_are_cut_from_the_originals_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The command writes files of the same content as those that travel."""

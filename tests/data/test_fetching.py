@@ -96,6 +96,7 @@ def test_a_damaged_cache_is_fetched_again(small: Any, mirror: Mirror) -> None:
     assert data.fetch("mnist").complete
 
 
+@pytest.mark.slow
 def test_two_processes_fetch_once(small: Any, mirror: Mirror) -> None:
     """Two processes that fetch at once both get the data, and each file is downloaded once."""
     parts = [(part.shape, part.sha256) for part in small.declared.parts]

@@ -104,6 +104,7 @@ def refuse(job: Job, project: Project, folder: Path, **changes: typing.Any) -> s
     return str(caught.value)
 
 
+@pytest.mark.slow
 def test_what_belongs_to_no_commit_is_refused(job: Job, project: Project, tmp_path: Path) -> None:
     """A dirty tree, no commit, and a commit of another project each are one clear error."""
     assert "Commit and run again" in refuse(job, project, tmp_path, commit=f"{project.commits[0]}+dirty")

@@ -561,6 +561,7 @@ SCENARIO = declare(measure, metrics=(
 """
 
 
+@pytest.mark.slow
 def test_the_page_of_the_command_works_as_written(harness: Harness) -> None:
     """Every command of docs/compare.md's example does what the page says."""
     (block,) = re.findall(r"<!-- executed -->\n```console\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)

@@ -249,6 +249,7 @@ TRIALS = 120
 CASES = [*published.CASES, "order of two, sd of the lead 0.4 points"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_a_value_that_differs_by_the_tolerance_is_seldom_reproduced(
     rates: dict[str, dict[str, float]], case: str

@@ -134,6 +134,7 @@ SCENARIO = declare(measure, metrics=(Metric("traced"),))
 """
 
 
+@pytest.mark.slow
 def test_a_run_says_what_it_inherited(harness: Harness) -> None:
     """Its worker is not traced though the runner is, and its record names the variable that it did inherit."""
     arguments = ("run", "probe", "--scenarios", harness.scenario(LOOKS), "--out", "out", "--no-count")

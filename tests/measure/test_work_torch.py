@@ -202,6 +202,7 @@ def test_stages_of_a_torch_scenario(tmp_path: Path) -> None:
     assert run.metrics["work.total.flops"].unit == "FLOP"
 
 
+@pytest.mark.slow
 def test_a_framework_that_a_stage_imports_counts_from_the_next_stage_on(tmp_path: Path) -> None:
     """Where nobody declared torch, its first stage has no count of it at all, and a sentence says so."""
     body = '    import torch\n\n    with run.stage("train"):\n'

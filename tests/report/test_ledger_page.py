@@ -6,6 +6,8 @@ import collections
 import dataclasses
 import typing
 
+import pytest
+
 from harness.judging import jobs
 from harness.report import ledger
 from harness.sources.audit import AuditFinding, audit
@@ -107,6 +109,7 @@ def test_all_five_sources_stay_small_and_are_all_there() -> None:
         assert f'data-verdict="{verdict}" data-count="{count}"' in written
 
 
+@pytest.mark.slow
 def test_the_command_writes_page_and_markdown_from_one_ledger(harness: Harness) -> None:
     """``--html`` and ``--markdown`` together write both; a gate below reports/reference/ is not what the ledger rests on."""
     scenario = harness.scenario(

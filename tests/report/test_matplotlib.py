@@ -7,12 +7,12 @@ import subprocess
 import sys
 import typing
 
+import pytest
+
 from tests.conftest import TIME_LIMIT
 
 if typing.TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 DRAW = """
 import os, sys
@@ -37,6 +37,7 @@ def drawn(folder: Path, before: str = "", **variables: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_settings_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A notebook's backend, a settings file that is named or lies here, even a broken one, and a style set by code: the same drawing."""
     for name in ("MPLBACKEND", "MATPLOTLIBRC"):

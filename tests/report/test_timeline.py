@@ -88,6 +88,7 @@ def spread_out(job: Job, *, variants: int, seeds: int) -> Job:
     return dataclasses.replace(job, results=tuple(results), comparisons=comparisons)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("variants", "seeds"), [(40, 5), (5, 40), (200, 1)])
 def test_200_results_stay_within_the_limit(
     job: Job, folder: Path, scenarios: dict[str, Scenario], variants: int, seeds: int

@@ -70,6 +70,7 @@ def test_the_frame_is_the_csv(here: Harness) -> None:
     assert job.command.startswith("harness run probe --tier smoke --seeds 2 ")
 
 
+@pytest.mark.slow
 def test_judging_again_takes_the_named_baselines(here: Harness) -> None:
     """`judge` holds stored results against the folder that is named, and writes nothing."""
     scenario = here.scenario("SCENARIO = declare(guess, deterministic=True)")
@@ -84,6 +85,7 @@ def test_judging_again_takes_the_named_baselines(here: Harness) -> None:
     assert (here.folder / "out" / "run.json").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_gate_is_judged_as_a_gate(here: Harness) -> None:
     """`judge` holds a gate's runs against its base, never pooled with it or against a baseline: the exit code is the gate's."""
     scenario = here.scenario("SCENARIO = declare(lambda run: guess(run, right=50 + run.seed))")

@@ -108,6 +108,7 @@ def test_force_replaces_a_job_and_nothing_else(stored: Harness) -> None:
     assert (stored.folder / "out/notes.md").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_what_harness_wrote_is_written_anew(stored: Harness) -> None:
     """The same export, comparison, history and ledger may be repeated into the same place."""
     for words in (
@@ -128,6 +129,7 @@ def test_two_default_folders_in_one_second(tmp_path: Path) -> None:
     assert all(folder.is_dir() for folder in folders)
 
 
+@pytest.mark.slow
 def test_two_jobs_at_once_without_a_folder(harness: Harness) -> None:
     """Two commands that begin together store two jobs."""
     harness.scenario(PROBE)
@@ -153,6 +155,7 @@ def test_every_trace_of_a_job_counts(tmp_path: Path, name: str) -> None:
         plans.refuse_stored(tmp_path)
 
 
+@pytest.mark.slow
 def test_other_files_among_proposals_stay(run_probe: Callable[..., Finished], harness: Harness) -> None:
     """A proposal replaces earlier proposals, and refuses to remove anything else."""
     harness.repository()
@@ -192,6 +195,7 @@ def test_an_empty_argument_is_an_error(harness: Harness, words: tuple[str, ...],
     assert list(harness.folder.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_resumed_gate_writes_what_it_was_asked_for(harness: Harness) -> None:
     """JUnit file, summary and explanation of the first command are written by --resume too; a file named then wins."""
     scenario = harness.scenario(PROBE)
@@ -216,6 +220,7 @@ def test_a_resumed_gate_writes_what_it_was_asked_for(harness: Harness) -> None:
     assert (harness.folder / "other.xml").exists()
 
 
+@pytest.mark.slow
 def test_one_damaged_job_hides_no_other(stored: Harness) -> None:
     """Of many jobs the readable ones are shown and the others named; exit code 2 where a verdict may be missing."""
     reports = stored.folder / "reports"

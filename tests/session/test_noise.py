@@ -109,6 +109,7 @@ def test_a_kernel_that_fails_is_an_error(monkeypatch: pytest.MonkeyPatch) -> Non
         noise.of_calibration(1)
 
 
+@pytest.mark.slow
 def test_a_scenario_is_timed_as_a_gate_runs_it(harness: Harness) -> None:
     """The total of each run of one seed; a run that dies is an error with its reason."""
     body = """

@@ -126,6 +126,7 @@ SCENARIO = declare(measure, deterministic=True, name=NAME, variants=VARIANTS)
 """
 
 
+@pytest.mark.slow
 def test_helper_processes_find_the_scenario_s_functions(harness: Harness) -> None:
     """Functions of a scenario file, and of a module next to it, are found in helper processes; also in files of equal or taken names."""
     for folder, name in (("one", "kids"), ("two", "more_kids"), ("three", "bisect")):

@@ -218,6 +218,7 @@ SCENARIO = declare(
 """
 
 
+@pytest.mark.slow
 def test_a_large_job_is_told_as_a_small_one(
     run_probe: Callable[..., Finished], harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -253,6 +254,7 @@ def test_a_large_job_is_told_as_a_small_one(
     assert told() == small
 
 
+@pytest.mark.slow
 def test_a_large_gate_is_judged_as_a_small_one(
     run_probe: Callable[..., Finished], harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -597,6 +597,7 @@ def alarms(verdicts: dict[str, float]) -> float:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", NOISES)
 def test_unchanged_program_is_seldom_alarmed(rates: dict[str, dict[str, float]], noise: str) -> None:
     """10 baseline and 5 new runs of an unchanged program: at most 1% alarms, whatever the noise."""
