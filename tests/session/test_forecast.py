@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import typing
 
 import pytest
@@ -73,10 +74,17 @@ def test_other_runs_tell_nothing(tmp_path: Path, change: dict[str, typing.Any]) 
     assert found.cost is None
 
 
-def test_a_baseline_tells_where_no_run_is_stored() -> None:
-    """The committed baseline gives the stages' time and the memory, and says so; of another backend it tells nothing."""
+def test_a_baseline_tells_where_no_run_is_stored(tmp_path: Path) -> None:
+    """A baseline gives the stages' time and the memory, and says so; of another backend it tells nothing."""
+    (committed,) = (ROOT / "kmnist_svd_logreg" / "o-ma" / "smoke").glob("*.json")
+    stored = json.loads(committed.read_text())
+    times = [1.0] * len(stored["seeds"])
+    stored["metrics"]["total.seconds"] = {"values": times, "unit": "s", "kind": "runtime", "better": "lower"}
+    copy = tmp_path / committed.relative_to(ROOT)
+    copy.parent.mkdir(parents=True)
+    copy.write_text(json.dumps(stored))
     wanted = asked(scenario="kmnist_svd_logreg", variant="o-ma", tier="smoke", backend="numpy")
-    (found,) = forecast.forecast([wanted], [], [ROOT], {}, {})
+    (found,) = forecast.forecast([wanted], [], [tmp_path], {}, {})
     assert found.cost is not None
     assert found.cost.seconds is not None
     assert 0.1 < found.cost.seconds < 60
@@ -84,7 +92,7 @@ def test_a_baseline_tells_where_no_run_is_stored() -> None:
     assert 2**25 < found.cost.memory_bytes < 2**32
     assert found.cost.disk_bytes is None
     assert "baseline of" in found.cost.known_from
-    (found,) = forecast.forecast([dataclasses.replace(wanted, backend="torch")], [], [ROOT], {}, {})
+    (found,) = forecast.forecast([dataclasses.replace(wanted, backend="torch")], [], [tmp_path], {}, {})
     assert found.cost is None
 
 
