@@ -93,7 +93,9 @@ def test_command_lines(away: Path) -> None:
         err.seek(0)
         told = err.read()
         assert code in {0, 1, 2}
-        assert (code == 0) == (told == "")
+        # what is passed over is named as a warning, and alone changes the exit code of commands whose verdict it could hide
+        wrong = [line for line in told.splitlines() if not line.startswith("harness: warning: passed over ")]
+        assert told if code else not wrong
         assert "Traceback" not in told
 
     check()
