@@ -80,7 +80,7 @@ def _name(request: RunRequest) -> str:
 def _line(index: int, total: int, result: RunResult) -> str:
     told = "done" if result.status == "ok" else "[bold red]ERROR[/]"
     timed = result.disturbed and result.request.purpose == "measure"
-    loud = " [yellow]DISTURBED (other processes ran; its time is not used)[/]" if timed else ""
+    loud = f" [yellow]DISTURBED ({result.disturbance}; its time is not used)[/]" if timed else ""
     flaky = f" [yellow]FLAKY (it failed first: {marked(result.earlier_error)})[/]" if result.flaky else ""
     return f"[dim]{index}/{total}[/] {marked(_name(result.request))}: {told} in {result.wall_seconds:.1f} s{loud}{flaky}"
 

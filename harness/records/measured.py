@@ -263,16 +263,23 @@ class RunResult:
     """Resident memory of the worker over time; None if it was not seen, as in files of earlier versions."""
 
     @property
-    def disturbed(self) -> bool:
-        """Whether other processes used more than a tenth of a core, other runs shared the machine, or it went on from an earlier attempt.
+    def disturbance(self) -> str:
+        """What makes its times useless for a comparison with stored ones, in words; empty if nothing does.
 
-        Its times never become a baseline and are never compared with stored ones. A gate that runs both sides counts them: there a coin
-        ordered each pair. A run too short to tell is not called disturbed.
+        Such times never become a baseline. A gate that runs both sides counts them: there a coin ordered each pair. A run too short to tell
+        is not called disturbed.
         """
         measured = self.measurement
-        return self.concurrent or (
-            measured is not None and ((measured.foreign_cpu or 0.0) > 0.1 or bool(measured.resumed))
-        )
+        if measured is not None and (measured.foreign_cpu or 0.0) > 0.1:
+            return f"{measured.foreign_cpu:.1f} cores of other work"
+        if self.concurrent:
+            return "other runs shared the machine"
+        return "went on from an earlier attempt" if measured is not None and measured.resumed else ""
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether its times are useless for a comparison with stored ones: see `disturbance`."""
+        return bool(self.disturbance)
 
     @property
     def flaky(self) -> bool:
