@@ -36,7 +36,9 @@ KINDS = (
 @pytest.mark.parametrize(
     ("scenario", "kind"),
     [
-        pytest.param(*row, id=" ".join(f"{k}={v}" for k, v in row[1].items()), marks=pytest.mark.xdist_group(row[0]))
+        pytest.param(
+            *row, id=" ".join(f"{k}={v}" for k, v in row[1].items()), marks=pytest.mark.xdist_group(row[0])
+        )
         for row in KINDS
     ],
 )
