@@ -69,6 +69,10 @@ class ScenarioError(HarnessError):
     """A scenario's declaration contradicts itself, or its file cannot be loaded."""
 
 
+class ConfigurationError(HarnessError):
+    """A project's configuration cannot be read, or a setting in it has the wrong type."""
+
+
 class WorkerError(HarnessError):
     """A worker process died, hung, or left no readable result."""
 

@@ -80,6 +80,7 @@ SUITES = {
             [sys.executable, "-m", "mypy"],
             [str(Path(sys.executable).with_name("lint-imports"))],
             [*VALIDATE, "vendor.github-workflows", *WORKFLOWS],
+            [*VALIDATE, "vendor.github-actions", "action.yml"],
             [*VALIDATE, "vendor.github-issue-forms", *FORMS],
             [*VALIDATE, "vendor.citation-file-format", "CITATION.cff"],
             [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet"],

@@ -123,8 +123,11 @@ class _Commands(click.Group):
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="harness")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Benchmark and regression-test harness for published image-classification results."""
+    # click takes a command's options from the command line first, then from here, then from their own defaults
+    context.default_map = shared.configured(context.command)
 
 
 for _command in (

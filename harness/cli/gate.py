@@ -57,6 +57,9 @@ _OUTPUTS = tuple(field.name for field in dataclasses.fields(Outputs))
     help="Commit to hold the present one against, run beside it, instead of stored baselines.",
 )
 @click.option(
+    "--no-against", is_flag=True, help="Compare with stored baselines, whatever the configuration says."
+)
+@click.option(
     "--max-runs",
     type=click.IntRange(1, MOST_SEEDS),
     default=1000,
@@ -124,7 +127,7 @@ def gate_command(
 
 def _begin(
     names: Sequence[str], out: Path | None, baselines_folder: Path | None, where: dict[str, typing.Any], outputs: Outputs, *,
-    scenario_paths: tuple[str, ...], tier: Tier, seeds: int, against: str, max_runs: int, max_minutes: float,
+    scenario_paths: tuple[str, ...], tier: Tier, seeds: int, against: str, no_against: bool, max_runs: int, max_minutes: float,
     coin: int | None, strict: bool, expectations: bool, remeasure: bool, force: bool, **options: typing.Any,  # noqa: ANN401
 ) -> int:  # fmt: skip
     """Plan a gate's first look, and conduct it."""
@@ -133,10 +136,11 @@ def _begin(
     from harness.running import plans
     from harness.session import choosing, opening
     from harness.sources import catalogue
-    from harness.store import files
+    from harness.store import files, project
 
+    against = "" if no_against else against
     if against and where["name"] != "local":
-        raise HarnessError("--against runs on this machine only", "Leave --executor out")
+        raise HarnessError("--against runs on this machine only", "Leave --executor out, or add --no-against")
     asked = GateSettings(
         against=against, seeds=seeds, max_runs=max_runs, max_minutes=max_minutes, strict=strict, expectations=expectations,
         remeasure=remeasure,
@@ -144,7 +148,7 @@ def _begin(
     )  # fmt: skip
     settings = choosing.Settings(tier=tier, seeds=seeds, scenario_paths=scenario_paths, **options)
     declared = catalogue.load_all(scenario_paths)
-    selection = choosing.select(declared, names, tier)
+    selection = choosing.select(declared, names, tier, built_in=not project.find().scenarios)
     opening.refuse_unknown(outputs.explained, selection)
     _refuse_outputs(outputs, force=force)
     roots = baselines.search_path(baselines_folder)

@@ -62,13 +62,21 @@ def fetch_command(names: tuple[str, ...]) -> None:
 @click.option("--scenario", default="", metavar="NAME[:VARIANT]", help="Time its smoke tier as well.")
 @scenario_option
 @baselines_option
+@click.pass_context
 def doctor_command(
-    *, loud: bool, pairs: int, scenario: str, scenario_paths: tuple[str, ...], baselines_folder: Path | None
+    context: click.Context,
+    *,
+    loud: bool,
+    pairs: int,
+    scenario: str,
+    scenario_paths: tuple[str, ...],
+    baselines_folder: Path | None,
 ) -> int:
     """Look at this machine, what is installed, data and baselines; with --noise, at its noise. Exit code 2 if something is broken."""
     from harness.session import doctor
 
-    findings = doctor.examine(baselines_folder)
+    typed = context.get_parameter_source("scenario_paths") is click.core.ParameterSource.COMMANDLINE
+    findings = doctor.examine(baselines_folder, scenario_paths if typed else None)
     click.echo(doctor.as_text(findings))
     if loud or scenario:
         _noise(pairs, scenario, scenario_paths)
@@ -94,12 +102,23 @@ def _noise(pairs: int, scenario: str, scenario_paths: tuple[str, ...]) -> None:
 @click.command("init")
 @click.argument("folder", type=click.Path(path_type=Path), default=Path())
 @click.option("--name", default="my_scenario", show_default=True, help="Name of the scenario.")
+@click.option(
+    "--framework",
+    default="",
+    metavar="NAME",
+    help="torch, keras, sklearn or numpy; the first that is installed by default.",
+)
 @force_option
-def init_command(folder: Path, name: str, *, force: bool) -> None:
-    """Write a working scenario, its test and a CI workflow to start from."""
+def init_command(folder: Path, name: str, framework: str, *, force: bool) -> None:
+    """Write a project that works: a scenario, its test, configuration, and jobs for GitHub and GitLab."""
     from harness.session import starter
 
-    for path in starter.write(folder, name, force=force):
-        click.echo(f"Wrote: {path}")
-    command = shlex.join(["harness", "run", name, "--scenarios", str(folder / f"{name}.py")])
-    click.echo(visible(f"Next: {command}"))
+    for path in starter.write(folder, name, kind=framework, force=force):
+        click.echo(visible(f"Wrote: {path}"))
+    if starter.NOWHERE in starter.requirement():
+        click.echo(
+            "This installation does not say where it came from: name your address of it in the jobs' pip install",
+            err=True,
+        )
+    there = "" if folder.resolve() == Path.cwd() else f"cd {shlex.quote(str(folder))} && "
+    click.echo(visible(f"Next: {there}harness run, then commit: every pull request is gated from then on"))

@@ -83,14 +83,16 @@ def history_command(
 
     from harness.cli import history_table
     from harness.judging import history, history_names, jobs
+    from harness.store import project
 
     if page is not None and not force:
         from harness.report import linking
 
         linking.refuse_other(page, "history")
-    folders = list(dict.fromkeys(runs)) or sorted(path.parent for path in Path("reports").glob("*/run.json"))
+    reports = project.reports_folder()
+    folders = list(dict.fromkeys(runs)) or sorted(path.parent for path in reports.glob("*/run.json"))
     if not folders:
-        raise HarnessError("there is no stored run below reports/", "Type: harness run, or name the runs")
+        raise HarnessError(f"there is no stored run below {reports}/", "Type: harness run, or name the runs")
     passed_over: dict[Path, HarnessError] = {}
     samples = history.gather(jobs.readable(folders, passed_over))
     if len(passed_over) == len(folders):
@@ -128,11 +130,13 @@ def _places(folders: Sequence[Path], commits: set[str]) -> tuple[dict[str, Place
 
 
 @click.command("index")
-@click.argument("folder", type=FILE, metavar="[DIR]", default=Path("reports"))
-def index_command(folder: Path) -> None:
+@click.argument("folder", type=FILE, metavar="[DIR]", required=False)
+def index_command(folder: Path | None) -> None:
     """Write DIR/index.html over all jobs in DIR, reports/ by default; from then on each job that ends there refreshes it."""
     from harness.report import index_page
+    from harness.store import project
 
     passed_over: dict[Path, str] = {}
-    click.echo(visible(f"Index: {index_page.write(folder, passed_over)}"))
+    page = index_page.write(folder or project.reports_folder(), passed_over)
+    click.echo(visible(f"Index: {page}"))
     name_passed_over(passed_over)

@@ -63,11 +63,14 @@ def plan_command(
     from harness.machine import environment
     from harness.session import choosing, forecast
     from harness.sources import catalogue
+    from harness.store import project
 
     declared = catalogue.load_all(scenario_paths)
     settings = choosing.Settings(tier=tier, scenario_paths=scenario_paths, **options)
-    wanted = choosing.requests(choosing.select(declared, names, tier), settings)
-    known = list(folders) or _newest_last(Path("reports"))
+    wanted = choosing.requests(
+        choosing.select(declared, names, tier, built_in=not project.find().scenarios), settings
+    )
+    known = list(folders) or _newest_last(project.reports_folder())
     roots = baselines.search_path(baselines_folder)
     passed_over: dict[Path, HarnessError] = {}
     found = forecast.forecast(wanted, known, roots, environment.machine(), passed_over)
@@ -132,6 +135,7 @@ def _whole(found: Sequence[Forecast]) -> list[str]:
     import psutil
 
     from harness.machine import containers
+    from harness.store import project
 
     known = [(each.runs, each.cost) for each in found if each.cost is not None]
     times = [runs * cost.seconds for runs, cost in known if cost.seconds is not None]
@@ -148,7 +152,7 @@ def _whole(found: Sequence[Forecast]) -> list[str]:
         if within is None
         else min(psutil.virtual_memory().available, within)
     )
-    free = shutil.disk_usage(_nearest(Path("reports"))).free
+    free = shutil.disk_usage(_nearest(project.reports_folder())).free
     lines = [
         f"{told}; memory {_bytes(memory)} of {_bytes(left)} free; disk {_bytes(disk or None)} of {_bytes(free)} free"
     ]

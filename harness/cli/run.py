@@ -56,6 +56,7 @@ def run_command(
     from harness.running import plans
     from harness.session import choosing
     from harness.sources import catalogue
+    from harness.store import project
 
     where = {"name": executor, "scheduler": scheduler, "workers": workers}
     if resume is not None:
@@ -65,7 +66,9 @@ def run_command(
     declared = catalogue.load_all(scenario_paths)
     roots = baselines.search_path(baselines_folder)
     waivers.read(roots)  # a damaged file is said before anything is measured
-    wanted = choosing.requests(choosing.select(declared, names, tier), settings)
+    wanted = choosing.requests(
+        choosing.select(declared, names, tier, built_in=not project.find().scenarios), settings
+    )
     plan = plans.make(wanted, shlex.join(["harness", *sys.argv[1:]]), baselines_folder)
     folder = out or jobs.default_folder()
     with plans.claimed(folder):

@@ -216,6 +216,23 @@ def name_passed_over(passed_over: Mapping[Path, HarnessError] | Mapping[Path, st
         click.echo(visible(f"harness: warning: passed over {folder}: {error}"), err=True)
 
 
+def configured(command: click.Command) -> dict[str, typing.Any]:
+    """Return what the project's configuration says of a command's options, and in turn of its subcommands'."""
+    from harness.store import project
+
+    own = project.find()
+    paths = tuple(os.path.relpath(file) for file in own.scenarios)
+    values = {"scenario_paths": paths, "tier": own.tier, "seeds": own.seeds, "against": own.against}
+    wanted = {name: value for name, value in values.items() if value}
+
+    def of(one: click.Command) -> dict[str, typing.Any]:
+        if isinstance(one, click.Group):
+            return {name: of(below) for name, below in one.commands.items()}
+        return {name: wanted[name] for name in (option.name for option in one.params) if name in wanted}
+
+    return of(command)
+
+
 def force_option(function: Command) -> Command:
     """Add --force."""
     return click.option("--force", is_flag=True, help="Replace what is stored there.")(function)

@@ -15,7 +15,7 @@ import msgspec
 from harness.errors import BaselineError
 from harness.machine import environment
 from harness.records import Baseline, BaselineMetric, finite
-from harness.store import files, git
+from harness.store import files, project
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -62,18 +62,16 @@ def search_path(named: Path | None, start: Path = Path()) -> list[Path]:
 
 
 def project_folder(start: Path = Path()) -> Path:
-    """Return the project's folder of baselines: the first ``baselines`` from `start` upwards to the top of the checkout.
+    """Return the project's folder of baselines: the configured one, else the first ``baselines`` from `start` upwards to the top of the checkout.
 
     Where there is none yet, it is the one to make: next to the nearest project file, at the top of the checkout, or in `start`.
     """
-    here = start.resolve()
-    upwards = [here, *here.parents]
-    checkouts = [folder for folder in upwards if (folder / ".git").exists()]
-    projects = [folder for folder in upwards if any((folder / name).is_file() for name in git.PROJECT_FILES)]
-    top = next(iter((*checkouts, *projects, here)))
-    having = [folder for folder in upwards if (folder / _FOLDER).is_dir()]
-    within = (folder for folder in (*having, *projects, top) if folder.is_relative_to(top))
-    return Path(os.path.relpath(next(within) / _FOLDER))
+    named = project.find(start).baselines
+    if named is not None:
+        return Path(os.path.relpath(named))
+    folders = project.upwards(start)
+    having = (folder for folder in folders if (folder / _FOLDER).is_dir())
+    return Path(os.path.relpath(next(having, project.nearest(folders)) / _FOLDER))
 
 
 def folder_of(scenario: str, variant: str, tier: str) -> Path:

@@ -12,7 +12,7 @@ from harness.judging import reduced
 from harness.report import figures, flipped, numbers, room, rows, stages, timeline, work
 from harness.report.section import Anchors, Section
 from harness.report.verdicts import SIGNS, Sign, rank, weighs
-from harness.store import stored
+from harness.store import commands, stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -241,5 +241,5 @@ def _command(first: RunRequest, seeds: int) -> str:
         str(seeds),
     ]
     words += ["--device", first.device, "--backend", first.backend]
-    words += [word for path in first.scenario_paths for word in ("--scenarios", path)]
+    words += commands.naming(first.scenario_paths)
     return shlex.join(words)

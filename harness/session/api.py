@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import typing
 from pathlib import Path
@@ -13,10 +14,9 @@ from harness.records import TIERS
 from harness.running import executors, plans
 from harness.session import choosing, procedure, storing
 from harness.sources import catalogue as declarations
-from harness.store import table
+from harness.store import commands, files, project, table
 
 if typing.TYPE_CHECKING:
-    import os
     from collections.abc import Sequence
 
     import pandas as pd
@@ -28,8 +28,8 @@ if typing.TYPE_CHECKING:
 
 def run(
     *names: str,
-    tier: Tier = "smoke",
-    seeds: int = 1,
+    tier: Tier | None = None,
+    seeds: int | None = None,
     first_seed: int = 0,
     device: str = "cpu",
     backend: str | None = None,
@@ -37,7 +37,7 @@ def run(
     time_limit: float | None = None,
     keep_weights: bool = False,
     weights: Folder | None = None,
-    scenarios: Sequence[Folder] = (),
+    scenarios: Sequence[Folder] | None = None,
     baselines: Folder | None = None,
     out: Folder | None = None,
     force: bool = False,
@@ -48,10 +48,12 @@ def run(
     ----------
     *names : str
         ``SCENARIO``, ``SCENARIO:VARIANT`` or ``SCENARIO:all``; the default variant of every scenario if none is named.
-    tier : str
-        smoke, short or paper.
-    seeds, first_seed : int
-        How many runs of each variant, and the first seed.
+    tier : str, optional
+        smoke, short or paper; as configured, else smoke.
+    seeds : int, optional
+        How many runs of each variant; as configured, else 1.
+    first_seed : int
+        The first seed.
     device, backend : str
         Where to compute, and the framework; each scenario's first backend by default.
     threads : int
@@ -62,8 +64,8 @@ def run(
         Whether each run keeps its weights, for a job elsewhere to predict with.
     weights : path, optional
         Folder of a job that kept its weights: each run predicts with those of its seed too.
-    scenarios : sequence of path
-        Python files that declare further scenarios.
+    scenarios : sequence of path, optional
+        Python files that declare further scenarios; the configured ones by default.
     baselines : path, optional
         Folder to read baselines from first.
     out : path, optional
@@ -81,6 +83,8 @@ def run(
     HarnessError
         If a name is unknown, a file of scenarios or baselines is unusable, or `out` cannot be written, or holds a job.
     """
+    own = project.find()
+    tier, seeds = tier or own.tier or "smoke", (own.seeds or 1) if seeds is None else seeds
     if tier not in TIERS:
         raise unknown("tier", tier, TIERS)
     if seeds < 1 or first_seed < 0 or threads < 1:
@@ -95,7 +99,7 @@ def run(
     )  # fmt: skip
     declared = declarations.load_all(paths)
     roots = stored_baselines.search_path(_path(baselines))
-    wanted = choosing.requests(choosing.select(declared, names, tier), settings)
+    wanted = choosing.requests(choosing.select(declared, names, tier, built_in=not own.scenarios), settings)
     folder = Path(out) if out is not None else jobs.default_folder()
     plan = plans.make(wanted, _command(names, settings, baselines), _path(baselines))
     with plans.claimed(folder), executors.opened("local") as executor:
@@ -119,7 +123,7 @@ def read(folder: Folder) -> Job:
 
 
 def judge(
-    job: Job, *, scenarios: Sequence[Folder] = (), baselines: Folder | None = None, folder: Folder | None = None
+    job: Job, *, scenarios: Sequence[Folder] | None = None, baselines: Folder | None = None, folder: Folder | None = None
 ) -> Job:  # fmt: skip
     """Judge a job's results again, a gate's as ``harness gate`` does, against today's expectations and baselines; nothing is run or written.
 
@@ -127,11 +131,10 @@ def judge(
     ----------
     job : Job
         What was run; its results stay as they are.
-    scenarios : sequence of path
-        Python files that declare further scenarios.
+    scenarios : sequence of path, optional
+        Python files that declare further scenarios; the configured ones by default.
     baselines : path, optional
         Folder to read baselines from first.
-
     folder : path, optional
         The job's folder, whose predictions are held against the baseline's: without it no flipped images are found, nor decide in a gate.
 
@@ -163,7 +166,10 @@ def frame(job: Job) -> pd.DataFrame:
     return found.astype({"seed": "int64", "value": "float64", "disturbed": "bool"})
 
 
-def _texts(paths: Sequence[Folder]) -> tuple[str, ...]:
+def _texts(paths: Sequence[Folder] | None) -> tuple[str, ...]:
+    """Name scenario files; the configured ones if none are given."""
+    if paths is None:
+        return tuple(os.path.relpath(file) for file in project.find().scenarios)
     return tuple(str(Path(path)) for path in paths)
 
 
@@ -180,7 +186,6 @@ def _command(names: Sequence[str], settings: choosing.Settings, baselines: Folde
     words += ["--time-limit", f"{settings.time_limit:g}"] if settings.time_limit else []
     words += ["--keep-weights"] if settings.keep_weights else []
     words += ["--weights", settings.weights] if settings.weights else []
-    for path in settings.scenario_paths:
-        words += ["--scenarios", path]
+    words += commands.naming(files.absolute(settings.scenario_paths))
     words += ["--baselines", str(Path(baselines))] if baselines is not None else []
     return shlex.join(words)

@@ -29,8 +29,6 @@ _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _REMOTE = re.compile(
     r"(?:(?:https?|ssh|git)://(?:[^@/]+@)?|(?:[\w.-]+@)?(?=[\w.-]+:(?!/)))(?P<host>[\w.-]+)(?::\d+(?=/)|:|)(?P<path>[/\w.~+-]+)"
 )
-PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
-"""Files that mark the folder of a project."""
 
 
 def text(folder: str | os.PathLike[str], *words: str, seconds: float = 60.0) -> str:
