@@ -30,7 +30,7 @@ if typing.TYPE_CHECKING:
     from harness.records import Comparison, Job, Judgement, RunRequest, RunResult
 
 STYLES = {
-    "REPRODUCED": "green", "PASS": "green", "IMPROVED": "cyan", "KNOWN_GAP": "yellow", "ABOVE": "yellow",
+    "REPRODUCED": "green", "PASS": "green", "IMPROVED": "cyan", "CHANGED": "yellow", "KNOWN_GAP": "yellow", "ABOVE": "yellow",
     "BELOW": "yellow", "INCONCLUSIVE": "yellow", "INCOMPARABLE": "yellow", "NO_BASELINE": "yellow", "REGRESSED": "bold red",
     "ERROR": "bold red", "WAIVED": "cyan",
 }  # fmt: skip

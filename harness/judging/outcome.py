@@ -12,7 +12,7 @@ if typing.TYPE_CHECKING:
     from harness.records import GateSettings, Job, Judgement, RunResult, Verdict
 
 ATTENTION: tuple[Verdict, ...] = (
-    "ERROR", "REGRESSED", "BELOW", "ABOVE", "INCONCLUSIVE", "IMPROVED", "NO_BASELINE", "INCOMPARABLE", "WAIVED",
+    "ERROR", "REGRESSED", "BELOW", "ABOVE", "INCONCLUSIVE", "IMPROVED", "CHANGED", "NO_BASELINE", "INCOMPARABLE", "WAIVED",
 )  # fmt: skip
 """Verdicts that a person should see, worst first."""
 GOOD: tuple[Verdict, ...] = ("REPRODUCED", "PASS")
@@ -28,6 +28,7 @@ PHRASES: Mapping[str, tuple[str, str]] = {
     "ABOVE": ("published value is exceeded", "published values are exceeded"),
     "INCONCLUSIVE": ("check is inconclusive", "checks are inconclusive"),
     "IMPROVED": ("metric improved", "metrics improved"),
+    "CHANGED": ("training computes something else", "trainings compute something else"),
     "NO_BASELINE": ("metric has no baseline", "metrics have no baseline"),
     "INCOMPARABLE": ("metric is not comparable", "metrics are not comparable"),
     "WAIVED": ("metric is waived", "metrics are waived"),

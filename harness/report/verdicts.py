@@ -54,6 +54,12 @@ _TABLE: tuple[tuple[Verdict, str, Tone, str], ...] = (
     ),
     ("INCONCLUSIVE", "?", "warn", "These runs cannot tell; the reason says how many would."),
     ("IMPROVED", "▲", "decide", "Better than the baseline: a person decides whether it becomes the new one."),
+    (
+        "CHANGED",
+        "Δ",
+        "decide",
+        "Training computes something else than the baseline's did: a person decides whether that was meant.",
+    ),
     ("NO_BASELINE", "∅", "decide", "Nothing approved to compare with yet."),
     ("INCOMPARABLE", "≠", "decide", "The baseline comes from an environment or data that differ."),
     ("WAIVED", "~", "quiet", "A person let this pass, for a stated reason and time."),

@@ -236,9 +236,9 @@ def waive(asked: waivers.Asked, scenarios: Mapping[str, Scenario], named: Path |
 
 
 def _counted(place: Place, roots: Sequence[Path]) -> set[str]:
-    """Metrics of work that a variant's stored baselines hold."""
+    """Metrics of work, and trajectories, that a variant's stored baselines hold."""
     paths = [path for root in roots for path in sorted((root / baselines.folder_of(*place)).glob("*.json"))]
-    return {metric for path in paths for metric in baselines.load(path).counted}
+    return {metric for path in paths for metric in baselines.deterministic(baselines.load(path))}
 
 
 def show(scenarios: Mapping[str, Scenario], name: str, tier: Tier, named: Path | None, today: dt.date) -> str:

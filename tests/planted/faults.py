@@ -213,6 +213,22 @@ FAULTS = (
         code=1,
     ),
     Fault(
+        name="bfloat16 instead of float32",
+        told="training runs under autocast",
+        scenario=TINY,
+        changes=(
+            Change(
+                "sources/tinyconvnet_svd/pipeline/training.py",
+                "            loss = torch.nn.functional.cross_entropy(network(images), labels)\n",
+                '            with torch.autocast("cpu", dtype=torch.bfloat16):\n'
+                "                loss = torch.nn.functional.cross_entropy(network(images), labels)\n",
+            ),
+        ),
+        metric="trajectory.train",
+        verdict="CHANGED",
+        code=3,
+    ),
+    Fault(
         name="last batch dropped",
         told="an epoch ends before its smaller last batch",
         scenario=TINY,
