@@ -36,6 +36,7 @@ POLL_SECONDS = 0.2
 """How often a limit on memory and a call-off are looked at; neither is where it is not asked for."""
 _SCRATCH, _HELD, _NEWBORN_SECONDS = "harness-run-", ".held", 60.0
 _SHOWN = 160
+_STARTING_SECONDS = 0.1
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +182,20 @@ def resident_bytes(session: int) -> int:
     for pid in members(session):
         with contextlib.suppress(psutil.NoSuchProcess):
             total += psutil.Process(pid).memory_info().rss
+    return total
+
+
+def helper_bytes(leader: int) -> int:
+    """Sum the resident memory of the processes that the leader of a session has started, bytes.
+
+    Shared pages count for each of them. One that has only just been started is left out: until it runs its own program it has its parent's pages.
+    """
+    total, newborn = 0, time.time() - _STARTING_SECONDS
+    for pid in members(leader):
+        with contextlib.suppress(psutil.Error):
+            process = psutil.Process(pid)
+            if pid != leader and process.create_time() < newborn:
+                total += process.memory_info().rss
     return total
 
 

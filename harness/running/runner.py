@@ -17,7 +17,7 @@ from harness.data import cache, loading
 from harness.errors import ExplainedError, LastingError, StorageError, WithoutDataError, WorkerError, unknown
 from harness.machine import containers, environment, processes, variables
 from harness.measure import keeping, scores
-from harness.measure.stages import stage_metrics
+from harness.measure.stages import helper_metrics, stage_metrics
 from harness.measure.trace import STARTED, Watch
 from harness.records import Attempt, Failure, Measurement, RunResult, as_declared, finite
 from harness.store import files, masking
@@ -279,6 +279,7 @@ def _score(result: RunResult, measurement: Measurement, scenario: Scenario, fold
         metrics = {**measurement.metrics, **scored}
         if measurement.request.purpose == "measure":  # a counted run's time and memory mean nothing
             metrics |= stage_metrics(measurement.stages, whole=not measurement.resumed)
+            metrics |= helper_metrics(result.memory, measurement.stages)
             metrics |= _derived(scenario, metrics)
     except (ValueError, KeyError, StorageError) as error:
         told = f"what run {result.request.key} left cannot be scored: {error}"
