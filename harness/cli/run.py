@@ -18,6 +18,7 @@ from harness.cli.shared import (
     refuse_changes,
     shelve,
     tell_all,
+    warn_before_runs,
 )
 from harness.errors import HarnessError
 from harness.judging import outcome
@@ -66,6 +67,7 @@ def run_command(
     roots = baselines.search_path(baselines_folder)
     waivers.read(roots)  # a damaged file is said before anything is measured
     wanted = choosing.requests(choosing.select(declared, names, tier), settings)
+    warn_before_runs(settings.threads)
     plan = plans.make(wanted, shlex.join(["harness", *sys.argv[1:]]), baselines_folder)
     folder = out or jobs.default_folder()
     with plans.claimed(folder):

@@ -24,6 +24,7 @@ import click
 from harness.errors import HarnessError, unknown
 from harness.judging import outcome
 from harness.records import BACKENDS, DEVICES, EXECUTORS, TIERS
+from harness.store import git
 from harness.store.visible import visible
 
 if typing.TYPE_CHECKING:
@@ -208,6 +209,19 @@ def shelve(job: Path) -> None:
     else:
         if page is not None:
             click.echo(visible(f"Index: {page}"))
+
+
+def warn_before_runs(threads: int) -> None:
+    """Say what makes results worth less: git that refuses the checkout they are of, and fewer cores than threads."""
+    from harness.machine import containers
+
+    refused = git.refusal(Path.cwd())
+    if refused is not None:
+        click.echo(visible(f"harness: warning: no commit is recorded: {refused}"), err=True)
+    cores = containers.usable_cores()
+    if threads > cores:
+        told = f"{threads} threads share {cores:g} core{'s' * (cores > 1)} here, so times are long and uneven"
+        click.echo(f"harness: warning: {told}. Type: --threads {max(1, int(cores))}", err=True)
 
 
 def name_passed_over(passed_over: Mapping[Path, HarnessError] | Mapping[Path, str]) -> None:

@@ -23,7 +23,8 @@ from pathlib import Path
 
 import psutil
 
-from harness.errors import LastingError, WorkerError
+from harness.errors import LastingError, StorageError, WorkerError
+from harness.store import locks
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -232,12 +233,10 @@ def scratch() -> Iterator[Path]:
     It lies in the system's folder, not in the run's: sockets that multiprocessing puts there allow no more than 107 characters.
     What a machine that went down left behind is removed on the way.
     """
-    import filelock
-
     _sweep()
     folder = Path(tempfile.mkdtemp(prefix=_SCRATCH))
     try:
-        with filelock.FileLock(folder / _HELD):
+        with locks.held(folder / _HELD):
             yield folder
     finally:
         remove_scratch(folder)
@@ -249,9 +248,9 @@ def _sweep() -> None:
 
     for folder in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*"):
         # another user's folder, or one that its runner just removes
-        with contextlib.suppress(OSError, filelock.Timeout):
+        with contextlib.suppress(OSError, StorageError, filelock.Timeout):
             if time.time() - folder.stat().st_mtime > _NEWBORN_SECONDS:
-                with filelock.FileLock(folder / _HELD, timeout=0):
+                with locks.held(folder / _HELD, 0.0):
                     remove_scratch(folder)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import typing
 
-from harness.judging import outcome
 from harness.report import numbers
 from harness.report.verdicts import SIGNS
 

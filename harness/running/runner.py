@@ -122,9 +122,7 @@ def clear(folder: Path) -> None:
     try:
         keeping.emptied(folder)
     except OSError as error:
-        raise StorageError(
-            f"cannot write into '{folder}': {error.strerror}", "Name another folder with --out"
-        ) from error
+        raise files.storage_error(folder, error, "write into") from error
 
 
 def _work(request: RunRequest, folder: Path, called_off: Callable[[], bool] | None, watch: Watch) -> None:
@@ -327,13 +325,10 @@ def one_at_a_time(waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
     """
     import filelock
 
-    lock = cache.machine_lock("measuring.lock")
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        waiting()
-        lock.acquire()
-    try:
+    with contextlib.ExitStack() as holding:
+        try:
+            holding.enter_context(cache.machine_lock("measuring.lock", 0.0))
+        except filelock.Timeout:
+            waiting()
+            holding.enter_context(cache.machine_lock("measuring.lock"))
         yield
-    finally:
-        lock.release()

@@ -84,7 +84,7 @@ SCENARIO = declare(measure, variants=VARIANTS)
 def test_memory_of_helper_processes_is_a_metric_and_a_note(
     run_probe: Callable[..., Finished], harness: Harness
 ) -> None:
-    """What a stage's helper process holds is in no peak: it is a metric of its own, and a note that names the variant; outside stages it is neither."""
+    """What a stage's helper process holds is in no peak but a metric and a note that names the variant; outside stages it is neither."""
     done = run_probe(HELPED, "probe:within")
     assert done.code == 0, done.err
     before, within = (result["metrics"] for result in harness.job("out")["results"])
