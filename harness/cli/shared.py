@@ -250,7 +250,7 @@ def baselines_option(function: Command) -> Command:
 
 @contextlib.contextmanager
 def executing(console: Console, where: dict[str, typing.Any]) -> Iterator[Executor]:
-    """Open what runs workers; SIGTERM ends the body as Ctrl-C does, and a wait for another job is said.
+    """Open what runs workers; SIGTERM and SIGHUP end the body as Ctrl-C does, and a wait for another job is said.
 
     Parameters
     ----------
@@ -270,16 +270,24 @@ def executing(console: Console, where: dict[str, typing.Any]) -> Iterator[Execut
 
 @contextlib.contextmanager
 def terminable() -> Iterator[None]:
-    """Let SIGTERM end the body as Ctrl-C does; only the main thread may set handlers."""
+    """Let SIGTERM, and SIGHUP of a lost terminal, end the body as Ctrl-C does; only the main thread may set handlers.
+
+    What is ignored already stays so: nohup lets a command outlive its terminal.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = {
+        ending: signal.signal(ending, signal.default_int_handler)
+        for ending in (signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(ending) is not signal.SIG_IGN
+    }
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for ending, handler in before.items():
+            signal.signal(ending, handler)
 
 
 def job_options(function: Command) -> Command:

@@ -42,6 +42,8 @@ PHRASES: Mapping[str, tuple[str, str]] = {
 }
 """Verdict, or of an identity `holds` or `violated`, or failed or missing runs, to how one and how several of it are said, worst first."""
 _FINE = (*GOOD, "holds")
+NOTED_BYTES = 2**20
+"""Helper processes that held less than this are no more than a shell command."""
 INTERRUPTED = 130
 """Exit code of a gate that did not come to its end."""
 MOST_NAMES = 8
@@ -74,7 +76,7 @@ def _helpers(job: Job) -> Iterator[str]:
     held: dict[str, float] = {}
     for run in runs(job):
         measured = run.metrics.get(HELPERS)
-        if measured is not None:
+        if measured is not None and np.max(measured.value) >= NOTED_BYTES:
             name = f"{run.request.scenario}:{run.request.variant}"
             held[name] = max(held.get(name, 0.0), float(np.max(measured.value)))
     judged = {

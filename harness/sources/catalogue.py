@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness.errors import HarnessError, ScenarioError, unknown
+from harness.machine import imports
 from harness.machine.environment import EXTRAS
 from harness.records import (
     BACKENDS,
@@ -62,6 +63,7 @@ def load_all(paths: Iterable[str] = ()) -> dict[str, Scenario]:
     ScenarioError
         If a file cannot be loaded, a declaration contradicts itself, or two scenarios share a name.
     """
+    imports.distrust_old_code()
     found: dict[str, Scenario] = {}
     for origin, scenario in (*_built_in(), *_installed(), *_from_files(paths)):
         check(scenario, origin)
@@ -102,13 +104,14 @@ def _load_file(path: Path) -> list[Scenario]:
     if not path.is_file():
         raise ScenarioError(f"there is no scenario file '{path}'", "Type: harness init")
     name = _made_importable(path.resolve())
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
+    loader = imports.SourceLoader(name, str(path))
+    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
+    if spec is None or path.suffix != ".py":
         raise ScenarioError(f"'{path}' is not a Python file", "Name a file that ends in .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        loader.exec_module(module)
     except (Exception, SystemExit) as error:
         raise ScenarioError(f"scenario file '{path}' cannot be loaded: {error!r}", "Mend the file") from error
     declared = getattr(module, "SCENARIOS", None) or getattr(module, "SCENARIO", None)
