@@ -24,6 +24,7 @@ from harness.cli.shared import (
     refuse_changes,
     shelve,
     tell_all,
+    warn_before_runs,
 )
 from harness.errors import HarnessError
 from harness.records import Outputs
@@ -153,6 +154,7 @@ def _begin(
     _refuse_outputs(outputs, force=force)
     roots = baselines.search_path(baselines_folder)
     waivers.read(roots)  # a damaged file is said before anything is measured
+    warn_before_runs(settings.threads)
     folder = out or jobs.default_folder()
     if not force:
         plans.refuse_stored(folder)

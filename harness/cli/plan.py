@@ -8,7 +8,14 @@ from pathlib import Path
 
 import click
 
-from harness.cli.shared import MOST_SEEDS, Known, baselines_option, name_passed_over, scenario_option
+from harness.cli.shared import (
+    MOST_SEEDS,
+    Known,
+    baselines_option,
+    name_passed_over,
+    scenario_option,
+    warn_before_runs,
+)
 from harness.records import BACKENDS, DEVICES, TIERS
 from harness.store.visible import marked, print_table
 
@@ -74,6 +81,7 @@ def plan_command(
     roots = baselines.search_path(baselines_folder)
     passed_over: dict[Path, HarnessError] = {}
     found = forecast.forecast(wanted, known, roots, environment.machine(), passed_over)
+    warn_before_runs(settings.threads)
     _show(Console(), found, declared)
     name_passed_over(passed_over)
 

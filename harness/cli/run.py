@@ -18,6 +18,7 @@ from harness.cli.shared import (
     refuse_changes,
     shelve,
     tell_all,
+    warn_before_runs,
 )
 from harness.errors import HarnessError
 from harness.judging import outcome
@@ -69,6 +70,7 @@ def run_command(
     wanted = choosing.requests(
         choosing.select(declared, names, tier, built_in=not project.find().scenarios), settings
     )
+    warn_before_runs(settings.threads)
     plan = plans.make(wanted, shlex.join(["harness", *sys.argv[1:]]), baselines_folder)
     folder = out or jobs.default_folder()
     with plans.claimed(folder):

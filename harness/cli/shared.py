@@ -24,6 +24,7 @@ import click
 from harness.errors import HarnessError, unknown
 from harness.judging import outcome
 from harness.records import BACKENDS, DEVICES, EXECUTORS, TIERS
+from harness.store import git
 from harness.store.visible import visible
 
 if typing.TYPE_CHECKING:
@@ -210,6 +211,19 @@ def shelve(job: Path) -> None:
             click.echo(visible(f"Index: {page}"))
 
 
+def warn_before_runs(threads: int) -> None:
+    """Say what makes results worth less: git that refuses the checkout they are of, and fewer cores than threads."""
+    from harness.machine import containers
+
+    refused = git.refusal(Path.cwd())
+    if refused is not None:
+        click.echo(visible(f"harness: warning: no commit is recorded: {refused}"), err=True)
+    cores = containers.usable_cores()
+    if threads > cores:
+        told = f"{threads} threads share {cores:g} core{'s' * (cores > 1)} here, so times are long and uneven"
+        click.echo(f"harness: warning: {told}. Type: --threads {max(1, int(cores))}", err=True)
+
+
 def name_passed_over(passed_over: Mapping[Path, HarnessError] | Mapping[Path, str]) -> None:
     """Say which folders could not be read among many that could."""
     for folder, error in passed_over.items():
@@ -253,7 +267,7 @@ def baselines_option(function: Command) -> Command:
 
 @contextlib.contextmanager
 def executing(console: Console, where: dict[str, typing.Any]) -> Iterator[Executor]:
-    """Open what runs workers; SIGTERM ends the body as Ctrl-C does, and a wait for another job is said.
+    """Open what runs workers; SIGTERM and SIGHUP end the body as Ctrl-C does, and a wait for another job is said.
 
     Parameters
     ----------
@@ -273,16 +287,24 @@ def executing(console: Console, where: dict[str, typing.Any]) -> Iterator[Execut
 
 @contextlib.contextmanager
 def terminable() -> Iterator[None]:
-    """Let SIGTERM end the body as Ctrl-C does; only the main thread may set handlers."""
+    """Let SIGTERM, and SIGHUP of a lost terminal, end the body as Ctrl-C does; only the main thread may set handlers.
+
+    What is ignored already stays so: nohup lets a command outlive its terminal.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = {
+        ending: signal.signal(ending, signal.default_int_handler)
+        for ending in (signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(ending) is not signal.SIG_IGN
+    }
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for ending, handler in before.items():
+            signal.signal(ending, handler)
 
 
 def job_options(function: Command) -> Command:

@@ -124,6 +124,8 @@ class MemoryTrace:
     """Times since the start of the worker, seconds, ascending."""
     resident_bytes: tuple[int, ...]
     """Resident memory at these times; of a long run each is the highest of its stretch."""
+    helper_bytes: tuple[int, ...] = ()
+    """Resident memory of the worker's helper processes at these times, a shared page once for each; empty where none was seen."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from harness.records import TIERS
 from harness.report import job_index, linking
 from harness.report.templating import constants, environment
 from harness.report.verdicts import Sign
-from harness.store import files, stored
+from harness.store import files, locks, stored
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -127,10 +127,5 @@ def refresh(job: Path) -> Path | None:
 @contextlib.contextmanager
 def _turn(folder: Path) -> Iterator[None]:
     """Hold the folder's index; whoever else writes it waits."""
-    import filelock
-
-    try:
-        with filelock.FileLock(folder / ".index.lock"):
-            yield
-    except OSError as error:
-        raise files.storage_error(folder / ".index.lock", error) from error
+    with locks.held(folder / ".index.lock"):
+        yield

@@ -42,6 +42,7 @@ def render(job: Job, folder: Path, scenarios: Mapping[str, Scenario], up: str = 
     return environment().get_template("report.html.j2").render(
         job=job,
         headline=verdicts.headline(job),
+        notes=outcome.notes(job),
         groups=verdicts.GROUPS,
         nouns=verdicts.NOUNS,
         tallies=verdicts.tallies(job),

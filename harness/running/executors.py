@@ -247,7 +247,9 @@ def _connected(scheduler: str, workers: int | None) -> Iterator[distributed.Clie
         raise WorkerError("a scheduler has its own workers", "Remove --workers or --scheduler")
     # the harness repeats what failed, once; and nothing may tune the allocator whose use is measured
     settings = {"distributed.scheduler.allowed-failures": 0, "distributed.nanny.pre-spawn-environ": {}}
-    with dask.config.set(settings), contextlib.ExitStack() as stack:
+    # what a site sets is for its own clusters: encryption, life times and preloads would keep one of this machine from working
+    defaults = {} if scheduler else dask.config.merge(*dask.config.defaults)
+    with dask.config.set(defaults), dask.config.set(settings), contextlib.ExitStack() as stack:
         address: typing.Any = scheduler or stack.enter_context(_cluster(workers or 1))
         try:
             client = stack.enter_context(distributed.Client(address, timeout=CONNECT_SECONDS))
@@ -262,10 +264,15 @@ def _cluster(workers: int) -> distributed.LocalCluster:
     import distributed
 
     resources = {SLOT: 1, **({CARD: 1} if workers == 1 else {})}
-    return distributed.LocalCluster(
-        n_workers=workers, threads_per_worker=1, resources=resources, memory_limit=0, dashboard_address=None,
-        silence_logs=logging.CRITICAL,
-    )  # fmt: skip
+    try:
+        return distributed.LocalCluster(
+            n_workers=workers, threads_per_worker=1, resources=resources, memory_limit=0, dashboard_address=None,
+            silence_logs=logging.CRITICAL,
+        )  # fmt: skip
+    except (OSError, RuntimeError) as error:
+        raise WorkerError(
+            f"a Dask cluster of this machine did not start: {error}", "Leave --executor dask out"
+        ) from error
 
 
 def run_all(

@@ -17,7 +17,7 @@ from harness.data import cache, loading
 from harness.errors import ExplainedError, LastingError, StorageError, WithoutDataError, WorkerError, unknown
 from harness.machine import containers, environment, processes, variables
 from harness.measure import keeping, scores
-from harness.measure.stages import stage_metrics
+from harness.measure.stages import helper_metrics, stage_metrics
 from harness.measure.trace import STARTED, Watch
 from harness.records import Attempt, Failure, Measurement, RunResult, as_declared, finite
 from harness.store import files, masking
@@ -122,9 +122,7 @@ def clear(folder: Path) -> None:
     try:
         keeping.emptied(folder)
     except OSError as error:
-        raise StorageError(
-            f"cannot write into '{folder}': {error.strerror}", "Name another folder with --out"
-        ) from error
+        raise files.storage_error(folder, error, "write into") from error
 
 
 def _work(request: RunRequest, folder: Path, called_off: Callable[[], bool] | None, watch: Watch) -> None:
@@ -279,6 +277,7 @@ def _score(result: RunResult, measurement: Measurement, scenario: Scenario, fold
         metrics = {**measurement.metrics, **scored}
         if measurement.request.purpose == "measure":  # a counted run's time and memory mean nothing
             metrics |= stage_metrics(measurement.stages, whole=not measurement.resumed)
+            metrics |= helper_metrics(result.memory, measurement.stages)
             metrics |= _derived(scenario, metrics)
     except (ValueError, KeyError, StorageError) as error:
         told = f"what run {result.request.key} left cannot be scored: {error}"
@@ -326,13 +325,10 @@ def one_at_a_time(waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
     """
     import filelock
 
-    lock = cache.machine_lock("measuring.lock")
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        waiting()
-        lock.acquire()
-    try:
+    with contextlib.ExitStack() as holding:
+        try:
+            holding.enter_context(cache.machine_lock("measuring.lock", 0.0))
+        except filelock.Timeout:
+            waiting()
+            holding.enter_context(cache.machine_lock("measuring.lock"))
         yield
-    finally:
-        lock.release()
