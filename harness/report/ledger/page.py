@@ -24,7 +24,7 @@ if typing.TYPE_CHECKING:
 
 FOUND = {
     False: Sign("CONTRADICTORY", "≠", "warn", "The prints cannot all be right, whatever was run."),
-    None: Sign("OPEN", "·", "quiet", "The prints leave it open."),
+    None: Sign("UNCLEAR", "·", "quiet", "The prints do not settle it."),
     True: Sign("CONSISTENT", "✓", "good", "The prints agree within their digits."),
 }
 """What held against each other prints came to, worst first."""
