@@ -25,7 +25,7 @@ from harness.errors import HarnessError, unknown
 from harness.judging import outcome
 from harness.records import BACKENDS, DEVICES, EXECUTORS, TIERS
 from harness.store import git
-from harness.store.visible import visible
+from harness.store.visible import marked, visible
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -58,8 +58,22 @@ MOST_SEEDS, MOST_THREADS, MOST_MIB = 1_000_000, 1024, 1 << 40
 """Beyond these a number is a slip that would ask for all memory."""
 
 
+class Number(click.IntRange):
+    """A whole number whose bounds only catch slips: the help does not show them."""
+
+    name = "number"
+
+    def _describe_range(self) -> str:
+        return ""
+
+
 class Seconds(click.FloatRange):
     """A positive finite time."""
+
+    name = "number"
+
+    def _describe_range(self) -> str:
+        return ""
 
     def convert(
         self, value: typing.Any, param: click.Parameter | None, ctx: click.Context | None  # noqa: ANN401 - click's signature
@@ -247,6 +261,14 @@ def configured(command: click.Command) -> dict[str, typing.Any]:
     return of(command)
 
 
+def verbose_option(function: Command) -> Command:
+    """Add -v."""
+    told = "Print a line for each run, and which data are not all here."
+    return click.option(
+        "-v", "--verbose", is_flag=True, expose_value=False, callback=_keep_verbose, help=told
+    )(function)
+
+
 def force_option(function: Command) -> Command:
     """Add --force."""
     return click.option("--force", is_flag=True, help="Replace what is stored there.")(function)
@@ -278,8 +300,8 @@ def executing(console: Console, where: dict[str, typing.Any]) -> Iterator[Execut
     """
     from harness.running import executors
 
-    def waiting() -> None:
-        console.print("Waiting: another job measures on this machine.")
+    def waiting(holder: str) -> None:
+        console.print(f"Waiting: {marked(holder)}.", highlight=False, soft_wrap=True)
 
     with terminable(), executors.opened(waiting=waiting, **where) as executor:
         yield executor
@@ -312,17 +334,18 @@ def job_options(function: Command) -> Command:
     limit = "Resident memory a run may hold."
     options = (
         click.option("--tier", type=Known("tier", TIERS), default="smoke", show_default=True, help="How much to run."),
-        click.option("--first-seed", type=click.IntRange(0, 2**31), default=0, show_default=True, help="Number of the first seed."),
+        click.option("--first-seed", type=Number(0, 2**31), default=0, show_default=True, help="Number of the first seed."),
         click.option("--device", type=Known("device", DEVICES), default="cpu", show_default=True, help="Where to compute."),
         click.option("--backend", type=Known("backend", BACKENDS), help="Framework; each scenario's first by default."),
-        click.option("--threads", type=click.IntRange(1, MOST_THREADS), default=2, show_default=True, help="Threads of each worker."),
+        click.option("--threads", type=Number(1, MOST_THREADS), default=2, show_default=True, help="Threads of each worker."),
         click.option("--time-limit", type=Seconds(0, min_open=True), help="Seconds a run may take."),
-        click.option("--memory-limit", type=click.IntRange(1, MOST_MIB), metavar="MIB", help=limit),
+        click.option("--memory-limit", type=Number(1, MOST_MIB), metavar="MIB", help=limit),
         click.option("--out", type=click.Path(path_type=Path), help="Folder for results and report."),
         click.option("--executor", type=Known("executor", EXECUTORS), default="local", show_default=True, help="Where runs go."),
         click.option("--scheduler", default="", metavar="ADDRESS", help="Dask scheduler; a cluster of this machine by default."),
-        click.option("--workers", type=click.IntRange(1, MOST_THREADS), help="Workers of that cluster."),
+        click.option("--workers", type=Number(1, MOST_THREADS), help="Workers of that cluster."),
         click.option("--resume", type=click.Path(path_type=Path), metavar="DIR", help="Do what is missing of a job."),
+        verbose_option,
         force_option,
         scenario_option,
         baselines_option,
@@ -332,7 +355,21 @@ def job_options(function: Command) -> Command:
     return function
 
 
-_MAY_CHANGE = {"resume", "executor", "scheduler", "workers", "junit", "summary", "explained"}
+_VERBOSE = "harness.verbose"
+
+
+def verbose() -> bool:
+    """Whether the command was called with -v."""
+    context = click.get_current_context(silent=True)
+    return bool(context and context.meta.get(_VERBOSE))
+
+
+def _keep_verbose(context: click.Context, param: click.Parameter, value: bool) -> None:
+    del param
+    context.meta[_VERBOSE] = value
+
+
+_MAY_CHANGE = {"verbose", "resume", "executor", "scheduler", "workers", "junit", "summary", "explained"}
 """Options that a resumed job may be given anew: where it runs, and what is written of it."""
 
 

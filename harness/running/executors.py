@@ -44,13 +44,13 @@ class Executor(typing.Protocol):
 class Local:
     """Workers on this machine, one measured worker at a time."""
 
-    waiting: Callable[[], None] = lambda: None
-    """Called before a wait for another job's worker on this machine."""
+    waiting: Callable[[str], None] = lambda _holder: None
+    """Called before a wait for another job's worker on this machine, with who holds the lock."""
 
     def attempt(self, requests: Iterable[RunRequest], out: Path) -> Iterator[tuple[RunRequest, Attempt]]:
         """Try the runs one after the other."""
         for request in requests:
-            with runner.one_at_a_time(self.waiting):
+            with runner.one_at_a_time(self.waiting, out):
                 yield request, runner.attempt(request, out / "runs" / request.key)
 
 
@@ -204,7 +204,11 @@ def _needed(request: RunRequest) -> dict[str, float]:
 
 @contextlib.contextmanager
 def opened(
-    name: str, *, scheduler: str = "", workers: int | None = None, waiting: Callable[[], None] = lambda: None
+    name: str,
+    *,
+    scheduler: str = "",
+    workers: int | None = None,
+    waiting: Callable[[str], None] = lambda _holder: None,
 ) -> Iterator[Executor]:
     """Open an executor for a while.
 
@@ -217,7 +221,7 @@ def opened(
     workers : int, optional
         Workers of that cluster, 1 by default: more of them run at once and give up runtime.
     waiting : callable
-        Called before the local executor waits for another job.
+        Called before the local executor waits for another job, with who holds the lock.
 
     Raises
     ------

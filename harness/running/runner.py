@@ -315,20 +315,55 @@ def _tail(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def one_at_a_time(waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+def one_at_a_time(
+    waiting: Callable[[str], None] = lambda _holder: None, folder: Path | None = None
+) -> Iterator[None]:
     """Hold this machine's measuring lock: two workers at once would time each other.
 
     Parameters
     ----------
     waiting : callable
-        Called once before a wait for another job's worker.
+        Called once before a wait for another job's worker, with who holds the lock: process, folder and since when.
+    folder : Path, optional
+        Where this job's results go; others that wait are told.
     """
     import filelock
 
+    note = cache.cache_folder() / "measuring.json"
     with contextlib.ExitStack() as holding:
         try:
             holding.enter_context(cache.machine_lock("measuring.lock", 0.0))
         except filelock.Timeout:
-            waiting()
+            waiting(_holder(note))
             holding.enter_context(cache.machine_lock("measuring.lock"))
-        yield
+        now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+        holder = _Holder(process=os.getpid(), folder=str(folder.resolve()) if folder else "", since=now)
+        try:
+            files.write_json(note, holder)
+            yield
+        finally:
+            note.unlink(missing_ok=True)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Holder:
+    """Who holds the measuring lock."""
+
+    process: int
+    """Its process id."""
+    folder: str
+    """Where its results go; empty if nowhere."""
+    since: str
+    """When it took the lock, UTC, ISO 8601."""
+
+
+def _holder(note: Path) -> str:
+    """Say who holds the lock; between two runs there is no note, or half of one."""
+    import msgspec
+
+    try:
+        held = msgspec.json.decode(note.read_bytes(), type=_Holder)
+    except (OSError, msgspec.DecodeError):
+        return "another job measures on this machine"
+    into = f" into {held.folder}" if held.folder else ""
+    return f"process {held.process} measures on this machine{into}, since {held.since.replace('T', ' ').removesuffix('+00:00')} UTC"

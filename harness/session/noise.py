@@ -79,12 +79,12 @@ class Power:
 def once() -> tuple[float, float]:
     """Run the fixed workload in this process and return its wall and CPU seconds; the first pass only warms up."""
     runtime.calibrate(1)
-    clock = runtime.Clock(lambda: None)
+    clock = runtime.Clock(lambda _holder: None)
     runtime.calibrate(PASSES)
     return clock.read()
 
 
-def of_calibration(pairs: int, waiting: Callable[[], None] = lambda: None) -> Samples:
+def of_calibration(pairs: int, waiting: Callable[[str], None] = lambda _holder: None) -> Samples:
     """Time the fixed workload in two fresh processes a pair, alone on this machine.
 
     Parameters
@@ -120,7 +120,7 @@ def of_scenario(
     variant: str,
     paths: tuple[str, ...],
     pairs: int,
-    waiting: Callable[[], None] = lambda: None,
+    waiting: Callable[[str], None] = lambda _holder: None,
 ) -> Samples:
     """Time one seed of a scenario's smoke tier, two runs a pair, as a gate runs it.
 

@@ -40,7 +40,6 @@ from harness.store import project
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable
-    from importlib.abc import Loader
     from importlib.machinery import ModuleSpec
 
 BUILT_IN = (
