@@ -23,6 +23,8 @@ _QUIET = (
 _SETTINGS = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
 _OF_A_HOOK = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_PREFIX")
 """What git sets for its hooks: with these a call from a hook would work on another folder, or on the index of a commit in the making."""
+PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
+"""Files that mark the folder of a project."""
 
 _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _REMOTE = re.compile(

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UnknownNameError
+from harness.records.version import __version__
 from harness.session import starter
 from tests.conftest import TIME_LIMIT
 from tests.test_workflows import action, parsed
@@ -128,7 +129,7 @@ def test_the_framework_is_the_installed_one(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize(
     ("origin", "says"),
     [
-        (None, f"report-harness[torch]=={starter.__version__}"),
+        (None, f"report-harness[torch]=={__version__}"),
         (
             {"url": "https://x.org/h.git", "vcs_info": {"commit_id": "abc"}},
             "report-harness[torch] @ git+https://x.org/h.git@abc",

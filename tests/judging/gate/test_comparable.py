@@ -34,6 +34,7 @@ if typing.TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.records import Comparison, Judgement
+    from harness.records.words import Round
 
 MIB = 2.0**20
 DIGITS = DatasetUse(name="digits", sha256="00", complete=True, found="all there")
@@ -624,7 +625,7 @@ def test_memory_alarms(rates: dict[str, dict[str, float]]) -> None:
 
 def test_one_base_run_is_too_few_to_compare() -> None:
     """Where base finished a single run, what is gated is INCONCLUSIVE and names the option; nobody is sent to approve a first baseline."""
-    one = {"screen": runs([0.95])}
+    one: dict[Round, list[RunResult]] = {"screen": runs([0.95])}
     each = Evidence(scenario=scenario(), variant="default", tier="smoke", head=one, base=one, stored=None)
     (found,) = trials.decide([each], GateSettings(seeds=1, against="main"), more=False).comparisons
     (judgement,) = found.judgements
