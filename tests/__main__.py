@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PYTEST = [sys.executable, "-m", "pytest"]
 TORCH = (
     "tests/sources",
+    "tests/measure/test_trajectory.py",
     "tests/measure/test_work_torch.py",
     "tests/data/test_fetching.py",
 )

@@ -13,7 +13,7 @@ import pytest
 
 from harness.cli import main
 from harness.judging import baselines
-from harness.machine import environment
+from harness.machine import environment, variables
 from harness.records import Baseline, BaselineMetric
 from harness.session import doctor, noise
 from harness.store import git
@@ -23,7 +23,9 @@ if typing.TYPE_CHECKING:
 
     from tests.conftest import Harness
 
-REAL = environment.machine() | {
+REAL = {
+    **environment.machine(),
+    **variables.recorded(doctor._in_worker()),
     "backend": "numpy",
     "device": "cpu",
     "threads": "2",
