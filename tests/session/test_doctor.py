@@ -13,7 +13,7 @@ import pytest
 
 from harness.cli import main
 from harness.judging import baselines
-from harness.machine import environment
+from harness.machine import environment, variables
 from harness.records import Baseline, BaselineMetric
 from harness.session import doctor, noise
 from harness.store import git
@@ -29,7 +29,9 @@ REAL = environment.machine() | {
     "threads": "2",
     "numpy": doctor.installed("numpy"),
     "blas": "x",
+    **variables.recorded(variables.for_worker(os.environ, threads=2)),
 }
+"""What a worker would record here."""
 
 
 def baseline(**changed: str) -> Baseline:
