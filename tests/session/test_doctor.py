@@ -31,7 +31,9 @@ REAL = {
     "threads": "2",
     "numpy": doctor.installed("numpy"),
     "blas": "x",
+    **variables.recorded(variables.for_worker(os.environ, threads=2)),
 }
+"""What a worker would record here."""
 
 
 def baseline(**changed: str) -> Baseline:
