@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import html
 import os
 import shlex
 import typing
@@ -9,8 +11,9 @@ from pathlib import Path
 
 from harness.errors import HarnessError, unknown
 from harness.judging import baselines as stored_baselines
-from harness.judging import jobs
-from harness.records import TIERS
+from harness.judging import jobs, outcome, wording
+from harness.measure.scores import is_share
+from harness.records import TIERS, Job
 from harness.running import executors, plans
 from harness.session import choosing, procedure, storing
 from harness.sources import catalogue as declarations
@@ -21,9 +24,54 @@ if typing.TYPE_CHECKING:
 
     import pandas as pd
 
-    from harness.records import Job, Tier
+    from harness.records import Judgement, Tier, Value
 
     Folder = str | os.PathLike[str]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ShownJob(Job):
+    """A job as Python programs get it: it knows its table, and shows its verdicts in a notebook."""
+
+    @classmethod
+    def of(cls, job: Job) -> typing.Self:
+        """Return the same job."""
+        return cls(**{field.name: getattr(job, field.name) for field in dataclasses.fields(Job)})
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return its metrics as a table: see `frame`."""
+        return frame(self)
+
+    def _repr_html_(self) -> str:
+        """Show how it ended, and each verdict that a gate acts on or a person should look at; every text is escaped."""
+        import pandas as pd
+
+        rows = [
+            {
+                "variant": f"{comparison.scenario}:{comparison.variant}",
+                "metric": item.metric,
+                **{
+                    name: _quantity(item, value)
+                    for name, value in (("value", item.value), ("reference", item.reference))
+                },
+                "against": item.against,
+                "verdict": item.verdict,
+                "reason": item.reason,
+            }
+            for comparison in self.comparisons
+            for item in comparison.judgements
+            if item.gated or outcome.needs_attention(item)
+        ]
+        said = html.escape(
+            f"{len(self.results)} run{'s' * (len(self.results) != 1)}: {outcome.sentence(outcome.counts(self))}"
+        )
+        return f"<p>{said}</p>{pd.DataFrame(rows).to_html(index=False, escape=True) if rows else ''}"
+
+
+def _quantity(judgement: Judgement, value: Value | None) -> str:
+    numbers = [value] if isinstance(value, (int, float)) else []
+    share = bool(numbers) and is_share(judgement.metric, judgement.unit, numbers)
+    return wording.quantity(value, judgement.unit, share=share)
 
 
 def run(
@@ -41,7 +89,7 @@ def run(
     baselines: Folder | None = None,
     out: Folder | None = None,
     force: bool = False,
-) -> Job:
+) -> ShownJob:
     """Run variants, judge them, and write results and report, as ``harness run`` does.
 
     Parameters
@@ -75,7 +123,7 @@ def run(
 
     Returns
     -------
-    Job
+    ShownJob
         Every result, a failed run's too, and every judgement. A failed run raises nothing: its ``status`` is ``error``.
 
     Raises
@@ -108,10 +156,10 @@ def run(
             pass  # each is stored as it comes
         job = procedure.assemble(plans.ended(plan, folder), declared, roots, folder)
         storing.store(job, declared, folder)
-    return job
+    return ShownJob.of(job)
 
 
-def read(folder: Folder) -> Job:
+def read(folder: Folder) -> ShownJob:
     """Read a stored job; see `harness.judging.jobs.read`.
 
     Raises
@@ -119,12 +167,12 @@ def read(folder: Folder) -> Job:
     StorageError
         If there is none, or it is damaged or of a newer schema.
     """
-    return jobs.read(Path(folder))
+    return ShownJob.of(jobs.read(Path(folder)))
 
 
 def judge(
     job: Job, *, scenarios: Sequence[Folder] | None = None, baselines: Folder | None = None, folder: Folder | None = None
-) -> Job:  # fmt: skip
+) -> ShownJob:  # fmt: skip
     """Judge a job's results again, a gate's as ``harness gate`` does, against today's expectations and baselines; nothing is run or written.
 
     Parameters
@@ -144,7 +192,8 @@ def judge(
         If a scenario is not declared, or the folder of baselines does not exist.
     """
     declared = declarations.load_all(_texts(scenarios))
-    return procedure.rejudge(job, declared, stored_baselines.search_path(_path(baselines)), _path(folder))
+    judged = procedure.rejudge(job, declared, stored_baselines.search_path(_path(baselines)), _path(folder))
+    return ShownJob.of(judged)
 
 
 def frame(job: Job) -> pd.DataFrame:

@@ -120,7 +120,7 @@ def _project(file: Path, table: object) -> Project:
     root = file.parent
     for key in {"path", "baselines", "reports"} & set(found):
         many = not isinstance(found[key], str)
-        placed = tuple(str(root / Path(one).expanduser()) for one in (found[key] if many else [found[key]]))
+        placed = tuple(str(root / one) for one in (found[key] if many else [found[key]]))
         found[key] = placed if many else placed[0]
     folders = (root, root / "src", *map(Path, found.get("path", ())))
     found["scenarios"] = tuple(str(_file(name, folders)) for name in found.get("scenarios", ()))
@@ -130,7 +130,7 @@ def _project(file: Path, table: object) -> Project:
 def _file(name: str, folders: Sequence[Path]) -> Path:
     """Return the file of a scenario file or module; that of a module which is nowhere would lie in the first folder."""
     if name.endswith(".py") or os.sep in name:
-        return folders[0] / Path(name).expanduser()
+        return folders[0] / name
     parts = name.split(".")
     candidates = [
         folder.joinpath(*parts[:-1], tail)

@@ -57,6 +57,7 @@ def test_the_frame_is_the_csv(here: Harness) -> None:
     """
     job = package.run("probe", seeds=2, scenarios=[here.scenario(body)], out="out")
     frame = package.frame(job)
+    assert frame.equals(job.to_frame())
     assert frame["value"].dtype == "float64"
     assert frame["seed"].dtype == "int64"
     assert frame["value"].isna().sum() == 1
@@ -162,3 +163,22 @@ def test_importing_the_package_is_cheap() -> None:
     assert {"run", "read", "judge", "frame"} <= set(package.__all__)
     with pytest.raises(AttributeError, match="no attribute 'rnu'"):
         _ = package.rnu
+
+
+def test_a_notebook_shows_a_job_as_a_table(here: Harness) -> None:
+    """A job that was run, read or judged shows how it ended and each gated verdict, with every text escaped."""
+    body = """
+    SCENARIO = declare(guess, gated=("accuracy",), variants=(Variant(name="a"),))
+    """
+    job = package.run("probe", scenarios=[here.scenario(body)], out="out")
+    for shown in (job, package.read("out"), package.judge(job, scenarios=["probe.py"], folder="out")):
+        page = shown._repr_html_()
+        assert page.startswith("<p>1 run: ")
+        for cell in ("probe:a", "accuracy", "90.00%", "NO_BASELINE"):
+            assert f"<td>{cell}</td>" in page
+    (comparison,) = job.comparisons
+    (judgement,) = comparison.judgements
+    hostile = dataclasses.replace(comparison, judgements=(dataclasses.replace(judgement, reason="<script>"),))
+    page = dataclasses.replace(job, comparisons=(hostile,))._repr_html_()
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UnknownNameError
+from harness.records.version import __version__
 from harness.session import starter
 from tests.conftest import TIME_LIMIT
 from tests.test_workflows import action, parsed
@@ -128,7 +129,7 @@ def test_the_framework_is_the_installed_one(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize(
     ("origin", "says"),
     [
-        (None, f"report-harness[torch]=={starter.__version__}"),
+        (None, f"report-harness[torch]=={__version__}"),
         (
             {"url": "https://x.org/h.git", "vcs_info": {"commit_id": "abc"}},
             "report-harness[torch] @ git+https://x.org/h.git@abc",
@@ -179,6 +180,15 @@ def test_what_is_there_stays(tmp_path: Path) -> None:
     assert (tmp_path / ".gitignore").read_text() == "*.log\nreports/\n.cache/\n__pycache__/\n.pytest_cache/\n"
     assert (tmp_path / ".gitlab-ci.yml").read_text() == "theirs: {}\n"
     assert starter._ignored(tmp_path / ".gitignore") == []
+
+
+def test_a_second_configuration_is_refused(harness: Harness) -> None:
+    """Next to [tool.harness] in pyproject.toml no harness.toml is written: no command would work with both."""
+    (harness.folder / "pyproject.toml").write_text("[tool.harness]\nseeds = 3\n")
+    done = harness("init")
+    assert done.code == 2
+    assert "configures the harness already" in done.err
+    assert not (harness.folder / "harness.toml").exists()
 
 
 def test_init_overwrites_nothing(harness: Harness) -> None:
