@@ -40,6 +40,8 @@ ROWS = (
     "OPENBLAS_CORETYPE=Prescott",
     "OPENBLAS_CORETYPE=Nehalem",
     "OPENBLAS_CORETYPE=Haswell",
+    "OPENBLAS_L2_SIZE=512",
+    "OPENBLAS_L2_SIZE=4096",
     "NPY_DISABLE_CPU_FEATURES=AVX2 FMA3",
     "ATEN_CPU_CAPABILITY=default",
     "PYTHONTRACEMALLOC=1",
@@ -143,7 +145,7 @@ HEAD = f"""# Baselines on other machines
 `python -m benchmarks.inherited --markdown docs/portable.md` writes this page from `harness/machine/variables.py`, `harness/machine/environment.py`
 and its own measurements.
 
-Accuracy, losses, sizes and counts of work travel: a gate compares them with the newest accepted baseline, wherever it was made, and
+Accuracy, losses, sizes, counts of work and trajectories travel: a gate compares them with the newest accepted baseline, wherever it was made, and
 `harness baseline accept` lists the files that the new one outdates. Memory and time depend on choices that libraries make from the CPU and
 from environment variables. A worker pins such a choice where that costs nothing. The rest must be equal on both sides.
 

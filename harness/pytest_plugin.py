@@ -26,7 +26,7 @@ PROPERTY = "harness"
 _OUT = pytest.StashKey[Path]()
 _NAMES = pytest.StashKey[dict[str, str]]()
 _REPORT = pytest.StashKey[str]()
-_FAILING = ("REGRESSED", "ERROR", "INCONCLUSIVE", "IMPROVED")
+_FAILING = ("REGRESSED", "ERROR", "INCONCLUSIVE", "IMPROVED", "CHANGED")
 _ABSENT = ("NO_BASELINE", "INCOMPARABLE")
 _MOST_RUNS = 25
 """Runs in all that an item may take: what looks worse is confirmed on ten or twenty fresh ones."""

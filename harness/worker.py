@@ -131,6 +131,7 @@ def measure(request: RunRequest, folder: Path) -> None:
         environment=inherited | _environment(request) | run.settings.told(),
         problems=(*run.problems, *_told_resumed(run)),
         uncounted=run.uncounted,
+        trajectories=run.trajectories.kept,
         foreign_cpu=None if foreign is None else round(foreign, 3),
         calibration_seconds=calibration,
         weights=run.weights,

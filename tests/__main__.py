@@ -73,7 +73,7 @@ class Suite:
 
 SUITES = {
     "lint": Suite(
-        "style, types, import layers, workflows",
+        "style, types, import layers, workflows, the documentation's site",
         commands=[
             [sys.executable, "-m", "ruff", "check"],
             [sys.executable, "-m", "ruff", "format", "--check"],
@@ -83,7 +83,9 @@ SUITES = {
             [*VALIDATE, "vendor.github-actions", "action.yml"],
             [*VALIDATE, "vendor.github-issue-forms", *FORMS],
             [*VALIDATE, "vendor.citation-file-format", "CITATION.cff"],
+            [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet"],
         ],
+        environment={"NO_MKDOCS_2_WARNING": "1"},
     ),
     "core": Suite(
         "judging, commands, files, reports", f"{APART} and not (system or browser)", arguments=FILES

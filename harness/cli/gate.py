@@ -15,6 +15,7 @@ import click
 
 from harness.cli.shared import (
     MOST_SEEDS,
+    Number,
     Seconds,
     ended_with,
     executing,
@@ -24,6 +25,7 @@ from harness.cli.shared import (
     refuse_changes,
     shelve,
     tell_all,
+    warn_before_runs,
 )
 from harness.errors import HarnessError
 from harness.records import Outputs
@@ -45,7 +47,7 @@ _OUTPUTS = tuple(field.name for field in dataclasses.fields(Outputs))
 @click.argument("names", nargs=-1, metavar="[SCENARIO[:VARIANT]]...")
 @click.option(
     "--seeds",
-    type=click.IntRange(1, MOST_SEEDS),
+    type=Number(1, MOST_SEEDS),
     default=5,
     show_default=True,
     help="Runs of each variant in the screen.",
@@ -61,7 +63,7 @@ _OUTPUTS = tuple(field.name for field in dataclasses.fields(Outputs))
 )
 @click.option(
     "--max-runs",
-    type=click.IntRange(1, MOST_SEEDS),
+    type=Number(1, MOST_SEEDS),
     default=1000,
     show_default=True,
     help="Runs of the whole gate.",
@@ -75,7 +77,7 @@ _OUTPUTS = tuple(field.name for field in dataclasses.fields(Outputs))
 )
 @click.option(
     "--coin",
-    type=click.IntRange(0),
+    type=Number(0),
     help="Seed of the coin that orders base and head; from their commits by default.",
 )
 @click.option(
@@ -110,10 +112,14 @@ def gate_command(
     baselines_folder: Path | None, executor: str, scheduler: str, workers: int | None,
     junit: Path | None, summary: Path | None, explained: tuple[str, ...], **options: typing.Any,  # noqa: ANN401
 ) -> int:  # fmt: skip
-    """Run, compare with baselines or another commit, confirm what looks worse on fresh runs; the exit code says how it ended.
+    """Run, compare, and say by the exit code whether it is worse.
+
+    It compares with stored baselines, or with another commit that runs next to this one. What looks worse is confirmed on fresh runs.
 
     0 passed; 1 worse or slower; 2 could not measure, or undecided; 3 a person must decide: improved, no baseline, not
     comparable; 130 interrupted.
+
+    Example: harness gate --against main
     """
     where = {"name": executor, "scheduler": scheduler, "workers": workers}
     outputs = Outputs(
@@ -153,6 +159,7 @@ def _begin(
     _refuse_outputs(outputs, force=force)
     roots = baselines.search_path(baselines_folder)
     waivers.read(roots)  # a damaged file is said before anything is measured
+    warn_before_runs(settings.threads)
     folder = out or jobs.default_folder()
     if not force:
         plans.refuse_stored(folder)

@@ -31,9 +31,13 @@ FILE = click.Path(path_type=Path)
 def ledger_command(
     runs: tuple[Path, ...], markdown: Path | None, page: Path | None, scenario_paths: tuple[str, ...], *, force: bool
 ) -> int:  # fmt: skip
-    """Show every published number with the best judgement of stored runs; by default those under reports/reference/, gates apart.
+    """Show every published number with its verdict.
 
-    Exit code 2 if a run could not be read: a verdict may be missing.
+    The verdicts come from stored runs, by default those under reports/reference/; gates are left out.
+
+    Exit code 2: a run could not be read, so a verdict may be missing.
+
+    Example: harness ledger --html ledger.html
     """
     from harness.judging import jobs
     from harness.report import ledger, linking
@@ -78,7 +82,12 @@ def ledger_command(
 def history_command(
     runs: tuple[Path, ...], patterns: tuple[str, ...], page: Path | None, *, force: bool
 ) -> int:
-    """Show metrics over the commits of stored runs, and where they changed; every run below reports/ by default."""
+    """Show metrics over commits, and where they changed.
+
+    Without a name every run below reports/ is read.
+
+    Example: harness history --html history.html
+    """
     from rich.console import Console
 
     from harness.cli import history_table
@@ -132,7 +141,12 @@ def _places(folders: Sequence[Path], commits: set[str]) -> tuple[dict[str, Place
 @click.command("index")
 @click.argument("folder", type=FILE, metavar="[DIR]", required=False)
 def index_command(folder: Path | None) -> None:
-    """Write DIR/index.html over all jobs in DIR, reports/ by default; from then on each job that ends there refreshes it."""
+    """Write a page that lists all jobs of a folder.
+
+    It becomes DIR/index.html, in reports/ by default. Each job that ends there later refreshes it.
+
+    Example: harness index reports
+    """
     from harness.report import index_page
     from harness.store import project
 

@@ -8,7 +8,15 @@ from pathlib import Path
 
 import click
 
-from harness.cli.shared import MOST_SEEDS, Known, baselines_option, name_passed_over, scenario_option
+from harness.cli.shared import (
+    MOST_SEEDS,
+    Known,
+    Number,
+    baselines_option,
+    name_passed_over,
+    scenario_option,
+    warn_before_runs,
+)
 from harness.records import BACKENDS, DEVICES, TIERS
 from harness.store.visible import marked, print_table
 
@@ -26,7 +34,7 @@ if typing.TYPE_CHECKING:
 @click.command("plan")
 @click.argument("names", nargs=-1, metavar="[SCENARIO[:VARIANT]]...")
 @click.option(
-    "--seeds", type=click.IntRange(1, MOST_SEEDS), default=1, show_default=True, help="Runs of each variant."
+    "--seeds", type=Number(1, MOST_SEEDS), default=1, show_default=True, help="Runs of each variant."
 )
 @click.option(
     "--count/--no-count",
@@ -56,7 +64,12 @@ def plan_command(
     names: tuple[str, ...], folders: tuple[Path, ...], scenario_paths: tuple[str, ...], baselines_folder: Path | None,
     tier: Tier, **options: typing.Any,  # noqa: ANN401
 ) -> None:  # fmt: skip
-    """Say what `harness run` with the same words would take: minutes, memory and disk, from stored runs or baselines."""
+    """Say what a run would take: minutes, memory, disk.
+
+    Type the same words as for `harness run`. The numbers come from stored runs or baselines.
+
+    Example: harness plan --tier paper --seeds 10
+    """
     from rich.console import Console
 
     from harness.judging import baselines
@@ -74,6 +87,7 @@ def plan_command(
     roots = baselines.search_path(baselines_folder)
     passed_over: dict[Path, HarnessError] = {}
     found = forecast.forecast(wanted, known, roots, environment.machine(), passed_over)
+    warn_before_runs(settings.threads)
     _show(Console(), found, declared)
     name_passed_over(passed_over)
 

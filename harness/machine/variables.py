@@ -107,6 +107,7 @@ TABLE = (
     Variable("ONEDNN_*", "kept", "caches and output of oneDNN", libraries=FRAMEWORKS),
     Variable("DNNL_*", "kept", "caches and output of oneDNN", libraries=FRAMEWORKS),
     Variable("OPENBLAS_CORETYPE", "kept", "instructions that OpenBLAS uses", forbids=("runtime",)),
+    Variable("OPENBLAS_L2_SIZE", "kept", "block sizes of OpenBLAS", forbids=("runtime",)),
     Variable("OPENBLAS_*", "kept", "memory and threads of OpenBLAS"),
     Variable("MKL_*", "kept", "instructions, memory and threads of MKL"),
     Variable("NPY_DISABLE_CPU_FEATURES", "kept", "instructions that NumPy uses", forbids=("runtime",)),

@@ -202,11 +202,12 @@ def _headline(found: Compared, shown: Sequence[Section]) -> Headline:
     sign = LIKENESS[word]
     if word == "EQUIVALENT":
         return Headline(sign.tone, sign.glyph, "They score alike.", sentence)
-    row = next(row for row in rows if row.sign is sign)
+    title, row = next((section.title, row) for section in shown for row in section.scores if row.sign is sign)
+    who = f"{row.metric[:1].upper()}{row.metric[1:]} of {title}"
     lead = (
-        f"{row.metric} of {row.side} differs by {row.difference}."
+        f"{who} on {row.side} differs by {row.difference}."
         if word == "DIFFERENT"
-        else "Not every score could be told."
+        else f"{who} on {row.side}: {row.difference}, undecided."
     )
     return Headline(sign.tone, sign.glyph, lead, sentence)
 

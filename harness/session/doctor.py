@@ -255,7 +255,9 @@ def _git() -> Iterator[Finding]:
         return
     yield Finding("git", "git", version.removeprefix("git version "))
     commit = environment.git_commit()
-    yield Finding("git", "commit", commit or "this folder is no checkout: no baseline can be proposed here")
+    refused = git.refusal(Path.cwd())
+    none = "this folder is no checkout, or has no commit: no baseline can be proposed here"
+    yield Finding("git", "commit", str(refused) if refused else commit or none, wrong=refused is not None)
     if commit and git.text(".", "rev-parse", "--is-shallow-repository") == "true":
         told = "shallow: --against may not find its commit. Type: git fetch --unshallow"
         yield Finding("git", "history", told)

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness.errors import HarnessError, ScenarioError, unknown
+from harness.machine import imports
 from harness.machine.environment import EXTRAS
 from harness.records import (
     BACKENDS,
@@ -39,7 +40,6 @@ from harness.store import project
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable
-    from importlib.abc import Loader
     from importlib.machinery import ModuleSpec
 
 BUILT_IN = (
@@ -68,6 +68,7 @@ def load_all(paths: Iterable[str] = ()) -> dict[str, Scenario]:
     ScenarioError
         If a file cannot be loaded, a declaration contradicts itself, or two scenarios share a name.
     """
+    imports.distrust_old_code()
     found: dict[str, Scenario] = {}
     for origin, scenario in (*_built_in(), *_installed(), *_from_files(paths)):
         check(scenario, origin)
@@ -117,12 +118,11 @@ def _load_file(path: Path) -> list[Scenario]:
     file, gated = path.resolve(), project.find(path.parent).gated
     try:
         name = _made_importable(file)
-        spec = typing.cast(
-            "ModuleSpec", importlib.util.spec_from_file_location(name, path)
-        )  # None for other suffixes
+        loader = imports.SourceLoader(name, str(path))
+        spec = typing.cast("ModuleSpec", importlib.util.spec_from_file_location(name, path, loader=loader))
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
-        typing.cast("Loader", spec.loader).exec_module(module)
+        loader.exec_module(module)
     except HarnessError:
         raise
     except ModuleNotFoundError as error:

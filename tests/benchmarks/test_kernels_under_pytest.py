@@ -91,7 +91,8 @@ def test_the_page_shows_the_same_kernels() -> None:
     row, _ = __main__.measured(small)
     assert row.startswith("| decision of a gate | ")
     assert (
-        "| at most 2 s | 10 runs x 3 metrics, made up, against a baseline of 20 runs; 5 calls; off by" in row
+        "| at most 2 s | 10 runs x 3 metrics in 2 variants, made up, baselines of 20 runs; 5 calls; off by"
+        in row
     )
 
 

@@ -73,6 +73,8 @@ def test_onednn_is_on_unless_the_user_says_otherwise(setting: str | None, kept: 
         ("LD_PRELOAD", (), {"memory", "runtime"}),
         ("GLIBC_TUNABLES", (), {"memory", "runtime"}),
         ("OPENBLAS_CORETYPE", (), {"runtime"}),
+        ("OPENBLAS_L2_SIZE", (), {"runtime"}),
+        ("OPENBLAS_MAIN_FREE", (), {"memory", "runtime"}),
         ("XLA_FLAGS", ("tensorflow", "keras"), {"memory", "runtime"}),
         ("XLA_FLAGS", ("torch",), set()),
         ("PYTORCH_CUDA_ALLOC_CONF", ("torch",), {"memory", "runtime"}),

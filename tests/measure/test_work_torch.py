@@ -79,6 +79,23 @@ def test_flops_are_those_of_the_formulas() -> None:
     assert count(action)["flops"] == 2 * 3 * 4 * 5 + 2 * 2 * 4 * 6 * 6 * 3 * 3 * 3
 
 
+@pytest.mark.parametrize("optimiser", ["SGD", "Adam"])
+def test_flops_are_those_of_torchs_own_counter(optimiser: str) -> None:
+    """Training, inference without gradients, and products that torch makes of others."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    def action() -> None:
+        train(3, optimiser=optimiser)
+        with torch.inference_mode():
+            torch.einsum("ij,jk->ik", torch.ones(3, 4), torch.ones(4, 5)) @ torch.ones(5, 2)
+            torch.nn.functional.scaled_dot_product_attention(*(torch.ones(1, 2, 3, 4) for _ in range(3)))
+
+    with FlopCounterMode(display=False) as own:
+        action()
+    assert count(action)["flops"] == own.get_total_flops() > 0
+
+
 def test_evaluation_frozen_and_parameterless_modules_are_no_training() -> None:
     """A network in evaluation, one that is frozen, and one without parameters see no samples."""
     import torch

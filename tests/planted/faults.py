@@ -213,6 +213,22 @@ FAULTS = (
         code=1,
     ),
     Fault(
+        name="bfloat16 instead of float32",
+        told="training runs under autocast",
+        scenario=TINY,
+        changes=(
+            Change(
+                "sources/tinyconvnet_svd/pipeline/training.py",
+                "            loss = torch.nn.functional.cross_entropy(network(images), labels)\n",
+                '            with torch.autocast("cpu", dtype=torch.bfloat16):\n'
+                "                loss = torch.nn.functional.cross_entropy(network(images), labels)\n",
+            ),
+        ),
+        metric="trajectory.train",
+        verdict="CHANGED",
+        code=3,
+    ),
+    Fault(
         name="last batch dropped",
         told="an epoch ends before its smaller last batch",
         scenario=TINY,
@@ -281,7 +297,7 @@ FAULTS = (
             Change(TRAINING, "        logits.append(product)\n", "        logits.append(product)\n        _HISTORY.append(half + 0)\n"),
             Change(TRAINING, "LANES = 8\n", "LANES = 8\n_HISTORY: list[Array] = []\n"),
         ),
-        metric="total.above_imports_bytes",
+        metric="total.left_bytes",
         verdict="REGRESSED",
         code=1,
         options=STATISTICAL,
@@ -298,7 +314,7 @@ FAULTS = (
         name="a changed split, of folds",
         told="cross-validation has half as many folds",
         changes=(Change(FOLDS, "    width = n // folds\n", "    folds //= 2\n    width = n // folds\n"),),
-        metric="work.optimiser_steps",
+        metric="work.epochs_run",
         verdict="REGRESSED",
         code=1,
     ),

@@ -31,6 +31,7 @@ NAMES = ("report", "gate", "comparison", "history", "index", "ledger")
 """Kinds of page."""
 FOCUSABLE = "a[href], button, input, select, summary, [tabindex='0']"
 LABEL = "element => (element.id || element.getAttribute('aria-label') || element.textContent || '').trim().slice(0, 60)"
+PRESSED = ".tally li[data-group=identity][data-verdict=REGRESSED] button"
 SHOWN = "element => element.checkVisibility({visibilityProperty: true})"
 
 
@@ -188,9 +189,9 @@ def test_a_fold_and_a_filter_work_from_the_keyboard(browser: Browser, pages: dic
     fold.locator("summary").focus()
     page.keyboard.press("Enter")
     opened = fold.get_attribute("open")
-    page.locator(".tally li[data-verdict=REGRESSED] button").focus()
+    page.locator(PRESSED).focus()
     page.keyboard.press("Space")
-    pressed = page.locator(".tally li[data-verdict=REGRESSED] button").get_attribute("aria-pressed")
+    pressed = page.locator(PRESSED).get_attribute("aria-pressed")
     page.locator("table.sortable .sort").first.focus()
     page.keyboard.press("Enter")
     order = page.locator("table.sortable th").first.get_attribute("aria-sort")

@@ -77,7 +77,7 @@ def test_the_filter_keeps_matching_rows_and_unfolds_them(opened: Watched) -> Non
 
 def test_a_count_filters_to_its_verdict(opened: Watched) -> None:
     """Pressing a verdict's count shows that verdict only; pressing it again shows all."""
-    chip = opened.page.locator(".tally li[data-verdict=REGRESSED] button")
+    chip = opened.page.locator(".tally li[data-group=identity][data-verdict=REGRESSED] button")
     chip.click()
     words = {
         row.get_attribute("data-verdict") for row in opened.page.locator("[data-row]:not([hidden])").all()

@@ -146,10 +146,10 @@ def test_the_index_counts_its_jobs_and_filters_to_an_outcome(window: Page, shelf
     }
     assert shown == dict(counted)
     assert window.locator("[data-row]").count() == len(found.rows) == 7
-    window.locator(".tally li[data-verdict=BROKEN] button").click()
+    window.locator(".tally li[data-verdict=worse] button").click()
     assert window.locator("[data-row]:visible").count() == 1
     assert window.locator("#matches").text_content() == "1 of 7 rows"
-    window.locator(".tally li[data-verdict=BROKEN] button").click()
+    window.locator(".tally li[data-verdict=worse] button").click()
     assert window.locator("[data-row]:visible").count() == 7
 
 
@@ -189,10 +189,10 @@ def test_the_ledger_counts_equal_its_rows_and_filter_to_them(window: Page, shelf
     assert window.locator("tr[data-row]:visible").count() == 1
     assert not window.locator("#audit").is_visible()
     window.locator(".tally li[data-verdict=BELOW] button").click()
-    window.locator("select[data-facet=form]").select_option(label="arrays")
-    forms = {row.get_attribute("id") for row in window.locator("tr[data-row]:visible").all()}
-    assert forms == {"probe--default--Table-1--spectrum"}
-    window.locator("select[data-facet=form]").select_option(label="all")
+    window.locator("select[data-facet=sort]").select_option(label="unreadable prints")
+    shown = {row.get_attribute("id") for row in window.locator("tr[data-row]:visible").all()}
+    assert shown == {"probe--default--Table-1--loss-curve"}
+    window.locator("select[data-facet=sort]").select_option(label="all")
     assert window.locator("#audit").is_visible()
 
 

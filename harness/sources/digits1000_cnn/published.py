@@ -72,7 +72,7 @@ def _log(variant: str, training: float | None, loss: float, accuracy: float) -> 
     return (
         *((train,) if training is not None else ()),
         _loss(variant=variant, value=loss, place=place, row="val_loss of the last epoch"),
-        _share(metric="accuracy", variant=variant, value=accuracy, half_width=0.00005, place=place, row="val_accuracy of the last epoch"),
+        _share(metric="accuracy", variant=variant, value=accuracy, half_width=0.00005, place=place, row="val_accuracy of the last epoch", claim=variant == "final"),
     )  # fmt: skip
 
 

@@ -143,7 +143,7 @@ def test_there_is_a_look_only_where_a_level_is_spent() -> None:
 
 
 @pytest.mark.parametrize(("levels", "spent"), [
-    (rules.RUNTIME_SCREEN, 0.076), (rules.RUNTIME_CLEAR, 0.028), (rules.RUNTIME_CONFIRM, 0.010), (rules.CONFIRM_LEVELS, 0.005),
+    (rules.RUNTIME_SCREEN, 0.076), (rules.RUNTIME_CLEAR, 0.028), (rules.RUNTIME_CONFIRM, 0.005), (rules.CONFIRM_LEVELS, 0.005),
     (rules.MEMORY_CONFIRM, 0.005),
 ])  # fmt: skip
 def test_levels_add_up_to_what_is_promised(levels: dict[int, float], spent: float) -> None:

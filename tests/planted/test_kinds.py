@@ -1,0 +1,61 @@
+"""The unchanged program under emulated kinds of machine: nothing is called worse, and nobody has to approve anything.
+
+Variables of the libraries make one machine compute as another kind does. Memory whose stored baseline does not fit is measured again at the
+baseline's commit, so that the checkout must have its history.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import typing
+
+import pytest
+
+from tests.conftest import one_thread
+from tests.planted.faults import FINAL, KMNIST, TINY
+from tests.planted.program import ROOT
+
+if typing.TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = [pytest.mark.planted, pytest.mark.timeout(1800)]
+
+KINDS = (
+    (KMNIST, {"OPENBLAS_CORETYPE": "Nehalem"}),
+    (KMNIST, {"NPY_DISABLE_CPU_FEATURES": "AVX2 FMA3"}),
+    (TINY, {"ATEN_CPU_CAPABILITY": "default"}),
+    (TINY, {"ONEDNN_MAX_CPU_ISA": "SSE41"}),
+    (FINAL, {"ONEDNN_MAX_CPU_ISA": "AVX2"}),
+)
+"""Scenario, and what makes this machine another kind."""
+
+
+@pytest.mark.parametrize(
+    ("scenario", "kind"),
+    [
+        pytest.param(
+            *row, id=" ".join(f"{k}={v}" for k, v in row[1].items()), marks=pytest.mark.xdist_group(row[0])
+        )
+        for row in KINDS
+    ],
+)
+def test_the_unchanged_program_passes_on_another_kind_of_machine(
+    cache: Path, tmp_path: Path, scenario: str, kind: dict[str, str]
+) -> None:
+    """Exit 0 against the committed baselines; gated memory is judged, measured again where the stored one does not fit."""
+    environment = {**os.environ, **kind, "HARNESS_CACHE": str(cache)}
+    environment.pop("HARNESS_DATA", None)
+    words = ("gate", scenario, "--tier", "smoke", "--seeds", "5", "--out", str(tmp_path / "out"))
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", *one_thread(*words)],
+        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=1200, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    job = json.loads((tmp_path / "out" / "run.json").read_text())
+    judged = [judged for found in job["comparisons"] for judged in found["judgements"] if judged["gated"]]
+    memory = {item["verdict"] for item in judged if item["kind"] == "memory"}
+    assert memory == {"PASS"}, done.stdout + done.stderr
+    assert not {item["verdict"] for item in judged} & {"REGRESSED", "IMPROVED", "CHANGED", "ERROR"}
