@@ -209,7 +209,7 @@ def gate(
     """
     own = project.find()
     paths, against = _texts(scenarios), own.against or "" if against is None else against
-    asked = GateSettings(
+    limits = GateSettings(
         against=against,
         seeds=(own.seeds or GateSettings().seeds) if seeds is None else seeds,
         max_runs=max_runs,
@@ -220,7 +220,7 @@ def gate(
     )
     settings = choosing.Settings(
         tier=tier or own.tier or "smoke",
-        seeds=asked.seeds,
+        seeds=limits.seeds,
         device=device,
         backend=backend,
         threads=threads,
@@ -238,7 +238,7 @@ def gate(
     command = _command("gate", names, settings, baselines, words)
     with opening.one_gate(), plans.claimed(folder), gating.both_sides(against, paths) as sides:
         completed, wanted = opening.first_look(
-            selection, settings, asked, sides, coin=None, new_allowed=not names
+            selection, settings, limits, sides, coin=None, new_allowed=not names
         )
         plan = dataclasses.replace(plans.make(wanted, command, _path(baselines)), gate=completed)
         plans.begin(plan, folder, force=force)
@@ -311,9 +311,9 @@ def _refuse_wrong(settings: choosing.Settings) -> None:
     if settings.tier not in TIERS:
         raise unknown("tier", settings.tier, TIERS)
     if settings.seeds < 1 or settings.first_seed < 0 or settings.threads < 1:
-        told = f"seeds={settings.seeds}, first_seed={settings.first_seed}, threads={settings.threads}"
+        numbers = f"seeds={settings.seeds}, first_seed={settings.first_seed}, threads={settings.threads}"
         raise HarnessError(
-            f"{told} cannot be run", "seeds and threads are at least 1, first_seed is at least 0"
+            f"{numbers} cannot be run", "seeds and threads are at least 1, first_seed is at least 0"
         )
 
 

@@ -88,7 +88,7 @@ def conduct(
 
             coin = plan.gate.coin if plan.gate else 0
             plan = procedure.conduct(
-                plan, declared, roots, out, do, interleave=lambda found: sides.interleave(found, coin), remeasure=again
+                plan, declared, roots, out, do, interleave=lambda requests: sides.interleave(requests, coin), remeasure=again
             )  # fmt: skip
     except KeyboardInterrupt:
         stopped, plan = True, plans.read(out)

@@ -97,9 +97,9 @@ def write(folder: Path, name: str, *, kind: str = "", force: bool = False) -> li
         plans.refuse_other_job(folder)
         configured = Path(project.find(folder).file)
         if configured == folder.resolve() / project.SHARED_FILE:
-            told = f"'{configured}' configures the harness already"
+            message = f"'{configured}' configures the harness already"
             raise ScenarioError(
-                told, f"Add the scenario there by hand, or remove [tool.harness] for a {project.OWN_FILE}"
+                message, f"Add the scenario there by hand, or remove [tool.harness] for a {project.OWN_FILE}"
             )
         if targets["gitlab.yml.txt"].exists():
             del targets["gitlab.yml.txt"]
