@@ -14,7 +14,7 @@ from harness.records.version import __version__
 
 if typing.TYPE_CHECKING:
     from harness.measure.run import Run
-    from harness.session.api import frame, judge, read, run
+    from harness.session.api import frame, gate, judge, read, run
     from harness.sources.wrappers import (
         keras_scenario,
         predictions_scenario,
@@ -33,6 +33,7 @@ __all__ = [
     "Variant",
     "__version__",
     "frame",
+    "gate",
     "judge",
     "keras_scenario",
     "predictions_scenario",
@@ -43,7 +44,7 @@ __all__ = [
 ]
 _LATE = {
     "Run": "harness.measure.run",
-    **dict.fromkeys(("frame", "judge", "read", "run"), "harness.session.api"),
+    **dict.fromkeys(("frame", "gate", "judge", "read", "run"), "harness.session.api"),
     **dict.fromkeys(
         ("keras_scenario", "predictions_scenario", "sklearn_scenario", "torch_scenario"),
         "harness.sources.wrappers",

@@ -162,7 +162,7 @@ def _identity(scenario: Scenario, request: RunRequest) -> str:
     Of the user's code, the scenario files and what they may import from their project.
     """
     package = Path(environment.__file__).parent.parent
-    beside = sorted({found for path in request.scenario_paths for found in project.code(Path(path))})
+    beside = sorted({file for path in request.scenario_paths for file in project.code(Path(path))})
     code = hashlib.sha256()
     for path in (*sorted(package.rglob("*.py")), *beside):
         code.update(path.read_bytes())

@@ -62,13 +62,13 @@ def pack(request: RunRequest, *, alone: bool) -> bytes:
     """Pack a run with the scenario files that it needs."""
     paths = [Path(path) for path in request.scenario_paths]
     sources = {str(path): path.read_bytes() for path in paths}
-    modules = {found for path in paths for found in project.code(path)}
-    if sum(found.stat().st_size for found in modules) > MOST_CODE:
-        modules = {found for path in paths for found in path.parent.glob("*.py")}
+    modules = {file for path in paths for file in project.code(path)}
+    if sum(file.stat().st_size for file in modules) > MOST_CODE:
+        modules = {file for path in paths for file in path.parent.glob("*.py")}
     task = Task(
         version=__version__, request=request, scenario_files=sources, alone=alone,
         tops={str(path): str(project.upwards(path.parent)[-1]) for path in paths},
-        modules={str(found): found.read_bytes() for found in modules},
+        modules={str(file): file.read_bytes() for file in modules},
     )  # fmt: skip
     return msgspec.msgpack.encode(task)
 

@@ -130,8 +130,8 @@ def _load_file(path: Path) -> list[Scenario]:
     except (Exception, SystemExit) as error:
         raise ScenarioError(f"scenario file '{path}' cannot be loaded: {error!r}", "Mend the file") from error
     declared = getattr(module, "SCENARIOS", None) or getattr(module, "SCENARIO", None)
-    found = _scenarios_in(declared, f"'{path}'")
-    return found if gated is None else [dataclasses.replace(one, gated=gated) for one in found]
+    scenarios = _scenarios_in(declared, f"'{path}'")
+    return scenarios if gated is None else [dataclasses.replace(one, gated=gated) for one in scenarios]
 
 
 def not_found(error: ModuleNotFoundError, file: Path) -> ScenarioError:

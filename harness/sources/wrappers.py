@@ -84,25 +84,25 @@ def sklearn_scenario(
     def measure(run: Run) -> None:
         from sklearn.base import clone
 
-        found = _split(data, run.seed, test_size)
+        split = _split(data, run.seed, test_size)
         model = clone(estimator)
         free = {
             key for key, value in model.get_params().items() if key.endswith("random_state") and value is None
         }
         model.set_params(**dict.fromkeys(free, run.seed))
-        with run.stage("train", images=len(found.train_labels)):
-            model.fit(found.train, found.classes[found.train_labels])
+        with run.stage("train", images=len(split.train_labels)):
+            model.fit(split.train, split.classes[split.train_labels])
         probabilities = None
-        with run.stage("predict", images=len(found.test_labels)):
-            predicted = model.predict(found.test)
+        with run.stage("predict", images=len(split.test_labels)):
+            predicted = model.predict(split.test)
             if hasattr(model, "predict_proba"):
-                probabilities = model.predict_proba(found.test)
+                probabilities = model.predict_proba(split.test)
         if probabilities is not None:
             # a class that no training row has is given no probability
-            whole = np.zeros((len(found.test_labels), len(found.classes)))
-            whole[:, np.searchsorted(found.classes, model.classes_)] = probabilities
+            whole = np.zeros((len(split.test_labels), len(split.classes)))
+            whole[:, np.searchsorted(split.classes, model.classes_)] = probabilities
             probabilities = whole
-        _store(run, found.test_labels, _codes(predicted, found.classes), probabilities)
+        _store(run, split.test_labels, _codes(predicted, split.classes), probabilities)
 
     return _scenario(name, measure, version, gated)
 
@@ -136,19 +136,19 @@ def torch_scenario(
     def measure(run: Run) -> None:
         import torch
 
-        found = _split(data, run.seed, test_size)
+        split = _split(data, run.seed, test_size)
         torch.manual_seed(run.seed)
         model = module().to(run.device)
-        with run.stage("train", images=len(found.train_labels)):
-            rows = torch.as_tensor(np.asarray(found.train), dtype=torch.float32, device=run.device)
-            train(model, rows, torch.as_tensor(found.train_labels, device=run.device))
+        with run.stage("train", images=len(split.train_labels)):
+            rows = torch.as_tensor(np.asarray(split.train), dtype=torch.float32, device=run.device)
+            train(model, rows, torch.as_tensor(split.train_labels, device=run.device))
         model.eval()
-        with run.stage("predict", images=len(found.test_labels)), torch.no_grad():
-            rows = torch.as_tensor(np.asarray(found.test), dtype=torch.float32)
+        with run.stage("predict", images=len(split.test_labels)), torch.no_grad():
+            rows = torch.as_tensor(np.asarray(split.test), dtype=torch.float32)
             batches = [model(batch.to(run.device)).cpu() for batch in rows.split(BATCH)]
             scores = torch.cat(batches).to(torch.float64).numpy()  # (n, classes)
         weights = [value.detach().cpu().numpy() for value in model.state_dict().values()]
-        _store_scores(run, found, scores, outputs, weights)
+        _store_scores(run, split, scores, outputs, weights)
 
     return _scenario(
         name, measure, version, gated, needs=("torch",), backends=("torch",), devices=("cpu", "cuda")
@@ -185,14 +185,14 @@ def keras_scenario(
     def measure(run: Run) -> None:
         import keras
 
-        found = _split(data, run.seed, test_size)
+        split = _split(data, run.seed, test_size)
         keras.utils.set_random_seed(run.seed)
         made = model()
-        with run.stage("train", images=len(found.train_labels)):
-            made.fit(found.train, found.train_labels, **{"verbose": 0, **copy.deepcopy(fit)})
-        with run.stage("predict", images=len(found.test_labels)):
-            scores = np.asarray(made.predict(found.test, verbose=0), np.float64)  # (n, classes)
-        _store_scores(run, found, scores, outputs, made.get_weights())
+        with run.stage("train", images=len(split.train_labels)):
+            made.fit(split.train, split.train_labels, **{"verbose": 0, **copy.deepcopy(fit)})
+        with run.stage("predict", images=len(split.test_labels)):
+            scores = np.asarray(made.predict(split.test, verbose=0), np.float64)  # (n, classes)
+        _store_scores(run, split, scores, outputs, made.get_weights())
 
     return _scenario(
         name, measure, version, gated, needs=("keras",), backends=_keras_backends(), devices=("cpu", "cuda")
@@ -299,9 +299,9 @@ def _classes(labels: Array) -> Array:
     )
     if not whole:
         raise ValueError("labels are real values, not classes")
-    found = np.unique(labels)
-    plain = found.dtype.kind in "iu" and found[0] >= 0 and found[-1] <= 255  # as `Run.predictions` takes them
-    return np.arange(int(found[-1]) + 1) if plain else found
+    names = np.unique(labels)
+    plain = names.dtype.kind in "iu" and names[0] >= 0 and names[-1] <= 255  # as `Run.predictions` takes them
+    return np.arange(int(names[-1]) + 1) if plain else names
 
 
 def _codes(names: ArrayLike, classes: Array) -> Array:
@@ -312,15 +312,15 @@ def _codes(names: ArrayLike, classes: Array) -> Array:
     ValueError
         If one is no class.
     """
-    found = np.asarray(names)
-    known = np.isin(found, classes)
+    values = np.asarray(names)
+    known = np.isin(values, classes)
     if not known.all():
-        raise ValueError(f"predictions must be classes of the labels, and {found[~known][0]!r} is none")
-    return np.searchsorted(classes, found).astype(np.int64)
+        raise ValueError(f"predictions must be classes of the labels, and {values[~known][0]!r} is none")
+    return np.searchsorted(classes, values).astype(np.int64)
 
 
 def _store_scores(
-    run: Run, found: Split, scores: Array, outputs: Outputs, weights: Sequence[ArrayLike]
+    run: Run, split: Split, scores: Array, outputs: Outputs, weights: Sequence[ArrayLike]
 ) -> None:
     """Store what a network puts out for each class.
 
@@ -329,14 +329,14 @@ def _store_scores(
     ValueError
         If the shape is not (n, classes) with a column for every class.
     """
-    if scores.ndim != 2 or len(scores) != len(found.test_labels) or scores.shape[1] < len(found.classes):
+    if scores.ndim != 2 or len(scores) != len(split.test_labels) or scores.shape[1] < len(split.classes):
         raise ValueError(
-            f"outputs have shape {scores.shape}, not ({len(found.test_labels)}, {len(found.classes)}): a score for each class"
+            f"outputs have shape {scores.shape}, not ({len(split.test_labels)}, {len(split.classes)}): a score for each class"
         )
     if outputs == "logits":
         scores = np.exp(scores - scores.max(axis=1, keepdims=True))
         scores /= scores.sum(axis=1, keepdims=True)
-    _store(run, found.test_labels, scores.argmax(axis=1), scores, weights)
+    _store(run, split.test_labels, scores.argmax(axis=1), scores, weights)
 
 
 def _store(

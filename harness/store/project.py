@@ -86,8 +86,8 @@ def find(start: Path = Path()) -> Project:
             if (file := folder / name).is_file() and (table := _table(file)) is not None
         }
         if len(tables) > 1:
-            told = f"'{folder}' has two configurations: {OWN_FILE}, and [tool.harness] in {SHARED_FILE}"
-            raise ConfigurationError(told, "Remove one")
+            message = f"'{folder}' has two configurations: {OWN_FILE}, and [tool.harness] in {SHARED_FILE}"
+            raise ConfigurationError(message, "Remove one")
         for file, table in tables.items():
             return _project(file, table)
     return Project()
@@ -109,28 +109,28 @@ def _project(file: Path, table: object) -> Project:
     if not isinstance(table, dict):
         raise ConfigurationError(f"{where} is not a table", "Write [tool.harness], then one setting a line")
     kinds = typing.get_type_hints(Project, include_extras=True)
-    found: dict[str, typing.Any] = {}
+    settings: dict[str, typing.Any] = {}
     for key, value in table.items():
         if key not in SETTINGS:
             raise unknown(f"setting in {where}:", key, SETTINGS)
         try:
-            found[key] = msgspec.convert(value, kinds[key])
+            settings[key] = msgspec.convert(value, kinds[key])
         except msgspec.ValidationError as error:
             raise ConfigurationError(f"setting '{key}' in {where} is wrong: {error}", "Mend it") from error
     root = file.parent
-    for key in {"path", "baselines", "reports"} & set(found):
-        many = not isinstance(found[key], str)
-        placed = tuple(str(root / Path(one).expanduser()) for one in (found[key] if many else [found[key]]))
-        found[key] = placed if many else placed[0]
-    folders = (root, root / "src", *map(Path, found.get("path", ())))
-    found["scenarios"] = tuple(str(_file(name, folders)) for name in found.get("scenarios", ()))
-    return Project(file=str(file), **found)
+    for key in {"path", "baselines", "reports"} & set(settings):
+        many = not isinstance(settings[key], str)
+        placed = tuple(str(root / one) for one in (settings[key] if many else [settings[key]]))
+        settings[key] = placed if many else placed[0]
+    folders = (root, root / "src", *map(Path, settings.get("path", ())))
+    settings["scenarios"] = tuple(str(_file(name, folders)) for name in settings.get("scenarios", ()))
+    return Project(file=str(file), **settings)
 
 
 def _file(name: str, folders: Sequence[Path]) -> Path:
     """Return the file of a scenario file or module; that of a module which is nowhere would lie in the first folder."""
     if name.endswith(".py") or os.sep in name:
-        return folders[0] / Path(name).expanduser()
+        return folders[0] / name
     parts = name.split(".")
     candidates = [
         folder.joinpath(*parts[:-1], tail)

@@ -30,11 +30,11 @@ def test_options_come_from_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     """Each command, and each subcommand, takes the settings that it has an option for, and no others."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "harness.toml").write_text('tier = "short"\nagainst = "main"\nscenarios = ["a.py"]\n')
-    found = shared.configured(cli)
-    assert found["gate"] == {"scenario_paths": ("a.py",), "tier": "short", "against": "main"}
-    assert found["run"] == {"scenario_paths": ("a.py",), "tier": "short"}
-    assert found["baseline"]["show"] == {"scenario_paths": ("a.py",), "tier": "short"}
-    assert found["index"] == {}
+    options = shared.configured(cli)
+    assert options["gate"] == {"scenario_paths": ("a.py",), "tier": "short", "against": "main"}
+    assert options["run"] == {"scenario_paths": ("a.py",), "tier": "short"}
+    assert options["baseline"]["show"] == {"scenario_paths": ("a.py",), "tier": "short"}
+    assert options["index"] == {}
 
 
 def test_run_needs_no_words(configured: Harness) -> None:
@@ -77,8 +77,8 @@ def test_a_wrong_configuration_is_one_line(configured: Harness, table: str, says
 
 def test_the_doctor_says_where_settings_come_from(configured: Harness) -> None:
     """Each setting in force has its source: file, default, or command line; a file that is missing is broken."""
-    told = configured("doctor", "--baselines", "bench").out
-    lines = [" ".join(line.split()) for line in told.splitlines()]
+    printed = configured("doctor", "--baselines", "bench").out
+    lines = [" ".join(line.split()) for line in printed.splitlines()]
     for line in (
         "file pyproject.toml",
         "scenarios bench/probe.py (pyproject.toml)",
@@ -87,7 +87,7 @@ def test_the_doctor_says_where_settings_come_from(configured: Harness) -> None:
         "against stored baselines (default)",
         "baselines bench (command line)",
     ):
-        assert line in lines, told
+        assert line in lines, printed
     (configured.folder / "bench" / "probe.py").unlink()
     broken = configured("doctor")
     assert broken.code == 2

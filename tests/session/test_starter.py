@@ -182,6 +182,15 @@ def test_what_is_there_stays(tmp_path: Path) -> None:
     assert starter._ignored(tmp_path / ".gitignore") == []
 
 
+def test_a_second_configuration_is_refused(harness: Harness) -> None:
+    """Next to [tool.harness] in pyproject.toml no harness.toml is written: no command would work with both."""
+    (harness.folder / "pyproject.toml").write_text("[tool.harness]\nseeds = 3\n")
+    done = harness("init")
+    assert done.code == 2
+    assert "configures the harness already" in done.err
+    assert not (harness.folder / "harness.toml").exists()
+
+
 def test_init_overwrites_nothing(harness: Harness) -> None:
     """A second init names the file that is there already."""
     assert harness("init").code == 0

@@ -126,8 +126,8 @@ def test_import_folders_are_those_of_the_project(write: Write, tmp_path: Path) -
         write("", name)
     write("[tool.harness]\npath = ['lib', 'nowhere']\n", "part/pyproject.toml")
     file = write("", "part/bench/pkg/probe.py")
-    found = [str(folder.relative_to(tmp_path)) for folder in project.import_folders(file)]
-    assert found == ["part/bench", "part", ".", "src", "part/lib"]
+    folders = [str(folder.relative_to(tmp_path)) for folder in project.import_folders(file)]
+    assert folders == ["part/bench", "part", ".", "src", "part/lib"]
 
 
 def test_commands_leave_out_what_is_configured(write: Write, tmp_path: Path) -> None:

@@ -95,6 +95,12 @@ def write(folder: Path, name: str, *, kind: str = "", force: bool = False) -> li
     }
     if not force:
         plans.refuse_other_job(folder)
+        configured = Path(project.find(folder).file)
+        if configured == folder.resolve() / project.SHARED_FILE:
+            message = f"'{configured}' configures the harness already"
+            raise ScenarioError(
+                message, f"Add the scenario there by hand, or remove [tool.harness] for a {project.OWN_FILE}"
+            )
         if targets["gitlab.yml.txt"].exists():
             del targets["gitlab.yml.txt"]
         for path in targets.values():
