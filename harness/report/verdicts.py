@@ -64,7 +64,6 @@ _TABLE: tuple[tuple[Verdict, str, Tone, str], ...] = (
     ("INCOMPARABLE", "≠", "decide", "The baseline comes from an environment or data that differ."),
     ("WAIVED", "~", "quiet", "A person let this pass, for a stated reason and time."),
     ("KNOWN_GAP", "≈", "quiet", "It misses the published value for a known, stated reason."),
-    ("UNREADABLE", "–", "quiet", "The source's print is damaged."),
     (
         "NOT_JUDGED",
         "·",

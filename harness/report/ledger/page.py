@@ -167,11 +167,11 @@ def _part(slug: str, rows: Sequence[Row], source: Source | None, anchors: Anchor
 
 
 def _block(sort: Sort, lines: Sequence[Line]) -> Block:
-    judged = [line for line in lines if line.row.judgement.verdict not in view.UNJUDGED]
+    judged = [line for line in lines if line.row.judgement.verdict != "NOT_JUDGED"]
     return Block(
         sort=sort, heading=view.SORTS[sort].capitalize(),
         judged=tuple(sorted(judged, key=lambda line: not line.row.missed)),
-        others=tuple(line for line in lines if line.row.judgement.verdict in view.UNJUDGED),
+        others=tuple(line for line in lines if line.row.judgement.verdict == "NOT_JUDGED"),
     )  # fmt: skip
 
 
