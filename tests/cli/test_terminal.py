@@ -67,7 +67,7 @@ def test_any_number_of_columns(stored: Harness, columns: str) -> None:
     """Whatever the terminal says of its width, every name is whole, and the exit code is that of the verdict."""
     done = stored("judge", "out", "--scenarios", "probe.py", COLUMNS=columns)
     assert done.code == 1, done.err
-    assert "REGRESSED probe:default sum: 1 against 1e-06" in done.out
+    assert "REGRESSED identity sum of probe:default is violated: 1 against 1e-06" in done.out
     assert done.out.count("probe:default") >= 2
     for words in (
         ("history", "out"),
@@ -84,7 +84,11 @@ def test_any_encoding(stored: Harness, encoding: str) -> None:
     """What an encoding lacks is written in other signs, and changes no exit code."""
     environment = stored.environment | {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
     for words, code, told in (
-        (("judge", "out", "--scenarios", "probe.py"), 1, "REGRESSED probe:default sum"),
+        (
+            ("judge", "out", "--scenarios", "probe.py"),
+            1,
+            "REGRESSED identity sum of probe:default is violated",
+        ),
         (("ledger", "out", "--scenarios", "probe.py"), 0, "Published values by verdict"),
         (("history", "out"), 0, "accuracy"),
     ):
