@@ -116,6 +116,19 @@ def test_the_first_line_says_what_the_exit_code_means(judged: list[Judgement], c
     assert "3.2 minutes" in rest
 
 
+def test_the_answer_fits_40_lines() -> None:
+    """Before the first fold: the finding, counts, facts, and a line for each of the worst variants; the others are folded, not cut."""
+    calm = [comparison(judgement("PASS"), name=f"s{number}") for number in range(60)]
+    shown = summary.markdown(a_job(*calm, comparison(judgement("REGRESSED"), name="worst"), code=1))
+    open_part = shown.split("<details>", maxsplit=1)[0]
+    assert open_part.count("\n") < 40
+    rows = [line for line in open_part.splitlines() if line.startswith("| <code>")]
+    assert len(rows) == summary.MOST_LINES
+    assert rows[0].startswith("| <code>worst&#58;default</code>")
+    assert "**WORSE**" in rows[0]
+    assert f"<summary>{61 - summary.MOST_LINES} more variants</summary>" in shown
+
+
 def test_what_needs_a_decision_stands_worst_first() -> None:
     """Its table has value, reference, bounds, evidence and next command; what passed stands in the table of all verdicts only."""
     judged = [
@@ -235,7 +248,7 @@ def test_far_too_much_is_cut_and_says_so(scenarios: int, metrics: int, size: int
     assert len(shown) <= summary.MOST_CHARACTERS < 65_536
     assert len(shown.encode()) < 2**20
     assert shown.startswith("### ✕ ")
-    assert "Worse: " in shown[:500]
+    assert shown.split("\n\n")[1].startswith("Worse: ")
     page = Rendered(shown)
     assert page.open == []
     assert page.tags.count("details") >= (1 if size == 100_000 else 0)
