@@ -180,7 +180,9 @@ def _attention(comparison: Comparison) -> list[str]:
     loud = [
         judgement
         for judgement in comparison.judgements
-        if needs_attention(judgement) and not _elsewhere(judgement)
+        if needs_attention(judgement)
+        and not _elsewhere(judgement)
+        and not answer.follows(comparison, judgement)
     ]
     for judgement in sorted(loud, key=lambda judgement: ATTENTION.index(judgement.verdict)):
         own = () if judgement.verdict in _SHARED else (judgement.against, judgement.metric, judgement.place)
@@ -217,12 +219,22 @@ def _together(comparison: Comparison, judged: Sequence[Judgement]) -> str:
     said = (
         f"{key} {len(judged)} metrics"
         if len(judged) > 1
-        else f"{wording.finding(key, first)}{_values(first)}"
+        else f"{wording.finding(key, first)}{_values(first)}{_with(comparison, first)}"
     )
     lines = [f"[{STYLES.get(first.verdict, 'default')}]{first.verdict}[/] {marked(said)}"]
     lines += [f"  {marked(first.reason)}"] if first.reason else []
     lines += [f"  Next: {marked(first.next_step)}"] if first.next_step else []
     return "\n".join(lines)
+
+
+def _with(comparison: Comparison, judgement: Judgement) -> str:
+    """Name the metrics that follow this one."""
+    others = [
+        other.metric
+        for other in comparison.judgements
+        if answer.follows(comparison, other) == judgement.metric and other.verdict == judgement.verdict
+    ]
+    return f", and {', '.join(others)} with it" if others and judgement.against == "baseline" else ""
 
 
 def _values(judgement: Judgement) -> str:

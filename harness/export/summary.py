@@ -120,7 +120,7 @@ def _head(job: Job, report_url: str) -> str:
     facts = [f"exit code {outcome.exit_code(job)}: {meaning}", *_facts(job), link("report", report_url)]
     notes = "".join(f"- {prose(note)}\n" for note in outcome.notes(job))
     return (
-        f"### {glyph} {prose(answer.headline(job))}\n\n{sentence}\n\n{' · '.join(filter(None, facts))}\n"
+        f"### {glyph} {prose(answer.headline(job), 300)}\n\n{meaning[:1].upper()}{meaning[1:]}: {sentence}\n\n{' · '.join(filter(None, facts))}\n"
         + (f"\nBefore you believe this:\n\n{notes}" if notes else "")
     )
 

@@ -7,6 +7,7 @@ import dataclasses
 import itertools
 from typing import TYPE_CHECKING
 
+from harness.judging import wording
 from harness.report import flipped, numbers, strips
 from harness.report.section import Anchors
 from harness.report.templating import constants, environment
@@ -203,7 +204,7 @@ def _headline(found: Compared, shown: Sequence[Section]) -> Headline:
     if word == "EQUIVALENT":
         return Headline(sign.tone, sign.glyph, "They score alike.", sentence)
     title, row = next((section.title, row) for section in shown for row in section.scores if row.sign is sign)
-    who = f"{row.metric[:1].upper()}{row.metric[1:]} of {title}"
+    who = f"{wording.opening(row.metric)} of {title}"
     lead = (
         f"{who} on {row.side} differs by {row.difference}."
         if word == "DIFFERENT"

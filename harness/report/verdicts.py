@@ -159,7 +159,7 @@ def headline(job: Job) -> Headline:
             tone,
             glyph,
             lead,
-            f"Gate: {outcome.meaning(job)}, exit code {job.gate.exit_code}. {outcome.sentence(counts)}",
+            f"{outcome.sentence(counts)} Gate: {outcome.meaning(job)} (exit code {job.gate.exit_code}).",
         )
     present = [_tone_of(word) for word, count in counts.items() if count]
     tone = next((tone for tone in _TONE_ORDER if tone in present), "quiet")
