@@ -17,7 +17,7 @@ ROUNDING = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bflo
 """Distance from 1 to the next larger number, by precision."""
 SAME, ELSEWHERE = 8, 64
 """Roundings by which the first loss may differ: in the same environment where equal runs give equal bits, and anywhere else."""
-GROWTH = 1.5
+GROWTH = 1.75
 """Factor by which the allowed difference grows with each step: training amplifies rounding."""
 ABSOLUTE = 1e-12
 """What rounding leaves of a loss that is zero."""

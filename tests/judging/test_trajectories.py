@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import json
 import typing
 
@@ -224,25 +225,18 @@ def test_a_users_training_is_followed_from_run_to_gate(harness: Harness) -> None
     assert "Next: harness judge changed --explain trajectory.train" in changed.out
     explained = harness("judge", "changed", "--explain", "trajectory.train", *own)
     assert "from step 1 of 16 on" in explained.out
-    words = [line.split() for line in explained.out.splitlines()]
-    assert [row[0] for row in words if len(row) == 5 and row[0].isdigit()] == [
+    rows = [line.split() for line in explained.out.splitlines()]
+    assert [row[0] for row in rows if len(row) == 5 and row[0].isdigit()] == [
         str(step) for step in range(1, 17)
     ]
     page = (harness.folder / "changed" / "index.html").read_text()
     assert "First losses, trajectory.train" in page
-    waived = harness(
-        "baseline",
-        "waive",
-        "probe:default/trajectory.train",
-        "--reason",
-        "r",
-        "--who",
-        "T",
-        "--until",
-        "+30",
-        *own,
-    )
+    until = (dt.datetime.now(dt.UTC) + dt.timedelta(30)).date().isoformat()
+    words = ("probe:default/trajectory.train", "--reason", "r", "--who", "T", "--until", until)
+    waived = harness("baseline", "waive", *words, *own)
     assert waived.code == 0, waived.out + waived.err
+    again = harness("judge", "changed", *own)
+    assert (again.code, "WAIVED probe:default trajectory.train" in again.out) == (0, True), again.out
 
 
 @pytest.mark.slow
