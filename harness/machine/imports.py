@@ -21,7 +21,7 @@ class SourceLoader(machinery.SourceFileLoader):
     the old code. When the file was changed last, which nobody can set, tells.
     """
 
-    def path_stats(self, path: str) -> Mapping[str, typing.Any]:  # type: ignore[override]
+    def path_stats(self, path: str) -> Mapping[str, typing.Any]:
         """Return time and size of a source; a size that fits nothing compiled if that is older than the source."""
         stats = super().path_stats(path)
         try:
