@@ -90,14 +90,13 @@ class Line:
 def lines(job: Job) -> list[Line]:
     """Write a line for every variant of a job that was judged, in its order."""
     groups = stored.groups(job.results)
-    found = []
-    for comparison in job.comparisons:
-        key = (comparison.scenario, comparison.variant, comparison.tier)
-        found.append(_line(comparison, reduced.reduce(groups.get(key, ()), _FIRST).done))
-    return found
+    return [
+        _line(comparison, groups.get((comparison.scenario, comparison.variant, comparison.tier), ()))
+        for comparison in job.comparisons
+    ]
 
 
-def _line(comparison: Comparison, runs: Sequence[RunResult]) -> Line:
+def _line(comparison: Comparison, results: Iterable[RunResult]) -> Line:
     compared = [judged for judged in comparison.judgements if judged.against == "baseline"]
     gated = [judged for judged in compared if judged.gated]
     score = _leading(gated, "accuracy", SCORE)
@@ -105,6 +104,7 @@ def _line(comparison: Comparison, runs: Sequence[RunResult]) -> Line:
         _leading(gated or compared, kind, name) for kind, name in (("runtime", TIME), ("memory", MEMORY))
     )
     metric = score.metric if score else SCORE
+    runs = reduced.reduce(results, {*_FIRST, metric}).done
     values = tuple(_values(runs, metric))
     before = score.reference if score else None
     after = score.value if score and score.value is not None else _mean(values)
@@ -206,15 +206,14 @@ def headline(job: Job) -> str:
             if job.unfinished
             else "Interrupted"
         )
-    failed = [result.request for result in outcome.runs(job) if result.status != "ok"]
-    code = outcome.exit_code(job)
-    if failed and code != 1:
+    code, counted = outcome.exit_code(job), outcome.counts(job)
+    if counted["runs"] and code != 1:
+        failed = [result.request for result in outcome.runs(job) if result.status != "ok"]
         of = f"{failed[0].scenario}:{failed[0].variant}"
         return f"{len(failed)} run{'s' * (len(failed) != 1)} failed, of {of}" + " and others" * (
             len({(r.scenario, r.variant) for r in failed}) > 1
         )
     worst = min(_findings(job, code), key=_order, default=None)
-    counted = outcome.counts(job)
     if worst is not None and not (
         worst[1].verdict in {"NO_BASELINE", "INCOMPARABLE"} and counted["REPRODUCED"]
     ):

@@ -95,7 +95,7 @@ def finding(key: str, judgement: Judgement) -> str:
         )
     if verdict in {"REGRESSED", "IMPROVED", "WAIVED"}:
         if not amount:
-            return f"{metric} of {key} is {'better' if verdict == 'IMPROVED' else 'worse'}"
+            return f"{metric} of {key} is {_WITHOUT_AMOUNT[verdict]}"
         rose = typing.cast("float", judgement.value) > typing.cast("float", judgement.reference)
         return f"{metric} of {key} {'rose' if rose else 'fell'} {amount}" + (
             ", waived" if verdict == "WAIVED" else ""
@@ -109,6 +109,7 @@ def opening(told: str) -> str:
 
 
 _SIDES = {"BELOW": "below", "ABOVE": "above"}
+_WITHOUT_AMOUNT = {"REGRESSED": "worse", "IMPROVED": "better", "WAIVED": "waived"}
 _REST = {
     "INCONCLUSIVE": "is undecided",
     "INCOMPARABLE": "cannot be compared here",

@@ -47,6 +47,10 @@ def render(job: Job, folder: Path, scenarios: Mapping[str, Scenario], up: str = 
     rows = answers.rows(job, brief)
     shared = {
         "row_of": {row.anchor: row for row in rows},
+        "rows": rows,
+        "headline": verdicts.headline(job),
+        "facts": list(filter(None, _facts(job))),
+        "environments": environments.table(job.environment, job.results),
         "single": len(brief) == 1,
         "gate": gating.part(job),
         "flipped": flipped.told,
@@ -66,10 +70,7 @@ def render(job: Job, folder: Path, scenarios: Mapping[str, Scenario], up: str = 
         written = [(section, Markup(text)) for section, text in zip(shown, texts, strict=True)]  # noqa: S704 - ours, escaped
         return made.get_template("report.html.j2").render(
             job=job,
-            headline=verdicts.headline(job),
-            facts=list(filter(None, _facts(job))),
             notes=outcome.notes(job),
-            rows=rows,
             claims=claims.of_sections(shown, scenarios),
             tiers={section.tier for section in shown},
             groups=verdicts.GROUPS,
@@ -80,7 +81,6 @@ def render(job: Job, folder: Path, scenarios: Mapping[str, Scenario], up: str = 
             most_cards=room.MOST_CARDS,
             folded=attention.folded(shown),
             scenarios=[list(group) for _, group in itertools.groupby(written, key=lambda part: part[0].scenario)],
-            environments=environments.table(job.environment, job.results),
             failed=counted["runs"],
             finished=sum(section.finished for section in shown),
             missing=counted["unfinished"],

@@ -566,7 +566,7 @@ def test_an_incomplete_set_is_said(harness: Harness) -> None:
 
     SCENARIO = declare(measure)
     """
-    done = harness("run", "probe", "--scenarios", harness.scenario(body), "--out", "out")
+    done = harness("run", "probe", "--scenarios", harness.scenario(body), "--out", "out", "-v")
     assert done.code == 0, done.out + done.err
     assert "Incomplete data tiny: 3 of 10 images" in done.out
     assert not harness.job("out")["results"][0]["measurement"]["datasets"][0]["complete"]

@@ -84,6 +84,7 @@ def job(
         (judged("NO_BASELINE", reference=None), "probe:default has no baseline yet"),
         (judged("INCONCLUSIVE"), "accuracy of probe:default is undecided"),
         (judged("WAIVED"), "accuracy of probe:default fell 2.1 points, waived"),
+        (judged("WAIVED", reference=None), "accuracy of probe:default is waived"),
     ],
 )  # fmt: skip
 def test_a_finding_names_metric_variant_and_amount(judgement: Judgement, said: str) -> None:
@@ -169,3 +170,11 @@ def test_a_metric_that_follows_names_the_one_that_leads() -> None:
     lead, follower = compared.judgements
     assert (answer.follows(compared, lead), answer.follows(compared, follower)) == ("", "accuracy")
     assert answer.follows(compared, dataclasses.replace(follower, verdict="PASS")) == ""
+
+
+def test_a_scenario_without_accuracy_has_the_line_of_its_own_score() -> None:
+    """The first score that a gate acts on stands in for the accuracy, with its runs and in its own unit."""
+    runs = (run(0, loss=0.5), run(1, loss=0.6))
+    (line,) = answer.lines(job(judged("PASS", "loss", unit="nat", value=0.5, reference=0.4), results=runs))
+    assert (line.metric, line.score, line.before, line.delta) == ("loss", "0.5", "0.4", "+0.1")
+    assert line.values == (0.5, 0.6)

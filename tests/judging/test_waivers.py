@@ -300,7 +300,10 @@ def test_from_the_command_to_the_verdict(harness: Harness) -> None:
     assert done.code == 0, done.err
     assert f"Waived until {tomorrow}: probe:default/accuracy --tier smoke" in done.out
     done = harness("run", "probe", "--scenarios", file, "--out", "out")
-    assert f"WAIVED probe:default accuracy: 60.00%\n  NO_BASELINE, waived until {tomorrow}" in done.out
+    assert (
+        f"WAIVED accuracy of probe:default is waived: 60.00%\n  NO_BASELINE, waived until {tomorrow}"
+        in done.out
+    )
     judgements = harness.job("out")["comparisons"][0]["judgements"]
     assert [item["verdict"] for item in judgements if item["against"] == "baseline"] == ["WAIVED"]
     page = (harness.folder / "out" / "index.html").read_text()

@@ -194,8 +194,8 @@ def test_the_same_input_gives_the_same_page(page: str) -> None:
     ("verdicts", "lead"),
     [
         (["equivalent", "equivalent"], "They score alike."),
-        (["equivalent", "INCONCLUSIVE"], "m1 of probe:default on torch: −1 points, undecided."),
-        (["INCONCLUSIVE", "different"], "m1 of probe:default on torch"),
+        (["equivalent", "INCONCLUSIVE"], ": −1 points, undecided."),
+        (["INCONCLUSIVE", "different"], ":default on torch"),
         ([], "Side by side."),
     ],
 )
@@ -205,6 +205,7 @@ def test_the_headline_is_the_most_telling_verdict(verdicts: list[str], lead: str
     found = dataclasses.replace(variant(), scores=scores, identities=())
     text = Parsed(equivalence_page.render(beside(found), NOWHERE)).text
     assert lead in text
+    assert ("m1 of " in text.partition("compared; scores")[0]) == (lead.startswith(":"))
     assert ("differs by −1 points." in text) == ("different" in verdicts)
 
 

@@ -60,7 +60,7 @@ def test_ctrl_c_is_told_by_every_channel(harness: Harness) -> None:
     assert f"interrupted {told}. Next: harness gate --resume gate" in out
     assert "Gate: interrupted (exit code 130)" in out
     page = (harness.folder / "gate" / "index.html").read_text()
-    assert "Gate: interrupted." in page
+    assert "Gate: interrupted (exit code 130)." in page
     assert told in page
     assert (
         (harness.folder / "summary.md")
