@@ -148,7 +148,7 @@ sides.
 
 | kind | compared with a stored baseline |
 | --- | --- |
-| accuracy, losses, sizes, counts of work | if backend and device match, with the newest accepted baseline of any machine |
+| accuracy, losses, sizes, counts of work, trajectories | if backend and device match, with the newest accepted baseline of any machine |
 | memory | if the fields below match; otherwise the gate measures the baseline's commit here again |
 | time | if the fields below match: shown as a ratio, never judged |
 

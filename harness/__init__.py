@@ -1,6 +1,7 @@
 """Benchmark and regression-test harness for published image-classification results.
 
-A scenario file needs no more than the names exported here; `run`, `read`, `judge` and `frame` are the command line's steps for
+A scenario file needs no more than the names exported here; `sklearn_scenario` and its like
+make a whole scenario in one call; `run`, `read`, `judge` and `frame` are the command line's steps for
 Python programs (docs/python.md).
 """
 
@@ -13,7 +14,13 @@ from harness.records.version import __version__
 
 if typing.TYPE_CHECKING:
     from harness.measure.run import Run
-    from harness.session.api import frame, judge, read, run
+    from harness.session.api import frame, gate, judge, read, run
+    from harness.sources.wrappers import (
+        keras_scenario,
+        predictions_scenario,
+        sklearn_scenario,
+        torch_scenario,
+    )
 
 __all__ = [
     "Expectation",
@@ -26,13 +33,22 @@ __all__ = [
     "Variant",
     "__version__",
     "frame",
+    "gate",
     "judge",
+    "keras_scenario",
+    "predictions_scenario",
     "read",
     "run",
+    "sklearn_scenario",
+    "torch_scenario",
 ]
 _LATE = {
     "Run": "harness.measure.run",
-    **dict.fromkeys(("frame", "judge", "read", "run"), "harness.session.api"),
+    **dict.fromkeys(("frame", "gate", "judge", "read", "run"), "harness.session.api"),
+    **dict.fromkeys(
+        ("keras_scenario", "predictions_scenario", "sklearn_scenario", "torch_scenario"),
+        "harness.sources.wrappers",
+    ),
 }
 
 

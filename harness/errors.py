@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+MOST_NAMES = 24
+"""Known names that an error lists; the nearest is said before them."""
+
 
 class HarnessError(Exception):
     """Anything the harness can explain; the faces print it in one line and exit with code 2.
@@ -69,6 +72,10 @@ class ScenarioError(HarnessError):
     """A scenario's declaration contradicts itself, or its file cannot be loaded."""
 
 
+class ConfigurationError(HarnessError):
+    """A project's configuration cannot be read, or a setting in it has the wrong type."""
+
+
 class WorkerError(HarnessError):
     """A worker process died, hung, or left no readable result."""
 
@@ -108,4 +115,5 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
     hint = f"Did you mean '{near[0]}'? " if near else ""
-    return UnknownNameError(f"unknown {kind} '{name}'", f"{hint}Known: {', '.join(names)}")
+    more = f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
+    return UnknownNameError(f"unknown {kind} '{name}'", f"{hint}Known: {', '.join(names[:MOST_NAMES])}{more}")

@@ -26,7 +26,7 @@ PROPERTY = "harness"
 _OUT = pytest.StashKey[Path]()
 _NAMES = pytest.StashKey[dict[str, str]]()
 _REPORT = pytest.StashKey[str]()
-_FAILING = ("REGRESSED", "ERROR", "INCONCLUSIVE", "IMPROVED")
+_FAILING = ("REGRESSED", "ERROR", "INCONCLUSIVE", "IMPROVED", "CHANGED")
 _ABSENT = ("NO_BASELINE", "INCOMPARABLE")
 _MOST_RUNS = 25
 """Runs in all that an item may take: what looks worse is confirmed on ten or twenty fresh ones."""
@@ -42,12 +42,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--harness", action="store_true", help="Collect the variants of all scenarios as test items."
     )
-    group.addoption(
-        "--harness-tier", choices=TIERS, default="smoke", help="How much to run (default: smoke)."
-    )
-    group.addoption(
-        "--harness-seeds", type=int, default=1, metavar="N", help="Runs of each variant (default: 1)."
-    )
+    group.addoption("--harness-tier", choices=TIERS, help="How much to run (default: smoke).")
+    group.addoption("--harness-seeds", type=int, metavar="N", help="Runs of each variant (default: 1).")
     group.addoption(
         "--harness-max-runs",
         type=int,
@@ -75,6 +71,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not config.getoption("harness"):
         return
     try:
+        _take_configuration(config)
         _declared(config)
         _roots(config)
     except HarnessError as error:
@@ -87,6 +84,16 @@ def pytest_configure(config: pytest.Config) -> None:
         if config.getoption(f"harness_{name.replace('-', '_')}") < 1:
             raise pytest.UsageError(f"--harness-{name} must be at least 1")
     config.stash[_OUT] = _out(config)
+
+
+def _take_configuration(config: pytest.Config) -> None:
+    """Give options that were not typed what the project's configuration says, else their defaults."""
+    from harness.store import project
+
+    own, typed = project.find(config.rootpath), config.option
+    typed.harness_scenarios = typed.harness_scenarios or list(own.scenarios)
+    typed.harness_tier = typed.harness_tier or own.tier or "smoke"
+    typed.harness_seeds = (own.seeds or 1) if typed.harness_seeds is None else typed.harness_seeds
 
 
 def _out(config: pytest.Config) -> Path:
@@ -146,8 +153,12 @@ def pytest_collection_modifyitems(
 
 
 def _items(session: pytest.Session, tier: Tier) -> Iterator[VariantItem]:
+    from harness.sources.catalogue import is_built_in
+    from harness.store import project
+
+    own = bool(project.find(session.config.rootpath).scenarios)
     for scenario in _declared(session.config).values():
-        for variant in scenario.variants:
+        for variant in scenario.variants if not (own and is_built_in(scenario.name)) else ():
             if tier in scenario.tiers and tier in variant.tiers:
                 name = f"{scenario.name}:{variant.name}[{tier}]"
                 yield VariantItem.from_parent(

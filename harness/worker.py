@@ -24,7 +24,7 @@ from harness.measure.runtime import Clock, calibrate
 from harness.measure.trace import since_start
 from harness.records import Failure, Measurement, RunRequest, StageResult
 from harness.sources import catalogue
-from harness.store import files
+from harness.store import files, project
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,6 +82,9 @@ def end_with_runner(lifeline: int, folder: Path) -> None:
 def _explain(error: Exception, request: RunRequest | None) -> str:
     if isinstance(error, HarnessError):
         return str(error)
+    own = request is not None and not catalogue.is_built_in(request.scenario)
+    if isinstance(error, ModuleNotFoundError) and request is not None and own and request.scenario_paths:
+        return str(catalogue.not_found(error, Path(request.scenario_paths[0])))
     place = traceback.extract_tb(error.__traceback__)[-1]
     where = f"({Path(place.filename).name}, line {place.lineno})"
     if isinstance(error, MemoryError):
@@ -128,6 +131,7 @@ def measure(request: RunRequest, folder: Path) -> None:
         environment=inherited | _environment(request) | run.settings.told(),
         problems=(*run.problems, *_told_resumed(run)),
         uncounted=run.uncounted,
+        trajectories=run.trajectories.kept,
         foreign_cpu=None if foreign is None else round(foreign, 3),
         calibration_seconds=calibration,
         weights=run.weights,
@@ -155,10 +159,10 @@ def _told_resumed(run: Run) -> list[str]:
 def _identity(scenario: Scenario, request: RunRequest) -> str:
     """Write down what must be the same before what an earlier attempt kept is used: request, code, libraries.
 
-    Of the user's code, the scenario files and the modules beside them.
+    Of the user's code, the scenario files and what they may import from their project.
     """
     package = Path(environment.__file__).parent.parent
-    beside = sorted(found for path in request.scenario_paths for found in Path(path).parent.glob("*.py"))
+    beside = sorted({file for path in request.scenario_paths for file in project.code(Path(path))})
     code = hashlib.sha256()
     for path in (*sorted(package.rglob("*.py")), *beside):
         code.update(path.read_bytes())

@@ -87,6 +87,22 @@ def test_verdicts_become_outcomes_and_one_report(probe: Run, project: Harness) -
     assert len(job["comparisons"]) == 3
 
 
+def test_the_configuration_names_scenarios_tier_and_seeds(pytest_run: Run, project: Harness) -> None:
+    """With them in pyproject.toml, --harness alone collects the project's own variants and no built-in one; a word typed wins."""
+    project.scenario(VARIANTS)
+    table = '[tool.harness]\nscenarios = ["probe.py"]\nseeds = 2\nreports = "kept"\n'
+    (project.folder / "pyproject.toml").write_text(table)
+    done = pytest_run("--harness", "--collect-only", "-q")
+    assert {line.split(":")[2] for line in done.outlines if line.startswith("harness::")} == {"probe"}
+    pytest_run("--harness", "-k", "good").assert_outcomes(skipped=1)
+    (folder,) = (project.folder / "kept").iterdir()
+    assert len(list((folder / "runs").iterdir())) == 2
+    pytest_run("--harness", "-k", "good", "--harness-seeds", "1", "--harness-out", "typed").assert_outcomes(
+        skipped=1
+    )
+    assert len(list((project.folder / "typed" / "runs").iterdir())) == 1
+
+
 def test_selected_variants_are_counted_as_collected(probe: Run) -> None:
     """Pytest's own line counts them: what is collected, deselected and selected adds up."""
     done = probe("--collect-only", "-m", "harness(variant='good')")

@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import TIME_LIMIT, Harness
+from tests.conftest import Harness
 
 pytestmark = pytest.mark.system
 
@@ -75,22 +73,3 @@ def test_the_regression_that_the_tutorial_suggests(halfway: Harness) -> None:
     )
     assert verdict == "REGRESSED"
     assert "REGRESSED my_scenario:default accuracy" in done.out
-
-
-def test_the_starter_test_passes(harness: Harness) -> None:
-    """The test that init writes passes in the folder it was written to."""
-    assert harness("init").code == 0
-    path = f"{Path(sys.executable).parent}:{harness.environment['PATH']}"
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "test_my_scenario.py", "-p", "no:cacheprovider"],
-        cwd=harness.folder, env={**harness.environment, "PATH": path}, capture_output=True, text=True, timeout=TIME_LIMIT, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_init_overwrites_nothing(harness: Harness) -> None:
-    """A second init names the file that is there already."""
-    assert harness("init").code == 0
-    again = harness("init")
-    assert again.code == 2
-    assert "exists already" in again.err

@@ -61,7 +61,7 @@ def run(scripts: Path, folder: Path, cache: Path, *arguments: str) -> subprocess
 def test_the_wheel_carries_what_it_needs(wheel: Path) -> None:
     """Templates, baselines, starter files, embedded images and the type marker are in; tests and other data are not."""
     names = zipfile.ZipFile(wheel).namelist()
-    for wanted in ("harness/py.typed", "harness/session/starter/scenario.py.txt"):
+    for wanted in ("harness/py.typed", "harness/session/starter/numpy.py.txt"):
         assert wanted in names
     assert any(name.startswith("harness/_baselines/kmnist_svd_logreg/o-ma/smoke/") for name in names)
     # every file of a baseline, the predictions beside it too

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shlex
 import subprocess
 import sys
 import typing
@@ -15,9 +14,6 @@ import pytest
 from ruamel.yaml import YAML
 
 from harness.session import starter
-
-if typing.TYPE_CHECKING:
-    from tests.conftest import Harness
 
 ROOT = Path(__file__).resolve().parent.parent
 WORKFLOWS = ROOT / ".github" / "workflows"
@@ -56,17 +52,19 @@ def files(folder: Path) -> dict[str, str]:
     return {**found, "docs": snippets()[".github/workflows/gate.yml"]}
 
 
-@pytest.mark.parametrize("name", ["ci.yml", "gate.yml", "starter", "docs"])
+@pytest.mark.parametrize("name", ["ci.yml", "gate.yml", "nightly.yml", "starter", "docs"])
 def test_workflows_are_valid(tmp_path: Path, name: str) -> None:
     """Each workflow is what GitHub's schema describes."""
     found = files(tmp_path / "starter")
-    assert sorted(found) == ["ci.yml", "docs", "gate.yml", "starter"]
+    assert sorted(found) == ["ci.yml", "docs", "gate.yml", "nightly.yml", "starter"]
     assert problems(GITHUB, found[name], tmp_path) == ""
 
 
-def test_the_gitlab_snippet_is_valid(tmp_path: Path) -> None:
-    """The page's job is what GitLab's schema describes."""
-    assert problems(GITLAB, snippets()[".gitlab-ci.yml"], tmp_path) == ""
+def test_gitlab_s_jobs_are_valid(tmp_path: Path) -> None:
+    """The page's job and those of `harness init` are what GitLab's schema describes."""
+    starter.write(tmp_path, "my_scenario")
+    for text in (snippets()[".gitlab-ci.yml"], (tmp_path / ".gitlab-ci.yml").read_text()):
+        assert problems(GITLAB, text, tmp_path) == ""
 
 
 @pytest.mark.parametrize(
@@ -81,6 +79,11 @@ def test_the_linter_finds_what_is_wrong(tmp_path: Path, schema: str, text: str) 
     assert problems(schema, text, tmp_path) != ""
 
 
+def action() -> dict[str, typing.Any]:
+    """Return the action."""
+    return parsed((ROOT / "action.yml").read_text())
+
+
 # -- what the schema does not see ------------------------------------------------------
 
 
@@ -91,7 +94,7 @@ def scripts(workflow: dict[str, typing.Any]) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("name", ["ci.yml", "gate.yml", "starter", "docs"])
+@pytest.mark.parametrize("name", ["ci.yml", "gate.yml", "nightly.yml", "starter", "docs"])
 def test_scripts_are_shell_and_take_no_text_from_outside(tmp_path: Path, name: str) -> None:
     """Each script parses, and no expression is pasted into it: a branch may be called anything."""
     for script in scripts(parsed(files(tmp_path)[name])):
@@ -143,9 +146,11 @@ SLOW = '<failure type="REGRESSED runtime" message="x">'
 WORSE = '<failure type="REGRESSED memory" message="x">'
 
 
-def run_step(name: str, folder: Path, **variables: str) -> tuple[int, dict[str, str]]:
-    """Run a step of gate.yml as the runner does, with a stand-in for `harness`; return exit code and outputs."""
-    steps = parsed((WORKFLOWS / "gate.yml").read_text())["jobs"]["gate"]["steps"]
+def run_step(
+    name: str, folder: Path, steps: list[dict[str, typing.Any]] | None = None, **variables: str
+) -> tuple[int, dict[str, str]]:
+    """Run a step as the runner does, of gate.yml by default, with a stand-in for `harness`; return exit code and outputs."""
+    steps = steps or parsed((WORKFLOWS / "gate.yml").read_text())["jobs"]["gate"]["steps"]
     (step,) = (step for step in steps if step.get("name") == name)
     (folder / "bin").mkdir(exist_ok=True)
     (folder / "bin" / "harness").write_text(FAKE)
@@ -205,18 +210,85 @@ def test_the_job_fails_as_asked(tmp_path: Path, code: str, fails: str, ends: int
     assert done == ends
 
 
-def test_the_starter_workflow_gates_for_real(harness: Harness) -> None:
-    """Its command, run as written in a new checkout, ends with 3 (nothing is approved yet) and leaves JUnit file, summary and report."""
-    assert harness("init", "--name", "my_scenario").code == 0
-    harness.repository()
-    workflow = parsed((harness.folder / ".github" / "workflows" / "my_scenario.yml").read_text())
-    (script,) = (text for text in scripts(workflow) if text.startswith("harness gate"))
-    words = shlex.split(script.replace("$GITHUB_STEP_SUMMARY", "step.md"))
-    done = harness(*words[1:], GITHUB_ACTIONS="true")
-    assert done.code == 3, done.out + done.err
-    assert "::warning title=NO_BASELINE my_scenario%3Adefault accuracy::" in done.out
-    assert (harness.folder / "step.md").read_text().startswith("### ? A person must approve: ")
-    junit = (harness.folder / "reports" / "gate" / "junit.xml").read_text()
-    assert 'type="NO_BASELINE accuracy"' in junit
-    assert "<failure" not in junit
-    assert (harness.folder / "reports" / "gate" / "index.html").exists()
+# -- the action --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome"),
+    [("0", "passed"), ("1", "worse"), ("2", "could-not-measure"), ("3", "approve"), ("130", "interrupted"), ("137", "could-not-measure")],
+)  # fmt: skip
+def test_the_action_s_gate_tells_how_it_ended(tmp_path: Path, code: str, outcome: str) -> None:
+    """Whatever the exit code, the step succeeds, outputs say code and meaning, the summary shown; nothing typed leaves all to the configuration."""
+    done, outputs = run_step(
+        "Gate", tmp_path, action()["runs"]["steps"], EXIT=code, JUNIT="", TIER="", SEEDS=""
+    )
+    assert (done, outputs) == (0, {"exit-code": code, "outcome": outcome})
+    assert (tmp_path / "step.md").read_text() == "the summary\n"
+    assert (tmp_path / "words.txt").read_text().splitlines() == [
+        "gate", "--out", "reports/gate", "--junit", "reports/gate/junit.xml", "--summary", "reports/gate/summary.md", "--",
+    ]  # fmt: skip
+
+
+def test_the_action_s_inputs_become_words(tmp_path: Path) -> None:
+    """Each input is one word or several, never shell."""
+    steps = action()["runs"]["steps"]
+    run_step(
+        "Gate",
+        tmp_path,
+        steps,
+        EXIT="0",
+        JUNIT="",
+        SCENARIO="a:b $(touch${IFS}evil)",
+        AGAINST="v1; touch evil",
+    )
+    words = (tmp_path / "words.txt").read_text().splitlines()
+    assert words[-9:] == [
+        "--tier",
+        "smoke",
+        "--seeds",
+        "5",
+        "--against",
+        "v1; touch evil",
+        "--",
+        "a:b",
+        "$(touch${IFS}evil)",
+    ]
+    assert not (tmp_path / "evil").exists()
+
+
+@pytest.mark.parametrize(
+    ("code", "fails", "ends"), [("0", "true", 0), ("1", "true", 1), ("2", "false", 2), ("3", "true", 3), ("3", "false", 0)]
+)  # fmt: skip
+def test_the_action_fails_as_asked(tmp_path: Path, code: str, fails: str, ends: int) -> None:
+    """The last step ends with the gate's code; an approval may be left to the outcome."""
+    variables = {"CODE": code, "OUTCOME": "x", "FAIL_ON_APPROVAL": fails}
+    assert run_step("Outcome", tmp_path, action()["runs"]["steps"], **variables)[0] == ends
+
+
+def test_the_action_installs_the_version_that_is_used(tmp_path: Path) -> None:
+    """The package comes from the action's own checkout, with the extras that were named; or nothing is installed."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").write_text('#!/bin/sh\nprintf "%s\\n" "$@" > pip.txt\n')
+    (tmp_path / "bin" / "python").chmod(0o755)
+    steps = action()["runs"]["steps"]
+    for extras, place in (("", "/action"), ("torch", "/action[torch]")):
+        assert run_step("Install", tmp_path, steps, EXTRAS=extras, GITHUB_ACTION_PATH="/action")[0] == 0
+        assert (tmp_path / "pip.txt").read_text().splitlines() == ["-m", "pip", "install", place]
+    (tmp_path / "pip.txt").unlink()
+    run_step("Install", tmp_path, steps, EXTRAS="none", GITHUB_ACTION_PATH="/action")
+    assert not (tmp_path / "pip.txt").exists()
+
+
+def test_the_action_uses_its_inputs_and_steps() -> None:
+    """Every input is used, every one used is declared, scripts hold no expression and name their shell, and the report is kept after a failure."""
+    whole, text = action(), (ROOT / "action.yml").read_text()
+    assert set(re.findall(r"inputs\.([\w-]+)", text)) == set(whole["inputs"])
+    steps = whole["runs"]["steps"]
+    for step in (step for step in steps if "run" in step):
+        assert "${{" not in step["run"]
+        assert step["shell"] == "bash"
+    names = [step["name"] for step in steps]
+    assert steps[names.index("Keep the report")]["if"] == "always()"
+    assert names.index("Gate") < names.index("Keep the report") < names.index("Outcome")
+    page = (ROOT / "docs" / "ci.md").read_text()
+    assert [name for name in whole["inputs"] if f"`{name}`" not in page] == []

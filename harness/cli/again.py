@@ -16,6 +16,7 @@ from harness.cli.shared import (
     scenario_option,
     shelve,
     tell_all,
+    verbose_option,
 )
 
 EXPORTS = ("csv", "junit", "summary", "github-action-benchmark", "bencher", "asv")
@@ -33,11 +34,17 @@ EXPORTS = ("csv", "junit", "summary", "github-action-benchmark", "bencher", "asv
 )
 @scenario_option
 @baselines_option
+@verbose_option
 @force_option
 def judge_command(
     run: Path, explained: tuple[str, ...], scenario_paths: tuple[str, ...], baselines_folder: Path | None, *, force: bool
 ) -> int:  # fmt: skip
-    """Judge stored results again, against today's expectations and baselines, without running anything."""
+    """Judge stored results again, without running anything.
+
+    They are compared with today's expectations and baselines.
+
+    Example: harness judge reports/gate --explain accuracy
+    """
     from rich.console import Console
 
     from harness.cli import terminal
@@ -70,7 +77,10 @@ def judge_command(
 @scenario_option
 @force_option
 def report_command(run: Path, only: str | None, scenario_paths: tuple[str, ...], *, force: bool) -> None:
-    """Write a stored run's report again."""
+    """Write the page of a stored run again.
+
+    Example: harness report reports/gate --only digits1000_cnn:final
+    """
     from harness.judging import jobs
     from harness.running import plans
     from harness.session import storing
@@ -94,7 +104,10 @@ def report_command(run: Path, only: str | None, scenario_paths: tuple[str, ...],
 def export_command(
     form: str, run: Path, out: Path | None, results: Path | None, machine: str, *, force: bool
 ) -> None:
-    """Write a stored run as csv, junit, a summary in Markdown, github-action-benchmark, bencher, or into asv's results."""
+    """Write a stored run in the format of another tool.
+
+    Example: harness export summary reports/gate
+    """
     from harness import export
     from harness.export import asv
     from harness.judging import jobs

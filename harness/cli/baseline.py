@@ -20,7 +20,10 @@ if typing.TYPE_CHECKING:
 
 @click.group("baseline")
 def baseline_group() -> None:
-    """Propose, look at and accept baselines; waive a metric for a while."""
+    """Propose, show, accept and waive baselines.
+
+    Example: harness baseline propose reports/run --reason "first values"
+    """
 
 
 @baseline_group.command("propose")
@@ -32,7 +35,10 @@ def baseline_group() -> None:
 def propose_command(
     run: Path, reason: str, who: str, scenario_paths: tuple[str, ...], *, force: bool
 ) -> None:
-    """Build baselines from a stored run and put them into its folder proposals/."""
+    """Build baselines from a stored run, in its folder proposals/.
+
+    Example: harness baseline propose reports/gate --reason "new layers"
+    """
     from harness.judging import jobs, outcome
     from harness.session import approval
     from harness.sources import catalogue
@@ -53,7 +59,10 @@ def propose_command(
 @click.argument("run", type=click.Path(path_type=Path))
 @baselines_option
 def diff_command(run: Path, baselines_folder: Path | None) -> None:
-    """Show how the proposed baselines differ from the stored ones."""
+    """Show how proposed baselines differ from stored ones.
+
+    Example: harness baseline diff reports/run
+    """
     from harness.session import approval
 
     click.echo(visible(approval.diff(run, baselines_folder)))
@@ -64,7 +73,12 @@ def diff_command(run: Path, baselines_folder: Path | None) -> None:
 @baselines_option
 @force_option
 def accept_command(run: Path, baselines_folder: Path | None, *, force: bool) -> None:
-    """Move proposed baselines into ./baselines, or the folder that --baselines names."""
+    """Move proposed baselines into ./baselines.
+
+    With --baselines they go to the folder it names.
+
+    Example: harness baseline accept reports/run
+    """
     from harness.session import approval
 
     accepted, outdated = approval.accept(run, baselines_folder, force=force)
@@ -82,7 +96,10 @@ def accept_command(run: Path, baselines_folder: Path | None, *, force: bool) -> 
 def show_command(
     name: str, tier: Tier, scenario_paths: tuple[str, ...], baselines_folder: Path | None
 ) -> None:
-    """Show the stored baselines of a variant: who, when, why, commit, environment, values; and its waivers."""
+    """Show the stored baselines of a variant, and its waivers.
+
+    Example: harness baseline show digits1000_cnn
+    """
     from harness.session import approval
     from harness.sources import catalogue
 
@@ -104,7 +121,12 @@ def show_command(
 def waive_command(
     metric: str, scenario_paths: tuple[str, ...], baselines_folder: Path | None, **options: typing.Any,  # noqa: ANN401
 ) -> None:  # fmt: skip
-    """Let one metric of one variant pass until a day, for a reason; ./baselines/waivers.json keeps it."""
+    """Let one metric pass until a day, for a reason.
+
+    ./baselines/waivers.json keeps it.
+
+    Example: harness baseline waive digits1000_cnn/accuracy --until 2027-01-31 --reason "new data"
+    """
     from harness.judging import waivers
     from harness.session import approval
     from harness.sources import catalogue

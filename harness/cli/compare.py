@@ -74,10 +74,12 @@ def compare_command(
     *,
     force: bool,
 ) -> int:
-    """Compare stored jobs: time, memory, scores, labels, identities, one column a job.
+    """Compare stored jobs, one column a job.
 
     A, B and so on are folders of runs: backends, devices, machines, versions. A report, not a gate: 0; 1 an identity is
     violated; 2 nothing can be compared.
+
+    Example: harness compare reports/numpy reports/torch
     """
     from rich.console import Console
 

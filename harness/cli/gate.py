@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
+import functools
 import os
 import shlex
 import sys
-import time
 import typing
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import click
 
 from harness.cli.shared import (
     MOST_SEEDS,
+    Number,
     Seconds,
     ended_with,
     executing,
@@ -24,6 +24,7 @@ from harness.cli.shared import (
     refuse_changes,
     shelve,
     tell_all,
+    warn_before_runs,
 )
 from harness.errors import HarnessError
 from harness.records import Outputs
@@ -31,11 +32,11 @@ from harness.store import commands
 from harness.store.visible import visible
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from rich.console import Console
 
-    from harness.records import Job, Plan, RunRequest, RunResult, Scenario, Tier
+    from harness.records import Job, Plan, Scenario, Tier
     from harness.running.sides import Sides
 
 _OUTPUTS = tuple(field.name for field in dataclasses.fields(Outputs))
@@ -45,7 +46,7 @@ _OUTPUTS = tuple(field.name for field in dataclasses.fields(Outputs))
 @click.argument("names", nargs=-1, metavar="[SCENARIO[:VARIANT]]...")
 @click.option(
     "--seeds",
-    type=click.IntRange(1, MOST_SEEDS),
+    type=Number(1, MOST_SEEDS),
     default=5,
     show_default=True,
     help="Runs of each variant in the screen.",
@@ -57,8 +58,11 @@ _OUTPUTS = tuple(field.name for field in dataclasses.fields(Outputs))
     help="Commit to hold the present one against, run beside it, instead of stored baselines.",
 )
 @click.option(
+    "--no-against", is_flag=True, help="Compare with stored baselines, whatever the configuration says."
+)
+@click.option(
     "--max-runs",
-    type=click.IntRange(1, MOST_SEEDS),
+    type=Number(1, MOST_SEEDS),
     default=1000,
     show_default=True,
     help="Runs of the whole gate.",
@@ -72,7 +76,7 @@ _OUTPUTS = tuple(field.name for field in dataclasses.fields(Outputs))
 )
 @click.option(
     "--coin",
-    type=click.IntRange(0),
+    type=Number(0),
     help="Seed of the coin that orders base and head; from their commits by default.",
 )
 @click.option(
@@ -107,10 +111,14 @@ def gate_command(
     baselines_folder: Path | None, executor: str, scheduler: str, workers: int | None,
     junit: Path | None, summary: Path | None, explained: tuple[str, ...], **options: typing.Any,  # noqa: ANN401
 ) -> int:  # fmt: skip
-    """Run, compare with baselines or another commit, confirm what looks worse on fresh runs; the exit code says how it ended.
+    """Run, compare, and say by the exit code whether it is worse.
+
+    It compares with stored baselines, or with another commit that runs next to this one. What looks worse is confirmed on fresh runs.
 
     0 passed; 1 worse or slower; 2 could not measure, or undecided; 3 a person must decide: improved, no baseline, not
     comparable; 130 interrupted.
+
+    Example: harness gate --against main
     """
     where = {"name": executor, "scheduler": scheduler, "workers": workers}
     outputs = Outputs(
@@ -124,19 +132,20 @@ def gate_command(
 
 def _begin(
     names: Sequence[str], out: Path | None, baselines_folder: Path | None, where: dict[str, typing.Any], outputs: Outputs, *,
-    scenario_paths: tuple[str, ...], tier: Tier, seeds: int, against: str, max_runs: int, max_minutes: float,
+    scenario_paths: tuple[str, ...], tier: Tier, seeds: int, against: str, no_against: bool, max_runs: int, max_minutes: float,
     coin: int | None, strict: bool, expectations: bool, remeasure: bool, force: bool, **options: typing.Any,  # noqa: ANN401
 ) -> int:  # fmt: skip
     """Plan a gate's first look, and conduct it."""
     from harness.judging import baselines, jobs, waivers
     from harness.records import GateSettings
     from harness.running import plans
-    from harness.session import choosing, opening
+    from harness.session import choosing, gating, opening
     from harness.sources import catalogue
-    from harness.store import files
+    from harness.store import files, project
 
+    against = "" if no_against else against
     if against and where["name"] != "local":
-        raise HarnessError("--against runs on this machine only", "Leave --executor out")
+        raise HarnessError("--against runs on this machine only", "Leave --executor out, or add --no-against")
     asked = GateSettings(
         against=against, seeds=seeds, max_runs=max_runs, max_minutes=max_minutes, strict=strict, expectations=expectations,
         remeasure=remeasure,
@@ -144,15 +153,16 @@ def _begin(
     )  # fmt: skip
     settings = choosing.Settings(tier=tier, seeds=seeds, scenario_paths=scenario_paths, **options)
     declared = catalogue.load_all(scenario_paths)
-    selection = choosing.select(declared, names, tier)
+    selection = choosing.select(declared, names, tier, built_in=not project.find().scenarios)
     opening.refuse_unknown(outputs.explained, selection)
     _refuse_outputs(outputs, force=force)
     roots = baselines.search_path(baselines_folder)
     waivers.read(roots)  # a damaged file is said before anything is measured
+    warn_before_runs(settings.threads)
     folder = out or jobs.default_folder()
     if not force:
         plans.refuse_stored(folder)
-    with opening.one_gate(), plans.claimed(folder), _sides(against, scenario_paths) as sides:
+    with opening.one_gate(), plans.claimed(folder), gating.both_sides(against, scenario_paths) as sides:
         gate, wanted = opening.first_look(selection, settings, asked, sides, coin=coin, new_allowed=not names)
         command = shlex.join(["harness", *sys.argv[1:]])
         plan = dataclasses.replace(plans.make(wanted, command, baselines_folder), gate=gate, outputs=outputs)
@@ -164,7 +174,7 @@ def _resume(folder: Path, where: dict[str, typing.Any], outputs: Outputs) -> int
     """Do what a gate's plan lacks, and write what it was to write, unless other files are named now."""
     from harness.judging import baselines
     from harness.running import plans
-    from harness.session import opening
+    from harness.session import gating, opening
     from harness.sources import catalogue
 
     plan = plans.read(folder)
@@ -181,7 +191,7 @@ def _resume(folder: Path, where: dict[str, typing.Any], outputs: Outputs) -> int
         plan = plans.resume(folder)
         kept = {name: value for name in _OUTPUTS if (value := getattr(outputs, name))}
         plan = dataclasses.replace(plan, outputs=dataclasses.replace(plan.outputs, **kept))
-        with _sides(gate.base_commit if gate.against else "", gate.scenario_paths) as sides:
+        with gating.both_sides(gate.base_commit if gate.against else "", gate.scenario_paths) as sides:
             roots = baselines.search_path(Path(plan.baselines) if plan.baselines else None)
             plan = opening.reopened(plan, sides)
             return _conduct(plan, declared, roots, folder, where, sides)
@@ -198,17 +208,6 @@ def _refuse_outputs(outputs: Outputs, *, force: bool) -> None:
         plans.refuse_job_file(Path(outputs.summary))
 
 
-@contextlib.contextmanager
-def _sides(against: str, scenario_paths: Sequence[str]) -> Iterator[Sides | None]:
-    from harness.running import sides
-
-    if not against:
-        yield None
-        return
-    with sides.opened(against, scenario_paths, Path()) as opened:
-        yield opened
-
-
 def _conduct(
     plan: Plan, declared: Mapping[str, Scenario], roots: Sequence[Path], out: Path, where: dict[str, typing.Any],
     opened: Sides | None,
@@ -217,45 +216,15 @@ def _conduct(
     from rich.console import Console
 
     from harness.cli import terminal
-    from harness.running import executors, plans, sides
-    from harness.session import procedure, storing
+    from harness.session import gating, storing
 
-    console, stopped, begun, unproved = Console(), False, time.monotonic(), set[str]()
-    try:
-        with executing(console, where) as executor:
-
-            def do(requests: Sequence[RunRequest]) -> None:
-                # the tests between two rounds need it; an interrupt within the import of a compiled module would come out as another error
-                import scipy.stats  # noqa: F401
-
-                results = executors.run_all(executor, requests, declared, out)
-                for result in terminal.follow(console, results, requests):
-                    if opened is not None:
-                        unproved.add(sides.prove(result, opened))
-
-            def again(requests: Sequence[RunRequest], folder: Path) -> Sequence[RunResult]:
-                if where["name"] != "local":
-                    raise HarnessError(
-                        "the runs of this gate are done by Dask workers", "Leave --executor out"
-                    )
-                results = executors.run_all(executor, requests, declared, folder)
-                return list(terminal.follow(console, results, requests))
-
-            coin = plan.gate.coin if plan.gate else 0
-            plan = procedure.conduct(
-                plan,
-                declared,
-                roots,
-                out,
-                do,
-                interleave=lambda found: sides.interleave(found, coin),
-                remeasure=again,
-            )
-    except KeyboardInterrupt:
-        stopped, plan = True, plans.read(out)
-    minutes = (time.monotonic() - begun) / 60
-    plan = plans.noted(plans.ended(plan, out), sorted(unproved - {""})[:1], out)
-    job = procedure.assemble(plan, declared, roots, out, minutes=minutes, stopped=stopped)
+    console = Console()
+    execute, follow = (
+        functools.partial(executing, console, where),
+        functools.partial(terminal.follow, console),
+    )
+    local = where["name"] == "local"
+    job, stopped = gating.conduct(plan, declared, roots, out, opened, execute, follow=follow, local=local)
     well = tell_all(lambda: terminal.show(console, job, storing.store(job, declared, out)))
     tell_all(lambda: shelve(out))
     code = _tell(console, job, plan.outputs, out, well=well)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.shared import baselines_option, force_option, scenario_option
+from harness.cli.shared import Number, baselines_option, force_option, scenario_option
 from harness.store.visible import visible
 
 
@@ -16,7 +16,10 @@ from harness.store.visible import visible
 @click.option("--json", "as_json", is_flag=True, help="Print everything that is declared, as JSON.")
 @scenario_option
 def list_command(*, as_json: bool, scenario_paths: tuple[str, ...]) -> None:
-    """List scenarios with their variants, tiers and expectations."""
+    """List scenarios with variants, tiers and expectations.
+
+    Example: harness list --json
+    """
     from harness.cli import listing
     from harness.sources import catalogue
 
@@ -30,12 +33,18 @@ def list_command(*, as_json: bool, scenario_paths: tuple[str, ...]) -> None:
 
 @click.group("data")
 def data_group() -> None:
-    """Look at and fetch the data sets."""
+    """Look at and fetch data sets.
+
+    Example: harness data fetch mnist kmnist
+    """
 
 
 @data_group.command("status")
 def status_command() -> None:
-    """Say for each data set where it was found and whether it is complete."""
+    """Say where each data set is and whether it is complete.
+
+    Example: harness data status
+    """
     from harness.cli import listing
 
     click.echo(listing.data_status())
@@ -44,7 +53,12 @@ def status_command() -> None:
 @data_group.command("fetch")
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 def fetch_command(names: tuple[str, ...]) -> None:
-    """Download data sets into the per-user cache through torchvision, and verify them."""
+    """Download data sets into your cache and verify them.
+
+    torchvision downloads them.
+
+    Example: harness data fetch mnist kmnist
+    """
     from harness import data
 
     for name in names:
@@ -56,19 +70,30 @@ def fetch_command(names: tuple[str, ...]) -> None:
 @click.option(
     "--noise", "loud", is_flag=True, help="Time a fixed workload too, and say what a slowdown needs here."
 )
-@click.option(
-    "--pairs", type=click.IntRange(7), default=20, show_default=True, help="Pairs of processes to time."
-)
+@click.option("--pairs", type=Number(7), default=20, show_default=True, help="Pairs of processes to time.")
 @click.option("--scenario", default="", metavar="NAME[:VARIANT]", help="Time its smoke tier as well.")
 @scenario_option
 @baselines_option
+@click.pass_context
 def doctor_command(
-    *, loud: bool, pairs: int, scenario: str, scenario_paths: tuple[str, ...], baselines_folder: Path | None
+    context: click.Context,
+    *,
+    loud: bool,
+    pairs: int,
+    scenario: str,
+    scenario_paths: tuple[str, ...],
+    baselines_folder: Path | None,
 ) -> int:
-    """Look at this machine, what is installed, data and baselines; with --noise, at its noise. Exit code 2 if something is broken."""
+    """Check this machine, its data and the baselines.
+
+    Exit code 2: something is broken.
+
+    Example: harness doctor --noise
+    """
     from harness.session import doctor
 
-    findings = doctor.examine(baselines_folder)
+    typed = context.get_parameter_source("scenario_paths") is click.core.ParameterSource.COMMANDLINE
+    findings = doctor.examine(baselines_folder, scenario_paths if typed else None)
     click.echo(doctor.as_text(findings))
     if loud or scenario:
         _noise(pairs, scenario, scenario_paths)
@@ -80,8 +105,8 @@ def _noise(pairs: int, scenario: str, scenario_paths: tuple[str, ...]) -> None:
     from harness.session import choosing, noise
     from harness.sources import catalogue
 
-    def waiting() -> None:
-        click.echo("Waiting: another job measures on this machine.")
+    def waiting(holder: str) -> None:
+        click.echo(visible(f"Waiting: {holder}."))
 
     declared = catalogue.load_all(scenario_paths)
     chosen = choosing.select(declared, [scenario], "smoke") if scenario else []
@@ -94,12 +119,26 @@ def _noise(pairs: int, scenario: str, scenario_paths: tuple[str, ...]) -> None:
 @click.command("init")
 @click.argument("folder", type=click.Path(path_type=Path), default=Path())
 @click.option("--name", default="my_scenario", show_default=True, help="Name of the scenario.")
+@click.option(
+    "--framework",
+    default="",
+    metavar="NAME",
+    help="torch, keras, sklearn or numpy; the first that is installed by default.",
+)
 @force_option
-def init_command(folder: Path, name: str, *, force: bool) -> None:
-    """Write a working scenario, its test and a CI workflow to start from."""
+def init_command(folder: Path, name: str, framework: str, *, force: bool) -> None:
+    """Write a project that works: a scenario, its test, configuration, and jobs for GitHub and GitLab.
+
+    Example: harness init mine
+    """
     from harness.session import starter
 
-    for path in starter.write(folder, name, force=force):
-        click.echo(f"Wrote: {path}")
-    command = shlex.join(["harness", "run", name, "--scenarios", str(folder / f"{name}.py")])
-    click.echo(visible(f"Next: {command}"))
+    for path in starter.write(folder, name, kind=framework, force=force):
+        click.echo(visible(f"Wrote: {path}"))
+    if starter.NOWHERE in starter.requirement():
+        click.echo(
+            "This installation does not say where it came from: name your address of it in the jobs' pip install",
+            err=True,
+        )
+    there = "" if folder.resolve() == Path.cwd() else f"cd {shlex.quote(str(folder))} && "
+    click.echo(visible(f"Next: {there}harness run, then commit: every pull request is gated from then on"))

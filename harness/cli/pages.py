@@ -31,9 +31,13 @@ FILE = click.Path(path_type=Path)
 def ledger_command(
     runs: tuple[Path, ...], markdown: Path | None, page: Path | None, scenario_paths: tuple[str, ...], *, force: bool
 ) -> int:  # fmt: skip
-    """Show every published number with the best judgement of stored runs; by default those under reports/reference/, gates apart.
+    """Show every published number with its verdict.
 
-    Exit code 2 if a run could not be read: a verdict may be missing.
+    The verdicts come from stored runs, by default those under reports/reference/; gates are left out.
+
+    Exit code 2: a run could not be read, so a verdict may be missing.
+
+    Example: harness ledger --html ledger.html
     """
     from harness.judging import jobs
     from harness.report import ledger, linking
@@ -78,19 +82,26 @@ def ledger_command(
 def history_command(
     runs: tuple[Path, ...], patterns: tuple[str, ...], page: Path | None, *, force: bool
 ) -> int:
-    """Show metrics over the commits of stored runs, and where they changed; every run below reports/ by default."""
+    """Show metrics over commits, and where they changed.
+
+    Without a name every run below reports/ is read.
+
+    Example: harness history --html history.html
+    """
     from rich.console import Console
 
     from harness.cli import history_table
     from harness.judging import history, history_names, jobs
+    from harness.store import project
 
     if page is not None and not force:
         from harness.report import linking
 
         linking.refuse_other(page, "history")
-    folders = list(dict.fromkeys(runs)) or sorted(path.parent for path in Path("reports").glob("*/run.json"))
+    reports = project.reports_folder()
+    folders = list(dict.fromkeys(runs)) or sorted(path.parent for path in reports.glob("*/run.json"))
     if not folders:
-        raise HarnessError("there is no stored run below reports/", "Type: harness run, or name the runs")
+        raise HarnessError(f"there is no stored run below {reports}/", "Type: harness run, or name the runs")
     passed_over: dict[Path, HarnessError] = {}
     samples = history.gather(jobs.readable(folders, passed_over))
     if len(passed_over) == len(folders):
@@ -128,11 +139,18 @@ def _places(folders: Sequence[Path], commits: set[str]) -> tuple[dict[str, Place
 
 
 @click.command("index")
-@click.argument("folder", type=FILE, metavar="[DIR]", default=Path("reports"))
-def index_command(folder: Path) -> None:
-    """Write DIR/index.html over all jobs in DIR, reports/ by default; from then on each job that ends there refreshes it."""
+@click.argument("folder", type=FILE, metavar="[DIR]", required=False)
+def index_command(folder: Path | None) -> None:
+    """Write a page that lists all jobs of a folder.
+
+    It becomes DIR/index.html, in reports/ by default. Each job that ends there later refreshes it.
+
+    Example: harness index reports
+    """
     from harness.report import index_page
+    from harness.store import project
 
     passed_over: dict[Path, str] = {}
-    click.echo(visible(f"Index: {index_page.write(folder, passed_over)}"))
+    page = index_page.write(folder or project.reports_folder(), passed_over)
+    click.echo(visible(f"Index: {page}"))
     name_passed_over(passed_over)

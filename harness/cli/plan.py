@@ -8,7 +8,15 @@ from pathlib import Path
 
 import click
 
-from harness.cli.shared import MOST_SEEDS, Known, baselines_option, name_passed_over, scenario_option
+from harness.cli.shared import (
+    MOST_SEEDS,
+    Known,
+    Number,
+    baselines_option,
+    name_passed_over,
+    scenario_option,
+    warn_before_runs,
+)
 from harness.records import BACKENDS, DEVICES, TIERS
 from harness.store.visible import marked, print_table
 
@@ -26,7 +34,7 @@ if typing.TYPE_CHECKING:
 @click.command("plan")
 @click.argument("names", nargs=-1, metavar="[SCENARIO[:VARIANT]]...")
 @click.option(
-    "--seeds", type=click.IntRange(1, MOST_SEEDS), default=1, show_default=True, help="Runs of each variant."
+    "--seeds", type=Number(1, MOST_SEEDS), default=1, show_default=True, help="Runs of each variant."
 )
 @click.option(
     "--count/--no-count",
@@ -56,21 +64,30 @@ def plan_command(
     names: tuple[str, ...], folders: tuple[Path, ...], scenario_paths: tuple[str, ...], baselines_folder: Path | None,
     tier: Tier, **options: typing.Any,  # noqa: ANN401
 ) -> None:  # fmt: skip
-    """Say what `harness run` with the same words would take: minutes, memory and disk, from stored runs or baselines."""
+    """Say what a run would take: minutes, memory, disk.
+
+    Type the same words as for `harness run`. The numbers come from stored runs or baselines.
+
+    Example: harness plan --tier paper --seeds 10
+    """
     from rich.console import Console
 
     from harness.judging import baselines
     from harness.machine import environment
     from harness.session import choosing, forecast
     from harness.sources import catalogue
+    from harness.store import project
 
     declared = catalogue.load_all(scenario_paths)
     settings = choosing.Settings(tier=tier, scenario_paths=scenario_paths, **options)
-    wanted = choosing.requests(choosing.select(declared, names, tier), settings)
-    known = list(folders) or _newest_last(Path("reports"))
+    wanted = choosing.requests(
+        choosing.select(declared, names, tier, built_in=not project.find().scenarios), settings
+    )
+    known = list(folders) or _newest_last(project.reports_folder())
     roots = baselines.search_path(baselines_folder)
     passed_over: dict[Path, HarnessError] = {}
     found = forecast.forecast(wanted, known, roots, environment.machine(), passed_over)
+    warn_before_runs(settings.threads)
     _show(Console(), found, declared)
     name_passed_over(passed_over)
 
@@ -132,6 +149,7 @@ def _whole(found: Sequence[Forecast]) -> list[str]:
     import psutil
 
     from harness.machine import containers
+    from harness.store import project
 
     known = [(each.runs, each.cost) for each in found if each.cost is not None]
     times = [runs * cost.seconds for runs, cost in known if cost.seconds is not None]
@@ -148,7 +166,7 @@ def _whole(found: Sequence[Forecast]) -> list[str]:
         if within is None
         else min(psutil.virtual_memory().available, within)
     )
-    free = shutil.disk_usage(_nearest(Path("reports"))).free
+    free = shutil.disk_usage(_nearest(project.reports_folder())).free
     lines = [
         f"{told}; memory {_bytes(memory)} of {_bytes(left)} free; disk {_bytes(disk or None)} of {_bytes(free)} free"
     ]

@@ -11,6 +11,7 @@ import click
 
 from harness.cli.shared import (
     MOST_SEEDS,
+    Number,
     ended_with,
     executing,
     interrupted,
@@ -18,6 +19,7 @@ from harness.cli.shared import (
     refuse_changes,
     shelve,
     tell_all,
+    warn_before_runs,
 )
 from harness.errors import HarnessError
 from harness.judging import outcome
@@ -30,7 +32,7 @@ if typing.TYPE_CHECKING:
 @click.command("run")
 @click.argument("names", nargs=-1, metavar="[SCENARIO[:VARIANT]]...")
 @click.option(
-    "--seeds", type=click.IntRange(1, MOST_SEEDS), default=1, show_default=True, help="Runs of each variant."
+    "--seeds", type=Number(1, MOST_SEEDS), default=1, show_default=True, help="Runs of each variant."
 )
 @click.option(
     "--count/--no-count",
@@ -51,11 +53,17 @@ def run_command(
     baselines_folder: Path | None, scenario_paths: tuple[str, ...], tier: Tier, force: bool,
     executor: str, scheduler: str, workers: int | None, **options: typing.Any,  # noqa: ANN401
 ) -> int:  # fmt: skip
-    """Run variants, judge them and write the report; the default variant of every scenario if none is named."""
+    """Run variants, judge them and write a report.
+
+    Without a name the default variant of every scenario runs. Exit code 1: an identity is violated; 2: something could not be measured.
+
+    Example: harness run kmnist_svd_logreg:o-ma --tier short --seeds 5
+    """
     from harness.judging import baselines, jobs, waivers
     from harness.running import plans
     from harness.session import choosing
     from harness.sources import catalogue
+    from harness.store import project
 
     where = {"name": executor, "scheduler": scheduler, "workers": workers}
     if resume is not None:
@@ -65,7 +73,10 @@ def run_command(
     declared = catalogue.load_all(scenario_paths)
     roots = baselines.search_path(baselines_folder)
     waivers.read(roots)  # a damaged file is said before anything is measured
-    wanted = choosing.requests(choosing.select(declared, names, tier), settings)
+    wanted = choosing.requests(
+        choosing.select(declared, names, tier, built_in=not project.find().scenarios), settings
+    )
+    warn_before_runs(settings.threads)
     plan = plans.make(wanted, shlex.join(["harness", *sys.argv[1:]]), baselines_folder)
     folder = out or jobs.default_folder()
     with plans.claimed(folder):

@@ -24,7 +24,8 @@ import click
 from harness.errors import HarnessError, unknown
 from harness.judging import outcome
 from harness.records import BACKENDS, DEVICES, EXECUTORS, TIERS
-from harness.store.visible import visible
+from harness.store import git
+from harness.store.visible import marked, visible
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -57,8 +58,22 @@ MOST_SEEDS, MOST_THREADS, MOST_MIB = 1_000_000, 1024, 1 << 40
 """Beyond these a number is a slip that would ask for all memory."""
 
 
+class Number(click.IntRange):
+    """A whole number whose bounds only catch slips: the help does not show them."""
+
+    name = "number"
+
+    def _describe_range(self) -> str:
+        return ""
+
+
 class Seconds(click.FloatRange):
     """A positive finite time."""
+
+    name = "number"
+
+    def _describe_range(self) -> str:
+        return ""
 
     def convert(
         self, value: typing.Any, param: click.Parameter | None, ctx: click.Context | None  # noqa: ANN401 - click's signature
@@ -210,10 +225,48 @@ def shelve(job: Path) -> None:
             click.echo(visible(f"Index: {page}"))
 
 
+def warn_before_runs(threads: int) -> None:
+    """Say what makes results worth less: git that refuses the checkout they are of, and fewer cores than threads."""
+    from harness.machine import containers
+
+    refused = git.refusal(Path.cwd())
+    if refused is not None:
+        click.echo(visible(f"harness: warning: no commit is recorded: {refused}"), err=True)
+    cores = containers.usable_cores()
+    if threads > cores:
+        told = f"{threads} threads share {cores:g} core{'s' * (cores > 1)} here, so times are long and uneven"
+        click.echo(f"harness: warning: {told}. Type: --threads {max(1, int(cores))}", err=True)
+
+
 def name_passed_over(passed_over: Mapping[Path, HarnessError] | Mapping[Path, str]) -> None:
     """Say which folders could not be read among many that could."""
     for folder, error in passed_over.items():
         click.echo(visible(f"harness: warning: passed over {folder}: {error}"), err=True)
+
+
+def configured(command: click.Command) -> dict[str, typing.Any]:
+    """Return what the project's configuration says of a command's options, and in turn of its subcommands'."""
+    from harness.store import project
+
+    own = project.find()
+    paths = tuple(os.path.relpath(file) for file in own.scenarios)
+    values = {"scenario_paths": paths, "tier": own.tier, "seeds": own.seeds, "against": own.against}
+    wanted = {name: value for name, value in values.items() if value}
+
+    def of(one: click.Command) -> dict[str, typing.Any]:
+        if isinstance(one, click.Group):
+            return {name: of(below) for name, below in one.commands.items()}
+        return {name: wanted[name] for name in (option.name for option in one.params) if name in wanted}
+
+    return of(command)
+
+
+def verbose_option(function: Command) -> Command:
+    """Add -v."""
+    told = "Print a line for each run, and which data are not all here."
+    return click.option(
+        "-v", "--verbose", is_flag=True, expose_value=False, callback=_keep_verbose, help=told
+    )(function)
 
 
 def force_option(function: Command) -> Command:
@@ -236,7 +289,7 @@ def baselines_option(function: Command) -> Command:
 
 @contextlib.contextmanager
 def executing(console: Console, where: dict[str, typing.Any]) -> Iterator[Executor]:
-    """Open what runs workers; SIGTERM ends the body as Ctrl-C does, and a wait for another job is said.
+    """Open what runs workers; SIGTERM and SIGHUP end the body as Ctrl-C does, and a wait for another job is said.
 
     Parameters
     ----------
@@ -247,8 +300,8 @@ def executing(console: Console, where: dict[str, typing.Any]) -> Iterator[Execut
     """
     from harness.running import executors
 
-    def waiting() -> None:
-        console.print("Waiting: another job measures on this machine.")
+    def waiting(holder: str) -> None:
+        console.print(f"Waiting: {marked(holder)}.", highlight=False, soft_wrap=True)
 
     with terminable(), executors.opened(waiting=waiting, **where) as executor:
         yield executor
@@ -256,16 +309,24 @@ def executing(console: Console, where: dict[str, typing.Any]) -> Iterator[Execut
 
 @contextlib.contextmanager
 def terminable() -> Iterator[None]:
-    """Let SIGTERM end the body as Ctrl-C does; only the main thread may set handlers."""
+    """Let SIGTERM, and SIGHUP of a lost terminal, end the body as Ctrl-C does; only the main thread may set handlers.
+
+    What is ignored already stays so: nohup lets a command outlive its terminal.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = {
+        ending: signal.signal(ending, signal.default_int_handler)
+        for ending in (signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(ending) is not signal.SIG_IGN
+    }
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for ending, handler in before.items():
+            signal.signal(ending, handler)
 
 
 def job_options(function: Command) -> Command:
@@ -273,17 +334,18 @@ def job_options(function: Command) -> Command:
     limit = "Resident memory a run may hold."
     options = (
         click.option("--tier", type=Known("tier", TIERS), default="smoke", show_default=True, help="How much to run."),
-        click.option("--first-seed", type=click.IntRange(0, 2**31), default=0, show_default=True, help="Number of the first seed."),
+        click.option("--first-seed", type=Number(0, 2**31), default=0, show_default=True, help="Number of the first seed."),
         click.option("--device", type=Known("device", DEVICES), default="cpu", show_default=True, help="Where to compute."),
         click.option("--backend", type=Known("backend", BACKENDS), help="Framework; each scenario's first by default."),
-        click.option("--threads", type=click.IntRange(1, MOST_THREADS), default=2, show_default=True, help="Threads of each worker."),
+        click.option("--threads", type=Number(1, MOST_THREADS), default=2, show_default=True, help="Threads of each worker."),
         click.option("--time-limit", type=Seconds(0, min_open=True), help="Seconds a run may take."),
-        click.option("--memory-limit", type=click.IntRange(1, MOST_MIB), metavar="MIB", help=limit),
+        click.option("--memory-limit", type=Number(1, MOST_MIB), metavar="MIB", help=limit),
         click.option("--out", type=click.Path(path_type=Path), help="Folder for results and report."),
         click.option("--executor", type=Known("executor", EXECUTORS), default="local", show_default=True, help="Where runs go."),
         click.option("--scheduler", default="", metavar="ADDRESS", help="Dask scheduler; a cluster of this machine by default."),
-        click.option("--workers", type=click.IntRange(1, MOST_THREADS), help="Workers of that cluster."),
+        click.option("--workers", type=Number(1, MOST_THREADS), help="Workers of that cluster."),
         click.option("--resume", type=click.Path(path_type=Path), metavar="DIR", help="Do what is missing of a job."),
+        verbose_option,
         force_option,
         scenario_option,
         baselines_option,
@@ -293,7 +355,21 @@ def job_options(function: Command) -> Command:
     return function
 
 
-_MAY_CHANGE = {"resume", "executor", "scheduler", "workers", "junit", "summary", "explained"}
+_VERBOSE = "harness.verbose"
+
+
+def verbose() -> bool:
+    """Whether the command was called with -v."""
+    context = click.get_current_context(silent=True)
+    return bool(context and context.meta.get(_VERBOSE))
+
+
+def _keep_verbose(context: click.Context, param: click.Parameter, value: bool) -> None:
+    del param
+    context.meta[_VERBOSE] = value
+
+
+_MAY_CHANGE = {"verbose", "resume", "executor", "scheduler", "workers", "junit", "summary", "explained"}
 """Options that a resumed job may be given anew: where it runs, and what is written of it."""
 
 

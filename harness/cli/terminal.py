@@ -11,14 +11,15 @@ from rich.progress import (
     Progress,
     SpinnerColumn,
     TextColumn,
-    TimeElapsedColumn,
+    TimeRemainingColumn,
 )
 from rich.table import Table
 
-from harness.judging import outcome, reduced, wording
+from harness.cli.shared import verbose
+from harness.judging import answer, outcome, wording
 from harness.judging.outcome import ATTENTION, needs_attention
 from harness.measure.scores import is_share
-from harness.store import commands, stored
+from harness.store import commands
 from harness.store.visible import marked, print_table
 
 if typing.TYPE_CHECKING:
@@ -30,16 +31,10 @@ if typing.TYPE_CHECKING:
     from harness.records import Comparison, Job, Judgement, RunRequest, RunResult
 
 STYLES = {
-    "REPRODUCED": "green", "PASS": "green", "IMPROVED": "cyan", "KNOWN_GAP": "yellow", "ABOVE": "yellow",
+    "REPRODUCED": "green", "PASS": "green", "IMPROVED": "cyan", "CHANGED": "yellow", "KNOWN_GAP": "yellow", "ABOVE": "yellow",
     "BELOW": "yellow", "INCONCLUSIVE": "yellow", "INCOMPARABLE": "yellow", "NO_BASELINE": "yellow", "REGRESSED": "bold red",
     "ERROR": "bold red", "WAIVED": "cyan",
 }  # fmt: skip
-HEADLINES = ("accuracy", "total.seconds", "total.above_imports_bytes")
-WORDS = {
-    "PASS": "same", "REGRESSED": "WORSE", "IMPROVED": "better", "CHANGED": "changed", "INCONCLUSIVE": "unsure", "NO_BASELINE": "new",
-    "INCOMPARABLE": "other", "WAIVED": "waived", "ERROR": "ERROR",
-}  # fmt: skip
-"""Verdict against a baseline -> the word of the table's last column."""
 LONGEST_NAME = 25
 """Characters of a variant's name that leave room for the numbers in 80 columns."""
 _RUN_HEADINGS = ("accuracy", "published", "time", "peak", "identities", "verdict")
@@ -53,23 +48,34 @@ _SHARED = ("ERROR", "NO_BASELINE", "INCOMPARABLE")
 def follow(
     console: Console, results: Iterable[RunResult], wanted: Sequence[RunRequest]
 ) -> typing.Iterator[RunResult]:
-    """Pass results on and show progress meanwhile; without a terminal print one line a run."""
+    """Pass results on and show meanwhile phase, side, n of m and time left; without a terminal, or with -v, print one line a run."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
-        BarColumn(),
+        BarColumn(bar_width=12),
         MofNCompleteColumn(),
-        TimeElapsedColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+        TextColumn("left"),
     )
+    lines = verbose() or not console.is_terminal
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal, refresh_per_second=2
     ) as bar:
-        task = bar.add_task(_name(wanted[0]) if wanted else "", total=len(wanted))
+        task = bar.add_task(_doing(wanted[0]) if wanted else "", total=len(wanted))
         for index, result in enumerate(results, start=1):
-            following = _name(wanted[index]) if index < len(wanted) else "judging"
+            following = _doing(wanted[index]) if index < len(wanted) else "judging"
             bar.update(task, advance=1, description=following)
-            console.print(_line(index, len(wanted), result), highlight=False, soft_wrap=True)
+            if lines or result.status != "ok":
+                console.print(_line(index, len(wanted), result), highlight=False, soft_wrap=True)
             yield result
+
+
+def _doing(request: RunRequest) -> str:
+    """Say what is being done: the round of a gate and its side, then the run."""
+    phase = (
+        "" if request.round == "screen" and request.side == "head" else f"{request.round}, {request.side}: "
+    )
+    return phase + _name(request)
 
 
 def _name(request: RunRequest) -> str:
@@ -90,11 +96,12 @@ def show(console: Console, job: Job, page: Path) -> None:
     print_table(console, _table(job))
     tier = f", tier {job.results[0].request.tier}" if job.results else ""
     runs = f"{len(job.results)} run{'s' * (len(job.results) != 1)}{tier}"
+    console.print(f"[bold]{marked(answer.headline(job))}.[/]", highlight=False, soft_wrap=True)
     console.print(f"{runs}: {outcome.sentence(outcome.counts(job))}", highlight=False, soft_wrap=True)
     for note in outcome.notes(job):
         console.print(f"[yellow]Note[/] {marked(note)}", highlight=False, soft_wrap=True)
     _show_interruption(console, job, page.parent)
-    for found in sorted(_incomplete(job)):
+    for found in sorted(_incomplete(job)) if verbose() else ():
         console.print(f"[yellow]Incomplete data[/] {marked(found)}", highlight=False, soft_wrap=True)
     _show_failures(console, (result for result in outcome.runs(job) if result.status != "ok"))
     for comparison in job.comparisons:
@@ -149,91 +156,22 @@ def _incomplete(job: Job) -> set[str]:
 def _table(job: Job) -> Table:
     """Make a table of one line a variant that fits 80 columns: a run's numbers, or a gate's before and after."""
     table = Table(box=None, pad_edge=False, padding=(0, 1), collapse_padding=True)
-    headings = _RUN_HEADINGS if job.gate is None else _GATE_HEADINGS
     table.add_column("scenario:variant", no_wrap=True)
-    for heading in headings:
+    for heading in _RUN_HEADINGS if job.gate is None else _GATE_HEADINGS:
         table.add_column(heading, justify="left" if heading == "verdict" else "right", no_wrap=True)
-    groups = stored.groups(job.results)
-    for comparison in job.comparisons:
-        key = (comparison.scenario, comparison.variant, comparison.tier)
-        runs = reduced.reduce(groups.get(key, ()), HEADLINES).done
-        cells = _run_cells(comparison, runs) if job.gate is None else _gate_cells(comparison)
-        table.add_row(_title(comparison), *cells, _verdict(comparison))
+    for line in answer.lines(job):
+        verdict = f"[{STYLES[line.verdict]}]{answer.WORDS[line.verdict]}[/]" if line.verdict else ""
+        identities = f"[bold red]{line.identities}[/]" if line.broken else line.identities
+        run = (line.score, line.published, line.time, line.memory, identities)
+        gate = (line.before, line.score, line.delta, line.time_change, line.memory_change)
+        table.add_row(_title(line), *(run if job.gate is None else gate), verdict)
     return table
 
 
-def _title(comparison: Comparison) -> str:
+def _title(line: answer.Line) -> str:
     """Name a variant; a long name goes on in a second line, at its colon."""
-    name = f"{comparison.scenario}:{comparison.variant}"
-    return marked(name if len(name) <= LONGEST_NAME else f"{comparison.scenario}\n  :{comparison.variant}")
-
-
-def _run_cells(comparison: Comparison, runs: Sequence[RunResult]) -> list[str]:
-    """Write accuracy, its published value, time, peak memory above imports, and how many identities hold."""
-    published = next(
-        (
-            judged.reference
-            for judged in comparison.judgements
-            if judged.against == "expectation" and judged.metric == HEADLINES[0]
-        ),
-        None,
-    )
-    identities = Counter(judged.verdict for judged in comparison.judgements if judged.against == "identity")
-    broken = identities["REGRESSED"]
-    return [
-        _mean(runs, HEADLINES[0], wording.percent),
-        wording.percent(published) if isinstance(published, float) else "",
-        _mean(runs, HEADLINES[1], wording.seconds),
-        _mean(runs, HEADLINES[2], wording.mebibytes),
-        f"[bold red]{broken} broken[/]" if broken else f"{identities['PASS']} hold" if identities else "",
-    ]
-
-
-def _gate_cells(comparison: Comparison) -> list[str]:
-    """Write the leading score before and after with its difference, and the changes of time and memory."""
-    gated = [judged for judged in comparison.judgements if judged.against == "baseline" and judged.gated]
-
-    def first(kind: str, *names: str) -> Judgement | None:
-        of_kind = [judged for judged in gated if judged.kind == kind]
-        return next((judged for judged in of_kind if judged.metric in names), next(iter(of_kind), None))
-
-    score = first("accuracy", HEADLINES[0])
-    share = score is not None and score.metric == HEADLINES[0]
-    before, after = (None, None) if score is None else (score.reference, score.value)
-    return [
-        wording.percent(before) if share and isinstance(before, float) else wording.short(before),
-        wording.percent(after) if share and isinstance(after, float) else wording.short(after),
-        wording.change(after, before, share=share),
-        _ratio(first("runtime", HEADLINES[1])),
-        _ratio(first("memory", HEADLINES[2])),
-    ]
-
-
-def _ratio(judged: Judgement | None) -> str:
-    """Write by how many percent a time or a size changed; empty where nothing is compared."""
-    if judged is None or not isinstance(judged.value, float) or not isinstance(judged.reference, float):
-        return ""
-    return f"{100 * (judged.value / judged.reference - 1):+.0f} %" if judged.reference else ""
-
-
-def _verdict(comparison: Comparison) -> str:
-    """Say in one word how a variant stands against its baseline: the worst of its gated metrics that could be compared."""
-    if comparison.failed:
-        return f"[{STYLES['ERROR']}]ERROR[/]"
-    found = {
-        judged.verdict
-        for judged in comparison.judgements
-        if judged.against == "identity" or (judged.against == "baseline" and judged.gated)
-    }
-    compared = found - {"INCOMPARABLE"} if "PASS" in found else found
-    worst = next((verdict for verdict in ATTENTION if verdict in compared), "PASS" if found else "")
-    return f"[{STYLES[worst]}]{WORDS[worst]}[/]" if worst else ""
-
-
-def _mean(runs: Sequence[RunResult], metric: str, form: typing.Callable[[float], str]) -> str:
-    values = [run.metrics[metric].value for run in runs if metric in run.metrics]
-    numbers = [value for value in values if not isinstance(value, list)]
-    return form(sum(numbers) / len(numbers)) if numbers else "none"
+    name = f"{line.scenario}:{line.variant}"
+    return marked(name if len(name) <= LONGEST_NAME else f"{line.scenario}\n  :{line.variant}")
 
 
 def _attention(comparison: Comparison) -> list[str]:
@@ -242,7 +180,9 @@ def _attention(comparison: Comparison) -> list[str]:
     loud = [
         judgement
         for judgement in comparison.judgements
-        if needs_attention(judgement) and not _elsewhere(judgement)
+        if needs_attention(judgement)
+        and not _elsewhere(judgement)
+        and not answer.follows(comparison, judgement)
     ]
     for judgement in sorted(loud, key=lambda judgement: ATTENTION.index(judgement.verdict)):
         own = () if judgement.verdict in _SHARED else (judgement.against, judgement.metric, judgement.place)
@@ -276,11 +216,25 @@ def _incomparable(job: Job) -> list[str]:
 
 def _together(comparison: Comparison, judged: Sequence[Judgement]) -> str:
     first, key = judged[0], f"{comparison.scenario}:{comparison.variant}"
-    what = f"{len(judged)} metrics" if len(judged) > 1 else f"{first.metric}{_values(first)}"
-    lines = [f"[{STYLES.get(first.verdict, 'default')}]{first.verdict}[/] {marked(f'{key} {what}')}"]
+    said = (
+        f"{key} {len(judged)} metrics"
+        if len(judged) > 1
+        else f"{wording.finding(key, first)}{_values(first)}{_with(comparison, first)}"
+    )
+    lines = [f"[{STYLES.get(first.verdict, 'default')}]{first.verdict}[/] {marked(said)}"]
     lines += [f"  {marked(first.reason)}"] if first.reason else []
     lines += [f"  Next: {marked(first.next_step)}"] if first.next_step else []
     return "\n".join(lines)
+
+
+def _with(comparison: Comparison, judgement: Judgement) -> str:
+    """Name the metrics that follow this one."""
+    others = [
+        other.metric
+        for other in comparison.judgements
+        if answer.follows(comparison, other) == judgement.metric and other.verdict == judgement.verdict
+    ]
+    return f", and {', '.join(others)} with it" if others and judgement.against == "baseline" else ""
 
 
 def _values(judgement: Judgement) -> str:
@@ -295,5 +249,4 @@ def _values(judgement: Judgement) -> str:
         return ""
     if judgement.reference is None:
         return f": {value}"
-    change = wording.change(judgement.value, judgement.reference, share=share) if share else ""
-    return f": {value} against {reference}" + (f" ({change})" if change else "")
+    return f": {value} against {reference}"

@@ -7,6 +7,7 @@ its content, and size and time of the ``.npy``; where any of it does not fit, th
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -20,13 +21,12 @@ import numpy as np
 
 from harness.data import idx
 from harness.errors import StorageError
-from harness.store import files
+from harness.store import files, locks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-    import filelock
     from numpy.typing import NDArray
 
 VARIABLE = "HARNESS_CACHE"
@@ -34,22 +34,24 @@ LOCK_SECONDS = 120.0
 """How long to wait for another process that fills the same entry; decoding takes under a second."""
 
 
-def machine_lock(name: str) -> filelock.BaseFileLock:
-    """Return a lock that all processes of this user on this machine share; it is not held yet.
+@contextlib.contextmanager
+def machine_lock(name: str, seconds: float = -1.0) -> Iterator[None]:
+    """Hold a lock that all processes of this user on this machine share, as `harness.store.locks.held` does.
 
     Raises
     ------
+    filelock.Timeout
+        If another process holds it for longer than so many seconds; it names the file.
     StorageError
-        If the cache folder cannot be made.
+        If the cache folder cannot be made, or has no locks.
     """
-    import filelock
-
     path = cache_folder() / name
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise files.storage_error(path.parent, error, "create the folder") from error
-    return filelock.FileLock(path)
+    with locks.held(path, seconds):
+        yield
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,18 +148,14 @@ def decoded(original: Original, folder: Path) -> Decoded:
     entry = folder / f"{original.key}.npy"
     if found := _recall(entry, original.identity):
         return found
-    from filelock import FileLock
-
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(entry.with_suffix(".lock"), timeout=LOCK_SECONDS):
+        with locks.held(entry.with_suffix(".lock"), LOCK_SECONDS):
             return _recall(entry, original.identity) or _fill(entry, original)
     except StorageError as error:
         reason = error.what
     except OSError as error:
         reason = files.storage_error(folder, error).what
-    except NotImplementedError as error:  # from filelock
-        reason = f"{folder} lies on a file system without locks ({error})"
     return _in_memory(original, f"decoded data are not cached: {reason}")
 
 

@@ -10,7 +10,7 @@ from harness.data.cache import cache_folder
 from harness.data.declared import Declared, declared
 from harness.data.loading import Dataset, load, load_from, part_file, raw_folder
 from harness.errors import DataError, MissingExtraError
-from harness.store import files
+from harness.store import files, locks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,12 +61,12 @@ def filling(wanted: Declared) -> Iterator[Path]:
     StorageError
         If the cache cannot be written.
     """
-    from filelock import FileLock, Timeout
+    from filelock import Timeout
 
     root = cache_folder()
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with FileLock(root / f"fetch-{wanted.name}.lock", timeout=LOCK_SECONDS):
+        with locks.held(root / f"fetch-{wanted.name}.lock", LOCK_SECONDS):
             yield root
     except Timeout as error:
         raise DataError(

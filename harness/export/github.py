@@ -55,7 +55,7 @@ def _noticed(job: Job) -> Iterator[tuple[str, str, str]]:
             title = f"{probe.scenario}:{probe.variant} gives other bits with the same seed"
             yield "notice", title, ", ".join(probe.differing) or "predictions or work differ"
     for note in outcome.notes(job):
-        yield "warning", "Before you believe this gate", note
+        yield "warning", "Before you believe this", note
 
 
 def _first(notes: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:

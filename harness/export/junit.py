@@ -48,12 +48,13 @@ def xml_parts(job: Job) -> Iterator[str]:
 def _suites(job: Job) -> Iterator[Iterator[str]]:
     settings = job.gate.settings if job.gate else None
     base = job.gate.base_results if job.gate else ()
+    notes = outcome.notes(job)
     parts = [stored.groups(runs) for runs in (job.results, base)]
     for comparison in job.comparisons:
         key = (comparison.scenario, comparison.variant, comparison.tier)
         runs = [*(part.get(key, ()) for part in parts), job.counted_of(*key[:2])]
         judged = [_judgement_case(comparison, judgement, settings) for judgement in comparison.judgements]
-        yield _suite(comparison, runs, judged, outcome.notes(job))
+        yield _suite(comparison, runs, judged, notes)
 
 
 def _interruption(job: Job) -> Iterator[str]:

@@ -8,12 +8,13 @@ import typing
 
 from harness.errors import StorageError
 from harness.export.escaping import code, link, prose
-from harness.judging import outcome, wording
+from harness.judging import answer, outcome, wording
 from harness.store import commands
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from harness.judging.answer import Line
     from harness.records import Comparison, Job, Judgement, Look, Value
 
 MOST_CHARACTERS = 60_000
@@ -22,6 +23,10 @@ _NOTE = 600
 """Characters kept free to say what was cut."""
 _GLYPHS = {0: "✓", 2: "!", 3: "?", outcome.INTERRUPTED: "!"}
 _DECISIONS = ("scenario", "metric", "verdict", "value vs. reference", "bounds", "why and evidence", "next")
+_RUN = ("scenario", "accuracy", "published", "time", "peak memory", "identities", "verdict")
+_GATE = ("scenario", "before", "after", "change", "time", "peak memory", "identities", "verdict")
+MOST_LINES = 20
+"""Variants whose line is not folded."""
 _ALL = ("against", "metric", "verdict", "value", "reference", "bounds", "runs")
 
 
@@ -30,7 +35,7 @@ class _Table:
     """A titled table, folded or open; its rows may be cut from the end."""
 
     title: str
-    """Title, escaped."""
+    """Title, escaped; one that is open has none."""
     columns: tuple[str, ...]
     """Heads."""
     rows: Sequence[tuple[str, ...]]
@@ -49,16 +54,15 @@ class _Table:
             else ""
         )
         if not self.folded:
-            return f"#### {self.title}\n\n{table}{cut}\n"
+            return f"{table}{cut}\n"
         return f"<details><summary>{self.title}</summary>\n\n{table}{cut}\n\n</details>\n"
 
 
 def markdown(job: Job, report_url: str = "") -> str:
     """Sum a job up in Markdown of at most `MOST_CHARACTERS`.
 
-    One sentence with counts and the meaning of the exit code comes first, then what needs a person, then, folded, all
-    verdicts by scenario, the determinism probes, changed dependencies and the environment. What is too long is cut, and
-    says so.
+    The finding that decides comes first, then counts, then a line for every variant, in under 40 lines. Folded below: what needs a
+    person, all verdicts by scenario, the determinism probes and the environment. What is too long is cut, and says so.
 
     Parameters
     ----------
@@ -116,7 +120,7 @@ def _head(job: Job, report_url: str) -> str:
     facts = [f"exit code {outcome.exit_code(job)}: {meaning}", *_facts(job), link("report", report_url)]
     notes = "".join(f"- {prose(note)}\n" for note in outcome.notes(job))
     return (
-        f"### {glyph} {meaning[:1].upper()}{meaning[1:]}: {sentence}\n\n{' · '.join(filter(None, facts))}\n"
+        f"### {glyph} {prose(answer.headline(job), 300)}\n\n{meaning[:1].upper()}{meaning[1:]}: {sentence}\n\n{' · '.join(filter(None, facts))}\n"
         + (f"\nBefore you believe this:\n\n{notes}" if notes else "")
     )
 
@@ -147,12 +151,51 @@ def _commit(commit: str) -> str:
 
 
 def _tables(job: Job) -> Iterator[_Table]:
+    lines = sorted(
+        answer.lines(job),
+        key=lambda line: outcome.ATTENTION.index(line.verdict) if line.verdict in outcome.ATTENTION else 99,
+    )
+    columns, rows = (
+        (_RUN, list(map(_run_row, lines))) if job.gate is None else (_GATE, list(map(_gate_row, lines)))
+    )
+    if rows:
+        yield _Table("", columns, rows[:MOST_LINES], folded=False)
+    if len(rows) > MOST_LINES:
+        yield _Table(f"{len(rows) - MOST_LINES} more variants", columns, rows[MOST_LINES:])
     decisions = list(_decisions(job))
     if decisions:
-        yield _Table("Needs a decision", _DECISIONS, decisions, folded=False)
+        yield _Table(f"Needs a decision: {len(decisions)}", _DECISIONS, decisions)
     for comparison in job.comparisons:
         yield _verdicts(comparison)
     yield from _surroundings(job)
+
+
+def _run_row(line: Line) -> tuple[str, ...]:
+    return (_named(line), line.score, line.published, line.time, line.memory, line.identities, _word(line))
+
+
+def _gate_row(line: Line) -> tuple[str, ...]:
+    delta = f"{line.delta} ({line.interval})" if line.interval else line.delta
+    return (
+        _named(line),
+        line.before,
+        line.score,
+        delta,
+        line.time_change,
+        line.memory_change,
+        line.identities,
+        _word(line),
+    )
+
+
+def _named(line: Line) -> str:
+    metric = "" if line.metric == answer.SCORE else f" {code(line.metric)}"
+    return f"{code(f'{line.scenario}:{line.variant}')} {line.tier}{metric}"
+
+
+def _word(line: Line) -> str:
+    word = answer.WORDS[line.verdict] if line.verdict else ""
+    return f"**{word}**" if line.verdict in {"REGRESSED", "ERROR"} else word
 
 
 def _decisions(job: Job) -> Iterator[tuple[str, ...]]:

@@ -13,9 +13,10 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import BaselineError
+from harness.judging.trajectories import PREFIX
 from harness.machine import environment
-from harness.records import Baseline, BaselineMetric, finite
-from harness.store import files, git
+from harness.records import PRECISIONS, Baseline, BaselineMetric, finite
+from harness.store import files, project
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -62,18 +63,16 @@ def search_path(named: Path | None, start: Path = Path()) -> list[Path]:
 
 
 def project_folder(start: Path = Path()) -> Path:
-    """Return the project's folder of baselines: the first ``baselines`` from `start` upwards to the top of the checkout.
+    """Return the project's folder of baselines: the configured one, else the first ``baselines`` from `start` upwards to the top of the checkout.
 
     Where there is none yet, it is the one to make: next to the nearest project file, at the top of the checkout, or in `start`.
     """
-    here = start.resolve()
-    upwards = [here, *here.parents]
-    checkouts = [folder for folder in upwards if (folder / ".git").exists()]
-    projects = [folder for folder in upwards if any((folder / name).is_file() for name in git.PROJECT_FILES)]
-    top = next(iter((*checkouts, *projects, here)))
-    having = [folder for folder in upwards if (folder / _FOLDER).is_dir()]
-    within = (folder for folder in (*having, *projects, top) if folder.is_relative_to(top))
-    return Path(os.path.relpath(next(within) / _FOLDER))
+    named = project.find(start).baselines
+    if named is not None:
+        return Path(os.path.relpath(named))
+    folders = project.upwards(start)
+    having = (folder for folder in folders if (folder / _FOLDER).is_dir())
+    return Path(os.path.relpath(next(having, project.nearest(folders)) / _FOLDER))
 
 
 def folder_of(scenario: str, variant: str, tier: str) -> Path:
@@ -198,7 +197,12 @@ def _check(baseline: Baseline, path: Path) -> None:
     place = Path(baseline.scenario, baseline.variant, baseline.tier)  # only told: what is read is `path`
     if path.parts[-4:-1] != place.parts:
         raise BaselineError(f"baseline {path} is one of {place}", "Move it to its own folder or remove it")
-    wrong = _wrong_head(baseline) or _wrong_metric(baseline) or _wrong_count(baseline)
+    wrong = (
+        _wrong_head(baseline)
+        or _wrong_metric(baseline)
+        or _wrong_count(baseline)
+        or _wrong_trajectory(baseline)
+    )
     if wrong:
         raise BaselineError(f"baseline {path} {wrong}", "Restore it from version control")
 
@@ -275,6 +279,18 @@ def _wrong_count(baseline: Baseline) -> str:
     return ""
 
 
+def _wrong_trajectory(baseline: Baseline) -> str:
+    """Say which trajectory cannot be, and why; empty if none."""
+    for name, trajectory in baseline.trajectories.items():
+        if trajectory.dtype not in PRECISIONS:
+            return (
+                f"has a trajectory '{name}' in '{trajectory.dtype}', which is none of {', '.join(PRECISIONS)}"
+            )
+        if not trajectory.values or not all(map(finite, trajectory.values)):
+            return f"has a trajectory '{name}' without losses, or with one that is not finite"
+    return ""
+
+
 def outdated_by(baseline: Baseline, root: Path) -> list[Path]:
     """List the older files below `root` whose scores, sizes and work this baseline replaces, although another machine made them.
 
@@ -329,12 +345,13 @@ def as_text(baseline: Baseline) -> str:
     """Lay a baseline out as JSON that merges well.
 
     A field takes a line, and blank lines stand between metrics: two branches that each change another metric
-    do not conflict. Counts of work follow in the same way, if there are any.
+    do not conflict. Counts of work and trajectories follow in the same way, if there are any.
     """
     plain = msgspec.to_builtins(baseline)
-    metrics, counted = plain.pop("metrics"), plain.pop("counted")
+    metrics = plain.pop("metrics")
+    further = {title: plain.pop(title) for title in ("counted", "trajectories")}
     head = [f"{json.dumps(key)}: {_wide(value)}" for key, value in plain.items()]
-    parts = [_block("metrics", metrics), *([_block("counted", counted)] if counted else [])]
+    parts = [_block("metrics", metrics), *(_block(title, found) for title, found in further.items() if found)]
     return "{\n" + ",\n".join(head) + ",\n\n" + ",\n\n".join(parts) + "\n}\n"
 
 
@@ -367,23 +384,35 @@ class Change:
     new: float | None
     """Proposed mean; None if the metric is gone."""
     spread: float | None
-    """Standard deviation over the proposed runs; None for a count."""
+    """Standard deviation over the proposed runs; None for a count or a trajectory."""
 
 
 def diff(old: Baseline | None, new: Baseline) -> list[Change]:
-    """List how each metric's mean and each count changes, those that come or go included; counts last."""
-    before = {**old.metrics, **old.counted} if old is not None else {}
-    after = {**new.metrics, **new.counted}
-    counts = {*new.counted, *(old.counted if old is not None else ())}
-    names = sorted({*before, *after}, key=lambda name: (name in counts, name))
+    """List how each metric's mean, each count and each trajectory's mean loss changes, those that come or go included; counts last."""
+    before = {**old.metrics, **deterministic(old)} if old is not None else {}
+    after = {**new.metrics, **deterministic(new)}
+    measured = {*new.metrics, *(old.metrics if old else ())}
+    names = sorted({*before, *after}, key=lambda name: (name not in measured, name))
     return [_change(name, before.get(name), after.get(name)) for name in names]
+
+
+def deterministic(baseline: Baseline) -> dict[str, BaselineMetric]:
+    """Return the counts of a baseline, and its trajectories as metrics whose values are losses."""
+    followed = {
+        f"{PREFIX}{name}": BaselineMetric(
+            values=list(found.values), unit="", kind="trajectory", better="none"
+        )
+        for name, found in baseline.trajectories.items()
+    }
+    return {**baseline.counted, **followed}
 
 
 def _change(name: str, old: BaselineMetric | None, new: BaselineMetric | None) -> Change:
     known = new or old
     mean_new = sum(new.values) / len(new.values) if new else None
     spread = None
-    if new and mean_new is not None and len(new.values) > 1:  # a count is one value
+    varies = new is not None and len(new.values) > 1 and new.kind != "trajectory"  # a count is one value
+    if new and mean_new is not None and varies:
         spread = math.sqrt(sum((value - mean_new) ** 2 for value in new.values) / (len(new.values) - 1))
     mean_old = sum(old.values) / len(old.values) if old else None
     return Change(metric=name, unit=known.unit if known else "", old=mean_old, new=mean_new, spread=spread)

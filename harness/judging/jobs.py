@@ -18,7 +18,7 @@ from harness.judging import outcome, probes
 from harness.records import Gate, Job
 from harness.records.version import __version__
 from harness.running import plans
-from harness.store import files, stored
+from harness.store import files, project, stored
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -159,11 +159,11 @@ class _Versioned(msgspec.Struct):
 
 
 def default_folder(root: Path = Path()) -> Path:
-    """Make a new folder for a job, ``reports/<UTC time>`` below `root`, and return it; two that begin in one second get two.
+    """Make a new folder for a job, named by the UTC time, below `project.reports_folder`, and return it; two that begin in one second get two.
 
     Where none can be made, the name is returned: whoever writes there says why not.
     """
-    first = root / "reports" / dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%SZ")
+    first = project.reports_folder(root) / dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%SZ")
     folder, number = first, 1
     with contextlib.suppress(OSError):
         while folder.exists() or not _made(folder):

@@ -6,13 +6,16 @@ import collections
 import itertools
 import typing
 
+from harness.judging import wording
+from harness.measure.stages import HELPERS
+
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from harness.records import GateSettings, Job, Judgement, RunResult, Verdict
 
 ATTENTION: tuple[Verdict, ...] = (
-    "ERROR", "REGRESSED", "BELOW", "ABOVE", "INCONCLUSIVE", "IMPROVED", "NO_BASELINE", "INCOMPARABLE", "WAIVED",
+    "ERROR", "REGRESSED", "BELOW", "ABOVE", "INCONCLUSIVE", "IMPROVED", "CHANGED", "NO_BASELINE", "INCOMPARABLE", "WAIVED",
 )  # fmt: skip
 """Verdicts that a person should see, worst first."""
 GOOD: tuple[Verdict, ...] = ("REPRODUCED", "PASS")
@@ -28,6 +31,7 @@ PHRASES: Mapping[str, tuple[str, str]] = {
     "ABOVE": ("published value is exceeded", "published values are exceeded"),
     "INCONCLUSIVE": ("check is inconclusive", "checks are inconclusive"),
     "IMPROVED": ("metric improved", "metrics improved"),
+    "CHANGED": ("training computes something else", "trainings compute something else"),
     "NO_BASELINE": ("metric has no baseline", "metrics have no baseline"),
     "INCOMPARABLE": ("metric is not comparable", "metrics are not comparable"),
     "WAIVED": ("metric is waived", "metrics are waived"),
@@ -37,6 +41,8 @@ PHRASES: Mapping[str, tuple[str, str]] = {
 }
 """Verdict, or of an identity `holds` or `violated`, or failed or missing runs, to how one and how several of it are said, worst first."""
 _FINE = (*GOOD, "holds")
+NOTED_BYTES = 2**20
+"""Helper processes that held less than this are no more than a shell command."""
 INTERRUPTED = 130
 """Exit code of a gate that did not come to its end."""
 MOST_NAMES = 8
@@ -50,9 +56,9 @@ def runs(job: Job) -> Iterator[RunResult]:
 
 
 def notes(job: Job) -> tuple[str, ...]:
-    """List what a reader must know before believing a gate's pass, one sentence each; every face shows the same list."""
+    """List what a reader must know before believing a pass, one sentence each; every face shows the same list."""
     if job.gate is None:
-        return ()
+        return tuple(_helpers(job))
     settings = job.gate.settings
     changed = [
         f"what measures changed between base and head, so times are not compared: {path}"
@@ -61,7 +67,28 @@ def notes(job: Job) -> tuple[str, ...]:
     dependencies = [
         f"a dependency changed between base and head: {change}" for change in settings.dependencies_changed
     ]
-    return (*settings.notes, *changed, *dependencies)
+    return (*settings.notes, *changed, *dependencies, *_helpers(job))
+
+
+def _helpers(job: Job) -> Iterator[str]:
+    """Name the variants whose helper processes hold memory that is in no peak; silent where a scenario has it judged."""
+    held: dict[str, float] = {}
+    for run in runs(job):
+        most = run.metrics[HELPERS].value if HELPERS in run.metrics else 0.0
+        if isinstance(most, float) and most >= NOTED_BYTES:
+            name = f"{run.request.scenario}:{run.request.variant}"
+            held[name] = max(held.get(name, 0.0), most)
+    judged = {
+        f"{comparison.scenario}:{comparison.variant}"
+        for comparison in job.comparisons
+        for judgement in comparison.judgements
+        if judgement.metric == HELPERS
+    }
+    for name in sorted(held.keys() - judged):
+        yield (
+            f"helper processes of {name} held up to {wording.mebibytes(held[name])}, which is in no peak: "
+            f"{HELPERS} records it and is not gated"
+        )
 
 
 def needs_attention(judgement: Judgement) -> bool:

@@ -10,6 +10,7 @@ import dataclasses
 import typing
 
 from harness.errors import StorageError
+from harness.judging import trajectories
 from harness.machine import environment
 from harness.measure.work import PREFIX
 from harness.records import (
@@ -31,7 +32,7 @@ if typing.TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from harness.records import Cause, RunResult, Scenario, Tier, Verdict
+    from harness.records import Cause, RunResult, Scenario, Tier, Trajectory, Verdict
 
     Counts = Mapping[str, Measured]
     Reference = Mapping[str, BaselineMetric]
@@ -111,6 +112,11 @@ def counts(result: RunResult) -> dict[str, Measured]:
     }
 
 
+def followed(result: RunResult) -> Mapping[str, Trajectory]:
+    """Return the first losses of each training that a counting run followed, by name."""
+    return result.measurement.trajectories if result.measurement is not None else {}
+
+
 def pairs(counted: Sequence[RunResult]) -> list[tuple[RunResult, RunResult]]:
     """Pair the counting runs that differ in nothing but `repeat`, in their order."""
     second = {result.request: result for result in counted if result.request.repeat == 1}
@@ -144,6 +150,7 @@ def compare(first: RunResult, second: RunResult, folder: Path) -> Probe:
     sets = [name for name in {**ours, **theirs} if not _same(ours.get(name), theirs.get(name))]
     a, b = counts(first), counts(second)
     work = [name for name in {**a, **b} if a.get(name) != b.get(name)]
+    work += trajectories.unlike(followed(first), followed(second))
     return _probe(first, predictions=not sets, work=not work, differing=(*sets, *work))
 
 
@@ -176,7 +183,7 @@ def repeatable(probe: Probe) -> bool:
 
 def made(probe: Probe) -> bool:
     """Whether a probe could be made: one that could not names a reason, and no count that differs."""
-    return probe.work_equal or any(name.startswith(PREFIX) for name in probe.differing)
+    return probe.work_equal or any(name.startswith((PREFIX, trajectories.PREFIX)) for name in probe.differing)
 
 
 # -- the verdict -------------------------------------------------------------------------------------------------------
@@ -212,27 +219,49 @@ def obstacles(counted: RunResult, stored: Baseline) -> list[str]:
 def against_stored(
     counted: RunResult | None, probe: Probe | None, nearest: tuple[Baseline, str] | None
 ) -> list[Judgement]:
-    """Judge what was counted against a stored baseline; a job that counted nothing has nothing to judge."""
+    """Judge counts and trajectories against a stored baseline; a job that counted nothing has nothing to judge."""
     if counted is None:
         return []
     stored, place = nearest or (None, "")
-    hindered = obstacles(counted, stored) if stored and stored.counted else ()
-    reference = stored.counted if stored else None
-    return judge_work(counted, probe, reference, place, hindered=hindered)
+    hindered = obstacles(counted, stored) if stored and (stored.counted or stored.trajectories) else ()
+    work = judge_work(counted, probe, stored.counted if stored else None, place, hindered=hindered)
+    if stored is None or counted.measurement is None:
+        return work
+    same = _same_bits(probe, counted.measurement.environment, stored.environment)
+    return [
+        *work,
+        *trajectories.judge(followed(counted), stored.trajectories, place, same=same, hindered=hindered),
+    ]
 
 
 def against_base(
     counted: RunResult | None, probe: Probe | None, base: RunResult | None, place: str
 ) -> list[Judgement]:
-    """Judge what was counted against what a gate's base side counted."""
+    """Judge counts and trajectories against those of a gate's base side."""
     if counted is None:
         return []
     ours, theirs = counted.measurement, base.measurement if base is not None else None
     hindered = []
     if ours and theirs and ours.scenario_version != theirs.scenario_version:
         hindered.append(f"scenario version: {ours.scenario_version}, not {theirs.scenario_version}")
-    reference = reference_of(base) if base is not None else None
-    return judge_work(counted, probe, reference, place, hindered=hindered)
+    work = judge_work(
+        counted, probe, reference_of(base) if base is not None else None, place, hindered=hindered
+    )
+    if base is None or not ours or not theirs:
+        return work
+    same = _same_bits(probe, ours.environment, theirs.environment)
+    loose = probe.differing if probe is not None else ()
+    return [
+        *work,
+        *trajectories.judge(
+            followed(counted), theirs.trajectories, place, same=same, hindered=hindered, loose=loose
+        ),
+    ]
+
+
+def _same_bits(probe: Probe | None, ours: Mapping[str, str], theirs: Mapping[str, str]) -> bool:
+    """Whether equal code must give equal bits: equal runs do here, and times of both environments could be compared."""
+    return probe is not None and repeatable(probe) and not environment.differences("runtime", ours, theirs)
 
 
 def judge_work(

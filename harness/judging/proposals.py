@@ -7,7 +7,7 @@ import datetime as dt
 import typing
 
 from harness.errors import BaselineError, unknown
-from harness.judging import baselines, probes
+from harness.judging import baselines, probes, trajectories
 from harness.judging.baselines import SCHEMA, SEEDS_AT_LEAST
 from harness.machine import environment
 from harness.records import Baseline, BaselineMetric
@@ -16,7 +16,7 @@ from harness.store import stored
 if typing.TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from harness.records import Job, Measured, Measurement, RunRequest, RunResult, Scenario, Tier
+    from harness.records import Job, Measured, Measurement, RunRequest, RunResult, Scenario, Tier, Trajectory
 
 SEEDS_ADVISED = 10
 
@@ -117,6 +117,7 @@ def _propose(job: Job, scenario: Scenario, runs: _Gathered, reason: str, who: st
         datasets=measurement.datasets,
         metrics=metrics,
         counted=_counted(job, request),
+        trajectories=_trajectories(job, request),
     )
 
 
@@ -125,14 +126,32 @@ def _counted(job: Job, request: RunRequest) -> dict[str, BaselineMetric]:
 
     Nothing without a probe.
     """
-    key = (request.scenario, request.variant, request.backend, request.device)
-    for first, second in probes.pairs(job.counted):
-        asked = first.request
-        if asked.side == "head" and (asked.scenario, asked.variant, asked.backend, asked.device) == key:
-            ours, theirs = probes.reference_of(first), probes.reference_of(second)
-            equal = {name: metric for name, metric in ours.items() if theirs.get(name) == metric}
-            return equal | _repeatable(job, request)
+    for first, second in _counting(job, request):
+        ours, theirs = probes.reference_of(first), probes.reference_of(second)
+        equal = {name: metric for name, metric in ours.items() if theirs.get(name) == metric}
+        return equal | _repeatable(job, request)
     return {}
+
+
+def _trajectories(job: Job, request: RunRequest) -> dict[str, Trajectory]:
+    """Return what a variant's counting run followed, but for what its repeat did not share."""
+    for first, second in _counting(job, request):
+        ours, theirs = probes.followed(first), probes.followed(second)
+        loose = trajectories.unlike(ours, theirs)
+        shared = {name: found for name, found in ours.items() if f"{trajectories.PREFIX}{name}" not in loose}
+        return {name: found for name, found in shared.items() if found.values}
+    return {}
+
+
+def _counting(job: Job, request: RunRequest) -> list[tuple[RunResult, RunResult]]:
+    """List the pairs of counting runs of a variant on one backend and device, of the code in question."""
+    key = ("head", request.scenario, request.variant, request.backend, request.device)
+    return [
+        pair
+        for pair in probes.pairs(job.counted)
+        if (asked := pair[0].request)
+        and (asked.side, asked.scenario, asked.variant, asked.backend, asked.device) == key
+    ]
 
 
 def _repeatable(job: Job, request: RunRequest) -> dict[str, BaselineMetric]:

@@ -28,7 +28,7 @@ FILE = "waivers.json"
 SCHEMA = 1
 MOST_DAYS = 180
 """What is let pass for longer is a new baseline."""
-WAIVABLE = ("REGRESSED", "IMPROVED", "INCONCLUSIVE", "INCOMPARABLE", "NO_BASELINE")
+WAIVABLE = ("REGRESSED", "IMPROVED", "CHANGED", "INCONCLUSIVE", "INCOMPARABLE", "NO_BASELINE")
 """Verdicts against a baseline that a waiver covers; an ERROR means that nobody knows what would be let pass."""
 WORK = "work"
 """Name of what is judged where a baseline holds no counts; counts are called ``work.<stage>.<count>``."""

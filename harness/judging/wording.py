@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import typing
 
+from harness.measure.scores import is_share
+
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -48,7 +50,7 @@ def quantity(value: Value | None, unit: str, *, share: bool = False) -> str:
     if value is None:
         return short(value)
     if isinstance(value, float | int) and share:
-        return f"{100 * value:.2f}%"
+        return percent(value)
     if isinstance(value, float | int) and unit == "B" and abs(value) >= 2**19:
         return f"{value / 2**20:,.2f} MiB"
     return f"{short(value)} {unit}".rstrip()
@@ -56,7 +58,7 @@ def quantity(value: Value | None, unit: str, *, share: bool = False) -> str:
 
 def percent(share: float) -> str:
     """Print a share in percent, as published accuracies are."""
-    return f"{100 * share:.2f} %"
+    return f"{100 * share:.2f}%"
 
 
 def seconds(value: float) -> str:
@@ -73,7 +75,76 @@ def change(after: Value | None, before: Value | None, *, share: bool = False) ->
     """Print a signed difference, of shares in percentage points; empty where a side has no number."""
     if not isinstance(after, float | int) or not isinstance(before, float | int):
         return ""
-    return f"{100 * (after - before):+.2f} pp" if share else f"{after - before:+.3g}"
+    return f"{100 * (after - before):+.2f} points" if share else f"{after - before:+.3g}"
+
+
+def finding(key: str, judgement: Judgement) -> str:
+    """Say what happened to which metric of `key`, such as ``scenario:variant``, and by how much: ``accuracy of a:b fell 2.1 points``."""
+    metric, verdict = _named(judgement), judgement.verdict
+    if judgement.against == "identity":
+        said = {"REGRESSED": "is violated", "PASS": "holds"}.get(verdict, "could not be judged")
+        return f"identity {judgement.metric} of {key} {said}"
+    if verdict == "NO_BASELINE":
+        return f"{key} has no baseline yet"
+    amount, side = _amount(judgement), _SIDES.get(verdict)
+    if side is not None:
+        return (
+            f"{metric} of {key} is {amount} {side} the published value"
+            if amount
+            else f"{metric} of {key} is {side} the published value"
+        )
+    if verdict in {"REGRESSED", "IMPROVED", "WAIVED"}:
+        if not amount:
+            return f"{metric} of {key} is {'better' if verdict == 'IMPROVED' else 'worse'}"
+        rose = typing.cast("float", judgement.value) > typing.cast("float", judgement.reference)
+        return f"{metric} of {key} {'rose' if rose else 'fell'} {amount}" + (
+            ", waived" if verdict == "WAIVED" else ""
+        )
+    return f"{metric} of {key} {_REST.get(verdict, 'is as before')}"
+
+
+def opening(told: str) -> str:
+    """Begin a sentence: a word gets a capital letter, a name such as ``f1_macro`` keeps its own."""
+    return told[:1].upper() + told[1:] if told.partition(" ")[0].isalpha() else told
+
+
+_SIDES = {"BELOW": "below", "ABOVE": "above"}
+_REST = {
+    "INCONCLUSIVE": "is undecided",
+    "INCOMPARABLE": "cannot be compared here",
+    "ERROR": "could not be judged",
+}
+_WHAT = {
+    "seconds": "time",
+    "cpu_seconds": "CPU time",
+    "above_imports_bytes": "peak memory",
+    "peak_bytes": "peak memory with imports",
+}
+"""What the harness itself measures of a stage, in words."""
+
+
+def _named(judgement: Judgement) -> str:
+    """Name a metric as a person would: the harness's own times and peaks in words, of a stage with its name."""
+    stage, _, what = judgement.metric.rpartition(".")
+    if judgement.kind not in {"runtime", "memory"} or what not in _WHAT:
+        return judgement.metric
+    return _WHAT[what] if stage == "total" else f"{stage} {_WHAT[what]}"
+
+
+def _amount(judgement: Judgement) -> str:
+    """Write how far a value is from its reference, without a sign: shares in points, times in percent, memory in MiB and percent."""
+    value, reference = judgement.value, judgement.reference
+    if not isinstance(value, float | int) or not isinstance(reference, float | int) or value == reference:
+        return ""
+    gap = abs(value - reference)
+    if is_share(judgement.metric, judgement.unit, [value, reference]):
+        return f"{100 * gap:.{1 if gap >= 0.0095 else 2}f} points"
+    part = (
+        f"{100 * gap / abs(reference):.{0 if gap >= 0.0995 * abs(reference) else 1}f}%" if reference else ""
+    )
+    if judgement.kind == "runtime" and part:
+        return part
+    return quantity(gap, judgement.unit) + (f" ({part})" if part else "")
 
 
 def whose(asked: RunRequest) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import sys
 import typing
 from pathlib import Path
 
@@ -59,6 +61,12 @@ def allowance(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/
         cores=min(cores, default=None),
         killed=killed,
     )
+
+
+def usable_cores() -> float:
+    """Return how many cores this process may use: those that it is bound to, within the limit of its control groups."""
+    bound = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return min(float(bound), allowance().cores or bound)
 
 
 def _used(folder: Path) -> int:

@@ -41,6 +41,7 @@ MUST_MATCH: dict[Kind, tuple[tuple[str, Precision], ...]] = {
     "identity": (),
     "size": _SAME_PROGRAM,
     "work": _SAME_PROGRAM,
+    "trajectory": _SAME_PROGRAM,
     "memory": (
         *_SAME_PROGRAM, ("os", "exact"), ("arch", "exact"), ("threads", "exact"), ("python", "major"),
         *_SAME_MAJOR, ("huge_pages", "exact"), ("tracing", "exact"), ("cpu_flags", "exact"),

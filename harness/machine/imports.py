@@ -1,11 +1,56 @@
-"""Where a process imported its modules from: the proof that a side of a comparison ran its own code."""
+"""Where a process imported its modules from, the proof that a side of a comparison ran its own code; and that it is the code of now."""
 
 from __future__ import annotations
 
+import functools
 import site
 import sys
 import sysconfig
+import typing
+from importlib import machinery, util
 from pathlib import Path
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class SourceLoader(machinery.SourceFileLoader):
+    """Loads a module from its source unless what is compiled of it was written later.
+
+    Python compares a source's time, in whole seconds, and its size: after an edit within a second, or where a tool sets times, it would run
+    the old code. When the file was changed last, which nobody can set, tells.
+    """
+
+    def path_stats(self, path: str) -> Mapping[str, typing.Any]:
+        """Return time and size of a source; a size that fits nothing compiled if that is older than the source."""
+        stats = super().path_stats(path)
+        try:
+            compiled = Path(util.cache_from_source(path)).stat().st_mtime_ns
+        except (OSError, NotImplementedError):  # nothing is compiled, or this Python keeps nothing
+            return stats
+        return stats if Path(path).stat().st_ctime_ns < compiled else {**stats, "size": -1}
+
+
+@functools.cache
+def distrust_old_code() -> None:
+    """Import modules that no installation brought through `SourceLoader` from now on."""
+    find = machinery.FileFinder.path_hook(
+        (machinery.ExtensionFileLoader, machinery.EXTENSION_SUFFIXES),
+        (SourceLoader, machinery.SOURCE_SUFFIXES),
+        (machinery.SourcelessFileLoader, machinery.BYTECODE_SUFFIXES),
+    )
+    installed = _installed()
+
+    def outside(folder: str) -> machinery.FileFinder:
+        place = Path(folder).absolute()
+        if {"site-packages", "dist-packages"} & set(place.parts) or any(
+            root in (place, *place.parents) for root in installed
+        ):
+            raise ImportError(folder)
+        return typing.cast("machinery.FileFinder", find(folder))
+
+    sys.path_hooks.insert(0, outside)
+    sys.path_importer_cache.clear()
 
 
 def outside_installations() -> dict[str, str]:

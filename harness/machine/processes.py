@@ -23,7 +23,8 @@ from pathlib import Path
 
 import psutil
 
-from harness.errors import LastingError, WorkerError
+from harness.errors import LastingError, StorageError, WorkerError
+from harness.store import locks
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -36,6 +37,7 @@ POLL_SECONDS = 0.2
 """How often a limit on memory and a call-off are looked at; neither is where it is not asked for."""
 _SCRATCH, _HELD, _NEWBORN_SECONDS = "harness-run-", ".held", 60.0
 _SHOWN = 160
+_STARTING_SECONDS = 0.1
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +186,20 @@ def resident_bytes(session: int) -> int:
     return total
 
 
+def helper_bytes(leader: int) -> int:
+    """Sum the resident memory of the processes that the leader of a session has started, bytes.
+
+    Shared pages count for each of them. One that has only just been started is left out: until it runs its own program it has its parent's pages.
+    """
+    total, newborn = 0, time.time() - _STARTING_SECONDS
+    for pid in members(leader):
+        with contextlib.suppress(psutil.Error):
+            process = psutil.Process(pid)
+            if pid != leader and process.create_time() < newborn:
+                total += process.memory_info().rss
+    return total
+
+
 def members(session: int) -> list[int]:
     """List the processes of a session, those in process groups of their own too."""
     found = []
@@ -217,12 +233,10 @@ def scratch() -> Iterator[Path]:
     It lies in the system's folder, not in the run's: sockets that multiprocessing puts there allow no more than 107 characters.
     What a machine that went down left behind is removed on the way.
     """
-    import filelock
-
     _sweep()
     folder = Path(tempfile.mkdtemp(prefix=_SCRATCH))
     try:
-        with filelock.FileLock(folder / _HELD):
+        with locks.held(folder / _HELD):
             yield folder
     finally:
         remove_scratch(folder)
@@ -234,9 +248,9 @@ def _sweep() -> None:
 
     for folder in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*"):
         # another user's folder, or one that its runner just removes
-        with contextlib.suppress(OSError, filelock.Timeout):
+        with contextlib.suppress(OSError, StorageError, filelock.Timeout):
             if time.time() - folder.stat().st_mtime > _NEWBORN_SECONDS:
-                with filelock.FileLock(folder / _HELD, timeout=0):
+                with locks.held(folder / _HELD, 0.0):
                     remove_scratch(folder)
 
 

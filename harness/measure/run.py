@@ -15,6 +15,7 @@ from harness.measure.predicted import alignment, classes, digest, distributions,
 from harness.measure.runtime import Clock, ForeignCpu
 from harness.measure.settings import Settings
 from harness.measure.trace import since_start
+from harness.measure.trajectory import Trajectories
 from harness.records import (
     GIVEN,
     MOST,
@@ -120,6 +121,7 @@ class Run:
         self.datasets: dict[str, DatasetUse] = {}
         self.problems: list[str] = []
         self.uncounted: tuple[str, ...] = ()
+        self.trajectories = Trajectories()
         self.resumed: list[str] = []
         self.foreign_cpu = ForeignCpu()
         self._load = load
@@ -361,6 +363,28 @@ class Run:
         measured = Measured.of(metric, plain)
         if self.metrics.setdefault(name, measured) != measured:
             raise ValueError(f"metric '{name}' was recorded already, as {self.metrics[name]}")
+
+    def trajectory(self, loss: ArrayLike, name: str = "train", *, dtype: str = "float32") -> None:
+        """Follow a training: give every step's loss, or all of them at once. Only a run that counts its work looks at them.
+
+        Parameters
+        ----------
+        loss : number or (n,) array
+            Next losses of the training; a framework's tensor on any device too. The first 16 are kept.
+        name : str
+            The training, where a run has more than one.
+        dtype : str
+            Precision that the training is meant to compute in: float64, float32, float16 or bfloat16. How much losses may differ
+            follows from it.
+
+        Raises
+        ------
+        ValueError
+            If the losses have more than one dimension, or `dtype` is unknown or another one than before.
+        """
+        if self._work is not None:
+            problem = self.trajectories.add(name, loss, dtype)
+            self.problems += [problem] if problem else []
 
     def identity(self, *checks: IdentityCheck) -> None:
         """Record numerical identities; one that does not hold fails the run."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import typing
 
-from harness.records import Measured, StageResult, as_declared
+from harness.records import Measured, MemoryTrace, StageResult, as_declared
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable
+
+HELPERS = "total.helper_bytes"
+"""Metric: the most that a run's helper processes held; peaks are of the run's own process alone."""
 
 
 def stage_metrics(stages: Iterable[StageResult], *, whole: bool = True) -> dict[str, Measured]:
@@ -35,6 +38,26 @@ def stage_metrics(stages: Iterable[StageResult], *, whole: bool = True) -> dict[
         device_reserved_bytes=_highest(stage.device_reserved_bytes for stage in work),
     )
     return metrics | _one_stage(total, imported)
+
+
+def helper_metrics(trace: MemoryTrace | None, stages: Iterable[StageResult]) -> dict[str, Measured]:
+    """Turn samples into the metric ``total.helper_bytes``: the most that helper processes held within a stage; absent where none was seen.
+
+    Processes outside stages, such as the one that decodes a data set for the first time, are not the scenario's.
+    """
+    if trace is None:
+        return {}
+    spans = [
+        (stage.began_seconds, stage.began_seconds + stage.seconds)
+        for stage in stages
+        if stage.name != "imports" and stage.began_seconds is not None
+    ]
+    held = [
+        held
+        for at, held in zip(trace.seconds, trace.helper_bytes, strict=False)
+        if any(began <= at <= ended for began, ended in spans)
+    ]
+    return as_declared({HELPERS: float(max(held))}) if any(held) else {}
 
 
 def clocks(metric: str) -> tuple[str, str]:

@@ -24,6 +24,7 @@ from harness.records.equivalence import (
 from harness.records.flipped import Flip, Flips
 from harness.records.gated import Gate, Look, Probe, Trial
 from harness.records.measured import (
+    PRECISIONS,
     Attempt,
     DatasetUse,
     Failure,
@@ -34,6 +35,7 @@ from harness.records.measured import (
     MemoryTrace,
     RunResult,
     StageResult,
+    Trajectory,
     as_declared,
 )
 from harness.records.metrics import Metric
@@ -64,6 +66,7 @@ __all__ = [
     "EXECUTORS",
     "GIVEN",
     "MOST",
+    "PRECISIONS",
     "TIERS",
     "TIME_LIMITS",
     "Amount",
@@ -114,6 +117,7 @@ __all__ = [
     "Source",
     "StageResult",
     "Tier",
+    "Trajectory",
     "Trial",
     "Value",
     "Variant",

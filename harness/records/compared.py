@@ -8,7 +8,7 @@ from typing import Literal
 
 from harness.records.flipped import Flips
 from harness.records.gated import Gate, Probe, Trial
-from harness.records.measured import DatasetUse, RunResult
+from harness.records.measured import DatasetUse, RunResult, Trajectory
 from harness.records.words import Cause, Direction, Kind, Tier, Value, Verdict
 
 
@@ -58,6 +58,8 @@ class Baseline:
     """Raw values by metric name."""
     counted: dict[str, BaselineMetric] = dataclasses.field(default_factory=dict)
     """Counts of work by metric name, of one counted run at the variant's lowest tier."""
+    trajectories: dict[str, Trajectory] = dataclasses.field(default_factory=dict)
+    """First losses of each training that the same run followed, by name; empty in older files."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +117,8 @@ class Judgement:
     resolution: float | None = None
     """Smallest difference that this many runs and images can show, in `unit`."""
     tolerance: float | None = None
-    """Largest difference from a published value that counts as agreement, in `unit`; of an array the root mean square."""
+    """Largest difference from a published value that counts as agreement, in `unit`; of an array the root mean square; of a trajectory the
+    share by which its first loss may differ from the reference's."""
     tolerance_reason: str = ""
     """Why the tolerance is so large."""
     margin: float | None = None

@@ -90,6 +90,8 @@ class Expectation:
     """Why the print cannot be read, if it cannot."""
     fact: bool = False
     """Whether it states the protocol (epochs, shapes, counts, data sizes) and no result; the ledger counts both apart."""
+    claim: bool = False
+    """Whether the source is known for it: pages show such values on top."""
     gap: str = ""
     """A known, explained gap; judged KNOWN_GAP while it lasts."""
 

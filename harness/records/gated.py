@@ -140,9 +140,9 @@ class Probe:
     predictions_equal: bool
     """Whether all stored predictions and probabilities are equal, bit by bit."""
     work_equal: bool
-    """Whether all counts are equal."""
+    """Whether all counts are equal, and all trajectories but for rounding."""
     differing: tuple[str, ...] = ()
-    """Prediction sets and counts that differ; why, if the probe could not be made."""
+    """Prediction sets, counts and trajectories that differ; why, if the probe could not be made."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,6 +76,20 @@ class IdentityCheck:
         return self.error <= self.tolerance
 
 
+PRECISIONS = ("float64", "float32", "float16", "bfloat16")
+"""Precisions that a training may compute in, finest first."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Trajectory:
+    """The first losses of one training at a fixed seed."""
+
+    values: tuple[float, ...]
+    """Losses step by step, in the training's own unit; they end before the first that is not finite."""
+    dtype: str
+    """Precision that the training is meant to compute in, one of `PRECISIONS`."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class StageResult:
     """One named, separately measured part of a run."""
@@ -110,6 +124,8 @@ class MemoryTrace:
     """Times since the start of the worker, seconds, ascending."""
     resident_bytes: tuple[int, ...]
     """Resident memory at these times; of a long run each is the highest of its stretch."""
+    helper_bytes: tuple[int, ...] = ()
+    """Resident memory of the worker's helper processes at these times, a shared page once for each; empty where none was seen."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +197,8 @@ class Measurement:
     """Non-finite metrics and other things that were measured but cannot be used."""
     uncounted: tuple[str, ...] = ()
     """What a counted run may have done without its being counted, one sentence each."""
+    trajectories: dict[str, Trajectory] = dataclasses.field(default_factory=dict)
+    """First losses of each training that a counted run followed, by name."""
     foreign_cpu: float | None = 0.0
     """CPU use of other processes from before the first stage until after the last, in cores; None if the run was too short to tell."""
     calibration_seconds: float = 0.0

@@ -63,7 +63,7 @@ def _stages() -> Iterable[Metric]:
     for name in ("seconds", "cpu_seconds"):
         yield Metric(f"*.{name}", kind="runtime", unit="s", better="lower")
     yield Metric("*.images_per_second", kind="runtime", unit="1/s", better="higher")
-    for name in ("peak", "above_imports", "left", "device_allocated", "device_reserved"):
+    for name in ("peak", "above_imports", "left", "helper", "device_allocated", "device_reserved"):
         yield Metric(f"*.{name}_bytes", kind="memory", unit="B", better="lower")
 
 

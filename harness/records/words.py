@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 Tier = Literal["smoke", "short", "paper"]
-Kind = Literal["accuracy", "memory", "runtime", "work", "identity", "size"]
+Kind = Literal["accuracy", "memory", "runtime", "work", "trajectory", "identity", "size"]
 Direction = Literal["higher", "lower", "none"]
 Value = float | list[Any]
 """A number, or a nested list of numbers (a table column, a spectrum, a confusion matrix)."""
@@ -65,8 +65,8 @@ runs, `unconfirmed` it cannot; `not_cleared` a time neither slower nor cleared; 
 `too_few` runs for a look. The others name what is missing or forbids the comparison.
 """
 Verdict = Literal[
-    "REPRODUCED", "BELOW", "ABOVE", "KNOWN_GAP", "UNREADABLE", "NOT_JUDGED",
-    "PASS", "REGRESSED", "IMPROVED", "NO_BASELINE", "INCOMPARABLE", "INCONCLUSIVE", "WAIVED", "ERROR",
+    "REPRODUCED", "BELOW", "ABOVE", "KNOWN_GAP", "NOT_JUDGED",
+    "PASS", "REGRESSED", "IMPROVED", "CHANGED", "NO_BASELINE", "INCOMPARABLE", "INCONCLUSIVE", "WAIVED", "ERROR",
 ]  # fmt: skip
 
 TIERS: tuple[Tier, ...] = ("smoke", "short", "paper")

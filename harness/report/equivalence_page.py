@@ -7,6 +7,7 @@ import dataclasses
 import itertools
 from typing import TYPE_CHECKING
 
+from harness.judging import wording
 from harness.report import flipped, numbers, strips
 from harness.report.section import Anchors
 from harness.report.templating import constants, environment
@@ -202,11 +203,12 @@ def _headline(found: Compared, shown: Sequence[Section]) -> Headline:
     sign = LIKENESS[word]
     if word == "EQUIVALENT":
         return Headline(sign.tone, sign.glyph, "They score alike.", sentence)
-    row = next(row for row in rows if row.sign is sign)
+    title, row = next((section.title, row) for section in shown for row in section.scores if row.sign is sign)
+    who = f"{wording.opening(row.metric)} of {title}"
     lead = (
-        f"{row.metric} of {row.side} differs by {row.difference}."
+        f"{who} on {row.side} differs by {row.difference}."
         if word == "DIFFERENT"
-        else "Not every score could be told."
+        else f"{who} on {row.side}: {row.difference}, undecided."
     )
     return Headline(sign.tone, sign.glyph, lead, sentence)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import typing
 
-from harness.judging import outcome
 from harness.report import numbers
 from harness.report.verdicts import SIGNS
 
@@ -58,8 +57,6 @@ class GatePart:
     """What was held against what, in how many runs and minutes."""
     counts: str
     """Groups that were screened, flagged and confirmed."""
-    notes: tuple[str, ...]
-    """What a reader must know before believing a pass."""
     flagged: tuple[TrialRow, ...]
     """Groups that needed more than the screen's first look."""
     quiet: tuple[TrialRow, ...]
@@ -79,7 +76,6 @@ def part(job: Job) -> GatePart | None:
         sentence=_sentence(job, gate),
         counts=f"{len(trials)} groups of metrics were screened, {sum(trial.flagged for trial in trials)} flagged, "
         f"{confirmed} confirmed.",
-        notes=outcome.notes(job),
         flagged=tuple(rows[id(trial)] for trial in flagged),
         quiet=tuple(row for key, row in rows.items() if key not in {id(trial) for trial in flagged}),
     )

@@ -27,8 +27,12 @@ if typing.TYPE_CHECKING:
     from harness.judging.history import Finding, Line, Row, Track
     from harness.judging.levels import Change
 
-WIDTH, HEIGHT, MARGIN = 600.0, 56.0, 4.0
+WIDTH, HEIGHT, MARGIN = 600.0, 150.0, 8.0
 """Size of a drawing, in its own units."""
+LEFT, BASE = 78.0, 130.0
+"""Where its axes lie."""
+MOST_DOTS = 60
+"""Points up to which each is a dot that tells its commit and value."""
 MOST_FULL = 2000
 """Points of a changed metric that are drawn; beyond, it is thinned too."""
 MOST_QUIET = 200
@@ -125,6 +129,14 @@ class Drawing:
     """Lowest value."""
     highest: str
     """Highest value."""
+    oldest: str
+    """Its first commit."""
+    newest: str
+    """Its last commit."""
+    ticks: tuple[tuple[float, str], ...]
+    """Places and values on the upright axis."""
+    dots: tuple[tuple[float, float, str], ...]
+    """Places of points, with commit and value; empty where they are many."""
     path: str
     """Points of the line."""
     marks: tuple[Mark, ...]
@@ -204,6 +216,8 @@ def render(found: Sequence[Track], patterns: Sequence[str] = (), up: str = "", w
             quiet_points=MOST_QUIET,
             width=WIDTH,
             height=HEIGHT,
+            left=LEFT,
+            base=BASE,
             **constants(script=False, up=up),
         )
     )
@@ -269,6 +283,10 @@ def _drawing(track: Track, line: Line, name: str, anchor: str) -> Drawing:
     kept = thinned(values, MOST_FULL if line.changes else MOST_QUIET)
     x, y = _places(values)
     scale = _scale(line)
+    low, high = float(values.min()), float(values.max())
+    parts = (0.0, 0.5, 1.0) if high > low else (0.5,)
+    commits = [_commit(track, track.rows[index], "") for index in line.rows]
+    names = [commit.name or commit.day for commit in commits]
     return Drawing(
         anchor=anchor,
         metric=name,
@@ -276,8 +294,20 @@ def _drawing(track: Track, line: Line, name: str, anchor: str) -> Drawing:
         drawn=len(kept),
         first=scale.text(line.values[0]),
         last=scale.text(line.values[-1]),
-        lowest=scale.text(float(values.min())),
-        highest=scale.text(float(values.max())),
+        lowest=scale.text(low),
+        highest=scale.text(high),
+        oldest=names[0],
+        newest=names[-1],
+        ticks=tuple(
+            (BASE - MARGIN - (BASE - 2 * MARGIN) * part, scale.text(low + part * (high - low)))
+            for part in parts
+        ),
+        dots=tuple(
+            (a, b, f"{name}: {scale.text(value)}")
+            for a, b, name, value in zip(x.tolist(), y.tolist(), names, line.values, strict=True)
+        )
+        if len(values) <= MOST_DOTS
+        else (),
         path=" ".join(f"{a:g},{b:g}" for a, b in zip(x[kept].tolist(), y[kept].tolist(), strict=True)),
         marks=tuple(
             Mark(
@@ -322,7 +352,7 @@ def _places(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[n
     steps = np.arange(len(values)) / max(1, len(values) - 1)
     span = float(np.ptp(values))
     heights = (values - values.min()) / span if span > 0 else np.full(len(values), 0.5)
-    x, y = MARGIN + (WIDTH - 2 * MARGIN) * steps, HEIGHT - MARGIN - (HEIGHT - 2 * MARGIN) * heights
+    x, y = LEFT + MARGIN + (WIDTH - LEFT - 2 * MARGIN) * steps, BASE - MARGIN - (BASE - 2 * MARGIN) * heights
     return x.round(1), y.round(1)
 
 

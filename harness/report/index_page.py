@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import dataclasses
 import typing
 
 from harness.errors import StorageError
@@ -11,19 +12,21 @@ from harness.records import TIERS
 from harness.report import job_index, linking
 from harness.report.templating import constants, environment
 from harness.report.verdicts import Sign
-from harness.store import files, stored
+from harness.store import files, locks, stored
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from harness.report.job_index import Index
+    from harness.report.job_index import Index, Row, Score
     from harness.report.verdicts import Tone
 
 MOST_LISTED = 1000
 """Jobs that the page lists, the newest; the others are counted and said."""
 MOST_LEFT = 200
 """Folders without a job that are named; the others are counted and said."""
+MOST_TRENDS = 50
+"""Variants whose score over the jobs is drawn, those with the most jobs."""
 NAME = "index.html"
 SIGNS: Mapping[Tone, Sign] = {
     "bad": Sign("worse", "✕", "bad", "An identity is violated, a metric regressed, or a run failed."),
@@ -64,11 +67,46 @@ def render(found: Index, name: str) -> str:
     shown = found.rows[:MOST_LISTED]
     return environment().get_template("index.html.j2").render(
         name=name, rows=shown, pages=found.pages, left=found.left[:MOST_LEFT], signs=SIGNS, jobs=len(found.rows),
-        older=len(found.rows) - len(shown), more_left=max(0, len(found.left) - MOST_LEFT),
+        trends=list(_trends(shown)), older=len(found.rows) - len(shown), more_left=max(0, len(found.left) - MOST_LEFT),
         damaged=sum(left.damaged for left in found.left), tallies=[(sign, counted[tone]) for tone, sign in SIGNS.items() if counted[tone]],
         scenarios=list(dict.fromkeys(scenario for row in shown for scenario in row.scenarios)),
         tiers=[tier for tier in TIERS if any(tier in row.tiers for row in shown)], **constants(script=True),
     )  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Trend:
+    """One variant's score over the listed jobs."""
+
+    name: str
+    """Variant, tier and metric."""
+    jobs: int
+    """How many jobs."""
+    first: str
+    """Score of the oldest."""
+    last: str
+    """Score of the newest."""
+    sign: Sign
+    """Verdict of the newest."""
+    points: str
+    """The line, oldest first."""
+
+
+def _trends(rows: Sequence[Row]) -> Iterator[Trend]:
+    """Yield the scores of each variant over the jobs, newest first in `rows`, the most often run first."""
+    found: dict[str, list[Score]] = {}
+    for row in reversed(rows):
+        for score in row.scores:
+            found.setdefault(score.name, []).append(score)
+    for name, scores in sorted(found.items(), key=lambda item: -len(item[1]))[:MOST_TRENDS]:
+        means = [score.mean for score in scores]
+        low, span = min(means), max(means) - min(means)
+        steps = max(1, len(means) - 1)
+        points = " ".join(
+            f"{4 + 124 * place / steps:.1f},{19 - 16 * ((mean - low) / span if span else 0.5):.1f}"
+            for place, mean in enumerate(means)
+        )
+        yield Trend(name, len(scores), scores[0].text, scores[-1].text, scores[-1].sign, points)
 
 
 def write(folder: Path, passed_over: dict[Path, str] | None = None) -> Path:
@@ -127,10 +165,5 @@ def refresh(job: Path) -> Path | None:
 @contextlib.contextmanager
 def _turn(folder: Path) -> Iterator[None]:
     """Hold the folder's index; whoever else writes it waits."""
-    import filelock
-
-    try:
-        with filelock.FileLock(folder / ".index.lock"):
-            yield
-    except OSError as error:
-        raise files.storage_error(folder / ".index.lock", error) from error
+    with locks.held(folder / ".index.lock"):
+        yield

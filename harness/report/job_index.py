@@ -12,7 +12,7 @@ import typing
 import urllib.parse
 
 from harness.errors import HarnessError
-from harness.judging import jobs
+from harness.judging import answer, jobs
 from harness.records import TIERS
 from harness.report import linking, section, sections, verdicts
 from harness.report.templating import commit
@@ -24,7 +24,7 @@ if typing.TYPE_CHECKING:
     from pathlib import Path
 
     from harness.records import Job
-    from harness.report.verdicts import Headline
+    from harness.report.verdicts import Headline, Sign
 
 MOST_NAMES = 8
 """Variants that a row names; their number is said."""
@@ -41,6 +41,20 @@ class Part:
     """``scenario:variant``."""
     link: str
     """Address of its section; empty if the job has no page."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Score:
+    """What one variant scored in one job."""
+
+    name: str
+    """``scenario:variant``, tier, and metric where it is not the accuracy."""
+    mean: float
+    """Mean over the runs."""
+    text: str
+    """The same, written out."""
+    sign: Sign
+    """How its verdict looks."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +85,8 @@ class Row:
     """How many runs."""
     headline: Headline
     """What it came to."""
+    scores: tuple[Score, ...]
+    """Mean score of each variant that was judged."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -174,7 +190,18 @@ def row(job: Job, path: Path) -> Row:
         commit=commit(job.commit), parts=tuple(parts), variants=len(keys), runs=len(job.results),
         tiers=tuple(tier for tier in TIERS if any(key[2] == tier for key in keys)),
         scenarios=tuple(dict.fromkeys(key[0] for key in keys)), headline=verdicts.headline(job),
+        scores=tuple(_scores(job)),
     )  # fmt: skip
+
+
+def _scores(job: Job) -> Iterator[Score]:
+    for line in answer.lines(job):
+        if line.values:
+            name = f"{line.scenario}:{line.variant} {line.tier}" + (
+                "" if line.metric == answer.SCORE else f" {line.metric}"
+            )
+            sign = verdicts.SIGNS[line.verdict or "NOT_JUDGED"]
+            yield Score(name, sum(line.values) / len(line.values), line.score, sign)
 
 
 def _pages(folder: Path, before: str, passed_over: set[str]) -> Iterator[Page]:

@@ -319,8 +319,10 @@ def _inline(svg: str, prefix: str, alt: str) -> Markup:
     body = re.sub(
         r"<style type=\"text/css\">.*?</style>|<metadata>.*?</metadata>|<!--.*?-->", "", body, flags=re.DOTALL
     )
+    body = re.sub(r' transform="rotate\(-0 [^"]*\)"', "", body)
     body = _FONT.sub("", re.sub(r"font: (?:[a-z]+ )*([\d.]+)px [^;\"]*", r"font-size: \1px", body))
     body = re.sub(r"<[^>]*>", lambda tag: _LONG.sub(_shortened, tag[0]), body)  # never in text
+    body = re.sub(r" \n(?=[A-Z\"])", "", body)
     body = re.sub(r">\s+<", "><", _unique(body.replace("xlink:href", "href"), prefix))
     body = _SAME_MARKS.sub(_hoisted, body)
     opening = f'<svg class="plot" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(alt)}">'
@@ -342,8 +344,8 @@ def _unique(body: str, prefix: str) -> str:
 
 
 def _shortened(number: re.Match[str]) -> str:
-    """Write a coordinate with two decimals, a hundredth of a pixel."""
-    return f"{float(number[0]):.2f}".rstrip("0").rstrip(".")
+    """Write a coordinate with one decimal, a tenth of a point."""
+    return f"{float(number[0]):.1f}".rstrip("0").rstrip(".")
 
 
 def _hoisted(marks: re.Match[str]) -> str:

@@ -9,13 +9,13 @@ import statistics
 from typing import TYPE_CHECKING, Any
 
 from harness.judging import reduced
-from harness.report import figures, flipped, numbers, room, rows, stages, timeline, work
+from harness.report import figures, flipped, numbers, rows, stages, timeline, work
 from harness.report.section import Anchors, Section
 from harness.report.verdicts import SIGNS, Sign, rank, weighs
-from harness.store import stored
+from harness.store import commands, stored
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from harness.records import Comparison, DatasetUse, Job, Judgement, RunRequest, RunResult, Scenario, Tier
@@ -28,8 +28,10 @@ WORDS = {"expectation": "published", "baseline": "baseline", "identity": "identi
 """What a judgement is against, as part of its anchor."""
 
 
-def build(job: Job, folder: Path, scenarios: Mapping[str, Scenario]) -> list[Section]:
-    """Gather a section for every variant and tier that was run or judged, in the order of the job."""
+def build(
+    job: Job, folder: Path, scenarios: Mapping[str, Scenario]
+) -> tuple[list[Section], Callable[[int], Section]]:
+    """Gather a section in brief for every variant and tier that was run or judged, in the order of the job, and what makes one whole, by index."""
     anchors = Anchors()
     groups = stored.groups(job.results)
     ordered = keys(job)
@@ -45,7 +47,7 @@ def build(job: Job, folder: Path, scenarios: Mapping[str, Scenario]) -> list[Sec
         drawn = _drawn(_stored(groups, ordered[index], first), folder, section.anchor, f"s{index}", repeats)
         return dataclasses.replace(section, brief=False, **drawn)
 
-    return room.fitted(kept, whole)
+    return kept, whole
 
 
 def _stored(groups: Mapping[Key, Iterable[RunResult]], key: Key, shell: RunResult | None) -> RunResult | None:
@@ -241,5 +243,5 @@ def _command(first: RunRequest, seeds: int) -> str:
         str(seeds),
     ]
     words += ["--device", first.device, "--backend", first.backend]
-    words += [word for path in first.scenario_paths for word in ("--scenarios", path)]
+    words += commands.naming(first.scenario_paths)
     return shlex.join(words)

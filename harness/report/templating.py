@@ -34,10 +34,11 @@ def environment() -> jinja2.Environment:
     made.filters |= {
         "sci": numbers.scientific,
         "breakable": _breakable,
-        "moment": _moment,
+        "moment": moment,
         "at": _at,
         "commit": commit,
         "whose": wording.whose,
+        "signed": _signed,
     }
     return made
 
@@ -73,6 +74,11 @@ def _text(name: str) -> str:
     return resources.files("harness.report").joinpath("templates", name).read_text(encoding="utf-8")
 
 
+def _signed(text: str) -> str:
+    """Write the signs of differences as minus signs."""
+    return text.replace("-", "−")
+
+
 def _breakable(name: str) -> Markup:
     """Let a long name break after a point, underscore or slash."""
     return Markup(re.sub(r"(?<=[._/])", "<wbr>", str(escape(name))))  # noqa: S704 - escaped before
@@ -83,7 +89,7 @@ def _at(places: Iterable[float], height: float) -> list[tuple[float, float]]:
     return [(place, height) for place in places]
 
 
-def _moment(stamp: str) -> str:
+def moment(stamp: str) -> str:
     """Write an ISO 8601 time in UTC as people do."""
     return stamp.replace("T", " ").replace("+00:00", " UTC")
 

@@ -38,6 +38,8 @@ class Timeline:
     """Number and name of each stage that has a mark."""
     samples: int
     """How often memory was looked at, as far as kept."""
+    helpers: bool
+    """Whether helper processes have a line of their own."""
     data: Download
     """Samples and stages."""
 
@@ -61,7 +63,7 @@ def timeline(result: RunResult, ids: str) -> Timeline | None:
     svg = plots.painted(lambda axes: _paint(axes, trace, marked), _HEIGHT, ids, _told(trace, marked))
     return Timeline(
         seed=result.request.seed, svg=svg, stages=tuple((number, stage.name) for number, stage in marked),
-        samples=len(trace.seconds), data=downloads.table(_rows(trace, marked)),
+        samples=len(trace.seconds), helpers=bool(trace.helper_bytes), data=downloads.table(_rows(trace, marked)),
     )  # fmt: skip
 
 
@@ -71,13 +73,16 @@ def _usable(trace: MemoryTrace) -> bool:
         1 < len(trace.seconds) == len(trace.resident_bytes)
         and all(0 <= at < _MOST_SECONDS for at in trace.seconds)
         and all(0 < held < _MOST_BYTES for held in trace.resident_bytes)
+        and len(trace.helper_bytes) in {0, len(trace.seconds)}
+        and all(0 <= held < _MOST_BYTES for held in trace.helper_bytes)
     )
 
 
 def _paint(axes: Axes, trace: MemoryTrace, marked: Sequence[tuple[int, StageResult]]) -> None:
     peaks = [stage.peak_bytes / _MIB for _, stage in marked if stage.peak_bytes is not None]
     resident = [held / _MIB for held in trace.resident_bytes]
-    top = _HEAD * max(*resident, *peaks)
+    helpers = [held / _MIB for held in trace.helper_bytes]
+    top = _HEAD * max(*resident, *peaks, *helpers)
     end = max(trace.seconds[-1], *(_end(stage) for _, stage in marked)) if marked else trace.seconds[-1]
     for number, stage in marked:
         began, colour = stage.began_seconds or 0.0, palette.SERIES[(number - 1) % len(palette.SERIES)]
@@ -87,6 +92,8 @@ def _paint(axes: Axes, trace: MemoryTrace, marked: Sequence[tuple[int, StageResu
         if stage.seconds >= _ROOM * end:
             axes.text(began + stage.seconds / 2, top, str(number), ha="center", va="top", size=9)
     axes.plot(trace.seconds, resident, color=palette.INK, linewidth=1.3)
+    if helpers:
+        axes.plot(trace.seconds, helpers, color=palette.INK, linewidth=1.1, linestyle=":")
     axes.set_xlim(0, end * 1.01)
     axes.set_ylim(0, top)
     axes.set_xlabel("time since the start of the worker (s)")
@@ -102,6 +109,8 @@ def _told(trace: MemoryTrace, marked: Sequence[tuple[int, StageResult]]) -> str:
     highest = max(range(len(trace.seconds)), key=trace.resident_bytes.__getitem__)
     top, at = numbers.mebibytes(trace.resident_bytes[highest]), numbers.seconds(trace.seconds[highest])
     parts = [f"Resident memory over {numbers.seconds(trace.seconds[-1])}: highest sample {top} after {at}."]
+    if trace.helper_bytes:
+        parts.append(f"Dotted: helper processes, at most {numbers.mebibytes(max(trace.helper_bytes))}.")
     parts += [
         f"Stage {number}, {stage.name}: from {numbers.seconds(stage.began_seconds or 0.0)}, peak {numbers.mebibytes(stage.peak_bytes)}."
         for number, stage in marked
@@ -113,6 +122,8 @@ def _rows(trace: MemoryTrace, marked: Sequence[tuple[int, StageResult]]) -> Iter
     yield "what", "begin_seconds", "end_seconds", "bytes"
     for at, held in zip(trace.seconds, trace.resident_bytes, strict=True):
         yield "sample", at, at, held
+    for at, held in zip(trace.seconds, trace.helper_bytes, strict=False):
+        yield "helpers", at, at, held
     for _, stage in marked:
         peak = "" if stage.peak_bytes is None else stage.peak_bytes
         yield f"stage {stage.name}", stage.began_seconds, round(_end(stage), 6), peak

@@ -6,7 +6,7 @@ import collections
 import dataclasses
 from typing import TYPE_CHECKING, Literal, get_args
 
-from harness.judging import outcome
+from harness.judging import answer, outcome
 from harness.judging.outcome import needs_attention
 from harness.records import Verdict
 
@@ -54,11 +54,16 @@ _TABLE: tuple[tuple[Verdict, str, Tone, str], ...] = (
     ),
     ("INCONCLUSIVE", "?", "warn", "These runs cannot tell; the reason says how many would."),
     ("IMPROVED", "▲", "decide", "Better than the baseline: a person decides whether it becomes the new one."),
+    (
+        "CHANGED",
+        "Δ",
+        "decide",
+        "Training computes something else than the baseline's did: a person decides whether that was meant.",
+    ),
     ("NO_BASELINE", "∅", "decide", "Nothing approved to compare with yet."),
     ("INCOMPARABLE", "≠", "decide", "The baseline comes from an environment or data that differ."),
     ("WAIVED", "~", "quiet", "A person let this pass, for a stated reason and time."),
     ("KNOWN_GAP", "≈", "quiet", "It misses the published value for a known, stated reason."),
-    ("UNREADABLE", "–", "quiet", "The source's print is damaged."),
     (
         "NOT_JUDGED",
         "·",
@@ -144,17 +149,21 @@ def tallies(job: Job) -> dict[str, list[Tally]]:
 
 
 def headline(job: Job) -> Headline:
-    """Sum a job up in one sentence with counts."""
-    counts = outcome.counts(job)
+    """Name the finding that decides, then sum the job up in one sentence with counts; of a gate with its exit code."""
+    counts, lead = outcome.counts(job), f"{answer.headline(job)}."
     if job.gate is not None:
-        worst, mark = _OF_GATE.get(job.gate.exit_code, ("warn", "!"))
+        tone, glyph = _OF_GATE.get(job.gate.exit_code, ("warn", "!"))
         if job.gate.exit_code == 0 and outcome.undecided(job):
-            worst, mark = "warn", "!"
-        return Headline(worst, mark, f"Gate: {outcome.meaning(job)}.", outcome.sentence(counts))
+            tone, glyph = "warn", "!"
+        return Headline(
+            tone,
+            glyph,
+            lead,
+            f"{outcome.sentence(counts)} Gate: {outcome.meaning(job)} (exit code {job.gate.exit_code}).",
+        )
     present = [_tone_of(word) for word, count in counts.items() if count]
-    tone: Tone = next((tone for tone in _TONE_ORDER if tone in present), "quiet")
-    lead, glyph = _LEADS[tone]
-    return Headline(tone, glyph, lead, outcome.sentence(counts))
+    tone = next((tone for tone in _TONE_ORDER if tone in present), "quiet")
+    return Headline(tone, _GLYPHS[tone], lead, outcome.sentence(counts))
 
 
 _OF_GATE: Mapping[int, tuple[Tone, str]] = {
@@ -166,13 +175,7 @@ _OF_GATE: Mapping[int, tuple[Tone, str]] = {
 }
 """By exit code: what a gate came to is said by it, not by what it merely shows."""
 
-_LEADS: Mapping[Tone, tuple[str, str]] = {
-    "bad": ("Something broke.", "✕"),
-    "warn": ("Something needs a look.", "!"),
-    "decide": ("Nothing broke; a person must decide.", "?"),
-    "good": ("Everything that could be judged holds.", "✓"),
-    "quiet": ("Nothing was judged.", "·"),
-}
+_GLYPHS: Mapping[Tone, str] = {"bad": "✕", "warn": "!", "decide": "?", "good": "✓", "quiet": "·"}
 
 
 _OTHERS: Mapping[str, Tone] = {"runs": "bad", "unfinished": "warn", "violated": "bad", "holds": "good"}

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from harness.judging import probes, trajectories
 from harness.measure.work import PREFIX
 from harness.report import numbers
 
 if TYPE_CHECKING:
-    from harness.records import Job, Measured, Probe
+    from harness.records import Job, Measured, Probe, RunResult
 
 HEADINGS = {
     "optimiser_steps": "Optimiser steps",
@@ -37,6 +38,8 @@ class WorkTable:
     """What two equal runs told."""
     uncounted: tuple[str, ...]
     """What could not be counted."""
+    losses: tuple[tuple[str, str, tuple[tuple[str, ...], ...]], ...]
+    """Trainings that were followed: name, verdict or nothing, and a heading and a row a step."""
 
 
 def table(job: Job, scenario: str, variant: str) -> WorkTable | None:
@@ -61,6 +64,31 @@ def table(job: Job, scenario: str, variant: str) -> WorkTable | None:
         error=counted.error or ("" if counts else "its worker counted nothing"),
         probe=sentence(found),
         uncounted=counted.measurement.uncounted if counted.measurement else (),
+        losses=_losses(job, counted),
+    )
+
+
+def _losses(job: Job, counted: RunResult) -> tuple[tuple[str, str, tuple[tuple[str, ...], ...]], ...]:
+    """Write the first losses of each training, next to the reference's where they were judged."""
+    request = counted.request
+    judged = {
+        judgement.metric: judgement
+        for comparison in job.comparisons
+        if (comparison.scenario, comparison.variant) == (request.scenario, request.variant)
+        for judgement in comparison.judgements
+        if judgement.kind == "trajectory"
+    }
+    alone = {
+        f"{trajectories.PREFIX}{name}": (
+            ("step", "loss"),
+            *((str(i), f"{loss:.8g}") for i, loss in enumerate(found.values, 1)),
+        )
+        for name, found in probes.followed(counted).items()
+    }
+    seen = {name: tuple(trajectories.steps(judgement)) for name, judgement in judged.items()}
+    return tuple(
+        (name, judged[name].verdict if name in judged else "", rows)
+        for name, rows in {**alone, **seen}.items()
     )
 
 

@@ -44,13 +44,13 @@ class Executor(typing.Protocol):
 class Local:
     """Workers on this machine, one measured worker at a time."""
 
-    waiting: Callable[[], None] = lambda: None
-    """Called before a wait for another job's worker on this machine."""
+    waiting: Callable[[str], None] = lambda _holder: None
+    """Called before a wait for another job's worker on this machine, with who holds the lock."""
 
     def attempt(self, requests: Iterable[RunRequest], out: Path) -> Iterator[tuple[RunRequest, Attempt]]:
         """Try the runs one after the other."""
         for request in requests:
-            with runner.one_at_a_time(self.waiting):
+            with runner.one_at_a_time(self.waiting, out):
                 yield request, runner.attempt(request, out / "runs" / request.key)
 
 
@@ -204,7 +204,11 @@ def _needed(request: RunRequest) -> dict[str, float]:
 
 @contextlib.contextmanager
 def opened(
-    name: str, *, scheduler: str = "", workers: int | None = None, waiting: Callable[[], None] = lambda: None
+    name: str,
+    *,
+    scheduler: str = "",
+    workers: int | None = None,
+    waiting: Callable[[str], None] = lambda _holder: None,
 ) -> Iterator[Executor]:
     """Open an executor for a while.
 
@@ -217,7 +221,7 @@ def opened(
     workers : int, optional
         Workers of that cluster, 1 by default: more of them run at once and give up runtime.
     waiting : callable
-        Called before the local executor waits for another job.
+        Called before the local executor waits for another job, with who holds the lock.
 
     Raises
     ------
@@ -247,7 +251,9 @@ def _connected(scheduler: str, workers: int | None) -> Iterator[distributed.Clie
         raise WorkerError("a scheduler has its own workers", "Remove --workers or --scheduler")
     # the harness repeats what failed, once; and nothing may tune the allocator whose use is measured
     settings = {"distributed.scheduler.allowed-failures": 0, "distributed.nanny.pre-spawn-environ": {}}
-    with dask.config.set(settings), contextlib.ExitStack() as stack:
+    # what a site sets is for its own clusters: encryption, life times and preloads would keep one of this machine from working
+    defaults = {} if scheduler else dask.config.merge(*dask.config.defaults)
+    with dask.config.set(defaults), dask.config.set(settings), contextlib.ExitStack() as stack:
         address: typing.Any = scheduler or stack.enter_context(_cluster(workers or 1))
         try:
             client = stack.enter_context(distributed.Client(address, timeout=CONNECT_SECONDS))
@@ -262,10 +268,15 @@ def _cluster(workers: int) -> distributed.LocalCluster:
     import distributed
 
     resources = {SLOT: 1, **({CARD: 1} if workers == 1 else {})}
-    return distributed.LocalCluster(
-        n_workers=workers, threads_per_worker=1, resources=resources, memory_limit=0, dashboard_address=None,
-        silence_logs=logging.CRITICAL,
-    )  # fmt: skip
+    try:
+        return distributed.LocalCluster(
+            n_workers=workers, threads_per_worker=1, resources=resources, memory_limit=0, dashboard_address=None,
+            silence_logs=logging.CRITICAL,
+        )  # fmt: skip
+    except (OSError, RuntimeError) as error:
+        raise WorkerError(
+            f"a Dask cluster of this machine did not start: {error}", "Leave --executor dask out"
+        ) from error
 
 
 def run_all(

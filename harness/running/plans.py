@@ -16,7 +16,7 @@ import typing
 from harness.errors import HarnessError, StorageError
 from harness.machine import environment
 from harness.records import Plan, RunRequest, RunResult
-from harness.store import commands, files, masking, stored
+from harness.store import commands, files, locks, masking, stored
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -167,21 +167,12 @@ def rewriting(out: Path) -> Iterator[None]:
 def _held(path: Path, seconds: float, told: str, step: str) -> Iterator[None]:
     import filelock
 
-    lock = filelock.FileLock(path)
-    try:
-        lock.acquire(timeout=seconds)
-    except filelock.Timeout as error:
-        raise StorageError(told, step) from error
-    except OSError as error:
-        raise files.storage_error(path, error) from error
-    except NotImplementedError as error:
-        raise StorageError(
-            f"'{path.parent}' lies on a file system without locks", "Name a folder on a local disk"
-        ) from error
-    try:
+    with contextlib.ExitStack() as holding:
+        try:
+            holding.enter_context(locks.held(path, seconds))
+        except filelock.Timeout as error:
+            raise StorageError(told, step) from error
         yield
-    finally:
-        lock.release()
 
 
 def _check_writable(out: Path) -> None:

@@ -20,11 +20,12 @@ from harness.measure import given
 from harness.records import Attempt, RunRequest  # noqa: TC001 - msgspec reads the annotations
 from harness.records.version import __version__
 from harness.running import runner
-from harness.store import files
+from harness.store import files, project
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
 
+MOST_CODE = 16 << 20
 LEFT = ("measurement.json", "predictions.npz", "arrays.npz", given.FILE, "log.txt")
 """Files of a run that travel back; no other name is ever written on arrival."""
 
@@ -39,6 +40,10 @@ class Task:
     """What to run."""
     scenario_files: dict[str, bytes]
     """Absolute path on the runner's machine -> content, of files that declare further scenarios."""
+    tops: dict[str, str]
+    """Scenario file -> top folder of its project."""
+    modules: dict[str, bytes]
+    """Path -> content of what those files may import; `MOST_CODE` bytes at most, else only what lies next to them."""
     alone: bool
     """Whether to hold the machine's measuring lock."""
 
@@ -55,8 +60,16 @@ class Reply:
 
 def pack(request: RunRequest, *, alone: bool) -> bytes:
     """Pack a run with the scenario files that it needs."""
-    sources = {path: Path(path).read_bytes() for path in request.scenario_paths}
-    task = Task(version=__version__, request=request, scenario_files=sources, alone=alone)
+    paths = [Path(path) for path in request.scenario_paths]
+    sources = {str(path): path.read_bytes() for path in paths}
+    modules = {file for path in paths for file in project.code(path)}
+    if sum(file.stat().st_size for file in modules) > MOST_CODE:
+        modules = {file for path in paths for file in path.parent.glob("*.py")}
+    task = Task(
+        version=__version__, request=request, scenario_files=sources, alone=alone,
+        tops={str(path): str(project.upwards(path.parent)[-1]) for path in paths},
+        modules={str(file): file.read_bytes() for file in modules},
+    )  # fmt: skip
     return msgspec.msgpack.encode(task)
 
 
@@ -142,7 +155,7 @@ def _attempt(task: Task, scratch: Path) -> Attempt:
     if task.version != __version__:
         told = f"the worker has version {__version__} of report-harness, the runner {task.version}"
         raise LastingError(told, "Install the same version on both")
-    paths = tuple(_placed(path, content, scratch) for path, content in task.scenario_files.items())
+    paths = tuple(_placed(path, task, scratch) for path in task.scenario_files)
     request = dataclasses.replace(task.request, scenario_paths=paths)
     with runner.one_at_a_time() if task.alone else contextlib.nullcontext():
         attempted = runner.attempt(request, scratch / "run", _called_off())
@@ -150,14 +163,19 @@ def _attempt(task: Task, scratch: Path) -> Attempt:
     return dataclasses.replace(attempted, place=attempted.place | place, concurrent=not task.alone)
 
 
-def _placed(path: str, content: bytes, scratch: Path) -> str:
-    """Return where a scenario file lies here: at the same path if it is the same file, else a copy."""
+def _placed(path: str, task: Task, scratch: Path) -> str:
+    """Return where a scenario file lies here: at the same path if it is the same file, else in a copy of its project's code."""
     with contextlib.suppress(OSError):
-        if Path(path).read_bytes() == content:
+        if Path(path).read_bytes() == task.scenario_files[path]:
             return path
-    copy = scratch / "scenarios" / Path(path).name
-    files.write_bytes(copy, content)
-    return str(copy)
+    top = Path(task.tops[path])
+    place = scratch / "scenarios" / str(sorted(task.tops).index(path))
+    # so that the copy's top is known for one without git
+    files.write_bytes(place / project.SHARED_FILE, b"")
+    for name, content in (task.modules | task.scenario_files).items():
+        if Path(name).is_relative_to(top) and ".." not in Path(name).parts:
+            files.write_bytes(place / Path(name).relative_to(top), content)
+    return str(place / Path(path).relative_to(top))
 
 
 def _called_off() -> Callable[[], bool]:

@@ -17,7 +17,7 @@ from harness.data import cache, loading
 from harness.errors import ExplainedError, LastingError, StorageError, WithoutDataError, WorkerError, unknown
 from harness.machine import containers, environment, processes, variables
 from harness.measure import keeping, scores
-from harness.measure.stages import stage_metrics
+from harness.measure.stages import helper_metrics, stage_metrics
 from harness.measure.trace import STARTED, Watch
 from harness.records import Attempt, Failure, Measurement, RunResult, as_declared, finite
 from harness.store import files, masking
@@ -122,9 +122,7 @@ def clear(folder: Path) -> None:
     try:
         keeping.emptied(folder)
     except OSError as error:
-        raise StorageError(
-            f"cannot write into '{folder}': {error.strerror}", "Name another folder with --out"
-        ) from error
+        raise files.storage_error(folder, error, "write into") from error
 
 
 def _work(request: RunRequest, folder: Path, called_off: Callable[[], bool] | None, watch: Watch) -> None:
@@ -279,6 +277,7 @@ def _score(result: RunResult, measurement: Measurement, scenario: Scenario, fold
         metrics = {**measurement.metrics, **scored}
         if measurement.request.purpose == "measure":  # a counted run's time and memory mean nothing
             metrics |= stage_metrics(measurement.stages, whole=not measurement.resumed)
+            metrics |= helper_metrics(result.memory, measurement.stages)
             metrics |= _derived(scenario, metrics)
     except (ValueError, KeyError, StorageError) as error:
         told = f"what run {result.request.key} left cannot be scored: {error}"
@@ -316,23 +315,55 @@ def _tail(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def one_at_a_time(waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+def one_at_a_time(
+    waiting: Callable[[str], None] = lambda _holder: None, folder: Path | None = None
+) -> Iterator[None]:
     """Hold this machine's measuring lock: two workers at once would time each other.
 
     Parameters
     ----------
     waiting : callable
-        Called once before a wait for another job's worker.
+        Called once before a wait for another job's worker, with who holds the lock: process, folder and since when.
+    folder : Path, optional
+        Where this job's results go; others that wait are told.
     """
     import filelock
 
-    lock = cache.machine_lock("measuring.lock")
+    note = cache.cache_folder() / "measuring.json"
+    with contextlib.ExitStack() as holding:
+        try:
+            holding.enter_context(cache.machine_lock("measuring.lock", 0.0))
+        except filelock.Timeout:
+            waiting(_holder(note))
+            holding.enter_context(cache.machine_lock("measuring.lock"))
+        now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+        holder = _Holder(process=os.getpid(), folder=str(folder.resolve()) if folder else "", since=now)
+        try:
+            files.write_json(note, holder)
+            yield
+        finally:
+            note.unlink(missing_ok=True)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Holder:
+    """Who holds the measuring lock."""
+
+    process: int
+    """Its process id."""
+    folder: str
+    """Where its results go; empty if nowhere."""
+    since: str
+    """When it took the lock, UTC, ISO 8601."""
+
+
+def _holder(note: Path) -> str:
+    """Say who holds the lock; between two runs there is no note, or half of one."""
+    import msgspec
+
     try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        waiting()
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
+        held = msgspec.json.decode(note.read_bytes(), type=_Holder)
+    except (OSError, msgspec.DecodeError):
+        return "another job measures on this machine"
+    into = f" into {held.folder}" if held.folder else ""
+    return f"process {held.process} measures on this machine{into}, since {held.since.replace('T', ' ').removesuffix('+00:00')} UTC"

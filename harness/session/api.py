@@ -2,34 +2,88 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import html
+import os
 import shlex
 import typing
 from pathlib import Path
 
 from harness.errors import HarnessError, unknown
 from harness.judging import baselines as stored_baselines
-from harness.judging import jobs
-from harness.records import TIERS
+from harness.judging import jobs, outcome, waivers, wording
+from harness.measure.scores import is_share
+from harness.records import TIERS, GateSettings, Job
 from harness.running import executors, plans
-from harness.session import choosing, procedure, storing
+from harness.session import choosing, gating, opening, procedure, storing
 from harness.sources import catalogue as declarations
-from harness.store import table
+from harness.store import commands, files, project, table
 
 if typing.TYPE_CHECKING:
-    import os
     from collections.abc import Sequence
 
     import pandas as pd
 
-    from harness.records import Job, Tier
+    from harness.records import Judgement, Tier, Value
 
     Folder = str | os.PathLike[str]
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ShownJob(Job):
+    """A job as Python programs get it: it knows its table, and shows its verdicts in a notebook."""
+
+    @classmethod
+    def of(cls, job: Job) -> typing.Self:
+        """Return the same job."""
+        return cls(**{field.name: getattr(job, field.name) for field in dataclasses.fields(Job)})
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return its metrics as a table: see `frame`."""
+        return frame(self)
+
+    @property
+    def exit_code(self) -> int:
+        """Exit code of the command that makes such a job: 0 passed, 1 worse, 2 could not measure, 3 a person must decide."""
+        return outcome.exit_code(self)
+
+    def _repr_html_(self) -> str:
+        """Show how it ended, and each verdict that a gate acts on or a person should look at; every text is escaped."""
+        import pandas as pd
+
+        rows = [
+            {
+                "variant": f"{comparison.scenario}:{comparison.variant}",
+                "metric": item.metric,
+                **{
+                    name: _quantity(item, value)
+                    for name, value in (("value", item.value), ("reference", item.reference))
+                },
+                "against": item.against,
+                "verdict": item.verdict,
+                "reason": item.reason,
+            }
+            for comparison in self.comparisons
+            for item in comparison.judgements
+            if item.gated or outcome.needs_attention(item)
+        ]
+        said = html.escape(
+            f"{len(self.results)} run{'s' * (len(self.results) != 1)}: {outcome.sentence(outcome.counts(self))}"
+        )
+        return f"<p>{said}</p>{pd.DataFrame(rows).to_html(index=False, escape=True) if rows else ''}"
+
+
+def _quantity(judgement: Judgement, value: Value | None) -> str:
+    numbers = [value] if isinstance(value, (int, float)) else []
+    share = bool(numbers) and is_share(judgement.metric, judgement.unit, numbers)
+    return wording.quantity(value, judgement.unit, share=share)
+
+
 def run(
     *names: str,
-    tier: Tier = "smoke",
-    seeds: int = 1,
+    tier: Tier | None = None,
+    seeds: int | None = None,
     first_seed: int = 0,
     device: str = "cpu",
     backend: str | None = None,
@@ -37,21 +91,23 @@ def run(
     time_limit: float | None = None,
     keep_weights: bool = False,
     weights: Folder | None = None,
-    scenarios: Sequence[Folder] = (),
+    scenarios: Sequence[Folder] | None = None,
     baselines: Folder | None = None,
     out: Folder | None = None,
     force: bool = False,
-) -> Job:
+) -> ShownJob:
     """Run variants, judge them, and write results and report, as ``harness run`` does.
 
     Parameters
     ----------
     *names : str
         ``SCENARIO``, ``SCENARIO:VARIANT`` or ``SCENARIO:all``; the default variant of every scenario if none is named.
-    tier : str
-        smoke, short or paper.
-    seeds, first_seed : int
-        How many runs of each variant, and the first seed.
+    tier : str, optional
+        smoke, short or paper; as configured, else smoke.
+    seeds : int, optional
+        How many runs of each variant; as configured, else 1.
+    first_seed : int
+        The first seed.
     device, backend : str
         Where to compute, and the framework; each scenario's first backend by default.
     threads : int
@@ -62,8 +118,8 @@ def run(
         Whether each run keeps its weights, for a job elsewhere to predict with.
     weights : path, optional
         Folder of a job that kept its weights: each run predicts with those of its seed too.
-    scenarios : sequence of path
-        Python files that declare further scenarios.
+    scenarios : sequence of path, optional
+        Python files that declare further scenarios; the configured ones by default.
     baselines : path, optional
         Folder to read baselines from first.
     out : path, optional
@@ -73,7 +129,7 @@ def run(
 
     Returns
     -------
-    Job
+    ShownJob
         Every result, a failed run's too, and every judgement. A failed run raises nothing: its ``status`` is ``error``.
 
     Raises
@@ -81,33 +137,120 @@ def run(
     HarnessError
         If a name is unknown, a file of scenarios or baselines is unusable, or `out` cannot be written, or holds a job.
     """
-    if tier not in TIERS:
-        raise unknown("tier", tier, TIERS)
-    if seeds < 1 or first_seed < 0 or threads < 1:
-        told = f"seeds={seeds}, first_seed={first_seed}, threads={threads}"
-        raise HarnessError(
-            f"{told} cannot be run", "seeds and threads are at least 1, first_seed is at least 0"
-        )
+    own = project.find()
+    tier, seeds = tier or own.tier or "smoke", (own.seeds or 1) if seeds is None else seeds
     paths = _texts(scenarios)
     settings = choosing.Settings(
         tier=tier, seeds=seeds, first_seed=first_seed, device=device, backend=backend, threads=threads,
         time_limit=time_limit, scenario_paths=paths, keep_weights=keep_weights, weights=str(weights or ""),
     )  # fmt: skip
+    _refuse_wrong(settings)
     declared = declarations.load_all(paths)
     roots = stored_baselines.search_path(_path(baselines))
-    wanted = choosing.requests(choosing.select(declared, names, tier), settings)
+    wanted = choosing.requests(choosing.select(declared, names, tier, built_in=not own.scenarios), settings)
     folder = Path(out) if out is not None else jobs.default_folder()
-    plan = plans.make(wanted, _command(names, settings, baselines), _path(baselines))
+    plan = plans.make(wanted, _command("run", names, settings, baselines), _path(baselines))
     with plans.claimed(folder), executors.opened("local") as executor:
         plans.begin(plan, folder, force=force)
         for _ in executors.run_all(executor, wanted, declared, folder):
             pass  # each is stored as it comes
         job = procedure.assemble(plans.ended(plan, folder), declared, roots, folder)
         storing.store(job, declared, folder)
-    return job
+    return ShownJob.of(job)
 
 
-def read(folder: Folder) -> Job:
+def gate(
+    *names: str,
+    against: str | None = None,
+    tier: Tier | None = None,
+    seeds: int | None = None,
+    device: str = "cpu",
+    backend: str | None = None,
+    threads: int = 2,
+    max_runs: int = 1000,
+    max_minutes: float = 60.0,
+    strict: bool = False,
+    expectations: bool = False,
+    scenarios: Sequence[Folder] | None = None,
+    baselines: Folder | None = None,
+    out: Folder | None = None,
+    force: bool = False,
+) -> ShownJob:
+    """Run, compare with stored baselines or another commit, and confirm on fresh runs what looks worse, as ``harness gate`` does.
+
+    Parameters
+    ----------
+    *names : str
+        As for `run`.
+    against : str, optional
+        Commit to run in pairs with the present one; as configured if None, and stored baselines if empty.
+    tier, device, backend, threads, scenarios, baselines, out, force
+        As for `run`.
+    seeds : int, optional
+        Runs of each variant in the screen; as configured, else 5.
+    max_runs : int
+        Runs of the whole gate.
+    max_minutes : float
+        Minutes after which no look is begun.
+    strict, expectations : bool
+        Whether an undecided runtime, or a missed published value, fails too.
+
+    Returns
+    -------
+    ShownJob
+        Its `exit_code` is the command's.
+
+    Raises
+    ------
+    HarnessError
+        As for `run`; also if another gate runs here, or the commit cannot be had.
+    KeyboardInterrupt
+        After Ctrl-C, when what was finished has been stored.
+    """
+    own = project.find()
+    paths, against = _texts(scenarios), own.against or "" if against is None else against
+    limits = GateSettings(
+        against=against,
+        seeds=(own.seeds or GateSettings().seeds) if seeds is None else seeds,
+        max_runs=max_runs,
+        max_minutes=max_minutes,
+        strict=strict,
+        expectations=expectations,
+        scenario_paths=files.absolute(paths),
+    )
+    settings = choosing.Settings(
+        tier=tier or own.tier or "smoke",
+        seeds=limits.seeds,
+        device=device,
+        backend=backend,
+        threads=threads,
+        scenario_paths=paths,
+    )
+    _refuse_wrong(settings)
+    declared = declarations.load_all(paths)
+    selection = choosing.select(declared, names, settings.tier, built_in=not own.scenarios)
+    roots = stored_baselines.search_path(_path(baselines))
+    waivers.read(roots)  # a damaged file is said before anything is measured
+    folder = Path(out) if out is not None else jobs.default_folder()
+    if not force:
+        plans.refuse_stored(folder)
+    words = ["--against", against] if against else ["--no-against"]
+    command = _command("gate", names, settings, baselines, words)
+    with opening.one_gate(), plans.claimed(folder), gating.both_sides(against, paths) as sides:
+        completed, wanted = opening.first_look(
+            selection, settings, limits, sides, coin=None, new_allowed=not names
+        )
+        plan = dataclasses.replace(plans.make(wanted, command, _path(baselines)), gate=completed)
+        plans.begin(plan, folder, force=force)
+        execute = functools.partial(executors.opened, "local")
+        job, stopped = gating.conduct(plan, declared, roots, folder, sides, execute)
+        storing.store(job, declared, folder)
+    if stopped:
+        raise KeyboardInterrupt
+    return ShownJob.of(job)
+
+
+def read(folder: Folder) -> ShownJob:
     """Read a stored job; see `harness.judging.jobs.read`.
 
     Raises
@@ -115,23 +258,22 @@ def read(folder: Folder) -> Job:
     StorageError
         If there is none, or it is damaged or of a newer schema.
     """
-    return jobs.read(Path(folder))
+    return ShownJob.of(jobs.read(Path(folder)))
 
 
 def judge(
-    job: Job, *, scenarios: Sequence[Folder] = (), baselines: Folder | None = None, folder: Folder | None = None
-) -> Job:  # fmt: skip
+    job: Job, *, scenarios: Sequence[Folder] | None = None, baselines: Folder | None = None, folder: Folder | None = None
+) -> ShownJob:  # fmt: skip
     """Judge a job's results again, a gate's as ``harness gate`` does, against today's expectations and baselines; nothing is run or written.
 
     Parameters
     ----------
     job : Job
         What was run; its results stay as they are.
-    scenarios : sequence of path
-        Python files that declare further scenarios.
+    scenarios : sequence of path, optional
+        Python files that declare further scenarios; the configured ones by default.
     baselines : path, optional
         Folder to read baselines from first.
-
     folder : path, optional
         The job's folder, whose predictions are held against the baseline's: without it no flipped images are found, nor decide in a gate.
 
@@ -141,7 +283,8 @@ def judge(
         If a scenario is not declared, or the folder of baselines does not exist.
     """
     declared = declarations.load_all(_texts(scenarios))
-    return procedure.rejudge(job, declared, stored_baselines.search_path(_path(baselines)), _path(folder))
+    judged = procedure.rejudge(job, declared, stored_baselines.search_path(_path(baselines)), _path(folder))
+    return ShownJob.of(judged)
 
 
 def frame(job: Job) -> pd.DataFrame:
@@ -163,7 +306,21 @@ def frame(job: Job) -> pd.DataFrame:
     return found.astype({"seed": "int64", "value": "float64", "disturbed": "bool"})
 
 
-def _texts(paths: Sequence[Folder]) -> tuple[str, ...]:
+def _refuse_wrong(settings: choosing.Settings) -> None:
+    """Refuse what the command line's options cannot be either."""
+    if settings.tier not in TIERS:
+        raise unknown("tier", settings.tier, TIERS)
+    if settings.seeds < 1 or settings.first_seed < 0 or settings.threads < 1:
+        numbers = f"seeds={settings.seeds}, first_seed={settings.first_seed}, threads={settings.threads}"
+        raise HarnessError(
+            f"{numbers} cannot be run", "seeds and threads are at least 1, first_seed is at least 0"
+        )
+
+
+def _texts(paths: Sequence[Folder] | None) -> tuple[str, ...]:
+    """Name scenario files; the configured ones if none are given."""
+    if paths is None:
+        return tuple(os.path.relpath(file) for file in project.find().scenarios)
     return tuple(str(Path(path)) for path in paths)
 
 
@@ -171,16 +328,21 @@ def _path(folder: Folder | None) -> Path | None:
     return None if folder is None else Path(folder)
 
 
-def _command(names: Sequence[str], settings: choosing.Settings, baselines: Folder | None) -> str:
+def _command(
+    name: str,
+    names: Sequence[str],
+    settings: choosing.Settings,
+    baselines: Folder | None,
+    more: Sequence[str] = (),
+) -> str:
     """Write the command line that repeats the job."""
-    words = ["harness", "run", *names, "--tier", settings.tier, "--seeds", str(settings.seeds)]
+    words = ["harness", name, *names, *more, "--tier", settings.tier, "--seeds", str(settings.seeds)]
     words += ["--first-seed", str(settings.first_seed), "--device", settings.device]
     words += ["--threads", str(settings.threads)]
     words += ["--backend", settings.backend] if settings.backend else []
     words += ["--time-limit", f"{settings.time_limit:g}"] if settings.time_limit else []
     words += ["--keep-weights"] if settings.keep_weights else []
     words += ["--weights", settings.weights] if settings.weights else []
-    for path in settings.scenario_paths:
-        words += ["--scenarios", path]
+    words += commands.naming(files.absolute(settings.scenario_paths))
     words += ["--baselines", str(Path(baselines))] if baselines is not None else []
     return shlex.join(words)

@@ -9,7 +9,6 @@ import shlex
 import shutil
 import subprocess
 import typing
-from pathlib import Path
 
 from harness.data.cache import machine_lock
 from harness.errors import BaselineError, StorageError, unknown
@@ -23,6 +22,7 @@ from harness.store import files, predictions, sidecar, stored
 if typing.TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from harness.records import Baseline, Job, Scenario, Tier
     from harness.store.predictions import Sets
@@ -128,15 +128,13 @@ def _alone(folder: Path) -> Iterator[None]:
     import filelock
 
     name = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:16]
-    lock = machine_lock(f"locks/{name}.lock")
-    try:
-        with lock.acquire(timeout=LOCK_SECONDS):
-            yield
-    except filelock.Timeout as error:
-        step = f"Wait until it ends; it holds {lock.lock_file}"
-        raise StorageError(f"another process has been changing '{folder}' for a minute", step) from error
-    except OSError as error:
-        raise files.storage_error(Path(lock.lock_file).parent, error) from error
+    with contextlib.ExitStack() as holding:
+        try:
+            holding.enter_context(machine_lock(f"locks/{name}.lock", LOCK_SECONDS))
+        except filelock.Timeout as error:
+            step = f"Wait until it ends; it holds {error.lock_file}"
+            raise StorageError(f"another process has been changing '{folder}' for a minute", step) from error
+        yield
 
 
 def _git_user() -> str:
@@ -236,9 +234,9 @@ def waive(asked: waivers.Asked, scenarios: Mapping[str, Scenario], named: Path |
 
 
 def _counted(place: Place, roots: Sequence[Path]) -> set[str]:
-    """Metrics of work that a variant's stored baselines hold."""
+    """Metrics of work, and trajectories, that a variant's stored baselines hold."""
     paths = [path for root in roots for path in sorted((root / baselines.folder_of(*place)).glob("*.json"))]
-    return {metric for path in paths for metric in baselines.load(path).counted}
+    return {metric for path in paths for metric in baselines.deterministic(baselines.load(path))}
 
 
 def show(scenarios: Mapping[str, Scenario], name: str, tier: Tier, named: Path | None, today: dt.date) -> str:

@@ -10,7 +10,7 @@ from harness.errors import UnknownNameError, unknown
 from harness.judging import baselines, probes
 from harness.measure import given
 from harness.records import TIERS, TIME_LIMITS, RunRequest
-from harness.sources.catalogue import find
+from harness.sources.catalogue import find, is_built_in
 from harness.store import files
 
 if typing.TYPE_CHECKING:
@@ -52,10 +52,13 @@ class Settings:
     """Folder of a job that kept its weights: each run predicts with those of its seed too; empty for none."""
 
 
-def select(scenarios: Mapping[str, Scenario], names: Sequence[str], tier: Tier) -> list[tuple[Scenario, str]]:
+def select(
+    scenarios: Mapping[str, Scenario], names: Sequence[str], tier: Tier, *, built_in: bool = True
+) -> list[tuple[Scenario, str]]:
     """Resolve ``SCENARIO[:VARIANT]`` names to scenario and variant; none named means every scenario's default variant.
 
-    ``SCENARIO:all`` selects every variant that the tier has.
+    ``SCENARIO:all`` selects every variant that the tier has. Where a project's configuration names scenarios of its own, `built_in` is False, and
+    the built-in ones run only if they are named.
 
     Raises
     ------
@@ -65,8 +68,10 @@ def select(scenarios: Mapping[str, Scenario], names: Sequence[str], tier: Tier) 
     if not names:
         return [
             (scenario, scenario.variants[0].name)
-            for scenario in scenarios.values()
-            if tier in scenario.tiers and tier in scenario.variants[0].tiers
+            for name, scenario in scenarios.items()
+            if (built_in or not is_built_in(name))
+            and tier in scenario.tiers
+            and tier in scenario.variants[0].tiers
         ]
     chosen = list(itertools.chain.from_iterable(_select_one(scenarios, name, tier) for name in names))
     return list({(scenario.name, variant): (scenario, variant) for scenario, variant in chosen}.values())

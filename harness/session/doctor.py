@@ -18,7 +18,9 @@ from harness.judging import baselines, waivers
 from harness.judging.gate import remeasuring
 from harness.machine import containers, environment, variables
 from harness.measure import memory
-from harness.store import git
+from harness.records import GateSettings
+from harness.session import choosing
+from harness.store import git, project
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -65,15 +67,26 @@ class Finding:
     """Whether the harness needs it and cannot use it."""
 
 
-def examine(named: Path | None = None) -> list[Finding]:
+def examine(named: Path | None = None, scenario_paths: Sequence[str] | None = None) -> list[Finding]:
     """Look at everything, without running or importing a framework.
 
     Parameters
     ----------
     named : Path, optional
         Folder to read baselines from first.
+    scenario_paths : sequence of str, optional
+        Scenario files that were named; None for the configured ones.
     """
-    parts = (_machine(), _variables(), _packages(), _data(), _folders(), _git(), _baselines(named))
+    parts = (
+        _configuration(named, scenario_paths),
+        _machine(),
+        _variables(),
+        _packages(),
+        _data(),
+        _folders(),
+        _git(),
+        _baselines(named),
+    )
     return list(itertools.chain.from_iterable(parts))
 
 
@@ -86,6 +99,44 @@ def as_text(findings: Iterable[Finding]) -> str:
             broken = "BROKEN: " if finding.wrong else ""
             lines.append(f"  {finding.name:<22} {broken}{finding.told}".rstrip())
     return "\n".join(lines)
+
+
+# -- configuration -----------------------------------------------------------------------------------------------------
+
+
+def _configuration(named: Path | None, scenario_paths: Sequence[str] | None) -> Iterator[Finding]:
+    """Say what each setting is and where it comes from."""
+    own = project.find()
+    file = os.path.relpath(own.file) if own.file else ""
+    yield Finding(
+        "configuration",
+        "file",
+        file or f"none: no {project.OWN_FILE}, and no [tool.harness] in {project.SHARED_FILE}",
+    )
+    defaults = {
+        "tier": "smoke",
+        "seeds": f"{choosing.Settings().seeds}; {GateSettings().seeds} in a gate",
+        "baselines": str(baselines.project_folder()),
+        "reports": str(project.reports_folder()),
+        "against": "stored baselines",
+        "gated": "as scenarios declare",
+    }
+    typed = {"scenarios": scenario_paths, "baselines": None if named is None else [str(named)]}
+    for name in project.SETTINGS:
+        value, source = typed.get(name), "command line"
+        if value is None:
+            value, source = getattr(own, name), file
+        if not value:
+            value, source = defaults.get(name, "none"), "default"
+        words = value if isinstance(value, (list, tuple)) else [str(value)]
+        paths = [os.path.relpath(word) if Path(word).is_absolute() else word for word in words]
+        gone = (
+            [path for path in paths if not Path(path).exists()]
+            if name in {"scenarios", "path"} and source != "default"
+            else []
+        )
+        missing = f": there is no '{gone[0]}'" if gone else ""
+        yield Finding("configuration", name, f"{', '.join(paths)} ({source}){missing}", bool(gone))
 
 
 # -- machine -----------------------------------------------------------------------------------------------------------
@@ -174,7 +225,7 @@ def _folders() -> Iterator[Finding]:
     wanted = {
         "cache": cache_folder(),
         "temporary files": Path(tempfile.gettempdir()),
-        "results": Path("reports"),
+        "results": project.reports_folder(),
     }
     for name, folder in wanted.items():
         problem = _unwritable(folder)
@@ -204,7 +255,9 @@ def _git() -> Iterator[Finding]:
         return
     yield Finding("git", "git", version.removeprefix("git version "))
     commit = environment.git_commit()
-    yield Finding("git", "commit", commit or "this folder is no checkout: no baseline can be proposed here")
+    refused = git.refusal(Path.cwd())
+    none = "this folder is no checkout, or has no commit: no baseline can be proposed here"
+    yield Finding("git", "commit", str(refused) if refused else commit or none, wrong=refused is not None)
     if commit and git.text(".", "rev-parse", "--is-shallow-repository") == "true":
         told = "shallow: --against may not find its commit. Type: git fetch --unshallow"
         yield Finding("git", "history", told)

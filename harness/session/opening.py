@@ -32,16 +32,13 @@ def one_gate() -> Iterator[None]:
     """
     import filelock
 
-    lock = machine_lock("gate.lock")
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout as error:
-        step = f"Wait until it ends; it holds {lock.lock_file}"
-        raise HarnessError("another gate runs on this machine", step) from error
-    try:
+    with contextlib.ExitStack() as holding:
+        try:
+            holding.enter_context(machine_lock("gate.lock", 0.0))
+        except filelock.Timeout as error:
+            step = f"Wait until it ends; it holds {error.lock_file}"
+            raise HarnessError("another gate runs on this machine", step) from error
         yield
-    finally:
-        lock.release()
 
 
 def refuse_unknown(metrics: Sequence[str], selection: Sequence[tuple[Scenario, str]]) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import importlib.util
 import inspect
+import os
 import sys
 import textwrap
 import typing
@@ -12,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness.errors import HarnessError, ScenarioError, unknown
+from harness.machine import imports
 from harness.machine.environment import EXTRAS
 from harness.records import (
     BACKENDS,
@@ -33,9 +36,11 @@ from harness.sources.kmnist_svd_logreg import scenario as kmnist_svd_logreg
 from harness.sources.mnist_autoencoder import scenario as mnist_autoencoder
 from harness.sources.mnist_interpolation import scenario as mnist_interpolation
 from harness.sources.tinyconvnet_svd import scenario as tinyconvnet_svd
+from harness.store import project
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable
+    from importlib.machinery import ModuleSpec
 
 BUILT_IN = (
     kmnist_svd_logreg.SCENARIO,
@@ -55,13 +60,15 @@ def load_all(paths: Iterable[str] = ()) -> dict[str, Scenario]:
     Parameters
     ----------
     paths : iterable of str
-        Python files that define ``SCENARIO`` or ``SCENARIOS``; their code is executed.
+        Python files that define ``SCENARIO`` or ``SCENARIOS``; their code is executed. What they import is looked for in their project too, and
+        its configuration may replace their gated metrics.
 
     Raises
     ------
     ScenarioError
         If a file cannot be loaded, a declaration contradicts itself, or two scenarios share a name.
     """
+    imports.distrust_old_code()
     found: dict[str, Scenario] = {}
     for origin, scenario in (*_built_in(), *_installed(), *_from_files(paths)):
         check(scenario, origin)
@@ -75,6 +82,11 @@ def load_all(paths: Iterable[str] = ()) -> dict[str, Scenario]:
 
 def _built_in() -> list[tuple[str, Scenario]]:
     return [("the package", scenario) for scenario in BUILT_IN]
+
+
+def is_built_in(name: str) -> bool:
+    """Return whether a scenario comes with the harness."""
+    return any(scenario.name == name for scenario in BUILT_IN)
 
 
 def _installed() -> list[tuple[str, Scenario]]:
@@ -101,40 +113,105 @@ def _from_files(paths: Iterable[str]) -> list[tuple[str, Scenario]]:
 def _load_file(path: Path) -> list[Scenario]:
     if not path.is_file():
         raise ScenarioError(f"there is no scenario file '{path}'", "Type: harness init")
-    name = _made_importable(path.resolve())
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
+    if path.suffix != ".py":
         raise ScenarioError(f"'{path}' is not a Python file", "Name a file that ends in .py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
+    file, gated = path.resolve(), project.find(path.parent).gated
     try:
-        spec.loader.exec_module(module)
+        name = _made_importable(file)
+        loader = imports.SourceLoader(name, str(path))
+        spec = typing.cast("ModuleSpec", importlib.util.spec_from_file_location(name, path, loader=loader))
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        loader.exec_module(module)
+    except HarnessError:
+        raise
+    except ModuleNotFoundError as error:
+        raise not_found(error, path) from error
     except (Exception, SystemExit) as error:
         raise ScenarioError(f"scenario file '{path}' cannot be loaded: {error!r}", "Mend the file") from error
     declared = getattr(module, "SCENARIOS", None) or getattr(module, "SCENARIO", None)
-    return _scenarios_in(declared, f"'{path}'")
+    scenarios = _scenarios_in(declared, f"'{path}'")
+    return scenarios if gated is None else [dataclasses.replace(one, gated=gated) for one in scenarios]
+
+
+def not_found(error: ModuleNotFoundError, file: Path) -> ScenarioError:
+    """Explain a missing import of a scenario file: where it was looked for, and the line that adds a folder.
+
+    Parameters
+    ----------
+    error : ModuleNotFoundError
+        What Python raised.
+    file : Path
+        The scenario file.
+    """
+    searched, above = _import_folders(file.resolve()), project.upwards(file.parent)
+    own = project.find(file.parent)
+    wanted = Path(own.file or project.nearest(above) / project.SHARED_FILE)
+    top = str(error.name).partition(".")[0]
+    patterns = (f"{up}{top}{end}" for up in ("*/", "*/*/") for end in (".py", "/__init__.py"))
+    having = next((match for pattern in patterns for match in above[-1].glob(pattern)), None)
+    folder = (
+        "FOLDER"
+        if having is None
+        else os.path.relpath(having.parents[having.name == "__init__.py"], wanted.parent)
+    )
+    listed = ", ".join(
+        f'"{one}"' for one in (*(os.path.relpath(one, wanted.parent) for one in own.path), folder)
+    )
+    table = "" if wanted.name == project.OWN_FILE else " below [tool.harness]"
+    install = "Install it, or add" if having is None else "Add"
+    where = ", ".join(f"'{os.path.relpath(one)}'" for one in searched)
+    return ScenarioError(
+        f"scenario file '{file}' cannot import '{error.name}': it is not installed, and not in {where}",
+        f"{install} its folder to '{os.path.relpath(wanted)}'{table}: path = [{listed}]",
+    )
+
+
+def _import_folders(file: Path) -> list[Path]:
+    return list(dict.fromkeys([file.parent, *project.import_folders(file)]))
 
 
 def _made_importable(file: Path) -> str:
-    """Put a scenario file's folder on the path, and return the name under which the file is imported.
+    """Put the folders that a scenario file imports from on the path, and return the name under which the file is imported.
 
-    The folder comes last, so that nothing installed is hidden: modules next to the file are found, and helper processes (joblib, spawn, the
-    workers of a DataLoader) find its functions by the file's own name, or, where another module has that name, by the folder's and the file's.
+    They come last, so that nothing installed is hidden: modules next to the file and those of its project are found, and helper processes
+    (joblib, spawn, the workers of a DataLoader) find its functions by the file's own name, within a package by its full name, or, where another
+    module has that name, by the folder's and the file's.
     """
-    folder = file.parent
-    names = {path.stem for path in folder.glob("*.py")} - {file.stem}
-    for name in names & set(sys.modules):
-        origin = getattr(sys.modules[name], "__file__", None) or ""
-        if str(Path(origin).parent) in _FOLDERS - {str(folder)}:
-            del sys.modules[name]  # another scenario file's neighbour; that file keeps the module
-    for root, name in ((folder, file.stem), (folder.parent, f"{folder.name}.{file.stem}")):
-        earlier = [index for index, entry in enumerate(sys.path) if entry in _FOLDERS]
-        if str(root) not in sys.path:
-            sys.path.insert(min(earlier, default=len(sys.path)), str(root))
-            _FOLDERS.add(str(root))
+    folders = _import_folders(file)
+    _forget_neighbours(file, folders)
+    _add_to_path(folders)
+    package = next(folder for folder in file.parents if not (folder / "__init__.py").is_file())
+    parts = file.relative_to(package).with_suffix("").parts
+    inside = ".".join(parts[:-1] if parts[-1] == "__init__" and parts[1:] else parts)
+    for name in dict.fromkeys((inside, file.stem)):
         if _leads_to(name, file):
             return name
-    return f"harness_user_{file.stem}"
+    _add_to_path([file.parent.parent])
+    name = f"{file.parent.name}.{file.stem}"
+    return name if _leads_to(name, file) else f"harness_user_{file.stem}"
+
+
+def _add_to_path(folders: Iterable[Path]) -> None:
+    """Append folders to the path, before those of scenario files that were loaded earlier."""
+    wanted = [str(folder) for folder in folders if str(folder) not in sys.path]
+    earlier = [index for index, entry in enumerate(sys.path) if entry in _FOLDERS]
+    place = min(earlier, default=len(sys.path))
+    sys.path[place:place] = wanted
+    _FOLDERS.update(wanted)
+
+
+def _forget_neighbours(file: Path, folders: Iterable[Path]) -> None:
+    """Forget modules of other scenario files' folders that have the names of modules here; those files keep them."""
+    ours = set(map(str, folders))
+    names = {path.stem for folder in ours for path in Path(folder).glob("*.py")}
+    names |= {path.parent.name for folder in ours for path in Path(folder).glob("*/__init__.py")}
+    names -= {file.stem, "harness"}
+    for top in names & set(sys.modules):
+        origin = Path(getattr(sys.modules[top], "__file__", None) or "")
+        if str(origin.parents[1] if origin.name == "__init__.py" else origin.parent) in _FOLDERS - ours:
+            for name in [name for name in sys.modules if name.partition(".")[0] == top]:
+                del sys.modules[name]
 
 
 def _leads_to(name: str, file: Path) -> bool:
@@ -142,12 +219,14 @@ def _leads_to(name: str, file: Path) -> bool:
     importlib.invalidate_caches()
     try:
         spec = importlib.util.find_spec(name)
-    except (
-        ImportError,
-        ValueError,
-        AttributeError,
-    ):  # a parent that is no package, a module without a specification
+    except (ValueError, AttributeError):  # a module without a specification
         return False
+    except (
+        ModuleNotFoundError
+    ) as error:  # a parent that is no package; what a parent itself lacks is the file's affair
+        if name.startswith(str(error.name)):
+            return False
+        raise
     return spec is not None and spec.origin is not None and Path(spec.origin).resolve() == file
 
 

@@ -6,7 +6,11 @@ import dataclasses
 import shlex
 import typing
 
+from harness.store import project
+
 if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from harness.records import Job, Plan, Tier
 
 
@@ -42,7 +46,7 @@ class Place:
 
     def propose(self, reason: str) -> str:
         """Run ten seeds and propose them as the baseline; accepting it stays a step of its own."""
-        folder = f"reports/baseline-{self.scenario}-{self.variant}-{self.tier}"
+        folder = f"{project.reports_folder()}/baseline-{self.scenario}-{self.variant}-{self.tier}"
         run = self._command("run", self._name, "--tier", self.tier, "--seeds", "10", "--out", folder)
         return f"{run} && {self._command('baseline', 'propose', folder, '--reason', reason)}"
 
@@ -55,8 +59,12 @@ class Place:
         return f"{self.scenario}:{self.variant}"
 
     def _command(self, *words: str) -> str:
-        files = [word for path in self.paths for word in ("--scenarios", path)]
-        return shlex.join(["harness", *words, *files])
+        return shlex.join(["harness", *words, *naming(self.paths)])
+
+
+def naming(paths: Sequence[str]) -> list[str]:
+    """Return the words that name scenario files; none where the project's configuration names them all."""
+    return [] if project.holds(paths) else [word for path in paths for word in ("--scenarios", path)]
 
 
 def resume(of: Job | Plan, folder: object = "RUN") -> str:

@@ -55,6 +55,10 @@ _NEXT_STEPS = {
     errno.EEXIST: ("a file is where a folder should be", "Move that file away or choose another folder"),
     errno.EISDIR: ("a folder of that name is in the way", "Move that folder away or choose another name"),
     errno.ENOTEMPTY: ("a folder of that name is in the way", "Move that folder away or choose another name"),
+    errno.ENOLCK: (
+        "its file system has no locks",
+        "Choose folders on a local disk: --out for results, HARNESS_CACHE for the cache, TMPDIR for temporary files",
+    ),
     errno.ENAMETOOLONG: ("the name is too long", "Choose a shorter name"),
 }
 

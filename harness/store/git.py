@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import typing
 from pathlib import Path
@@ -29,8 +30,6 @@ _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _REMOTE = re.compile(
     r"(?:(?:https?|ssh|git)://(?:[^@/]+@)?|(?:[\w.-]+@)?(?=[\w.-]+:(?!/)))(?P<host>[\w.-]+)(?::\d+(?=/)|:|)(?P<path>[/\w.~+-]+)"
 )
-PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
-"""Files that mark the folder of a project."""
 
 
 def text(folder: str | os.PathLike[str], *words: str, seconds: float = 60.0) -> str:
@@ -92,11 +91,30 @@ def top(folder: Path, step: str) -> Path:
 def _no_checkout(folder: Path, error: RevisionError, step: str) -> RevisionError:
     """Say why a folder is no checkout, with what to do about it."""
     if "dubious ownership" in error.what:
-        trust = f"If you trust it, type: git config --global --add safe.directory '{folder}'"
-        return RevisionError(error.what, trust)
+        place = shlex.quote(str(_marked(folder) or folder.resolve()))
+        return RevisionError(
+            error.what, f"If you trust it, type: git config --global --add safe.directory {place}"
+        )
     if "not a git repository" in error.what or "must be run in a work tree" in error.what:
         return RevisionError(f"'{folder}' is not in a git checkout", step)
     return error
+
+
+def _marked(folder: Path) -> Path | None:
+    """Return the innermost folder around a folder that holds ``.git``; None without one."""
+    here = folder.resolve()
+    return next((place for place in (here, *here.parents) if (place / ".git").exists()), None)
+
+
+def refusal(folder: Path) -> RevisionError | None:
+    """Return why git does not work in the checkout around a folder; None where it does, and where there is no checkout."""
+    if _marked(folder) is None:
+        return None
+    try:
+        text(folder, "rev-parse", "--git-dir")
+    except RevisionError as error:
+        return _no_checkout(folder, error, "Try it by hand")
+    return None
 
 
 def paths(folder: str | os.PathLike[str], *words: str) -> list[str]:
@@ -134,7 +152,16 @@ def _untracked(folder: str | os.PathLike[str], files: Iterable[str]) -> bool:
     checkout = Path(text(folder, "rev-parse", "--show-toplevel")).resolve()
     inside = [str(file.relative_to(checkout)) for file in resolved if file.is_relative_to(checkout)]
     known = (
-        paths(checkout, "ls-files", "-z", "--", *(f":(literal){file}" for file in inside)) if inside else []
+        paths(
+            checkout,
+            "ls-files",
+            "--recurse-submodules",
+            "-z",
+            "--",
+            *(f":(literal){file}" for file in inside),
+        )
+        if inside
+        else []
     )
     return not set(inside) <= set(known)
 

@@ -19,11 +19,12 @@ from harness.data import idx
 from harness.data.declared import MNIST
 from harness.data.loading import load_from, raw_folder
 from harness.errors import HarnessError
+from harness.judging import baselines
 from harness.machine import environment
 from harness.records import BACKENDS, DEVICES, TIERS, Plan
 from harness.running import plans
 from harness.sources import catalogue
-from harness.store import files
+from harness.store import files, project
 from tests.conftest import HEAD
 from tests.fuzz.inputs import EDITS, edited, fuzz, scratch, try_reading
 
@@ -152,6 +153,27 @@ def test_odd_declarations(changes: dict[str, object]) -> None:
         made = Scenario(**fields)
         catalogue.check(made, "here")
         listing.as_plain({made.name: made})
+
+
+# -- a project's configuration -------------------------------------------------------
+
+TABLE = b'[tool.harness]\nscenarios = ["a.py", "b.c"]\npath = ["lib"]\ntier = "smoke"\nseeds = 3\ngated = ["accuracy"]\nagainst = "main"\n'
+
+
+def read_project(content: bytes, folder: Path) -> object:
+    """Read a project's configuration, and what follows from it."""
+    (folder / "pyproject.toml").write_bytes(content)
+    return project.find(folder), project.reports_folder(folder), baselines.project_folder(folder)
+
+
+@fuzz
+@given(edits=EDITS)
+@example(edits=[])
+@example(edits=[(0.0, 5, b"\xff")])
+@example(edits=[(0.3, 0, b"\\u0000")])
+def test_damaged_configurations(edits: list[tuple[float, int, bytes]]) -> None:
+    """A configuration whose bytes change is read, or is one error that names it."""
+    try_reading(read_project, edited(TABLE, edits))
 
 
 # -- data folders --------------------------------------------------------------------

@@ -285,7 +285,7 @@ def test_three_verdicts_of_a_number(mean: float, verdict: str) -> None:
 def test_unreadable_print_is_said_and_never_judged() -> None:
     """A print that cannot be read gives its reason, even without a run."""
     found = judge(expect(value=None, unreadable="the digit is smudged"), "probe:default", "paper", [])
-    assert (found.verdict, found.reason) == ("UNREADABLE", "the digit is smudged")
+    assert (found.verdict, found.reason) == ("NOT_JUDGED", "the digit is smudged")
 
 
 def test_known_gap_keeps_its_reason_and_direction() -> None:

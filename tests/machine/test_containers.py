@@ -89,7 +89,8 @@ for name in ("HOME", "XDG_CACHE_HOME", "HARNESS_CACHE"):
     os.environ.pop(name, None)
 os.environ.update(dict(word.split("=", 1) for word in sys.argv[1:]))
 print(cache.cache_folder())
-print(cache.machine_lock("x.lock").lock_file)
+with cache.machine_lock("x.lock"):
+    print(*cache.cache_folder().iterdir())
 """
 
 
@@ -104,6 +105,7 @@ def test_a_user_without_a_home(home: tuple[str, ...]) -> None:
     folder = Path("/tmp/report-harness-54321")  # noqa: S108
     assert done.stdout.splitlines() == [str(folder), str(folder / "x.lock")]
     assert folder.stat().st_mode & 0o777 == 0o700
+    (folder / "x.lock").unlink()
     folder.rmdir()
 
 

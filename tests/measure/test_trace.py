@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typing
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,8 +12,6 @@ from harness.measure.trace import MOST_SAMPLES, STARTED, Watch, since_start
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
-
-    import pytest
 
     from tests.conftest import Finished, Harness
 
@@ -53,6 +52,48 @@ def test_a_process_that_is_gone_leaves_nothing() -> None:
     watch(2**22 + 1)  # above the largest number that Linux gives a process
     watch.note(1.0, 0)
     assert watch.trace() is None
+
+
+HELPED = """
+import subprocess, sys
+
+HELPER = "held = bytearray(b'x') * (96 << 20); print(flush=True); input()"
+
+def hold():
+    helper = subprocess.Popen([sys.executable, "-c", HELPER], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    helper.stdout.readline()
+    time.sleep(0.5)
+    helper.communicate(b"\\n")
+
+import time
+
+def measure(run):
+    if run.options["when"] == "before":
+        hold()
+    with run.stage("train"):
+        if run.options["when"] == "within":
+            hold()
+    guess(run)
+
+VARIANTS = tuple(Variant(name=name, doc="d", options={"when": name}) for name in ("before", "within"))
+SCENARIO = declare(measure, variants=VARIANTS)
+"""
+
+
+@pytest.mark.slow
+def test_memory_of_helper_processes_is_a_metric_and_a_note(
+    run_probe: Callable[..., Finished], harness: Harness
+) -> None:
+    """What a stage's helper process holds is in no peak but a metric and a note that names the variant; outside stages it is neither."""
+    done = run_probe(HELPED, "probe:within")
+    assert done.code == 0, done.err
+    before, within = (result["metrics"] for result in harness.job("out")["results"])
+    assert "total.helper_bytes" not in before
+    assert 96 * MIB < within["total.helper_bytes"]["value"] < 150 * MIB
+    assert within["total.peak_bytes"]["value"] < before["total.peak_bytes"]["value"] + 50 * MIB
+    (note,) = [line for line in done.out.splitlines() if line.startswith("Note")]
+    assert "helper processes of probe:within held up to" in note
+    assert "helper processes of probe:within" in (harness.folder / "out" / "index.html").read_text()
 
 
 def test_without_a_runner_there_is_no_start(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,6 +48,8 @@ class Fault:
     """Options of the gate."""
     error: str = ""
     """What the failed runs' errors must say, where `metric` is ``run``."""
+    long: bool = False
+    """Whether its gate takes minutes: fifteen trainings of Keras networks. It is run where HARNESS_PLANTED_LONG is 1."""
     committed: bool = False
     """Whether the reference is the project's own baseline, and not one that the unchanged copy made minutes before."""
 
@@ -88,6 +90,7 @@ def _two_points(scenario: str) -> Fault:
         verdict="REGRESSED",
         code=1,
         options=STATISTICAL,
+        long=scenario.startswith("mnist_"),
         committed=retrained,
     )
 
@@ -211,6 +214,22 @@ FAULTS = (
         metric="work.epochs_run",
         verdict="REGRESSED",
         code=1,
+    ),
+    Fault(
+        name="bfloat16 instead of float32",
+        told="training runs under autocast",
+        scenario=TINY,
+        changes=(
+            Change(
+                "sources/tinyconvnet_svd/pipeline/training.py",
+                "            loss = torch.nn.functional.cross_entropy(network(images), labels)\n",
+                '            with torch.autocast("cpu", dtype=torch.bfloat16):\n'
+                "                loss = torch.nn.functional.cross_entropy(network(images), labels)\n",
+            ),
+        ),
+        metric="trajectory.train",
+        verdict="CHANGED",
+        code=3,
     ),
     Fault(
         name="last batch dropped",

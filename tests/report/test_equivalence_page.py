@@ -194,8 +194,8 @@ def test_the_same_input_gives_the_same_page(page: str) -> None:
     ("verdicts", "lead"),
     [
         (["EQUIVALENT", "EQUIVALENT"], "They score alike."),
-        (["EQUIVALENT", "INCONCLUSIVE"], "Not every score could be told."),
-        (["INCONCLUSIVE", "DIFFERENT"], "m1 of torch"),
+        (["EQUIVALENT", "INCONCLUSIVE"], "m1 of probe:default on torch: −1 points, undecided."),
+        (["INCONCLUSIVE", "DIFFERENT"], "m1 of probe:default on torch"),
         ([], "Side by side."),
     ],
 )

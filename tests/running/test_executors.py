@@ -21,7 +21,7 @@ from harness.data.declared import MNIST
 from harness.errors import StorageError
 from harness.records import Attempt, RunRequest
 from harness.running import executors, remote
-from harness.store import files
+from harness.store import files, project
 from tests.conftest import Harness, one_thread
 from tests.running.test_resume import gone, until
 from tests.soak_cluster import connected
@@ -338,14 +338,47 @@ def test_a_scenario_file_is_sent_where_it_is_missing_or_another(tmp_path: Path) 
     """The same file is used where it lies; where the path holds another one, or nothing, a copy with what was sent is."""
     path, scratch = tmp_path / "probe.py", tmp_path / "scratch"
     path.write_bytes(b"ours")
-    assert remote._placed(str(path), b"ours", scratch) == str(path)
+    task = sent(path)
+    assert remote._placed(str(path), task, scratch) == str(path)
     for content in (b"theirs", None):
         path.unlink()
         if content is not None:
             path.write_bytes(content)
-        placed = remote._placed(str(path), b"ours", scratch)
-        assert placed == str(scratch / "scenarios" / "probe.py")
-        assert (scratch / "scenarios" / "probe.py").read_bytes() == b"ours"
+        placed = remote._placed(str(path), task, scratch)
+        assert placed == str(scratch / "scenarios" / "0" / "probe.py")
+        assert Path(placed).read_bytes() == b"ours"
+
+
+@pytest.mark.parametrize("checkout", [True, False])
+def test_what_a_scenario_file_imports_is_sent_with_it(tmp_path: Path, *, checkout: bool) -> None:
+    """On a machine without the project, a file finds its neighbours, and in a checkout what the configuration and the project's root lead to."""
+    files_of = {
+        "bench/probe.py": "A = 1",
+        "bench/near.py": "B = 1",
+        "lib/far.py": "C = 1",
+        "harness.toml": 'path = ["lib"]',
+        "data.txt": "D",
+    }
+    for name, text in files_of.items():
+        (tmp_path / "mine" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "mine" / name).write_text(text)
+    if checkout:
+        subprocess.run(["git", "init", "-q", str(tmp_path / "mine")], check=True)
+    path = tmp_path / "mine" / "bench" / "probe.py"
+    task = sent(path)
+    path.unlink()
+    placed = Path(remote._placed(str(path), task, tmp_path / "scratch"))
+    copy = tmp_path / "scratch" / "scenarios" / "0"
+    assert placed == copy / "bench" / "probe.py"
+    assert (placed.parent / "near.py").read_text() == "B = 1"
+    assert not (copy / "data.txt").exists()
+    assert (copy / "lib" in project.import_folders(placed)) is checkout
+
+
+def sent(path: Path) -> remote.Task:
+    """Return the task that a worker gets for a run of a scenario file."""
+    request = RunRequest(scenario="probe", variant="a", tier="smoke", seed=0, scenario_paths=(str(path),))
+    return files.decode(remote.pack(request, alone=True), remote.Task, "the task", packed=True)
 
 
 DATA = """
@@ -420,6 +453,5 @@ def test_a_scenario_file_of_any_encoding_is_sent(tmp_path: Path) -> None:
     """Python reads other encodings than UTF-8 where a file says so; the file arrives byte for byte."""
     path = tmp_path / "probe.py"
     path.write_bytes("# -*- coding: latin-1 -*-\nNAME = 'hütte'\n".encode("latin-1"))
-    request = RunRequest(scenario="probe", variant="a", tier="smoke", seed=0, scenario_paths=(str(path),))
-    task = files.decode(remote.pack(request, alone=True), remote.Task, "the task", packed=True)
+    task = sent(path)
     assert task.scenario_files == {str(path): path.read_bytes()}

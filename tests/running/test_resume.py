@@ -99,9 +99,9 @@ def goes_on(harness: Harness, first: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_job_goes_on(harness: Harness, how: signal.Signals) -> None:
-    """Ctrl-C and SIGTERM of the runner end its workers too, store what is finished and say how to go on."""
+    """Ctrl-C, SIGTERM and a lost terminal of the runner end its workers too, store what is finished and say how to go on."""
     process, workers = begin(harness, HANGS)
     first = stamp(harness, 0)
     process.send_signal(how)

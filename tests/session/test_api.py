@@ -57,6 +57,7 @@ def test_the_frame_is_the_csv(here: Harness) -> None:
     """
     job = package.run("probe", seeds=2, scenarios=[here.scenario(body)], out="out")
     frame = package.frame(job)
+    assert frame.equals(job.to_frame())
     assert frame["value"].dtype == "float64"
     assert frame["seed"].dtype == "int64"
     assert frame["value"].isna().sum() == 1
@@ -162,3 +163,50 @@ def test_importing_the_package_is_cheap() -> None:
     assert {"run", "read", "judge", "frame"} <= set(package.__all__)
     with pytest.raises(AttributeError, match="no attribute 'rnu'"):
         _ = package.rnu
+
+
+def test_a_notebook_shows_a_job_as_a_table(here: Harness) -> None:
+    """A job that was run, read or judged shows how it ended and each gated verdict, with every text escaped."""
+    body = """
+    SCENARIO = declare(guess, gated=("accuracy",), variants=(Variant(name="a"),))
+    """
+    job = package.run("probe", scenarios=[here.scenario(body)], out="out")
+    for shown in (job, package.read("out"), package.judge(job, scenarios=["probe.py"], folder="out")):
+        page = shown._repr_html_()
+        assert page.startswith("<p>1 run: ")
+        for cell in ("probe:a", "accuracy", "90.00%", "NO_BASELINE"):
+            assert f"<td>{cell}</td>" in page
+    (comparison,) = job.comparisons
+    (judgement,) = comparison.judgements
+    hostile = dataclasses.replace(comparison, judgements=(dataclasses.replace(judgement, reason="<script>"),))
+    page = dataclasses.replace(job, comparisons=(hostile,))._repr_html_()
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_a_gate_without_a_baseline(here: Harness) -> None:
+    """A gate of stored baselines runs as configured, ends as the command does, and stores a gate's job."""
+    here.scenario("SCENARIO = declare(guess)")
+    (here.folder / "harness.toml").write_text('scenarios = ["probe.py"]\nseeds = 2\nagainst = "nowhere"\n')
+    here.repository()
+    job = package.gate(against="", threads=1, out="out")
+    assert (job.exit_code, len(job.results), job.gate is not None) == (3, 2, True)
+    assert here.job("out")["command"].startswith("harness gate --no-against --tier smoke --seeds 2")
+    with pytest.raises(HarnessError, match="'nowhere'"):
+        package.gate(out="other")
+    with pytest.raises(HarnessError, match="seeds=0"):
+        package.gate(against="", seeds=0, out="other")
+
+
+@pytest.mark.slow
+def test_a_gate_against_another_commit(here: Harness) -> None:
+    """Both commits run in pairs, and what a branch lost is confirmed: exit code 1, as the command's."""
+    here.scenario("SCENARIO = declare(guess)")
+    here.repository()
+    here.scenario("SCENARIO = declare(lambda run: guess(run, 60))")
+    here.repository()
+    job = package.gate(against="HEAD~1", threads=1, scenarios=["probe.py"], out="out")
+    assert job.exit_code == 1
+    assert job.gate is not None
+    assert {result.metrics["accuracy"].value for result in job.gate.base_results} == {0.9}
+    assert "REGRESSED" in job._repr_html_()

@@ -8,7 +8,8 @@ import numpy as np
 
 from harness.measure.accelerators import NoAccelerator
 from harness.measure.run import Run
-from harness.records import RunRequest
+from harness.measure.work import Work
+from harness.records import RunRequest, Trajectory
 from harness.sources.keras import stages
 from harness.sources.keras.metrics import KERAS_METRICS
 from harness.sources.keras.steps import Steps
@@ -41,3 +42,21 @@ def test_the_first_step_of_all_epochs_stands_apart() -> None:
 def test_a_single_step_has_no_later_one() -> None:
     """One step in all: only the first is recorded."""
     assert recorded(steps([2.0])) == {"head.first_step_seconds": 2.0}
+
+
+def test_the_first_losses_are_followed_over_epochs() -> None:
+    """Loss by loss, of a run that counts; another training has another name."""
+    request = RunRequest(scenario="probe", variant="default", tier="smoke", seed=0, purpose="count")
+    run = Run(request, {}, lambda name: name, NoAccelerator(), Work())
+    first, second = (
+        Steps(
+            ("accuracy", "loss"),
+            np.array([[0.5, loss], [0.5, loss / 2]]),
+            np.ones(2, np.int64),
+            np.ones(2),
+            2.0,
+        )
+        for loss in (2.0, 0.5)
+    )
+    stages.first_losses(run, [first, second], "head")
+    assert run.trajectories.kept == {"head": Trajectory(values=(2.0, 1.0, 0.5, 0.25), dtype="float32")}

@@ -160,6 +160,9 @@ def _metric(
     )
     if trouble:
         return _refused(blank, *trouble)
+    if reference is None and interleaved:
+        told = f"base {settings.against} finished fewer than two runs of this variant; give --seeds 2 or more"
+        return _refused(blank, "too_few", told, "INCONCLUSIVE")
     if reference is None:
         return _refused(blank, "no_reference", "none is stored for this variant and tier", "NO_BASELINE")
     stored, _ = reference

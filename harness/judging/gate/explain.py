@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing
 
 from harness.errors import unknown
+from harness.judging import trajectories
 from harness.judging.gate.rules import beyond
 
 if typing.TYPE_CHECKING:
@@ -78,7 +79,10 @@ def _one(key: str, judgement: Judgement, trials: Iterable[Trial]) -> str:
                     f"    smallest p / level = {trial.ratio:.3g}; {allowed}: {_step(trial, trial.ratio)}"
                 )
         lines.append(f"    {trial.verdict}: {trial.reason}")
-    if not own:
+    if judgement.kind == "trajectory":
+        rows = trajectories.steps(judgement)
+        lines += [f"  {judgement.test}", *("".join(cell.rjust(13) for cell in row) for row in rows)]
+    elif not own:
         lines.append(f"  no test was needed or possible: {judgement.test or judgement.reason}")
     return "\n".join(lines)
 

@@ -54,4 +54,4 @@ def code_of(judgement: Judgement, settings: GateSettings) -> int:
         return UNMEASURED if settings.strict else 0
     if verdict == "INCONCLUSIVE" or judgement.cause == "other_test":
         return UNMEASURED
-    return APPROVE if verdict in {"IMPROVED", "NO_BASELINE", "INCOMPARABLE"} else 0
+    return APPROVE if verdict in {"IMPROVED", "CHANGED", "NO_BASELINE", "INCOMPARABLE"} else 0

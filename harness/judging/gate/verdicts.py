@@ -266,6 +266,8 @@ def with_next_step(judgement: Judgement, place: Place) -> Judgement:
         step = place.propose("first baseline")
     elif verdict == "IMPROVED" and not place.against and judgement.kind != "runtime":
         step = place.propose(f"{judgement.metric} improved")
+    elif verdict == "CHANGED" and not place.against:
+        step = f"{place.look(judgement.metric)}  # if it is meant: {place.propose(f'{judgement.metric} changed')}"
     elif verdict == "ERROR" or cause in {"missing", "no_run"}:
         step = place.run()
     elif cause in {"unconfirmed", "too_few", "undecided", "disturbed", "resumed", "shown"}:

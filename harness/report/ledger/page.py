@@ -6,7 +6,7 @@ import collections
 import dataclasses
 import typing
 
-from harness.report import numbers, strips
+from harness.report import claims, numbers, strips
 from harness.report.ledger import view
 from harness.report.ledger.rows import SORTS
 from harness.report.rows import Shown
@@ -15,7 +15,7 @@ from harness.report.templating import constants, environment
 from harness.report.verdicts import SIGNS, Headline, Sign
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from harness.records import Job, Scenario, Source, Value
     from harness.report.ledger.rows import Row, Sort
@@ -116,10 +116,24 @@ def as_page(
         columns=[word for word in view.VERDICTS if any(word in count.verdicts for count in told.counts)],
         source_numbers={slug: number for number, slug in enumerate(told.sources)}, sort_numbers={s: number for number, s in enumerate(SORTS)},
         anchors={part.slug: part.anchor for part in parts}, unexplained=view.unexplained, elsewhere=view.elsewhere,
-        most_open=MOST_OPEN, spans=view.spans,
+        claims=list(_claims(parts)), most_open=MOST_OPEN, spans=view.spans,
         audit=[(sign, [f for f in findings if f.consistent is state]) for state, sign in FOUND.items()],
         **constants(script=True, up=up),
     )  # fmt: skip
+
+
+def _claims(parts: Iterable[Part]) -> Iterator[claims.Claim]:
+    """Yield what the sources are known for, with the verdicts of the runs."""
+    for line in (line for part in parts for block in part.blocks for line in (*block.judged, *block.others)):
+        row, judged = line.row, line.row.judgement
+        claimed = next((expected for expected in (row.expected, *row.also) if expected.claim), None)
+        if claimed is not None and isinstance(claimed.value, float):
+            scale = numbers.scale(judged.kind, claimed.unit, [claimed.value])
+            yield claims.Claim(
+                scenario=row.scenario, variant=claimed.variant, metric=claimed.metric, published=scale.printed(claimed.value),
+                measured=claims.mean(judged, line.measured.text) if judged.n else "", data=claims.on_data(row.datasets, row.tier, judged.n),
+                sign=line.sign, note=claims.would_be(judged), anchor=line.anchor,
+            )  # fmt: skip
 
 
 def _headline(told: Body) -> Headline:
@@ -153,11 +167,11 @@ def _part(slug: str, rows: Sequence[Row], source: Source | None, anchors: Anchor
 
 
 def _block(sort: Sort, lines: Sequence[Line]) -> Block:
-    judged = [line for line in lines if line.row.judgement.verdict not in view.UNJUDGED]
+    judged = [line for line in lines if line.row.judgement.verdict != "NOT_JUDGED"]
     return Block(
         sort=sort, heading=view.SORTS[sort].capitalize(),
         judged=tuple(sorted(judged, key=lambda line: not line.row.missed)),
-        others=tuple(line for line in lines if line.row.judgement.verdict in view.UNJUDGED),
+        others=tuple(line for line in lines if line.row.judgement.verdict == "NOT_JUDGED"),
     )  # fmt: skip
 
 

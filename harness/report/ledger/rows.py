@@ -22,7 +22,7 @@ from harness.store import stored
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from harness.records import Expectation, Job, Scenario, Tier, Verdict
+    from harness.records import DatasetUse, Expectation, Job, Scenario, Tier, Verdict
 
 Sort = typing.Literal["result", "fact", "unreadable"]
 SORTS: tuple[Sort, ...] = ("result", "fact", "unreadable")
@@ -48,6 +48,8 @@ class Row:
     """Measured mean, spread, n, verdict, tolerance and reason."""
     tier: Tier | None
     """Tier of the runs; None without a run."""
+    datasets: tuple[DatasetUse, ...] = ()
+    """Data that the runs read."""
     explanation: str = ""
     """Why it is not reproduced, as tested; empty if it is, or nothing is known."""
 
@@ -92,6 +94,7 @@ class _Candidate:
     judgement: Judgement
     tier: Tier
     created: str
+    datasets: tuple[DatasetUse, ...] = ()
 
     @property
     def rank(self) -> tuple[int, bool, int, str]:
@@ -132,8 +135,9 @@ def collect(jobs: Iterable[Job], scenarios: Mapping[str, Scenario]) -> list[Row]
     across = {scenario.name: _compared_across(scenario) for scenario in scenarios.values()}
     for job in jobs:
         for group, results in _grouped(job.results, scenarios):
+            data = next((run.measurement.datasets for run in results if run.measurement), ())
             for name, judgement in _judged(group, results, scenarios[group.scenario]):
-                candidates.setdefault(name, []).append(_Candidate(judgement, group.tier, job.created))
+                candidates.setdefault(name, []).append(_Candidate(judgement, group.tier, job.created, data))
             if group.variant in across[group.scenario]:
                 pooled.setdefault(group, []).extend(results)
     for scenario in scenarios.values():
@@ -294,6 +298,7 @@ def _row(
         also=tuple(others),
         judgement=judgement,
         tier=best.tier if best and judgement.n else None,
+        datasets=best.datasets if best else (),
     )
     return dataclasses.replace(row, explanation=_explanation(row)) if row.missed else row
 
@@ -303,7 +308,7 @@ def _without_run(scenario: Scenario, expected: Expectation) -> Judgement:
     return Judgement(
         against="expectation",
         metric=expected.metric,
-        verdict="UNREADABLE" if expected.unreadable else "NOT_JUDGED",
+        verdict="NOT_JUDGED",
         unit=expected.unit,
         reference=expected.value,
         place=expected.place,

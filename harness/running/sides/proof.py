@@ -15,6 +15,7 @@ from pathlib import Path
 
 from harness.errors import RevisionError, UnknownNameError
 from harness.running import runner
+from harness.store import project
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -97,11 +98,13 @@ def declared(sides: Sides, side: Side, seconds: float = 120.0) -> Declared:
     options = [word for path in sides.scenario_paths(side) for word in ("--scenarios", path)]
     name = f"{side} ({sides.commit(side)[:10]})"
     code = sides.code(side)
+    # a side that lacks the scenario files must not read those that its own configuration names
+    alone = {} if options else {project.VARIABLE: project.NONE}
     try:
         done = subprocess.run(
             [sys.executable, "-P", "-c", _LIST, "list", "--json", *options], cwd=code, capture_output=True,
             encoding="utf-8", errors="replace", stdin=subprocess.DEVNULL, timeout=seconds, check=False,
-            env={**os.environ, "PYTHONIOENCODING": "utf-8", **runner.import_environment(code)},
+            env={**os.environ, "PYTHONIOENCODING": "utf-8", **runner.import_environment(code), **alone},
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
         told = f"{name} does not import within {seconds:g} s"

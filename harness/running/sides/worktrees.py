@@ -20,7 +20,7 @@ import psutil
 
 from harness.data.cache import cache_folder
 from harness.errors import RevisionError
-from harness.store import files, git
+from harness.store import files, git, locks
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -77,9 +77,6 @@ def _claim(top: Path, holding: contextlib.ExitStack) -> Path:
         return next(place for place in places if holding.enter_context(_held(place)))
     except OSError as error:
         raise files.storage_error(root, error) from error
-    except NotImplementedError as error:  # from filelock
-        told = f"'{root}' lies on a file system without locks"
-        raise RevisionError(told, "Set HARNESS_CACHE to a local folder") from error
 
 
 @contextlib.contextmanager
@@ -87,16 +84,13 @@ def _held(place: Path) -> Iterator[bool]:
     """Hold a place if no other gate does, and say so. The lock lies beside it and stays: a removed one could be held twice."""
     import filelock
 
-    lock = filelock.FileLock(place.with_name(f"{place.name}.lock"))
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        lock.release()
+    with contextlib.ExitStack() as holding:
+        try:
+            holding.enter_context(locks.held(place.with_name(f"{place.name}.lock"), 0.0))
+        except filelock.Timeout:
+            yield False
+        else:
+            yield True
 
 
 def _add(top: Path, folder: Path, commit: str) -> Path:
@@ -104,7 +98,7 @@ def _add(top: Path, folder: Path, commit: str) -> Path:
     try:
         git.text(top, "worktree", "add", "--quiet", "--detach", str(folder), commit, seconds=CHECKOUT_SECONDS)
     except RevisionError as error:
-        step = "Free some space, or set HARNESS_CACHE to a folder that can be written; see what git says"
+        step = "Free some space, or set HARNESS_CACHE to a folder that can be written; where the checkout itself cannot, gate in a clone of it"
         raise RevisionError(f"commit {commit[:10]} cannot be checked out: {error.what}", step) from error
     # what does not compile says so when it is imported
     command = [sys.executable, "-W", "ignore", "-P", "-m", "compileall", "-q", "-q", str(folder)]

@@ -120,6 +120,7 @@ def training(run: Run, history: fits.Epochs) -> None:
     run.record("train_accuracy", history.accuracy[-1])
     stages.share_outside(run, history.steps)
     stages.first_step(run, history.steps)
+    stages.first_losses(run, history.steps)
     stages.optimiser_steps(run, history.steps)
     stages.class_curves(
         run, history, "test", "The source's Figures 3 to 5. Its validation images are the test images."

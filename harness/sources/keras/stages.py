@@ -104,6 +104,14 @@ def first_step(run: Run, steps: Iterable[keras_steps.Steps], stage: str = "train
         run.record(f"{stage}.step_seconds", np.median(seconds[1:]))
 
 
+def first_losses(
+    run: Run, steps: Iterable[keras_steps.Steps], name: str = "train", dtype: str = "float32"
+) -> None:
+    """Follow a training by the loss of each step."""
+    for taken in steps:
+        run.trajectory(taken.column("loss"), name, dtype=dtype)
+
+
 def optimiser_steps(run: Run, steps: Iterable[keras_steps.Steps]) -> None:
     """Record how many optimiser steps the training took."""
     taken = sum(len(each.seconds) for each in steps)

@@ -97,6 +97,7 @@ def model(
             stopping=options["stopping"], blas_threads=options["blas_threads"],
         )  # fmt: skip
         handle.images = int(trained.epochs_run.sum()) * split.training_size
+    run.trajectory(trained.first_losses.mean(axis=(0, 1)), stage)
     check_epoch(run, schedule, stage)
     with run.stage(f"{stage}_test", images=len(test.targets)):
         prediction = pipeline.predict(test_design, test.targets, trained.best_weights())
@@ -207,6 +208,7 @@ def grid(run: Run, training: pipeline.Pair, test: pipeline.Pair) -> None:
         name = setting(cell.learning_rate, cell.batch, cell.normalisation, cell.k)
         run.predictions(targets, result.prediction.labels, name=name)
         run.record(f"{name}.validation_accuracy", result.printed_validation_accuracy)
+    run.trajectory([result.curves.training[0] for result in found.values()], "grid")
     final = found["z-score", 32, 8, 0.1]
     run.predictions(
         targets, final.prediction.labels, probabilities=_probabilities(targets, final.prediction),

@@ -45,6 +45,7 @@ def results(run: Run, repeat: pipeline.Repeat, model: keras.Model, images: Image
     run.record("training_objective", repeat.history.mean("loss"))
     stages.share_outside(run, [repeat.history])
     stages.first_step(run, [repeat.history])
+    stages.first_losses(run, [repeat.history])
     stages.optimiser_steps(run, [repeat.history])
 
 

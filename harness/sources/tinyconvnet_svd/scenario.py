@@ -34,6 +34,7 @@ def measure(run: Run) -> None:
             *training_set, data.test.images, data.test.labels, epochs=options["epochs"], seed=run.seed, device=run.device,
             batch_size=options["batch_size"], learning_rate=options["learning_rate"],
         )  # fmt: skip
+    run.trajectory(trained.first_losses)
     with pipeline.full_float32(), run.stage("analyse", images=len(data.test)):
         analysis = pipeline.analyse(
             trained.weights, data.test.images, data.test.labels, seed=run.seed, device=run.device

@@ -34,6 +34,7 @@ if typing.TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.records import Comparison, Judgement
+    from harness.records.words import Round
 
 MIB = 2.0**20
 DIGITS = DatasetUse(name="digits", sha256="00", complete=True, found="all there")
@@ -620,3 +621,14 @@ def test_memory_alarms(rates: dict[str, dict[str, float]]) -> None:
     """Memory with 1% noise: unchanged it alarms in at most 1%, 10% growth is caught in 99%."""
     assert alarms(rates["memory normal, 10 against 5, 0 MiB of 100"]) <= upper(0.01)
     assert 1 - rates["memory normal, 10 against 5, 10 MiB of 100"].get("REGRESSED", 0) <= upper(0.01)
+
+
+def test_one_base_run_is_too_few_to_compare() -> None:
+    """Where base finished a single run, what is gated is INCONCLUSIVE and names the option; nobody is sent to approve a first baseline."""
+    one: dict[Round, list[RunResult]] = {"screen": runs([0.95])}
+    each = Evidence(scenario=scenario(), variant="default", tier="smoke", head=one, base=one, stored=None)
+    (found,) = trials.decide([each], GateSettings(seeds=1, against="main"), more=False).comparisons
+    (judgement,) = found.judgements
+    assert (judgement.verdict, judgement.cause) == ("INCONCLUSIVE", "too_few")
+    assert "base main finished fewer than two runs" in judgement.reason
+    assert "--seeds 2" in judgement.reason

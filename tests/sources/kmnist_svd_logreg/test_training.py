@@ -26,9 +26,9 @@ def digits(first: int = 3, second: int = 8) -> pipeline.Pair:
 
 
 def assert_equal_trainings(stacked: pipeline.Training, plain: pipeline.Training, tolerance: float) -> None:
-    """Compare weights, all curves and the epochs of two trainings."""
+    """Compare weights, all curves, first losses and the epochs of two trainings."""
     assert stacked.epochs_run.tolist() == plain.epochs_run.tolist()
-    for name in ("weights", "training_loss", "validation_loss", "validation_accuracy"):
+    for name in ("weights", "training_loss", "validation_loss", "validation_accuracy", "first_losses"):
         np.testing.assert_allclose(
             getattr(stacked, name), getattr(plain, name), rtol=0, atol=tolerance, err_msg=name
         )
@@ -126,7 +126,8 @@ def made_up() -> pipeline.Training:
     loss = np.array([[[0.6, 0.4, 0.2], [0.3, nan, nan]]])
     accuracy = np.array([[[0.5, 0.7, 0.9], [0.8, nan, nan]]])
     weights = np.arange(4.0).reshape(1, 2, 2)
-    return pipeline.Training((0.1,), weights, 2 * loss, loss, accuracy, np.array([[3, 2]]), 7)
+    first = np.full((1, 2, 7), 0.7)
+    return pipeline.Training((0.1,), weights, 2 * loss, loss, accuracy, np.array([[3, 2]]), 7, first)
 
 
 def test_the_tested_fold_has_the_lowest_mean_loss() -> None:

@@ -48,6 +48,8 @@ def test_training_ends_at_the_bits_of_torchvision_and_a_data_loader() -> None:
     plain = train_plain(*TRAIN, *TEST, epochs=2, seed=5)
     assert widest(fast.weights, plain.weights) == 0
     assert np.array_equal(fast.train_loss, plain.train_loss)
+    assert np.array_equal(fast.first_losses, plain.first_losses)
+    assert np.average(fast.first_losses, weights=[64, 64, 64, 64, 44]) == pytest.approx(fast.train_loss[0])
     assert np.array_equal(fast.test_predictions, plain.test_predictions)
 
 

@@ -51,6 +51,8 @@ class Training:
     """Epochs each model was trained, the rejected one included, (learning rates, folds)."""
     steps: int
     """Optimiser steps per epoch of one model."""
+    first_losses: Floats
+    """Mean cross-entropy of each mini-batch of the first epoch, just before its step, (learning rates, folds, steps)."""
 
     def best_fold(self, rate: int = 0) -> int:
         """Return the fold with the lowest validation loss, averaged over its recorded epochs."""

@@ -32,39 +32,46 @@ def train_plain(
     weights = np.zeros((*shape, design.shape[1]), dtype=design.dtype)
     values = np.full((3, *shape, epochs), np.nan)
     run = np.zeros(shape, dtype=np.int64)
+    first = np.empty((*shape, schedule.steps))
     for i, rate in enumerate(learning_rates):
         for fold in range(folds):
-            model, history, run[i, fold] = train_fold(design, targets, schedule, rate, fold, epochs, stopping)
+            model, history, run[i, fold], first[i, fold] = train_fold(
+                design, targets, schedule, rate, fold, epochs, stopping
+            )
             weights[i, fold] = model
             values[:, i, fold, : len(history)] = np.transpose(history)
-    return Training(tuple(learning_rates), weights, values[0], values[1], values[2], run, schedule.steps)
+    return Training(
+        tuple(learning_rates), weights, values[0], values[1], values[2], run, schedule.steps, first
+    )
 
 
 def train_fold(
     design: Matrix, targets: Matrix, schedule: Schedule, rate: float, fold: int, epochs: int, stopping: str
-) -> tuple[Matrix, list[tuple[float, float, float]], int]:
-    """Train one fold: weights, (training loss, validation loss, accuracy) per recorded epoch, epochs run."""
+) -> tuple[Matrix, list[tuple[float, float, float]], int, list[float]]:
+    """Train one fold: weights, (training loss, validation loss, accuracy) per recorded epoch, epochs run, first epoch's losses."""
     t = targets.astype(design.dtype)
     held_out = schedule.split.parts[fold]
     held_x, held_t = design[held_out], t[held_out]
     weights = np.zeros(design.shape[1], dtype=design.dtype)
     history: list[tuple[float, float, float]] = []
+    first: list[float] = []
     for epoch in range(epochs):
         before = weights
         rows = schedule.training_rows(epoch, fold)
-        weights, training_loss = descend(weights, design[rows], t[rows], rate, schedule.batch)
+        weights, losses = descend(weights, design[rows], t[rows], rate, schedule.batch)
+        first = first or losses
         z = held_x @ weights  # (validation images,)
         loss = cross_entropy(z, held_t)
         if stopping == "rise" and history and loss > history[-1][1]:
-            return before, history, epoch + 1
-        history.append((training_loss, loss, float(np.mean((z >= 0) == (held_t > 0)))))
-    return weights, history, epochs
+            return before, history, epoch + 1, first
+        history.append((float(np.mean(losses)), loss, float(np.mean((z >= 0) == (held_t > 0)))))
+    return weights, history, epochs, first
 
 
-def descend(weights: Matrix, x: Matrix, t: Matrix, rate: float, batch: int) -> tuple[Matrix, float]:
+def descend(weights: Matrix, x: Matrix, t: Matrix, rate: float, batch: int) -> tuple[Matrix, list[float]]:
     """Walk once through shuffled images, (n, 785), in mini-batches: equations 2 and 6, gradient averaged.
 
-    Returns the new weights and the mean over mini-batches of their loss just before the step.
+    Returns the new weights and each mini-batch's loss just before its step.
     """
     losses = []
     for start in range(0, len(x), batch):
@@ -72,7 +79,7 @@ def descend(weights: Matrix, x: Matrix, t: Matrix, rate: float, batch: int) -> t
         z = images @ weights  # (batch,)
         losses.append(cross_entropy(z, truth))
         weights = weights - rate * (images.T @ (sigmoid(z) - truth)) / len(images)  # (785,)
-    return weights, float(np.mean(losses))
+    return weights, losses
 
 
 def cross_entropy(z: Matrix, t: Matrix) -> float:

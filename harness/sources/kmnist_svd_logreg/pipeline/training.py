@@ -123,8 +123,11 @@ def _run(task: _Task, epochs: int, stopping: str) -> Training:
     log = _Log(task, epochs)
     for epoch in range(epochs):
         before = columns.half
-        columns.half, training_loss = _descend(task, columns, epoch)
-        stopped = log.record(epoch, columns, _Measured(training_loss, *_validate(task, columns)), stopping)
+        columns.half, losses = _descend(task, columns, epoch)  # (steps, live)
+        if epoch == 0:
+            log.first_losses = losses.T
+        measured = _Measured(losses.mean(axis=0), *_validate(task, columns))
+        stopped = log.record(epoch, columns, measured, stopping)
         if stopped.any():
             log.keep(columns, before, stopped)
             columns = _select(columns, ~stopped)
@@ -170,7 +173,7 @@ def _select(columns: _Columns, kept: Bools) -> _Columns:
 
 
 def _descend(task: _Task, columns: _Columns, epoch: int) -> tuple[Array, Floats]:
-    """Walk one epoch's mini-batches; return the new half weights and the training loss of live columns.
+    """Walk one epoch's mini-batches; return the new half weights and every step's loss of live columns, (steps, live).
 
     With q = tanh(z / 2) the error of the sigmoid is (q + 1 - 2 t) / 2, so the step of half the weights is
     x^T ((q + sign) * rate / (4 size)), with zero for rows that a fold does not train on.
@@ -192,14 +195,9 @@ def _descend(task: _Task, columns: _Columns, epoch: int) -> tuple[Array, Floats]
         error *= factors
         half -= xp.matmul(x.T, error)  # (785, columns)
     loss = cross_entropy(2 * xp.stack(logits), sign) * factor  # (steps, window, columns)
-    return half, _batch_mean(loss, columns)
-
-
-def _batch_mean(weighed: Array, columns: _Columns) -> Floats:
-    """Average over mini-batches what `_factors` has weighed with rate / (4 size), (live,)."""
-    xp = namespace(weighed)
-    sums = to_numpy(xp.sum(weighed, axis=(0, 1), dtype=xp.float64))[: columns.live]
-    return np.asarray(4 * sums / (columns.rate[: columns.live] * weighed.shape[0]))
+    # what `_factors` has weighed with rate / (4 size) is averaged over each mini-batch
+    sums = to_numpy(xp.sum(loss, axis=1, dtype=xp.float64))[:, : columns.live]
+    return half, np.asarray(4 * sums / columns.rate[: columns.live])
 
 
 def _factors(task: _Task, columns: _Columns, member: Array, sizes: Ints) -> Array:
@@ -247,6 +245,7 @@ class _Log:
         models = len(task.rates) * task.schedule.split.folds
         self._values = np.full((3, models, epochs), np.nan)
         self._run = np.zeros(models, dtype=np.int64)
+        self.first_losses = np.empty((models, 0))
         xp = namespace(task.design)
         shape = (models, task.design.shape[1])
         self._weights = xp.zeros(shape, dtype=task.design.dtype, device=task.design.device)
@@ -275,6 +274,5 @@ class _Log:
         values = self._values.reshape(3, rates, folds, -1)
         weights = xp.reshape(self._weights, (rates, folds, -1))  # (learning rates, folds, 785)
         run = self._run.reshape(rates, folds)
-        return Training(
-            self._task.rates, weights, values[0], values[1], values[2], run, self._task.schedule.steps
-        )
+        first, steps = self.first_losses.reshape(rates, folds, -1), self._task.schedule.steps
+        return Training(self._task.rates, weights, values[0], values[1], values[2], run, steps, first)

@@ -48,6 +48,8 @@ class Training:
     """Wall time of the very first step, waited for on the device: kernels are loaded and chosen in it."""
     step_seconds: float | None
     """Mean wall time of the first epoch's other steps; None if it had none."""
+    first_losses: Doubles
+    """(at most 16,), loss of each of the first epoch's first batches before its step, nats."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -30,10 +30,12 @@ if TYPE_CHECKING:
 
     import torch
 
-    from harness.sources.tinyconvnet_svd.pipeline.results import Bytes, Integers, Weights
+    from harness.sources.tinyconvnet_svd.pipeline.results import Bytes, Doubles, Integers, Weights
 
     Batches = Iterable[tuple[torch.Tensor, torch.Tensor]]
 
+FIRST_LOSSES = 16
+"""Losses of an epoch's first steps that are kept."""
 EVALUATION_BATCH = 128
 """Images per forward pass where no gradient is taken: small enough for a CPU's cache."""
 
@@ -157,14 +159,16 @@ def fit(
             on_epoch(number, train_loss[-1])
     weights = get_weights(network)
     check_weights(weights, "training")
-    times = (first.first_seconds, first.later_seconds) if first else (0.0, None)
+    begun = (
+        (first.first_seconds, first.later_seconds, first.first_losses) if first else (0.0, None, np.empty(0))
+    )
     return Training(
         weights,
         np.array(train_loss),
         np.array(test_loss),
         np.stack(predictions),
         logits.cpu().numpy(),
-        *times,
+        *begun,
     )
 
 
@@ -178,6 +182,8 @@ class Epoch:
     """Wall time of the first step, from fetching its batch until the device was done."""
     later_seconds: float | None
     """Mean wall time of the other steps; None if there was none."""
+    first_losses: Doubles
+    """Losses of the first batches, (at most `FIRST_LOSSES`,), nats."""
 
 
 def train_epoch(network: torch.nn.Module, optimiser: torch.optim.Optimizer, batches: Batches) -> Epoch:
@@ -185,6 +191,7 @@ def train_epoch(network: torch.nn.Module, optimiser: torch.optim.Optimizer, batc
     import torch
 
     total, count, steps, first_seconds, begin = 0.0, 0, 0, 0.0, time.perf_counter()
+    losses: list[torch.Tensor] = []
     with full_float32():
         for images, labels in batches:
             optimiser.zero_grad()
@@ -192,6 +199,7 @@ def train_epoch(network: torch.nn.Module, optimiser: torch.optim.Optimizer, batc
             loss.backward()
             optimiser.step()
             total = total + loss.detach() * len(labels)
+            losses += [loss.detach()] if steps < FIRST_LOSSES else []
             count += len(labels)
             steps += 1
             if steps == 1:
@@ -199,7 +207,8 @@ def train_epoch(network: torch.nn.Module, optimiser: torch.optim.Optimizer, batc
                 first_seconds = time.perf_counter() - begin
     mean = float(total) / count
     rest = time.perf_counter() - begin - first_seconds
-    return Epoch(mean, first_seconds, rest / (steps - 1) if steps > 1 else None)
+    later = rest / (steps - 1) if steps > 1 else None
+    return Epoch(mean, first_seconds, later, np.array([float(loss) for loss in losses]))
 
 
 def predict_logits(network: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:

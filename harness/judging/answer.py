@@ -1,0 +1,265 @@
+"""What a job answers: one line a variant, and one sentence that names the finding that decides.
+
+Terminal, pages and the Markdown summary all show these, so that they agree to the last digit. Pure.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import typing
+
+from harness.judging import outcome, reduced, wording
+from harness.measure.scores import is_share
+from harness.store import stored
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from harness.records import Comparison, Job, Judgement, RunResult, Verdict
+
+SCORE, TIME, MEMORY = "accuracy", "total.seconds", "total.above_imports_bytes"
+"""Metrics of the table, where a scenario has them."""
+WORDS = {
+    "PASS": "same", "REGRESSED": "WORSE", "IMPROVED": "better", "INCONCLUSIVE": "unsure", "NO_BASELINE": "new",
+    "INCOMPARABLE": "other", "WAIVED": "waived", "ERROR": "ERROR",
+}  # fmt: skip
+"""Verdict against a baseline -> the word of the table's last column."""
+_FIRST = (SCORE, TIME, MEMORY)
+_KINDS = ("accuracy", "identity", "memory", "runtime", "size", "work")
+"""Kinds of metric in the order in which a reader wants to hear of them."""
+_OF_CODE: dict[int, tuple[Verdict, ...]] = {
+    1: ("REGRESSED", "BELOW", "ABOVE"),
+    2: ("ERROR", "INCONCLUSIVE", "INCOMPARABLE"),
+    3: ("IMPROVED", "NO_BASELINE", "INCOMPARABLE", "WAIVED"),
+}
+"""Verdicts that a gate's exit code can come from."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """The answer on one variant in one tier, written out; what is not known is empty."""
+
+    scenario: str
+    """Scenario name."""
+    variant: str
+    """Variant name."""
+    tier: str
+    """Tier."""
+    runs: int
+    """How many runs finished."""
+    metric: str
+    """Score that the line is about."""
+    score: str
+    """Its mean over the runs."""
+    published: str
+    """What the source prints for it."""
+    before: str
+    """Its mean in the baseline, or in a gate's base."""
+    delta: str
+    """Score less before, signed."""
+    interval: str
+    """The 99% interval of that, signed; only a gate has one."""
+    values: tuple[float, ...]
+    """Score of single runs."""
+    base: tuple[float, ...]
+    """Score of the single runs that they are compared with."""
+    time: str
+    """Mean of the total time."""
+    time_change: str
+    """Its change, in percent."""
+    memory: str
+    """Mean of the peak memory above imports."""
+    memory_change: str
+    """Its change, in percent."""
+    held: int
+    """Identities that hold."""
+    broken: int
+    """Identities that do not."""
+    verdict: Verdict | None
+    """Worst verdict of its identities and of the gated metrics that could be compared; None if nothing was judged."""
+
+    @property
+    def identities(self) -> str:
+        """Say how many identities hold; if any does not, how many."""
+        if self.broken:
+            return f"{self.broken} broken"
+        return f"{self.held} hold{'s' * (self.held == 1)}" if self.held else ""
+
+
+def lines(job: Job) -> list[Line]:
+    """Write a line for every variant of a job that was judged, in its order."""
+    groups = stored.groups(job.results)
+    found = []
+    for comparison in job.comparisons:
+        key = (comparison.scenario, comparison.variant, comparison.tier)
+        found.append(_line(comparison, reduced.reduce(groups.get(key, ()), _FIRST).done))
+    return found
+
+
+def _line(comparison: Comparison, runs: Sequence[RunResult]) -> Line:
+    compared = [judged for judged in comparison.judgements if judged.against == "baseline"]
+    gated = [judged for judged in compared if judged.gated]
+    score = _leading(gated, "accuracy", SCORE)
+    time, memory = (
+        _leading(gated or compared, kind, name) for kind, name in (("runtime", TIME), ("memory", MEMORY))
+    )
+    metric = score.metric if score else SCORE
+    values = tuple(_values(runs, metric))
+    before = score.reference if score else None
+    after = score.value if score and score.value is not None else _mean(values)
+    share = is_share(
+        metric, score.unit if score else "", [v for v in (before, after, *values) if isinstance(v, float)]
+    )
+    write: Callable[[float], str] = wording.percent if share else wording.short
+    counted = collections.Counter(
+        judged.verdict for judged in comparison.judgements if judged.against == "identity"
+    )
+    published = (
+        j.reference for j in comparison.judgements if j.against == "expectation" and j.metric == metric
+    )
+    printed = next((value for value in published if isinstance(value, float)), None)
+    return Line(
+        scenario=comparison.scenario, variant=comparison.variant, tier=comparison.tier, runs=len(runs), metric=metric,
+        score=write(after) if isinstance(after, float) else "", published="" if printed is None else write(printed),
+        before=write(before) if isinstance(before, float) else "", delta=wording.change(after, before, share=share),
+        interval=_interval(comparison, metric, share=share),
+        values=values, base=score.reference_runs if score else (),
+        time=_written(_values(runs, TIME), wording.seconds), time_change=_ratio(time),
+        memory=_written(_values(runs, MEMORY), wording.mebibytes), memory_change=_ratio(memory),
+        held=counted["PASS"], broken=counted["REGRESSED"], verdict=_verdict(comparison),
+    )  # fmt: skip
+
+
+def _leading(judged: Iterable[Judgement], kind: str, name: str) -> Judgement | None:
+    of_kind = [judgement for judgement in judged if judgement.kind == kind]
+    return next((judgement for judgement in of_kind if judgement.metric == name), next(iter(of_kind), None))
+
+
+def _values(runs: Iterable[RunResult], metric: str) -> Iterator[float]:
+    for run in runs:
+        value = run.metrics[metric].value if metric in run.metrics else None
+        if isinstance(value, float | int):
+            yield float(value)
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+def _written(values: Iterable[float], write: Callable[[float], str]) -> str:
+    mean = _mean(list(values))
+    return "" if mean is None else write(mean)
+
+
+def _ratio(judged: Judgement | None) -> str:
+    """Write by how many percent a time or a size changed; empty where nothing is compared."""
+    if judged is None or not isinstance(judged.value, float) or not isinstance(judged.reference, float):
+        return ""
+    return f"{100 * (judged.value / judged.reference - 1):+.0f}%" if judged.reference else ""
+
+
+def _interval(comparison: Comparison, metric: str, *, share: bool) -> str:
+    """Write the interval of the difference from the look that the verdict rests on."""
+    for trial in sorted(comparison.trials, key=lambda trial: trial.verdict == "PASS"):
+        look = trial.decisive(metric) if trial.kind == "accuracy" else None
+        if look is not None:
+            sign = -1 if look.worse == "lower" else 1  # an estimate is positive towards what is tested
+            low, high = sorted((sign * look.lower, sign * look.upper))
+            factor, digits = (100, ".2f") if share else (1, ".3g")
+            return f"{factor * low:+{digits}} to {factor * high:+{digits}}"
+    return ""
+
+
+def _verdict(comparison: Comparison) -> Verdict | None:
+    if comparison.failed:
+        return "ERROR"
+    found = {
+        judged.verdict
+        for judged in comparison.judgements
+        if judged.against == "identity" or (judged.against == "baseline" and judged.gated)
+    }
+    compared = found - {"INCOMPARABLE"} if "PASS" in found else found
+    worst = next((verdict for verdict in outcome.ATTENTION if verdict in compared), None)
+    return worst or ("PASS" if found else None)
+
+
+def follows(comparison: Comparison, judgement: Judgement) -> str:
+    """Name the metric that carries the verdict of this one's group; empty if it has one of its own."""
+    direction = "better" if judgement.verdict == "IMPROVED" else "worse"
+    for trial in comparison.trials:
+        ours = (
+            trial.direction == direction
+            and trial.verdict == judgement.verdict
+            and judgement.against == "baseline"
+        )
+        if ours and trial.metric != judgement.metric and trial.holds(judgement.metric):
+            return trial.metric
+    return ""
+
+
+def headline(job: Job) -> str:
+    """Say in one sentence, without its full stop, what decides: the worst finding with variant and amount, or that all is well."""
+    if outcome.interrupted(job):
+        return (
+            f"Interrupted: {outcome.sentence({'unfinished': sum(job.unfinished.values())}).rstrip('.')}"
+            if job.unfinished
+            else "Interrupted"
+        )
+    failed = [result.request for result in outcome.runs(job) if result.status != "ok"]
+    code = outcome.exit_code(job)
+    if failed and code != 1:
+        of = f"{failed[0].scenario}:{failed[0].variant}"
+        return f"{len(failed)} run{'s' * (len(failed) != 1)} failed, of {of}" + " and others" * (
+            len({(r.scenario, r.variant) for r in failed}) > 1
+        )
+    worst = min(_findings(job, code), key=_order, default=None)
+    counted = outcome.counts(job)
+    if worst is not None and not (
+        worst[1].verdict in {"NO_BASELINE", "INCOMPARABLE"} and counted["REPRODUCED"]
+    ):
+        comparison, judgement = worst
+        told = wording.finding(f"{comparison.scenario}:{comparison.variant}", judgement)
+        return wording.opening(told)
+    return _calm(job, counted)
+
+
+def _findings(job: Job, code: int) -> Iterator[tuple[Comparison, Judgement]]:
+    """Yield what needs a person; of a gate that ended with a code, only what that code can come from."""
+    settings = job.gate.settings if job.gate else None
+    for comparison in job.comparisons:
+        for judgement in comparison.judgements:
+            acts = (
+                settings is None
+                or judgement.against == "identity"
+                or judgement.gated
+                or settings.expectations
+            )
+            ends = judgement.verdict in _OF_CODE.get(code, () if settings else outcome.ATTENTION)
+            if acts and ends and outcome.needs_attention(judgement):
+                yield comparison, judgement
+
+
+def _order(found: tuple[Comparison, Judgement]) -> tuple[int, bool, int, bool]:
+    judgement = found[1]
+    by_kind = _KINDS.index(judgement.kind) if judgement.kind in _KINDS else len(_KINDS)
+    return (
+        outcome.ATTENTION.index(judgement.verdict),
+        judgement.against == "expectation",
+        by_kind,
+        judgement.metric not in _FIRST,
+    )
+
+
+def _calm(job: Job, counted: collections.Counter[str]) -> str:
+    count = len(job.comparisons)
+    who, its, are = f"{count} variants", "their baselines", "are"
+    if count == 1:
+        (comparison,) = job.comparisons
+        who, its, are = f"{comparison.scenario}:{comparison.variant}", "its baseline", "is"
+    if counted["PASS"]:
+        told = outcome.undecided(job)
+        return f"{who} {are} no worse than {its}" + (f"; {told}" if told else "")
+    if not counted["REPRODUCED"] and not counted["holds"]:
+        return "Nothing was judged"
+    return outcome.sentence({word: counted[word] for word in ("REPRODUCED", "holds")}).rstrip(".")

@@ -1,0 +1,182 @@
+"""First losses of a training against those of a baseline or a base side, step by step: does it still compute the same? Pure."""
+
+from __future__ import annotations
+
+import typing
+
+from harness.records import PRECISIONS, Judgement
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from harness.records import Cause, Trajectory, Value, Verdict
+
+PREFIX = "trajectory."
+"""What the name of every trajectory begins with where it is judged."""
+ROUNDING = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
+"""Distance from 1 to the next larger number, by precision."""
+SAME, ELSEWHERE = 8, 64
+"""Roundings by which the first loss may differ: in the same environment where equal runs give equal bits, and anywhere else."""
+GROWTH = 1.5
+"""Factor by which the allowed difference grows with each step: training amplifies rounding."""
+ABSOLUTE = 1e-12
+"""What rounding leaves of a loss that is zero."""
+
+
+def tolerance(ours: Trajectory, theirs: Trajectory, *, same: bool) -> float:
+    """Return the share by which the first loss may differ: that of the finer precision, so that a coarser one does not excuse itself."""
+    finer = min(ours.dtype, theirs.dtype, key=PRECISIONS.index)
+    return (SAME if same else ELSEWHERE) * ROUNDING[finer]
+
+
+def allowed(first: float, step: int, before: Sequence[float]) -> float:
+    """Return by how much the loss of a step, from 0, may differ from its reference.
+
+    Parameters
+    ----------
+    first : float
+        Share that is allowed at the first step.
+    step : int
+        Step, from 0.
+    before : sequence of float
+        Reference's losses. A loss that has become small carries the rounding of larger ones: the mean of all up to the step counts.
+    """
+    size = sum(map(abs, before[: step + 1])) / (step + 1)
+    return max(first * GROWTH**step * max(size, abs(before[step])), ABSOLUTE)
+
+
+def first_step(now: Sequence[float], before: Sequence[float], first: float) -> int | None:
+    """Return the first step, from 0, whose losses differ by more than is allowed, or that one side alone has; None if there is none."""
+    both = range(min(len(now), len(before)))
+    beyond = (step for step in both if abs(now[step] - before[step]) > allowed(first, step, before))
+    return next(beyond, None if len(now) == len(before) else len(both))
+
+
+def unlike(ours: Mapping[str, Trajectory], theirs: Mapping[str, Trajectory]) -> list[str]:
+    """Name the trajectories that two equal runs do not share: rounding in another order is no difference."""
+    found = []
+    for name in {**ours, **theirs}:
+        a, b = ours.get(name), theirs.get(name)
+        if a is None or b is None or first_step(a.values, b.values, tolerance(a, b, same=False)) is not None:
+            found.append(f"{PREFIX}{name}")
+    return found
+
+
+def judge(
+    ours: Mapping[str, Trajectory],
+    theirs: Mapping[str, Trajectory],
+    place: str,
+    *,
+    same: bool,
+    hindered: Sequence[str] = (),
+    loose: Sequence[str] = (),
+) -> list[Judgement]:
+    """Judge the trajectories of a counting run.
+
+    Parameters
+    ----------
+    ours : mapping
+        Of the code in question, by training.
+    theirs : mapping
+        Of the reference. Without any, as in older baselines, nothing is judged.
+    place : str
+        Where the reference comes from: the baseline file, or REF.
+    same : bool
+        Whether both come from one environment in which equal runs give equal bits.
+    hindered : sequence of str
+        What forbids the comparison: every trajectory is then INCOMPARABLE.
+    loose : sequence of str
+        Metrics that two equal runs of the code in question do not share, if the reference's may not have shared them either.
+
+    Returns
+    -------
+    list of Judgement
+        One a training: PASS, CHANGED, NO_BASELINE (a new one), ERROR (a lost one), INCOMPARABLE, or NOT_JUDGED.
+    """
+    if not theirs:
+        return []
+    return [
+        _judge(
+            f"{PREFIX}{name}",
+            ours.get(name),
+            theirs.get(name),
+            place,
+            same=same,
+            hindered=hindered,
+            loose=loose,
+        )
+        for name in {**theirs, **ours}
+    ]
+
+
+def _judge(
+    metric: str,
+    ours: Trajectory | None,
+    theirs: Trajectory | None,
+    place: str,
+    *,
+    same: bool,
+    hindered: Sequence[str],
+    loose: Sequence[str],
+) -> Judgement:
+    now, before = (found.values if found else () for found in (ours, theirs))
+
+    def judged(
+        verdict: Verdict, cause: Cause, reason: str, first: float | None = None, test: str = ""
+    ) -> Judgement:
+        return Judgement(
+            against="baseline", metric=metric, kind="trajectory", verdict=verdict, cause=cause, reason=reason, n=1 if ours else 0,
+            value=_value(now), reference=_value(before), tolerance=first, test=test, place=place, gated=True,
+        )  # fmt: skip
+
+    if hindered:
+        return judged("INCOMPARABLE", "environment", "; ".join(hindered))
+    if theirs is None:
+        return judged("NO_BASELINE", "new_metric", "the reference followed no training of this name")
+    if ours is None:
+        return judged("ERROR", "uncounted", "the reference followed this training, and this run did not")
+    first = tolerance(ours, theirs, same=same)
+    where = "same environment and equal bits" if same else "another environment, or bits that do not repeat"
+    test = f"step by step, {where}: {first:.1e} of the loss at step 1, {GROWTH:g} times as much each further step"
+    step = first_step(now, before, first)
+    if step is None:
+        return judged("PASS", "equal", f"the first {len(before)} losses are the reference's", first, test)
+    if metric in loose:
+        told = "two equal runs differ here: give every generator its seed, and order what threads do"
+        return judged("NOT_JUDGED", "not_repeatable", told, first, test)
+    return judged("CHANGED", "unequal", _difference(ours, theirs, step, first), first, test)
+
+
+def _value(losses: Sequence[float]) -> Value | None:
+    return [float(loss) for loss in losses] or None
+
+
+def _difference(ours: Trajectory, theirs: Trajectory, step: int, first: float) -> str:
+    """Say where two trajectories part, and by how much."""
+    now, before = ours.values, theirs.values
+    other = f"; computed in {ours.dtype}, not {theirs.dtype}" if ours.dtype != theirs.dtype else ""
+    if step == min(len(now), len(before)):
+        return f"training has {len(now)} finite first losses, not {len(before)}{other}"
+    gap, most = abs(now[step] - before[step]), allowed(first, step, before)
+    return (
+        f"training computes something else from step {step + 1} of {len(before)} on: loss {now[step]:.6g} instead of {before[step]:.6g}, "
+        f"{gap:.1e} apart where {most:.1e} is allowed{other}"
+    )
+
+
+def steps(judgement: Judgement) -> list[tuple[str, str, str, str, str]]:
+    """Return a heading and a row a step of a judged trajectory: step, losses of both sides, their difference, what is allowed."""
+    now, before = (
+        typing.cast("list[float]", losses or []) for losses in (judgement.value, judgement.reference)
+    )
+    rows = [("step", "reference", "loss", "difference", "allowed")]
+    for step in range(max(len(now), len(before))):
+        ours, theirs = (f"{losses[step]:.8g}" if step < len(losses) else "none" for losses in (now, before))
+        gap = most = "none"
+        if step < min(len(now), len(before)):
+            gap = f"{now[step] - before[step]:+.1e}"
+            most = (
+                "none" if judgement.tolerance is None else f"{allowed(judgement.tolerance, step, before):.1e}"
+            )
+        rows.append((str(step + 1), theirs, ours, gap, most))
+    return rows
