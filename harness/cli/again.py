@@ -72,7 +72,9 @@ def judge_command(
 @click.command("report")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option(
-    "--only", metavar="SCENARIO[:VARIANT]", help="Write a page of this alone, whole, beside the report."
+    "--only",
+    metavar="SCENARIO[:VARIANT]",
+    help="Write a page of this alone, with all its parts, next to the report.",
 )
 @scenario_option
 @force_option

@@ -28,8 +28,8 @@ def baseline_group() -> None:
 
 @baseline_group.command("propose")
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--reason", required=True, help="Why these values shall be the new reference.")
-@click.option("--who", default="", help="Who says so; git's user name by default.")
+@click.option("--reason", required=True, help="Why these values become the new reference.")
+@click.option("--who", default="", help="Your name; git's user name by default.")
 @scenario_option
 @force_option
 def propose_command(
@@ -109,13 +109,18 @@ def show_command(
 
 @baseline_group.command("waive")
 @click.argument("metric", metavar="[SCENARIO[:VARIANT]/]METRIC")
-@click.option("--scenario", default="", metavar="NAME[:VARIANT]", help="Whose metric; its default variant.")
+@click.option(
+    "--scenario",
+    default="",
+    metavar="NAME[:VARIANT]",
+    help="Scenario of the metric; its default variant if none is named.",
+)
 @click.option("--tier", type=Known("tier", TIERS), default="smoke", show_default=True)
 @click.option(
     "--until", required=True, metavar="DATE", help="Last day, such as 2030-01-31; at most 180 ahead."
 )
 @click.option("--reason", required=True, help="Why the metric may pass until then.")
-@click.option("--who", default="", help="Who says so; git's user name by default.")
+@click.option("--who", default="", help="Your name; git's user name by default.")
 @scenario_option
 @baselines_option
 def waive_command(

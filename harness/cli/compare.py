@@ -48,12 +48,12 @@ class MarginType(click.ParamType):  # type: ignore[type-arg]  # generic since cl
     "--reference",
     type=click.Path(path_type=Path),
     metavar="RUN",
-    help="Which of them the others are compared with; the first by default.",
+    help="Job that the others are compared with; the first by default.",
 )
 @click.option(
     "--margin", type=MarginType(), metavar="MARGIN",
     help="Difference that counts as none: 0.5points (of shares), 2% (of the reference's mean), 0.01 (in the score's own unit), or spread:"
-    " 2 standard deviations of the reference's runs. By default these, for shares at most 0.5 points.",
+    " 2 standard deviations of the reference's runs. Default: spread, and for shares at most 0.5points.",
 )  # fmt: skip
 @click.option(
     "--variants",
@@ -76,8 +76,9 @@ def compare_command(
 ) -> int:
     """Compare stored jobs, one column a job.
 
-    A, B and so on are folders of runs: backends, devices, machines, versions. A report, not a gate: 0; 1 an identity is
-    violated; 2 nothing can be compared.
+    A, B and so on are folders of runs: backends, devices, machines, versions.
+
+    Exit code 1: an identity is violated; 2: nothing can be compared.
 
     Example: harness compare reports/numpy reports/torch
     """

@@ -55,7 +55,7 @@ _OUTPUTS = tuple(field.name for field in dataclasses.fields(Outputs))
     "--against",
     default="",
     metavar="REF",
-    help="Commit to hold the present one against, run beside it, instead of stored baselines.",
+    help="Commit to compare with; it runs next to this one. Without it: stored baselines.",
 )
 @click.option(
     "--no-against", is_flag=True, help="Compare with stored baselines, whatever the configuration says."
@@ -72,28 +72,28 @@ _OUTPUTS = tuple(field.name for field in dataclasses.fields(Outputs))
     type=Seconds(0, min_open=True),
     default=60.0,
     show_default=True,
-    help="Minutes after which no look is begun.",
+    help="Minutes after which no further round of runs begins.",
 )
 @click.option(
     "--coin",
     type=Number(0),
-    help="Seed of the coin that orders base and head; from their commits by default.",
+    help="Seed for the random order of base and head; from their commits by default.",
 )
 @click.option(
     "--strict",
     is_flag=True,
-    help="An undecided or incomparable runtime fails too, and memory of another kind of machine that cannot be measured here (exit code 2).",
+    help="Exit code 2 also for a time that is undecided or not comparable, and for memory of another kind of machine that cannot be measured here.",
 )
 @click.option(
     "--expectations",
     is_flag=True,
-    help="A value BELOW or ABOVE its published one fails too (exit code 1), and one that was not measured (2).",
+    help="Published values count too: exit code 1 if one is BELOW or ABOVE, 2 if one was not measured.",
 )
 @click.option(
     "--remeasure/--no-remeasure",
     default=True,
     show_default=True,
-    help="Measure memory here at the commit of a baseline that another kind of machine made.",
+    help="If another kind of machine made a baseline, measure its commit's memory here.",
 )
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit XML.")
 @click.option("--summary", type=click.Path(path_type=Path), metavar="FILE", help="Append a Markdown summary.")

@@ -68,7 +68,10 @@ def fetch_command(names: tuple[str, ...]) -> None:
 
 @click.command("doctor")
 @click.option(
-    "--noise", "loud", is_flag=True, help="Time a fixed workload too, and say what a slowdown needs here."
+    "--noise",
+    "loud",
+    is_flag=True,
+    help="Time a fixed workload too, and say how many pairs a slowdown needs to be seen here.",
 )
 @click.option("--pairs", type=Number(7), default=20, show_default=True, help="Pairs of processes to time.")
 @click.option("--scenario", default="", metavar="NAME[:VARIANT]", help="Time its smoke tier as well.")
@@ -127,7 +130,9 @@ def _noise(pairs: int, scenario: str, scenario_paths: tuple[str, ...]) -> None:
 )
 @force_option
 def init_command(folder: Path, name: str, framework: str, *, force: bool) -> None:
-    """Write a project that works: a scenario, its test, configuration, and jobs for GitHub and GitLab.
+    """Write a project that works.
+
+    It holds a scenario, its test, configuration, and jobs for GitHub and GitLab.
 
     Example: harness init mine
     """

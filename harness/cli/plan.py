@@ -39,7 +39,7 @@ if typing.TYPE_CHECKING:
 @click.option(
     "--count/--no-count",
     default=None,
-    help="As for `harness run`: by default work is counted from 5 seeds on.",
+    help="As for `harness run`: by default from 5 seeds on.",
 )
 @click.option(
     "--tier", type=Known("tier", TIERS), default="smoke", show_default=True, help="How much to run."

@@ -37,14 +37,16 @@ if typing.TYPE_CHECKING:
 @click.option(
     "--count/--no-count",
     default=None,
-    help="Count the work and probe determinism in two more short runs a variant; done by default from 5 seeds on.",
+    help="Count the work and probe determinism in two more short runs per variant; by default from 5 seeds on.",
 )
 @click.option(
-    "--keep-weights", is_flag=True, help="Keep each run's weights, for a job elsewhere to predict with."
+    "--keep-weights",
+    is_flag=True,
+    help="Store each run's weights; another job can predict with them (--weights).",
 )
 @click.option(
     "--weights", default="", metavar="JOB",
-    help="Predict with the weights of this job's runs too, which it kept: harness compare then holds label against label.",
+    help="Predict once more with the weights that this job stored; harness compare then compares labels.",
 )  # fmt: skip
 @job_options
 @click.pass_context

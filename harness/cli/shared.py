@@ -344,7 +344,7 @@ def job_options(function: Command) -> Command:
         click.option("--executor", type=Known("executor", EXECUTORS), default="local", show_default=True, help="Where runs go."),
         click.option("--scheduler", default="", metavar="ADDRESS", help="Dask scheduler; a cluster of this machine by default."),
         click.option("--workers", type=Number(1, MOST_THREADS), help="Workers of that cluster."),
-        click.option("--resume", type=click.Path(path_type=Path), metavar="DIR", help="Do what is missing of a job."),
+        click.option("--resume", type=click.Path(path_type=Path), metavar="DIR", help="Do the missing runs of this job."),
         verbose_option,
         force_option,
         scenario_option,

@@ -191,7 +191,7 @@ def gate(
     max_runs : int
         Runs of the whole gate.
     max_minutes : float
-        Minutes after which no look is begun.
+        Minutes after which no further round of runs begins.
     strict, expectations : bool
         Whether an undecided runtime, or a missed published value, fails too.
 
