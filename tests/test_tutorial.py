@@ -72,4 +72,4 @@ def test_the_regression_that_the_tutorial_suggests(halfway: Harness) -> None:
         if i["metric"] == "accuracy" and i["against"] == "baseline"
     )
     assert verdict == "REGRESSED"
-    assert "REGRESSED my_scenario:default accuracy" in done.out
+    assert "ccuracy of my_scenario:default fell" in done.out
