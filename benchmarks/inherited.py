@@ -142,32 +142,40 @@ def page(found: Found) -> str:
 
 HEAD = f"""# Baselines on other machines
 
-`python -m benchmarks.inherited --markdown docs/portable.md` writes this page from `harness/machine/variables.py`, `harness/machine/environment.py`
-and its own measurements.
+Scores, sizes and counts of work can be compared between machines. Memory and time depend on the CPU and on environment variables, from
+which libraries choose their code and allocators. A worker pins such a choice where that costs nothing; the rest must be equal on both
+sides.
 
-Accuracy, losses, sizes, counts of work and trajectories travel: a gate compares them with the newest accepted baseline, wherever it was made, and
-`harness baseline accept` lists the files that the new one outdates. Memory and time depend on choices that libraries make from the CPU and
-from environment variables. A worker pins such a choice where that costs nothing. The rest must be equal on both sides.
+| kind | compared with a stored baseline |
+| --- | --- |
+| accuracy, losses, sizes, counts of work, trajectories | if backend and device match, with the newest accepted baseline of any machine |
+| memory | if the fields below match; otherwise the gate measures the baseline's commit here again |
+| time | if the fields below match: shown as a ratio, never judged |
 
-Where it is not, a gate on stored baselines measures memory here again: it checks out the commit that the baseline records, does ten runs of
-each such variant, and compares with them. The runs are kept in the user's cache (`HARNESS_CACHE`, or `~/.cache/report-harness`), for this
-machine, commit, variant and seeds: the next gate needs none, and CI does well to keep that folder between its jobs. The report and the
-summary name the commit, the runs and the seconds. `--no-remeasure` switches it off.
+`harness baseline accept` lists the files that a new baseline outdates.
 
-Sometimes that is impossible: the baseline is of uncommitted changes, git does not know its commit (a shallow clone), the commit lacks the
-variant, its runs fail, or Dask workers do the runs. Then memory is INCOMPARABLE. The gate says why in one line and goes on; with `--strict`
-it exits with code 2. `harness doctor` says which of this holds here, and names the variables that are set and the fields that differ.
+**Measuring memory again.** A gate on stored baselines checks out the commit that the baseline records, does ten runs of each variant
+concerned, and compares with them. The report and the summary name the commit, the runs and the seconds. The runs stay in the user's cache
+(`HARNESS_CACHE`, or `~/.cache/report-harness`), for this machine, commit, variant and seeds, so the next gate needs none. Keep that
+folder between CI jobs. `--no-remeasure` switches this off.
+
+Memory is INCOMPARABLE if this is impossible: the baseline is of uncommitted changes, git does not know its commit (a shallow clone), the
+commit lacks the variant, its runs fail, or Dask workers do the runs. The gate then gives the reason in one line and goes on; with
+`--strict` it exits with code 2. Type `harness doctor` to see which of this holds here, which variables are set and which fields differ.
 
 The gate's floor for memory is {MEMORY_SHARE:.0%}, and at least {MEMORY_BYTES / MIB:g} MiB. What changes memory by more must match.
+
+`python -m benchmarks.inherited --markdown docs/portable.md` writes this page from `harness/machine/variables.py`,
+`harness/machine/environment.py` and its own measurements.
 
 ## Fields that must match
 
 | field | kinds | how exactly |
 | --- | --- | --- |"""
 VARIABLES = """
-`cpu_flags` counts for memory where torch, TensorFlow or JAX was imported: NumPy's memory was the same on all kinds of machine. With
-oneDNN on, `digits1000_cnn:final` took 124 to 128 MiB on AVX2, and 126 to 137 MiB on AVX-512: a difference close to the floor. `tracing`
-names what watches the process: tracemalloc, sys.settrace, sys.setprofile, sys.monitoring, development mode.
+- `cpu_flags` counts for memory where torch, TensorFlow or JAX was imported. With oneDNN on, `digits1000_cnn:final` took 124 to 128 MiB on
+  AVX2, and 126 to 137 MiB on AVX-512, a difference close to the floor. NumPy's memory was the same on all kinds of machine.
+- `tracing` names what watches the process: tracemalloc, sys.settrace, sys.setprofile, sys.monitoring, development mode.
 
 ## Environment variables
 
@@ -176,9 +184,9 @@ names what watches the process: tracemalloc, sys.settrace, sys.setprofile, sys.m
 MEASURED = """
 ## What was measured
 
-Peak above imports on the smoke tier, MiB: the median of workers with the setting against the median without it, and in brackets the
-number of workers. Bold is beyond the floor. A 2-core AMD EPYC with AVX2 and without AVX-512, 24 GiB, 2026-11-28. Other processes were running,
-which disturbs times but hardly memory. A cell is empty where nothing was measured.
+Peak above imports on the smoke tier, in MiB: the median of workers with the setting, less the median without it. The number of workers is
+in brackets. Bold is beyond the floor; an empty cell was not measured. Machine: 2-core AMD EPYC with AVX2 and without AVX-512, 24 GiB,
+2026-11-28, with other processes running, which hardly disturbs memory.
 """
 
 

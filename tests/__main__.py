@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PYTEST = [sys.executable, "-m", "pytest"]
 TORCH = (
     "tests/sources",
+    "tests/measure/test_trajectory.py",
     "tests/measure/test_work_torch.py",
     "tests/data/test_fetching.py",
 )
@@ -32,7 +33,7 @@ TWO = ["-n", "2", "--no-loadscope-reorder", "--dist"]
 FILES = [*TWO, "loadfile"]
 """Two files at a time, whose fixtures are made once."""
 APART = "not (torch or keras or planted)"
-TIMED = os.environ.get("HARNESS_PLANTED_TIME") == "1"
+LONG = os.environ.get("HARNESS_PLANTED_LONG") == "1"
 GITHUB = ROOT / ".github"
 WORKFLOWS = [str(path.relative_to(ROOT)) for path in sorted((GITHUB / "workflows").glob("*.yml"))]
 FORMS = [
@@ -110,7 +111,7 @@ SUITES = {
         "gates on copies of the project with planted faults",
         "planted",
         # one gate after the other where their times are compared
-        arguments=[*([] if TIMED else [*TWO, "loadgroup"]), "tests/planted"],
+        arguments=[*([] if LONG else [*TWO, "loadgroup"]), "tests/planted"],
     ),
 }
 QUICK = ("core", "torch", "keras")

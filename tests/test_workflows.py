@@ -52,11 +52,11 @@ def files(folder: Path) -> dict[str, str]:
     return {**found, "docs": snippets()[".github/workflows/gate.yml"]}
 
 
-@pytest.mark.parametrize("name", ["ci.yml", "gate.yml", "starter", "docs"])
+@pytest.mark.parametrize("name", ["ci.yml", "gate.yml", "nightly.yml", "starter", "docs"])
 def test_workflows_are_valid(tmp_path: Path, name: str) -> None:
     """Each workflow is what GitHub's schema describes."""
     found = files(tmp_path / "starter")
-    assert sorted(found) == ["ci.yml", "docs", "gate.yml", "starter"]
+    assert sorted(found) == ["ci.yml", "docs", "gate.yml", "nightly.yml", "starter"]
     assert problems(GITHUB, found[name], tmp_path) == ""
 
 
@@ -94,7 +94,7 @@ def scripts(workflow: dict[str, typing.Any]) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("name", ["ci.yml", "gate.yml", "starter", "docs"])
+@pytest.mark.parametrize("name", ["ci.yml", "gate.yml", "nightly.yml", "starter", "docs"])
 def test_scripts_are_shell_and_take_no_text_from_outside(tmp_path: Path, name: str) -> None:
     """Each script parses, and no expression is pasted into it: a branch may be called anything."""
     for script in scripts(parsed(files(tmp_path)[name])):

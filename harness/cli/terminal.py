@@ -86,8 +86,8 @@ def _name(request: RunRequest) -> str:
 def _line(index: int, total: int, result: RunResult) -> str:
     told = "done" if result.status == "ok" else "[bold red]ERROR[/]"
     timed = result.disturbed and result.request.purpose == "measure"
-    loud = f" [yellow]DISTURBED ({result.disturbance}; its time is not used)[/]" if timed else ""
-    flaky = f" [yellow]FLAKY (it failed first: {marked(result.earlier_error)})[/]" if result.flaky else ""
+    loud = f" [yellow]disturbed ({result.disturbance}; its time is not used)[/]" if timed else ""
+    flaky = f" [yellow]flaky (it failed first: {marked(result.earlier_error)})[/]" if result.flaky else ""
     return f"[dim]{index}/{total}[/] {marked(_name(result.request))}: {told} in {result.wall_seconds:.1f} s{loud}{flaky}"
 
 
@@ -117,7 +117,7 @@ def _show_interruption(console: Console, job: Job, folder: Path) -> None:
     if outcome.interrupted(job):
         told, step = outcome.interruption(job), commands.resume(job, folder)
         console.print(
-            f"[bold red]INTERRUPTED[/] {marked(f'{told}. Next: {step}')}", highlight=False, soft_wrap=True
+            f"[bold red]interrupted[/] {marked(f'{told}. Next: {step}')}", highlight=False, soft_wrap=True
         )
 
 
@@ -180,7 +180,9 @@ def _attention(comparison: Comparison) -> list[str]:
     loud = [
         judgement
         for judgement in comparison.judgements
-        if needs_attention(judgement) and not _elsewhere(judgement)
+        if needs_attention(judgement)
+        and not _elsewhere(judgement)
+        and not answer.follows(comparison, judgement)
     ]
     for judgement in sorted(loud, key=lambda judgement: ATTENTION.index(judgement.verdict)):
         own = () if judgement.verdict in _SHARED else (judgement.against, judgement.metric, judgement.place)
@@ -217,12 +219,22 @@ def _together(comparison: Comparison, judged: Sequence[Judgement]) -> str:
     said = (
         f"{key} {len(judged)} metrics"
         if len(judged) > 1
-        else f"{wording.finding(key, first)}{_values(first)}"
+        else f"{wording.finding(key, first)}{_values(first)}{_with(comparison, first)}"
     )
     lines = [f"[{STYLES.get(first.verdict, 'default')}]{first.verdict}[/] {marked(said)}"]
     lines += [f"  {marked(first.reason)}"] if first.reason else []
     lines += [f"  Next: {marked(first.next_step)}"] if first.next_step else []
     return "\n".join(lines)
+
+
+def _with(comparison: Comparison, judgement: Judgement) -> str:
+    """Name the metrics that follow this one."""
+    others = [
+        other.metric
+        for other in comparison.judgements
+        if answer.follows(comparison, other) == judgement.metric and other.verdict == judgement.verdict
+    ]
+    return f", and {', '.join(others)} with it" if others and judgement.against == "baseline" else ""
 
 
 def _values(judgement: Judgement) -> str:

@@ -120,7 +120,7 @@ def _head(job: Job, report_url: str) -> str:
     facts = [f"exit code {outcome.exit_code(job)}: {meaning}", *_facts(job), link("report", report_url)]
     notes = "".join(f"- {prose(note)}\n" for note in outcome.notes(job))
     return (
-        f"### {glyph} {prose(answer.headline(job))}\n\n{sentence}\n\n{' · '.join(filter(None, facts))}\n"
+        f"### {glyph} {prose(answer.headline(job), 300)}\n\n{meaning[:1].upper()}{meaning[1:]}: {sentence}\n\n{' · '.join(filter(None, facts))}\n"
         + (f"\nBefore you believe this:\n\n{notes}" if notes else "")
     )
 
@@ -202,7 +202,7 @@ def _decisions(job: Job) -> Iterator[tuple[str, ...]]:
     """Yield a row for what an interrupted job lacks, for every failed run and every verdict that a person should see, worst first."""
     if outcome.interrupted(job):
         told, step = outcome.interruption(job), commands.resume(job)
-        yield ("", "planned runs", "**INTERRUPTED**", "", "", prose(told), code(step))
+        yield ("", "planned runs", "**interrupted**", "", "", prose(told), code(step))
     for result in outcome.runs(job):
         if result.status != "ok":
             request = result.request

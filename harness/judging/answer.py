@@ -21,7 +21,7 @@ if typing.TYPE_CHECKING:
 SCORE, TIME, MEMORY = "accuracy", "total.seconds", "total.above_imports_bytes"
 """Metrics of the table, where a scenario has them."""
 WORDS = {
-    "PASS": "same", "REGRESSED": "WORSE", "IMPROVED": "better", "INCONCLUSIVE": "unsure", "NO_BASELINE": "new",
+    "PASS": "same", "REGRESSED": "worse", "IMPROVED": "better", "INCONCLUSIVE": "unsure", "NO_BASELINE": "new",
     "INCOMPARABLE": "other", "WAIVED": "waived", "ERROR": "ERROR",
 }  # fmt: skip
 """Verdict against a baseline -> the word of the table's last column."""
@@ -184,6 +184,20 @@ def _verdict(comparison: Comparison) -> Verdict | None:
     return worst or ("PASS" if found else None)
 
 
+def follows(comparison: Comparison, judgement: Judgement) -> str:
+    """Name the metric that carries the verdict of this one's group; empty if it has one of its own."""
+    direction = "better" if judgement.verdict == "IMPROVED" else "worse"
+    for trial in comparison.trials:
+        ours = (
+            trial.direction == direction
+            and trial.verdict == judgement.verdict
+            and judgement.against == "baseline"
+        )
+        if ours and trial.metric != judgement.metric and trial.holds(judgement.metric):
+            return trial.metric
+    return ""
+
+
 def headline(job: Job) -> str:
     """Say in one sentence, without its full stop, what decides: the worst finding with variant and amount, or that all is well."""
     if outcome.interrupted(job):
@@ -206,7 +220,7 @@ def headline(job: Job) -> str:
     ):
         comparison, judgement = worst
         told = wording.finding(f"{comparison.scenario}:{comparison.variant}", judgement)
-        return told[:1].upper() + told[1:]
+        return wording.opening(told)
     return _calm(job, counted)
 
 
@@ -221,7 +235,7 @@ def _findings(job: Job, code: int) -> Iterator[tuple[Comparison, Judgement]]:
                 or judgement.gated
                 or settings.expectations
             )
-            ends = settings is None or judgement.verdict in _OF_CODE.get(code, ())
+            ends = judgement.verdict in _OF_CODE.get(code, () if settings else outcome.ATTENTION)
             if acts and ends and outcome.needs_attention(judgement):
                 yield comparison, judgement
 
@@ -246,4 +260,6 @@ def _calm(job: Job, counted: collections.Counter[str]) -> str:
     if counted["PASS"]:
         told = outcome.undecided(job)
         return f"{who} {are} no worse than {its}" + (f"; {told}" if told else "")
+    if not counted["REPRODUCED"] and not counted["holds"]:
+        return "Nothing was judged"
     return outcome.sentence({word: counted[word] for word in ("REPRODUCED", "holds")}).rstrip(".")

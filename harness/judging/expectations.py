@@ -84,7 +84,7 @@ def judge(expected: Expectation, key: str, tier: Tier, done: Sequence[RunResult]
         next_step=f"harness run {key} --tier {first_tier} --seeds {PROMISED_RUNS}",
     )
     if expected.unreadable:
-        return dataclasses.replace(blank, verdict="UNREADABLE", reason=expected.unreadable)
+        return dataclasses.replace(blank, verdict="NOT_JUDGED", reason=expected.unreadable)
     if not done:
         return dataclasses.replace(blank, reason="no run finished")
     timed = _is_timed(expected, done)
@@ -127,7 +127,7 @@ def _obstacle(expected: Expectation, tier: Tier, done: Sequence[RunResult], *, t
     if tier not in expected.tiers:
         return f"published for the {'/'.join(expected.tiers)} tier"
     if timed and done[0].disturbed:
-        return "DISTURBED: other processes used the machine in every run"
+        return "disturbed: other processes used the machine in every run"
     return ""
 
 

@@ -6,8 +6,6 @@ import collections
 import itertools
 import typing
 
-import numpy as np
-
 from harness.judging import wording
 from harness.measure.stages import HELPERS
 
@@ -76,10 +74,10 @@ def _helpers(job: Job) -> Iterator[str]:
     """Name the variants whose helper processes hold memory that is in no peak; silent where a scenario has it judged."""
     held: dict[str, float] = {}
     for run in runs(job):
-        measured = run.metrics.get(HELPERS)
-        if measured is not None and np.max(measured.value) >= NOTED_BYTES:
+        most = run.metrics[HELPERS].value if HELPERS in run.metrics else 0.0
+        if isinstance(most, float) and most >= NOTED_BYTES:
             name = f"{run.request.scenario}:{run.request.variant}"
-            held[name] = max(held.get(name, 0.0), float(np.max(measured.value)))
+            held[name] = max(held.get(name, 0.0), most)
     judged = {
         f"{comparison.scenario}:{comparison.variant}"
         for comparison in job.comparisons

@@ -103,6 +103,11 @@ def finding(key: str, judgement: Judgement) -> str:
     return f"{metric} of {key} {_REST.get(verdict, 'is as before')}"
 
 
+def opening(told: str) -> str:
+    """Begin a sentence: a word gets a capital letter, a name such as ``f1_macro`` keeps its own."""
+    return told[:1].upper() + told[1:] if told.partition(" ")[0].isalpha() else told
+
+
 _SIDES = {"BELOW": "below", "ABOVE": "above"}
 _REST = {
     "INCONCLUSIVE": "is undecided",

@@ -65,7 +65,7 @@ runs, `unconfirmed` it cannot; `not_cleared` a time neither slower nor cleared; 
 `too_few` runs for a look. The others name what is missing or forbids the comparison.
 """
 Verdict = Literal[
-    "REPRODUCED", "BELOW", "ABOVE", "KNOWN_GAP", "UNREADABLE", "NOT_JUDGED",
+    "REPRODUCED", "BELOW", "ABOVE", "KNOWN_GAP", "NOT_JUDGED",
     "PASS", "REGRESSED", "IMPROVED", "CHANGED", "NO_BASELINE", "INCOMPARABLE", "INCONCLUSIVE", "WAIVED", "ERROR",
 ]  # fmt: skip
 

@@ -64,7 +64,6 @@ _TABLE: tuple[tuple[Verdict, str, Tone, str], ...] = (
     ("INCOMPARABLE", "≠", "decide", "The baseline comes from an environment or data that differ."),
     ("WAIVED", "~", "quiet", "A person let this pass, for a stated reason and time."),
     ("KNOWN_GAP", "≈", "quiet", "It misses the published value for a known, stated reason."),
-    ("UNREADABLE", "–", "quiet", "The source's print is damaged."),
     (
         "NOT_JUDGED",
         "·",
@@ -160,7 +159,7 @@ def headline(job: Job) -> Headline:
             tone,
             glyph,
             lead,
-            f"Gate: {outcome.meaning(job)}, exit code {job.gate.exit_code}. {outcome.sentence(counts)}",
+            f"{outcome.sentence(counts)} Gate: {outcome.meaning(job)} (exit code {job.gate.exit_code}).",
         )
     present = [_tone_of(word) for word, count in counts.items() if count]
     tone = next((tone for tone in _TONE_ORDER if tone in present), "quiet")

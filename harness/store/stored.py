@@ -232,8 +232,8 @@ def unpacked(path: Path) -> bytes:
 
 
 def with_present_words(content: bytes) -> bytes:
-    """Return a job's JSON with the verdicts of schema 2 and before in today's words; inside a text the quotes would be escaped."""
-    for before, now in ((b"HOLDS", b"PASS"), (b"VIOLATED", b"REGRESSED")):
+    """Return a job's JSON with verdicts of earlier versions in today's words; inside a text the quotes would be escaped."""
+    for before, now in ((b"HOLDS", b"PASS"), (b"VIOLATED", b"REGRESSED"), (b"UNREADABLE", b"NOT_JUDGED")):
         content = re.sub(rb'("verdict": ?)"%b"' % before, rb'\1"%b"' % now, content)
     return content
 

@@ -62,12 +62,40 @@ def test_failed_runs_are_told_with_their_side() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("on_terminal", "loud", "lines"), [(True, False, 0), (True, True, 2), (False, False, 2)]
+)
+def test_a_terminal_shows_progress_and_a_line_a_run_only_when_asked(
+    monkeypatch: pytest.MonkeyPatch, *, on_terminal: bool, loud: bool, lines: int
+) -> None:
+    """Where nobody watches, as in CI, each run has its line; a failed run has one everywhere."""
+    monkeypatch.setattr(terminal, "verbose", lambda: loud)
+    runs = [dataclasses.replace(failed("", seed=seed), status="ok") for seed in (0, 1)]
+    console = Console(file=io.StringIO(), width=120, force_terminal=on_terminal)
+    assert list(
+        terminal.follow(
+            console, [*runs, failed("it died", seed=2)], [run.request for run in (*runs, runs[0])]
+        )
+    ) == [*runs, failed("it died", seed=2)]
+    printed = typing.cast("io.StringIO", console.file).getvalue()
+    assert printed.count("done in") == lines
+    assert "ERROR" in printed
+
+
+def test_progress_names_round_and_side() -> None:
+    """A gate's fresh runs of its base are told apart from the screen's runs of the code in question."""
+    first = failed("").request
+    assert terminal._doing(first) == "probe:default seed 0"
+    fresh = dataclasses.replace(first, round="confirm", side="base", seed=3)
+    assert terminal._doing(fresh) == "confirm, base: probe:default seed 3"
+
+
 @pytest.mark.parametrize("columns", ["0", "", "-3", "abc", "1", "20", "59", "60", "5000"])
 def test_any_number_of_columns(stored: Harness, columns: str) -> None:
     """Whatever the terminal says of its width, every name is whole, and the exit code is that of the verdict."""
     done = stored("judge", "out", "--scenarios", "probe.py", COLUMNS=columns)
     assert done.code == 1, done.err
-    assert "REGRESSED probe:default sum: 1 against 1e-06" in done.out
+    assert "REGRESSED identity sum of probe:default is violated: 1 against 1e-06" in done.out
     assert done.out.count("probe:default") >= 2
     for words in (
         ("history", "out"),
@@ -84,7 +112,11 @@ def test_any_encoding(stored: Harness, encoding: str) -> None:
     """What an encoding lacks is written in other signs, and changes no exit code."""
     environment = stored.environment | {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
     for words, code, told in (
-        (("judge", "out", "--scenarios", "probe.py"), 1, "REGRESSED probe:default sum"),
+        (
+            ("judge", "out", "--scenarios", "probe.py"),
+            1,
+            "REGRESSED identity sum of probe:default is violated",
+        ),
         (("ledger", "out", "--scenarios", "probe.py"), 0, "Published values by verdict"),
         (("history", "out"), 0, "accuracy"),
     ):

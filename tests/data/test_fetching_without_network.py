@@ -43,7 +43,7 @@ def test_missing_torchvision_says_how_to_install_it(small: Any) -> None:
 
 
 def test_a_cache_that_cannot_be_written_is_named(small: Any) -> None:
-    """Without permission on the cache folder, fetching is an error that names it."""
+    """Without permission on the cache folder, fetching is an error that names the file that cannot be written there."""
     small.cache.mkdir()
     small.cache.chmod(0o555)
     out = small.child(
@@ -51,4 +51,4 @@ def test_a_cache_that_cannot_be_written_is_named(small: Any) -> None:
         "if os.geteuid() == 0: os.seteuid(65534)\n"
         "try: datasets.fetch('kmnist')\nexcept StorageError as error: print(error)"
     )
-    assert out.startswith(f"cannot fill the cache folder {small.cache}: permission denied. Give yourself")
+    assert out.startswith(f"cannot lock {small.cache}/fetch-kmnist.lock: permission denied. Give yourself")

@@ -81,6 +81,16 @@ def failed_run(error: str = "the worker died") -> RunResult:
     )
 
 
+def needing(shown: str) -> str:
+    """Return the table of what needs a decision."""
+    return (
+        shown.split("<summary>Needs a decision")[1]
+        .split("\n\n", 1)[1]
+        .split("</details>", maxsplit=1)[0]
+        .strip()
+    )
+
+
 @pytest.mark.parametrize(
     ("judged", "code", "told"),
     [
@@ -98,15 +108,29 @@ def test_the_first_line_says_what_the_exit_code_means(judged: list[Judgement], c
     """Worse, slower, could not measure, approve and passed are told apart, with counts and the number itself."""
     shown = summary.markdown(a_job(comparison(*judged), code=code), "https://ci.example/7")
     first, _, rest = shown.partition("\n")
-    assert first.startswith(f"### {told}")
+    assert first.startswith(f"### {told[0]} ")
+    assert rest.startswith(f"\n{told[2:]}")
     assert f"exit code {code}: " in rest
     assert "[report](https://ci.example/7)" in rest
     assert "against <code>main</code> (<code>c0ffeec0ffee</code>)" in rest
     assert "3.2 minutes" in rest
 
 
-def test_what_needs_a_decision_stands_open_worst_first() -> None:
-    """The open table has value, reference, bounds, evidence and next command; what passed stands folded only."""
+def test_the_answer_fits_40_lines() -> None:
+    """Before the first fold: the finding, counts, facts, and a line for each of the worst variants; the others are folded, not cut."""
+    calm = [comparison(judgement("PASS"), name=f"s{number}") for number in range(60)]
+    shown = summary.markdown(a_job(*calm, comparison(judgement("REGRESSED"), name="worst"), code=1))
+    open_part = shown.split("<details>", maxsplit=1)[0]
+    assert open_part.count("\n") < 40
+    rows = [line for line in open_part.splitlines() if line.startswith("| <code>")]
+    assert len(rows) == summary.MOST_LINES
+    assert rows[0].startswith("| <code>worst&#58;default</code>")
+    assert "**worse**" in rows[0]
+    assert f"<summary>{61 - summary.MOST_LINES} more variants</summary>" in shown
+
+
+def test_what_needs_a_decision_stands_worst_first() -> None:
+    """Its table has value, reference, bounds, evidence and next command; what passed stands in the table of all verdicts only."""
     judged = [
         judgement("PASS"),
         judgement("WAIVED"),
@@ -119,8 +143,8 @@ def test_what_needs_a_decision_stands_open_worst_first() -> None:
         screen=(look("accuracy.REGRESSED", confirm=False, n=5),), confirm=(look("accuracy.REGRESSED", confirm=True),), flagged=True, divisor=2,
     )  # fmt: skip
     shown = summary.markdown(a_job(dataclasses.replace(comparison(*judged), trials=(trial,)), code=1))
-    table = shown[shown.index("#### Needs a decision") : shown.index("<details>")]
-    verdicts = [line.split(" | ")[2].strip("*") for line in table.splitlines()[4:-1]]
+    table = needing(shown)
+    verdicts = [line.split(" | ")[2].strip("*") for line in table.splitlines()[2:]]
     assert verdicts == ["REGRESSED", "BELOW", "IMPROVED", "WAIVED"]
     page = Rendered(table)
     assert page.cells[7:14] == [
@@ -166,9 +190,11 @@ def test_surroundings_are_folded() -> None:
 def test_a_failed_run_comes_first() -> None:
     """Runs that died are said before verdicts, of either side, with their error."""
     shown = summary.markdown(a_job(comparison(judgement("ERROR")), results=(failed_run("it died\nbadly"),)))
-    cells = Rendered(shown[shown.index("#### Needs") : shown.index("<details>")]).cells
+    cells = Rendered(needing(shown)).cells
     assert cells[7:14] == ["probe:default", "run seed 3 (numpy, cpu)", "ERROR", "", "", "it died badly", ""]
-    assert shown.startswith("### ! Could not measure: 1 run failed and 1 check could not be made.")
+    assert shown.startswith(
+        "### ! 1 run failed, of probe&#58;default\n\nCould not measure: 1 run failed and 1 check could not be made."
+    )
 
 
 def test_hostile_names_change_nothing() -> None:
@@ -198,8 +224,8 @@ def test_hostile_names_change_nothing() -> None:
         "li",
     }
     assert set(page.tags) <= allowed
-    assert page.tags.count("details") == 2
-    assert page.tags.count("td") == 3 * 7 + 2 * 7 + 3 * 2
+    assert page.tags.count("details") == 3
+    assert page.tags.count("td") == 8 + 3 * 7 + 2 * 7 + 3 * 2
     assert "@octocat" not in page.loose
     for line in github.commands(job):
         name, properties, _ = parsed(line)
@@ -221,7 +247,8 @@ def test_far_too_much_is_cut_and_says_so(scenarios: int, metrics: int, size: int
     shown = summary.markdown(job)
     assert len(shown) <= summary.MOST_CHARACTERS < 65_536
     assert len(shown.encode()) < 2**20
-    assert shown.startswith("### ✕ Worse: ")
+    assert shown.startswith("### ✕ ")
+    assert shown.split("\n\n")[1].startswith("Worse: ")
     page = Rendered(shown)
     assert page.open == []
     assert page.tags.count("details") >= (1 if size == 100_000 else 0)
@@ -230,9 +257,9 @@ def test_far_too_much_is_cut_and_says_so(scenarios: int, metrics: int, size: int
 
 
 def test_cut_rows_are_counted() -> None:
-    """Shown and cut rows of the open table add up to all."""
+    """Shown and cut rows of the findings add up to all."""
     job = a_job(comparison(*(judgement("REGRESSED", metric=f"m{number}") for number in range(2000))), code=1)
-    table = summary.markdown(job).split("<details>")[0]
+    table = needing(summary.markdown(job))
     shown = table.count("| <code>probe")
     assert f"{2000 - shown} of 2000 rows are cut here" in table
     assert shown > 100
@@ -243,7 +270,9 @@ def test_a_plain_run_has_its_own_exit_code(job: Job, tmp_path: Path) -> None:
     (path,) = write(job, "summary", tmp_path)
     shown = path.read_text()
     assert path.name == "summary.md"
-    assert shown.startswith("### ✕ Broken: 1 identity is violated, 3 runs failed")
+    assert shown.startswith(
+        "### ✕ Identity sum of probe&#58;default is violated\n\nBroken: 1 identity is violated, 3 runs failed"
+    )
     assert "exit code 1: broken" in shown
     assert "against" not in shown.splitlines()[2]
     assert "as asked <for> & more" in " ".join(Rendered(shown).cells)

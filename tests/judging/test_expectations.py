@@ -285,7 +285,7 @@ def test_three_verdicts_of_a_number(mean: float, verdict: str) -> None:
 def test_unreadable_print_is_said_and_never_judged() -> None:
     """A print that cannot be read gives its reason, even without a run."""
     found = judge(expect(value=None, unreadable="the digit is smudged"), "probe:default", "paper", [])
-    assert (found.verdict, found.reason) == ("UNREADABLE", "the digit is smudged")
+    assert (found.verdict, found.reason) == ("NOT_JUDGED", "the digit is smudged")
 
 
 def test_known_gap_keeps_its_reason_and_direction() -> None:
@@ -333,7 +333,7 @@ def test_times_that_something_disturbed_are_not_judged() -> None:
     assert (quiet.verdict, quiet.n) == ("REPRODUCED", 3)
     loud = timed(pairs, loud=range(4))
     assert (loud.verdict, loud.n) == ("NOT_JUDGED", 4)
-    assert loud.reason == "DISTURBED: other processes used the machine in every run"
+    assert loud.reason == "disturbed: other processes used the machine in every run"
     assert timed(pairs, loud=[3], unit="B").n == 4
 
 

@@ -17,7 +17,9 @@ def main() -> int:
     named = {"HARNESS_PLANTED_TABLE": str(asked.markdown.absolute())} if asked.markdown else {}
     command = [sys.executable, "-m", "pytest", "-m", "planted", "-q", "-s", str(Path(__file__).parent)]
     root = Path(__file__).resolve().parents[2]
-    return subprocess.run(command, cwd=root, env={**os.environ, **named}, check=False).returncode
+    return subprocess.run(
+        command, cwd=root, env={**os.environ, **named, "HARNESS_PLANTED_LONG": "1"}, check=False
+    ).returncode
 
 
 if __name__ == "__main__":

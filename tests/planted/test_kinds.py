@@ -26,7 +26,6 @@ pytestmark = [pytest.mark.planted, pytest.mark.timeout(1800)]
 KINDS = (
     (KMNIST, {"OPENBLAS_CORETYPE": "Nehalem"}),
     (KMNIST, {"NPY_DISABLE_CPU_FEATURES": "AVX2 FMA3"}),
-    (TINY, {"ATEN_CPU_CAPABILITY": "default"}),
     (TINY, {"ONEDNN_MAX_CPU_ISA": "SSE41"}),
     (FINAL, {"ONEDNN_MAX_CPU_ISA": "AVX2"}),
 )
@@ -48,7 +47,7 @@ def test_the_unchanged_program_passes_on_another_kind_of_machine(
     """Exit 0 against the committed baselines; gated memory is judged, measured again where the stored one does not fit."""
     environment = {**os.environ, **kind, "HARNESS_CACHE": str(cache)}
     environment.pop("HARNESS_DATA", None)
-    words = ("gate", scenario, "--tier", "smoke", "--seeds", "5", "--out", str(tmp_path / "out"))
+    words = ("gate", scenario, "--tier", "smoke", "--seeds", "3", "--out", str(tmp_path / "out"))
     done = subprocess.run(
         [sys.executable, "-m", "harness", *one_thread(*words)],
         cwd=ROOT, env=environment, capture_output=True, text=True, timeout=1200, check=False,

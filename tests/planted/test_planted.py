@@ -6,6 +6,7 @@ two workers: no worker waits for the baseline that the other one makes.
 
 from __future__ import annotations
 
+import os
 import typing
 
 import pytest
@@ -50,9 +51,11 @@ def grouped() -> Iterator[ParameterSet]:
     """Put each fault into its scenario's group; half of the scenario with most of them are a group of their own."""
     for place, fault in enumerate(FAULTS):
         half = " 2" if fault.scenario == KMNIST and place % 2 else ""
-        group = pytest.mark.xdist_group(f"{fault.scenario}{half}")
+        marks = [pytest.mark.xdist_group(f"{fault.scenario}{half}")]
+        if fault.long and os.environ.get("HARNESS_PLANTED_LONG") != "1":
+            marks.append(pytest.mark.skip(reason="NOT RUN: takes minutes; set HARNESS_PLANTED_LONG=1"))
         where = f"-{fault.scenario.split(':')[0]}" if fault.committed else ""
-        yield pytest.param(fault, id=fault.name.replace(" ", "-") + where, marks=group)
+        yield pytest.param(fault, id=fault.name.replace(" ", "-") + where, marks=marks)
 
 
 @pytest.mark.parametrize("fault", list(grouped()))

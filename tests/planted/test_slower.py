@@ -1,6 +1,6 @@
 """Slowdowns that no count shows: held by interleaved runs of two commits; run only when asked for, on a quiet machine.
 
-``HARNESS_PLANTED_TIME=1 python -m tests planted``, which then runs one gate at a time. What a timed test tells depends on the
+``HARNESS_PLANTED_LONG=1 python -m tests planted``, which then runs one gate at a time. What a timed test tells depends on the
 machine: `harness doctor --noise` says how many pairs a slowdown of 10% needs here.
 """
 
@@ -22,7 +22,7 @@ pytestmark = [
     pytest.mark.planted,
     pytest.mark.timeout(3600),
     pytest.mark.skipif(
-        os.environ.get("HARNESS_PLANTED_TIME") != "1", reason="NOT RUN: timed; set HARNESS_PLANTED_TIME=1 on a quiet machine"
+        os.environ.get("HARNESS_PLANTED_LONG") != "1", reason="NOT RUN: timed; set HARNESS_PLANTED_LONG=1 on a quiet machine"
     ),
 ]  # fmt: skip
 

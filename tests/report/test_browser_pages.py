@@ -201,7 +201,7 @@ def test_a_link_to_an_expectation_opens_the_fold_it_lies_in(window: Page, shelf:
     target = "probe--default--Table-1--loss-curve"
     window.goto(f"{(shelf / 'ledger.html').as_uri()}#{target}")
     window.locator(f"[id='{target}']").wait_for(state="visible", timeout=2000)
-    assert re.search(r"UNREADABLE", window.locator(f"[id='{target}']").text_content() or "")
+    assert re.search(r"NOT_JUDGED", window.locator(f"[id='{target}']").text_content() or "")
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -64,7 +64,7 @@ def test_changes_and_their_commits_are_on_the_page() -> None:
     )
     assert "1 change of level, 1 for the worse; 1 spike" in page
     assert (
-        "The newest for the worse: time of probe:default smoke numpy cpu (version 1), 0.999\N{NARROW NO-BREAK SPACE}s to 2.001"
+        "Time of probe:default smoke numpy cpu (version 1) got worse: 0.999\N{NARROW NO-BREAK SPACE}s to 2.001"
         in page
     )
     assert (
@@ -124,6 +124,9 @@ def test_the_newest_change_is_that_of_the_newest_commit() -> None:
         dataclasses.replace(row, created=f"2026-01-{20 - row.position:02d}T00:00:00") for row in found.rows
     )
     page = history_page.render([dataclasses.replace(found, rows=rows)])
-    assert "a.seconds of probe:default smoke numpy cpu (version 1), 2\N{NARROW NO-BREAK SPACE}s to 3" in page
+    assert (
+        "A.seconds of probe:default smoke numpy cpu (version 1) got worse: 2\N{NARROW NO-BREAK SPACE}s to 3"
+        in page
+    )
     listed = page.partition('id="changes"')[2].partition("</section>")[0]
     assert listed.index("3\N{NARROW NO-BREAK SPACE}s</td>") < listed.index("1\N{NARROW NO-BREAK SPACE}s</td>")

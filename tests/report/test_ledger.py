@@ -127,7 +127,7 @@ def test_every_expectation_has_a_row_even_without_a_run() -> None:
     """Without runs nothing is judged but the damaged print, and each row says what to type."""
     rows = ledger.collect([], SCENARIOS)
     assert [one.expected for one in rows] == list(EXPECTED)
-    assert [one.judgement.verdict for one in rows] == ["NOT_JUDGED"] * 3 + ["UNREADABLE", "NOT_JUDGED"]
+    assert [one.judgement.verdict for one in rows] == ["NOT_JUDGED"] * 5
     assert row(rows, "accuracy").judgement.next_step == "harness run probe:default --tier paper --seeds 10"
     assert (
         row(rows, "other no worse than default").judgement.next_step
@@ -269,7 +269,7 @@ def test_results_and_facts_are_counted_apart() -> None:
     assert [(count.sort, dict(count.verdicts)) for count in counted] == [
         ("result", {"REPRODUCED": 2, "BELOW": 1}),
         ("fact", {"REPRODUCED": 1}),
-        ("unreadable", {"UNREADABLE": 1}),
+        ("unreadable", {"NOT_JUDGED": 1}),
     ]
     assert sum(count.total for count in counted) == len(EXPECTED)
     lead, rest = view.headline(counted)

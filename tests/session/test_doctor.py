@@ -13,7 +13,7 @@ import pytest
 
 from harness.cli import main
 from harness.judging import baselines
-from harness.machine import environment
+from harness.machine import environment, variables
 from harness.records import Baseline, BaselineMetric
 from harness.session import doctor, noise
 from harness.store import git
@@ -23,13 +23,17 @@ if typing.TYPE_CHECKING:
 
     from tests.conftest import Harness
 
-REAL = environment.machine() | {
+REAL = {
+    **environment.machine(),
+    **variables.recorded(doctor._in_worker()),
     "backend": "numpy",
     "device": "cpu",
     "threads": "2",
     "numpy": doctor.installed("numpy"),
     "blas": "x",
+    **variables.recorded(variables.for_worker(os.environ, threads=2)),
 }
+"""What a worker would record here."""
 
 
 def baseline(**changed: str) -> Baseline:

@@ -23,9 +23,9 @@ if typing.TYPE_CHECKING:
     from harness.sources.audit import AuditFinding
 
 FOUND = {
-    False: Sign("CONTRADICTORY", "≠", "warn", "The prints cannot all be right, whatever was run."),
-    None: Sign("UNCLEAR", "·", "quiet", "The prints do not settle it."),
-    True: Sign("CONSISTENT", "✓", "good", "The prints agree within their digits."),
+    False: Sign("contradictory", "≠", "warn", "The prints cannot all be right, whatever was run."),
+    None: Sign("unclear", "·", "quiet", "The prints do not settle it."),
+    True: Sign("consistent", "✓", "good", "The prints agree within their digits."),
 }
 """What held against each other prints came to, worst first."""
 MOST_OPEN = 4
@@ -167,11 +167,11 @@ def _part(slug: str, rows: Sequence[Row], source: Source | None, anchors: Anchor
 
 
 def _block(sort: Sort, lines: Sequence[Line]) -> Block:
-    judged = [line for line in lines if line.row.judgement.verdict not in view.UNJUDGED]
+    judged = [line for line in lines if line.row.judgement.verdict != "NOT_JUDGED"]
     return Block(
         sort=sort, heading=view.SORTS[sort].capitalize(),
         judged=tuple(sorted(judged, key=lambda line: not line.row.missed)),
-        others=tuple(line for line in lines if line.row.judgement.verdict in view.UNJUDGED),
+        others=tuple(line for line in lines if line.row.judgement.verdict == "NOT_JUDGED"),
     )  # fmt: skip
 
 

@@ -308,7 +308,7 @@ def _without_run(scenario: Scenario, expected: Expectation) -> Judgement:
     return Judgement(
         against="expectation",
         metric=expected.metric,
-        verdict="UNREADABLE" if expected.unreadable else "NOT_JUDGED",
+        verdict="NOT_JUDGED",
         unit=expected.unit,
         reference=expected.value,
         place=expected.place,

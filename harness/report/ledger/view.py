@@ -21,19 +21,18 @@ if typing.TYPE_CHECKING:
     from harness.sources.audit import AuditFinding
 
 TEMPLATE = "reproduction.md.j2"
-VERDICTS = ("REPRODUCED", "BELOW", "ABOVE", "KNOWN_GAP", "INCONCLUSIVE", "ERROR", "NOT_JUDGED", "UNREADABLE")
+VERDICTS = ("REPRODUCED", "BELOW", "ABOVE", "KNOWN_GAP", "INCONCLUSIVE", "ERROR", "NOT_JUDGED")
 """Verdicts on published values, in the order of the summary's columns."""
 SORTS = {"result": "results", "fact": "facts of the protocol", "unreadable": "unreadable prints"}
 UNEXPLAINED = "not explained yet"
 UNDECIDED = "these runs cannot tell"
-UNJUDGED = ("NOT_JUDGED", "UNREADABLE")
 _SAID = {
     "BELOW": "below",
     "ABOVE": "above",
     "KNOWN_GAP": "with a known gap",
     "INCONCLUSIVE": "undecided",
 }
-_SAID |= {"ERROR": "in error", "NOT_JUDGED": "not judged", "UNREADABLE": "unreadable in print"}
+_SAID |= {"ERROR": "in error", "NOT_JUDGED": "not judged"}
 REPEATED = 3
 """Rows of a source from which on a remark stands below the table, once."""
 _ROUNDING = 1e-9
@@ -78,7 +77,7 @@ def headline(counted: Iterable[Count]) -> tuple[str, str]:
             would_be.update(count.would_be)
         if not found:
             continue
-        judged = sum(number for verdict, number in found.items() if verdict not in UNJUDGED)
+        judged = sum(number for verdict, number in found.items() if verdict != "NOT_JUDGED")
         if judged:
             lead.append(
                 f"{found['REPRODUCED']:,} of {judged:,} judged {word}{'s' * (judged != 1)}{of} reproduced"

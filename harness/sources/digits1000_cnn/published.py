@@ -3,7 +3,7 @@
 The first three confusion matrices and their per-class tables were made from a shuffled iterator: labels and predictions do not belong together. They are
 judged on variants that repeat the mistake (`misaligned`, `misaligned-dropout`, `misaligned-augmentation`); loss and accuracy of the same sections on the
 variants that do not. Damaged prints are filled in where row sums of 30, recalls and precisions leave one possibility (`digits1000_reports`; a test
-counts the possibilities), and are UNREADABLE elsewhere. Ranges of the augmentation are not printed.
+counts the possibilities), and are declared as unreadable elsewhere. Ranges of the augmentation are not printed.
 
 Metrics that a run records beside the scores of its prediction set ``test``
 --------------------------------------------------------------------------

@@ -57,7 +57,7 @@ def test_ctrl_c_is_told_by_every_channel(harness: Harness) -> None:
     job = harness.job("gate")
     assert (job["gate"]["exit_code"], job["unfinished"]) == (130, {"probe:default": 3, "probe:other": 4})
     told = "7 planned runs are missing, of probe:default (3), probe:other (4)"
-    assert f"INTERRUPTED {told}. Next: harness gate --resume gate" in out
+    assert f"interrupted {told}. Next: harness gate --resume gate" in out
     assert "Gate: interrupted (exit code 130)" in out
     page = (harness.folder / "gate" / "index.html").read_text()
     assert "Gate: interrupted." in page
@@ -74,13 +74,13 @@ def test_ctrl_c_is_told_by_every_channel(harness: Harness) -> None:
     assert again.code == 130, again.err
     assert told in again.out
     (row,) = job_index.collect(harness.folder).rows
-    assert row.headline.lead == "Gate: interrupted."
+    assert row.headline.lead == "Interrupted: 7 planned runs are missing."
     assert row.headline.sentence.startswith("7 planned runs are missing")
     (harness.folder / "go").touch()
     done = harness("gate", "--resume", "gate")
     assert done.code == 3, done.out + done.err
     assert harness.job("gate")["unfinished"] == {}
-    assert "INTERRUPTED" not in done.out
+    assert "interrupted" not in done.out
 
 
 def request(seed: int, **changes: typing.Any) -> RunRequest:
@@ -165,7 +165,7 @@ def stopped(**changes: typing.Any) -> Job:
 def test_an_interrupt_between_two_looks_is_one(tmp_path: Path) -> None:
     """Nothing planned is missing and the gate had not decided: it is interrupted all the same, in every channel."""
     job = stopped()
-    assert (outcome.exit_code(job), headline(job).lead) == (130, "Gate: interrupted.")
+    assert (outcome.exit_code(job), headline(job).lead) == (130, "Interrupted.")
     told = "the gate had not decided yet"
     assert told in "".join(junit.xml_parts(job))
     assert told in summary.markdown(job)
@@ -192,4 +192,7 @@ def test_older_gates_are_read_as_they_were(tmp_path: Path, code: int, lead: str)
     job["schema"], job["gate"]["exit_code"] = 1, code
     (tmp_path / "run.json").write_text(json.dumps(job))
     read = jobs.read(tmp_path)
-    assert (outcome.exit_code(read), headline(read).lead) == (code, f"Gate: {lead}.")
+    assert (
+        outcome.exit_code(read),
+        headline(read).sentence.endswith(f" Gate: {lead} (exit code {code})."),
+    ) == (code, True)
