@@ -105,3 +105,20 @@ def test_gate_compares_with_the_configured_commit(configured: Harness) -> None:
     stored = configured("gate", "--no-against", "--out", "h")
     assert stored.code == 3, stored.out + stored.err
     assert configured.job("h")["gate"]["settings"]["against"] == ""
+
+
+@pytest.mark.slow
+def test_a_base_without_the_project_has_no_baseline(harness: Harness) -> None:
+    """The commit that brings scenario and configuration is run alone, and a person must approve it: nothing is worse, nothing failed."""
+    harness.repository()
+    (harness.folder / "bench").mkdir()
+    harness.scenario(PROBE, "bench/probe.py")
+    (harness.folder / "pyproject.toml").write_text(TABLE)
+    harness.repository()
+    done = harness("gate", "--against", "HEAD~1", "--out", "g")
+    assert done.code == 3, done.out + done.err
+    job = harness.job("g")
+    (comparison,) = job["comparisons"]
+    (judged,) = (item for item in comparison["judgements"] if item["metric"] == "accuracy")
+    assert (judged["verdict"], judged["reason"]) == ("NO_BASELINE", "base HEAD~1 has no run of it")
+    assert not job["gate"]["base_results"]

@@ -205,7 +205,7 @@ def test_a_gate_against_another_commit(here: Harness) -> None:
     here.repository()
     here.scenario("SCENARIO = declare(lambda run: guess(run, 60))")
     here.repository()
-    job = package.gate(against="HEAD~1", threads=1, scenarios=["probe.py"], out="out")
+    job = package.gate("probe", against="HEAD~1", threads=1, scenarios=["probe.py"], out="out")
     assert job.exit_code == 1
     assert job.gate is not None
     assert {result.metrics["accuracy"].value for result in job.gate.base_results} == {0.9}

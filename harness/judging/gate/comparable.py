@@ -160,11 +160,16 @@ def _metric(
     )
     if trouble:
         return _refused(blank, *trouble)
-    if reference is None and interleaved:
+    if reference is None and each.base:
         told = f"base {settings.against} finished fewer than two runs of this variant; give --seeds 2 or more"
         return _refused(blank, "too_few", told, "INCONCLUSIVE")
     if reference is None:
-        return _refused(blank, "no_reference", "none is stored for this variant and tier", "NO_BASELINE")
+        absent = (
+            f"base {settings.against} has no run of it"
+            if interleaved
+            else "none is stored for this variant and tier"
+        )
+        return _refused(blank, "no_reference", absent, "NO_BASELINE")
     stored, _ = reference
     theirs = stored.metrics.get(metric)
     if theirs is None:
