@@ -18,7 +18,7 @@ from rich.table import Table
 from harness.cli.shared import verbose
 from harness.judging import answer, outcome, wording
 from harness.judging.outcome import ATTENTION, needs_attention
-from harness.measure.scores import is_share
+from harness.records.metrics import is_share
 from harness.store import commands
 from harness.store.visible import marked, print_table
 

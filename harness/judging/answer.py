@@ -10,7 +10,7 @@ import dataclasses
 import typing
 
 from harness.judging import outcome, reduced, wording
-from harness.measure.scores import is_share
+from harness.records.metrics import is_share
 from harness.store import stored
 
 if typing.TYPE_CHECKING:

@@ -31,7 +31,7 @@ from harness.judging.statistics import (
     welch_tost,
 )
 from harness.machine import environment
-from harness.measure.scores import is_share, set_scored_from_labels
+from harness.measure.scores import set_scored_from_labels
 from harness.records import (
     GIVEN,
     Amount,
@@ -45,6 +45,7 @@ from harness.records import (
     SideRuns,
     VariantSides,
 )
+from harness.records.metrics import is_share
 from harness.store import stored
 
 if typing.TYPE_CHECKING:

@@ -6,7 +6,7 @@ import fnmatch
 import typing
 
 from harness.judging import wording
-from harness.measure.scores import is_share
+from harness.records.metrics import is_share
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

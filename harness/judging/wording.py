@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing
 
-from harness.measure.scores import is_share
+from harness.records.metrics import is_share
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable

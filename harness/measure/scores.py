@@ -9,9 +9,10 @@ import typing
 import numpy as np
 
 from harness.records import as_declared
+from harness.records.metrics import LABEL_SCORES
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Mapping
 
     from numpy.typing import NDArray
 
@@ -23,16 +24,6 @@ if typing.TYPE_CHECKING:
 
 SIDE_SCORES = ("accuracy", "errors", "f1_macro", "loss")
 """What is kept of prediction sets beside ``test``: a grid has hundreds of them."""
-
-LABEL_SCORES = (
-    "accuracy",
-    "correct",
-    "errors",
-    *(f"{score}_{mean}" for score in ("precision", "recall", "f1") for mean in ("macro", "weighted")),
-)
-"""Single numbers that follow from labels and predicted classes alone; the loss does not."""
-
-_SHARES = tuple(score for score in LABEL_SCORES if score not in {"correct", "errors"})
 
 MOST_CLASSES = 5000
 """Above this a confusion matrix takes more than 200 MB; a single damaged label could ask for any size."""
@@ -235,22 +226,6 @@ def set_scored_from_labels(metric: str, sets: Collection[str]) -> str | None:
     of_harness = name != "test" and (not name or score in SIDE_SCORES)
     name = name or "test"
     return name if of_harness and score in LABEL_SCORES and name in sets else None
-
-
-def is_share(metric: str, unit: str, values: Iterable[float]) -> bool:
-    """Whether values are shares, which people read in percent: a score of the harness that is one, or the unit ``share``.
-
-    A recorded number without a unit may be anything.
-
-    Parameters
-    ----------
-    metric, unit : str
-        What the values are.
-    values : iterable of float
-        All must lie within 0 and 1.
-    """
-    named = unit == "share" or (not unit and metric.rpartition(".")[2] in _SHARES)
-    return named and all(0 <= value <= 1 for value in values)
 
 
 def by_class(values: Mapping[str, Value], score: str) -> dict[str, Value]:

@@ -8,6 +8,16 @@ from collections.abc import Iterable
 
 from harness.records.words import Direction, Kind
 
+LABEL_SCORES = (
+    "accuracy",
+    "correct",
+    "errors",
+    *(f"{score}_{mean}" for score in ("precision", "recall", "f1") for mean in ("macro", "weighted")),
+)
+"""Single numbers that follow from labels and predicted classes alone; the loss does not."""
+
+_SHARES = tuple(score for score in LABEL_SCORES if score not in {"correct", "errors"})
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Metric:
@@ -103,3 +113,19 @@ def find(declared: Iterable[Metric], name: str) -> Metric | None:
     own = tuple(declared)
     ordered = sorted((*own, *OWN), key=lambda metric: metric.family)  # stable: the scenario's own come first
     return next((metric for metric in ordered if metric.names(name)), None)
+
+
+def is_share(metric: str, unit: str, values: Iterable[float]) -> bool:
+    """Whether values are shares, which people read in percent: a score of the harness that is one, or the unit ``share``.
+
+    A recorded number without a unit may be anything.
+
+    Parameters
+    ----------
+    metric, unit : str
+        What the values are.
+    values : iterable of float
+        All must lie within 0 and 1.
+    """
+    named = unit == "share" or (not unit and metric.rpartition(".")[2] in _SHARES)
+    return named and all(0 <= value <= 1 for value in values)

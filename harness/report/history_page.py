@@ -13,7 +13,7 @@ import urllib.parse
 import numpy as np
 
 from harness.judging.history_names import heading, label, letters, places, select, title
-from harness.measure.scores import is_share
+from harness.records.metrics import is_share
 from harness.report import numbers
 from harness.report.section import Anchors
 from harness.report.templating import constants, environment

@@ -13,8 +13,8 @@ from pathlib import Path
 from harness.errors import HarnessError, unknown
 from harness.judging import baselines as stored_baselines
 from harness.judging import jobs, outcome, waivers, wording
-from harness.measure.scores import is_share
 from harness.records import TIERS, GateSettings, Job
+from harness.records.metrics import is_share
 from harness.running import executors, plans
 from harness.session import choosing, gating, opening, procedure, storing
 from harness.sources import catalogue as declarations

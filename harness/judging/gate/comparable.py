@@ -11,8 +11,8 @@ from harness.judging import baselines, flips, probes
 from harness.judging.gate import floors, values
 from harness.judging.statistics import spread
 from harness.machine import environment
-from harness.measure.scores import LABEL_SCORES
 from harness.records import Judgement
+from harness.records.metrics import LABEL_SCORES
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

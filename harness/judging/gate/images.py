@@ -13,8 +13,8 @@ import numpy as np
 
 from harness.judging import flips
 from harness.judging.gate import rules
-from harness.measure.scores import LABEL_SCORES
 from harness.records import Trial
+from harness.records.metrics import LABEL_SCORES
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
