@@ -79,7 +79,7 @@ class Power:
 def once() -> tuple[float, float]:
     """Run the fixed workload in this process and return its wall and CPU seconds; the first pass only warms up."""
     runtime.calibrate(1)
-    clock = runtime.Clock(lambda _holder: None)
+    clock = runtime.Clock(lambda: None)
     runtime.calibrate(PASSES)
     return clock.read()
 

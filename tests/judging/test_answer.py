@@ -144,16 +144,18 @@ def test_a_line_has_the_numbers_of_the_runs_and_of_the_baseline() -> None:
     ("direction", "worse", "said"),
     [("worse", "lower", "-2.90 to -1.30"), ("better", "higher", "+1.30 to +2.90")],
 )
-def test_the_interval_is_that_of_after_less_before(direction: str, worse: str, said: str) -> None:
+def test_the_interval_is_that_of_after_less_before(
+    direction: typing.Literal["worse", "better"], worse: typing.Literal["lower", "higher"], said: str
+) -> None:
     """An estimate is positive towards what was tested; a reader wants the sign of the change."""
     look = Look(
         metric="accuracy", round="confirm", base=[0.886], head=[0.865], worse=worse, estimate=0.021, lower=0.013, upper=0.029, p=0.001,
         level=0.01, floor=0.0, alarm=True, clear=False, tests="",
-    )  # type: ignore[arg-type]  # fmt: skip
+    )  # fmt: skip
     trial = Trial(
         scenario="probe", variant="default", tier="smoke", kind="accuracy", direction=direction, metric="accuracy", screen=(look,),
         flagged=True, confirm=(look,), verdict="REGRESSED", followers=("f1_macro",),
-    )  # type: ignore[arg-type]  # fmt: skip
+    )  # fmt: skip
     (line,) = answer.lines(job(judged("REGRESSED"), trials=(trial,)))
     assert line.interval == said
 
