@@ -145,7 +145,7 @@ def test_a_line_has_the_numbers_of_the_runs_and_of_the_baseline() -> None:
     [("worse", "lower", "-2.90 to -1.30"), ("better", "higher", "+1.30 to +2.90")],
 )
 def test_the_interval_is_that_of_after_less_before(
-    direction: typing.Literal["worse", "better"], worse: typing.Literal["higher", "lower"], said: str
+    direction: typing.Literal["worse", "better"], worse: typing.Literal["lower", "higher"], said: str
 ) -> None:
     """An estimate is positive towards what was tested; a reader wants the sign of the change."""
     look = Look(
