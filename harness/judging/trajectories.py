@@ -17,8 +17,8 @@ ROUNDING = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bflo
 """Distance from 1 to the next larger number, by precision."""
 SAME, ELSEWHERE = 8, 64
 """Roundings by which the first loss may differ: in the same environment where equal runs give equal bits, and anywhere else."""
-GROWTH = 1.75
-"""Factor by which the allowed difference grows with each step: training amplifies rounding."""
+GROWTH, MOST = 16.0, 0.03
+"""Factor by which the allowed share grows with each step, as training amplifies rounding, and where that ends."""
 ABSOLUTE = 1e-12
 """What rounding leaves of a loss that is zero."""
 
@@ -42,7 +42,8 @@ def allowed(first: float, step: int, before: Sequence[float]) -> float:
         Reference's losses. A loss that has become small carries the rounding of larger ones: the mean of all up to the step counts.
     """
     size = sum(map(abs, before[: step + 1])) / (step + 1)
-    return max(first * GROWTH**step * max(size, abs(before[step])), ABSOLUTE)
+    share = min(first * GROWTH**step, max(first, MOST))
+    return max(share * max(size, abs(before[step])), ABSOLUTE)
 
 
 def first_step(now: Sequence[float], before: Sequence[float], first: float) -> int | None:
@@ -137,7 +138,7 @@ def _judge(
         return judged("ERROR", "uncounted", "the reference followed this training, and this run did not")
     first = tolerance(ours, theirs, same=same)
     where = "same environment and equal bits" if same else "another environment, or bits that do not repeat"
-    test = f"step by step, {where}: {first:.1e} of the loss at step 1, {GROWTH:g} times as much each further step"
+    test = f"step by step, {where}: {first:.1e} of the loss at step 1, {GROWTH:g} times as much each further step, at most {MOST:.0%}"
     step = first_step(now, before, first)
     if step is None:
         return judged("PASS", "equal", f"the first {len(before)} losses are the reference's", first, test)

@@ -370,7 +370,7 @@ class Run:
         Parameters
         ----------
         loss : number or (n,) array
-            Next losses of the training; a framework's tensor on any device too. The first 16 are kept.
+            Next losses of the training; a framework's tensor on any device too. The first 8 are kept.
         name : str
             The training, where a run has more than one.
         dtype : str

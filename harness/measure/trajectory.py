@@ -12,7 +12,7 @@ from harness.records import PRECISIONS, Trajectory
 if typing.TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-FIRST = 16
+FIRST = 8
 """Losses that are kept of each training: later ones depend on the rounding of all steps before."""
 
 

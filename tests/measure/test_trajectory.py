@@ -21,7 +21,7 @@ def counting() -> Run:
 
 
 def test_losses_one_by_one_and_all_at_once_are_the_same() -> None:
-    """Sixteen are kept, of each training by its name."""
+    """Eight are kept, of each training by its name."""
     run, losses = counting(), [1.0 / step for step in range(1, 30)]
     for loss in losses:
         run.trajectory(loss)

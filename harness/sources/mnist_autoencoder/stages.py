@@ -183,7 +183,6 @@ def _training(run: Run, frozen: fits.Epochs, tuning: fits.Epochs, settings: pipe
     ):
         stages.share_outside(run, history.steps, name)
         stages.first_step(run, history.steps, name)
-        stages.first_losses(run, history.steps, name, settings.policy.removeprefix("mixed_"))
         stages.class_curves(run, history, "validation", f"The source's Figures 7 and 8: {title}.", name=name)
     stages.share_outside(run, (*frozen.steps, *tuning.steps))
     stages.optimiser_steps(run, (*frozen.steps, *tuning.steps))

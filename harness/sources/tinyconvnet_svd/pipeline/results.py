@@ -49,7 +49,7 @@ class Training:
     step_seconds: float | None
     """Mean wall time of the first epoch's other steps; None if it had none."""
     first_losses: Doubles
-    """(at most 16,), loss of each of the first epoch's first batches before its step, nats."""
+    """(at most 8,), loss of each of the first epoch's first batches before its step, nats."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

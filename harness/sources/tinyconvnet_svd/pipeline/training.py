@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     Batches = Iterable[tuple[torch.Tensor, torch.Tensor]]
 
-FIRST_LOSSES = 16
+FIRST_LOSSES = 8
 """Losses of an epoch's first steps that are kept."""
 EVALUATION_BATCH = 128
 """Images per forward pass where no gradient is taken: small enough for a CPU's cache."""
