@@ -19,7 +19,7 @@ from benchmarks import proof
 SECONDS = 900.0
 """What the runs of one scenario may take."""
 FOREIGN_CPU = 0.1
-"""Cores that other processes may use: above it a run is DISTURBED, and its times are not shown."""
+"""Cores that other processes may use: above it a run is disturbed, and its times are not shown."""
 NOTHING = float("nan")
 """What asv shows as n/a."""
 

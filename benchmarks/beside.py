@@ -180,7 +180,7 @@ def disturbed(sides: Mapping[str, SideRuns]) -> list[str]:
     if not loud:
         return []
     told = ", ".join(loud)
-    return [f"**Other work ran beside**: DISTURBED were {told} of a variant's runs. Times of such runs are not claimed.", ""]  # fmt: skip
+    return [f"**Other work ran beside**: disturbed were {told} of a variant's runs. Times of such runs are not claimed.", ""]  # fmt: skip
 
 
 def contrasts(variant: VariantSides, wanted: Iterable[tuple[str, str]]) -> Iterator[tuple[str, ...]]:
@@ -194,4 +194,4 @@ def contrasts(variant: VariantSides, wanted: Iterable[tuple[str, str]]) -> Itera
 def _shown(found: Contrast) -> tuple[str, str, str, str]:
     (a, _, _), (b, ratio, interval) = (cells(found, side) for side in found.sides)
     disturbed = any(side is not None and side.disturbed for side in found.sides)
-    return (a, b, "DISTURBED", "—") if disturbed else (a, b, ratio, interval)
+    return (a, b, "disturbed", "—") if disturbed else (a, b, ratio, interval)

@@ -1,4 +1,4 @@
-"""How often `harness compare` calls two groups EQUIVALENT or DIFFERENT, by simulation; docs/compare.md prints the table."""
+"""How often `harness compare` calls two groups equivalent or DIFFERENT, by simulation; docs/compare.md prints the table."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _rows(trials: int, generator: np.random.Generator) -> Iterator[dict[str, typ
             # with a fixed margin the printed one is 2 true standard deviations
             for difference in ROWS if points is None else ROWS[:2]:
                 counts = _count(generator, trials, runs, points, difference)
-                shares = {word: counts[word] / trials for word in ("EQUIVALENT", "DIFFERENT")}
+                shares = {word: counts[word] / trials for word in ("equivalent", "different")}
                 yield {
                     "runs": runs,
                     "margin": "2 true sd" if points else "2 sd of A",

@@ -49,7 +49,7 @@ def propose_command(
     ):
         click.echo(f"Proposed: {path}")
     if outcome.interrupted(job):
-        told = f"INTERRUPTED {outcome.interruption(job)}, and so of these baselines"
+        told = f"interrupted {outcome.interruption(job)}, and so of these baselines"
         click.echo(visible(f"{told}. Or first: {commands.resume(job, run)}"), err=True)
     where = shlex.quote(str(run))
     click.echo(visible(f"Next: harness baseline diff {where}, then: harness baseline accept {where}"))

@@ -15,7 +15,7 @@ if typing.TYPE_CHECKING:
 
     from harness.records import Amount, Compared, Contrast, IdentitySide, SameWeights, Score, VariantSides
 
-STYLES = {"EQUIVALENT": "green", "DIFFERENT": "yellow", "INCONCLUSIVE": "yellow"}
+STYLES = {"equivalent": "green", "different": "yellow", "INCONCLUSIVE": "yellow"}
 _SHOWN = {
     "seconds": "time",
     "first_step_seconds": "first step",
@@ -66,7 +66,7 @@ def _table(variant: VariantSides) -> Table:
     notes = [f"{side.name}: {len(side.seeds)} run{'s' * (len(side.seeds) != 1)}" for side in variant.sides]
     notes += [f"intervals cover {min(covered):.0%}"] if covered and two else []
     notes += (
-        ["~ DISTURBED"]
+        ["~ disturbed"]
         if any(side and side.disturbed for contrast in variant.contrasts for side in contrast.sides)
         else []
     )
@@ -75,7 +75,7 @@ def _table(variant: VariantSides) -> Table:
 
 
 def cells(contrast: Contrast, side: Amount | None) -> tuple[str, str, str]:
-    """Write a side's median, its ratio to the reference, and the ratio's interval; a tilde marks a ratio of DISTURBED times."""
+    """Write a side's median, its ratio to the reference, and the ratio's interval; a tilde marks a ratio of disturbed times."""
     if side is None:
         return "—", "—", "—"
     ratio = "—" if side.ratio is None else f"{'~' if side.disturbed else ''}{side.ratio:.3g}"

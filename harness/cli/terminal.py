@@ -86,8 +86,8 @@ def _name(request: RunRequest) -> str:
 def _line(index: int, total: int, result: RunResult) -> str:
     told = "done" if result.status == "ok" else "[bold red]ERROR[/]"
     timed = result.disturbed and result.request.purpose == "measure"
-    loud = f" [yellow]DISTURBED ({result.disturbance}; its time is not used)[/]" if timed else ""
-    flaky = f" [yellow]FLAKY (it failed first: {marked(result.earlier_error)})[/]" if result.flaky else ""
+    loud = f" [yellow]disturbed ({result.disturbance}; its time is not used)[/]" if timed else ""
+    flaky = f" [yellow]flaky (it failed first: {marked(result.earlier_error)})[/]" if result.flaky else ""
     return f"[dim]{index}/{total}[/] {marked(_name(result.request))}: {told} in {result.wall_seconds:.1f} s{loud}{flaky}"
 
 
@@ -117,7 +117,7 @@ def _show_interruption(console: Console, job: Job, folder: Path) -> None:
     if outcome.interrupted(job):
         told, step = outcome.interruption(job), commands.resume(job, folder)
         console.print(
-            f"[bold red]INTERRUPTED[/] {marked(f'{told}. Next: {step}')}", highlight=False, soft_wrap=True
+            f"[bold red]interrupted[/] {marked(f'{told}. Next: {step}')}", highlight=False, soft_wrap=True
         )
 
 

@@ -25,7 +25,7 @@ def commands(job: Job) -> list[str]:
     found: dict[str, list[tuple[str, str]]] = {"error": [], "warning": [], "notice": []}
     if outcome.interrupted(job):
         step = resume(job)
-        found["error"].append(("INTERRUPTED", f"{outcome.interruption(job)}. Next: {step}"))
+        found["error"].append(("interrupted", f"{outcome.interruption(job)}. Next: {step}"))
     for result in outcome.runs(job):
         if result.status != "ok":
             request = result.request

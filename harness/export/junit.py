@@ -68,7 +68,7 @@ def _interruption(job: Job) -> Iterator[str]:
         message = _clean(f"{told}. Next: {commands.resume(job)}")
         classname = _clean(f"harness.{name.replace(':', '.')}")
         case = ET.Element("testcase", classname=classname, name="planned runs", time="0.000")
-        ET.SubElement(case, "error", type="INTERRUPTED", message=message)
+        ET.SubElement(case, "error", type="interrupted", message=message)
         ET.indent(case, level=2)
         yield f"    {ET.tostring(case, encoding='unicode')}\n"
     yield "  </testsuite>\n"

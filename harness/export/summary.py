@@ -202,7 +202,7 @@ def _decisions(job: Job) -> Iterator[tuple[str, ...]]:
     """Yield a row for what an interrupted job lacks, for every failed run and every verdict that a person should see, worst first."""
     if outcome.interrupted(job):
         told, step = outcome.interruption(job), commands.resume(job)
-        yield ("", "planned runs", "**INTERRUPTED**", "", "", prose(told), code(step))
+        yield ("", "planned runs", "**interrupted**", "", "", prose(told), code(step))
     for result in outcome.runs(job):
         if result.status != "ok":
             request = result.request

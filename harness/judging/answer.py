@@ -21,7 +21,7 @@ if typing.TYPE_CHECKING:
 SCORE, TIME, MEMORY = "accuracy", "total.seconds", "total.above_imports_bytes"
 """Metrics of the table, where a scenario has them."""
 WORDS = {
-    "PASS": "same", "REGRESSED": "WORSE", "IMPROVED": "better", "INCONCLUSIVE": "unsure", "NO_BASELINE": "new",
+    "PASS": "same", "REGRESSED": "worse", "IMPROVED": "better", "INCONCLUSIVE": "unsure", "NO_BASELINE": "new",
     "INCOMPARABLE": "other", "WAIVED": "waived", "ERROR": "ERROR",
 }  # fmt: skip
 """Verdict against a baseline -> the word of the table's last column."""

@@ -4,7 +4,7 @@ Pure but for reading predictions, which the caller hands in. It is a report, not
 on one machine is shown as such and decides nothing.
 
 Whether two groups of runs score alike is decided by Welch's two one-sided tests against a margin, 5% on each side. A verdict is a statement
-about the margin that is printed with it. EQUIVALENT: the difference lies within. DIFFERENT: it lies beyond. INCONCLUSIVE: neither was shown.
+about the margin that is printed with it. equivalent: the difference lies within. different: it lies beyond. INCONCLUSIVE: neither was shown.
 docs/compare.md has the error rates.
 """
 
@@ -194,7 +194,7 @@ def judge(a: Floats, b: Floats, margin: float | None, *, identical: int = 0) -> 
     )
     if identical:
         same = f"every prediction of {identical} run{'s' * (identical > 1)} is the same on both sides"
-        return dataclasses.replace(blank, verdict="EQUIVALENT", reason=same)
+        return dataclasses.replace(blank, verdict="equivalent", reason=same)
     if min(len(a), len(b)) < 2 or margin is None:
         return _too_few(blank, [sd for sd in (spread(a), spread(b)) if sd is not None])
     if constant:
@@ -204,7 +204,7 @@ def judge(a: Floats, b: Floats, margin: float | None, *, identical: int = 0) -> 
         )
         return dataclasses.replace(
             blank,
-            verdict="EQUIVALENT" if within else "DIFFERENT",
+            verdict="equivalent" if within else "different",
             lower=difference,
             upper=difference,
             p=float(not within),
@@ -213,9 +213,9 @@ def judge(a: Floats, b: Floats, margin: float | None, *, identical: int = 0) -> 
     test = welch_tost(a, b, margin, LEVEL)
     judged = dataclasses.replace(blank, lower=test.lower, upper=test.upper, p=max(test.p_low, test.p_high))
     if max(test.p_low, test.p_high) <= LEVEL:
-        return dataclasses.replace(judged, verdict="EQUIVALENT", reason=_beyond(a, margin, within=True))
+        return dataclasses.replace(judged, verdict="equivalent", reason=_beyond(a, margin, within=True))
     if test.lower >= margin or test.upper <= -margin:
-        return dataclasses.replace(judged, verdict="DIFFERENT", reason=_beyond(a, margin, within=False))
+        return dataclasses.replace(judged, verdict="different", reason=_beyond(a, margin, within=False))
     sd = math.sqrt((float(a.var(ddof=1)) + float(b.var(ddof=1))) / 2)
     runs = runs_for_tost(difference, margin, sd)
     none = test.lower <= 0 <= test.upper
@@ -548,7 +548,7 @@ def _notes(sides: Sequence[SideRuns], done: Sequence[Runs]) -> Iterator[str]:
                 if side.disturbed < len(runs)
                 else "it has no others, so that its times mean little"
             )
-            yield f"{side.disturbed} of {len(runs)} runs of {side.name} are DISTURBED: {used}"
+            yield f"{side.disturbed} of {len(runs)} runs of {side.name} are disturbed: {used}"
         mixed = [
             field
             for field in (*MACHINE, "gpu", "threads")

@@ -127,7 +127,7 @@ def _obstacle(expected: Expectation, tier: Tier, done: Sequence[RunResult], *, t
     if tier not in expected.tiers:
         return f"published for the {'/'.join(expected.tiers)} tier"
     if timed and done[0].disturbed:
-        return "DISTURBED: other processes used the machine in every run"
+        return "disturbed: other processes used the machine in every run"
     return ""
 
 

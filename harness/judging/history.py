@@ -60,7 +60,7 @@ class Sample(typing.NamedTuple):
 
 
 def gather(jobs: Iterable[Job]) -> list[Sample]:
-    """Take the headline metrics from jobs, of which one at a time is in memory. Times of DISTURBED runs are left out."""
+    """Take the headline metrics from jobs, of which one at a time is in memory. Times of disturbed runs are left out."""
     return [sample for job in jobs for sample in _of_job(job)]
 
 

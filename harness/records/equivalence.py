@@ -8,7 +8,7 @@ from typing import Literal
 from harness.records.flipped import Flips
 from harness.records.words import GIVEN, Kind, Tier
 
-Likeness = Literal["EQUIVALENT", "DIFFERENT", "INCONCLUSIVE"]
+Likeness = Literal["equivalent", "different", "INCONCLUSIVE"]
 """Whether a difference was shown to lie within the margin, beyond it, or neither."""
 
 
@@ -31,7 +31,7 @@ class SideRuns:
     failed: int
     """Runs that did not finish."""
     disturbed: int
-    """Finished runs that are DISTURBED."""
+    """Finished runs that are disturbed."""
     calibration_seconds: float
     """Median of the calibration kernel's times, seconds."""
     environment: dict[str, str]
@@ -47,7 +47,7 @@ class Amount:
     runs: int
     """Runs that it is taken from."""
     disturbed: bool
-    """Whether all runs of this side or of the reference are DISTURBED; they were then used."""
+    """Whether all runs of this side or of the reference are disturbed; they were then used."""
     ratio: float | None = None
     """Median of all ratios to the reference; None for the reference, and where it has a zero."""
     lower: float | None = None
@@ -89,7 +89,7 @@ class Equivalence:
     margin: float | None
     """Difference that counts as none; None where it could not be set."""
     p: float | None
-    """The larger p of the two tests; EQUIVALENT at most at 0.05."""
+    """The larger p of the two tests; equivalent at most at 0.05."""
     runs_to_decide: int | None
     """Runs a side needed to decide, assuming the observed spread and difference; None where the verdict is decided."""
     reason: str

@@ -103,7 +103,7 @@ class StageResult:
     start_bytes: int | None = None
     """Resident memory at the start after collecting and trimming; None where it cannot be read."""
     peak_bytes: int | None = None
-    """Highest resident memory within the stage; None where it cannot be reset and read (NOT_MEASURED)."""
+    """Highest resident memory within the stage; None where it cannot be reset and read."""
     began_seconds: float | None = None
     """From the start of the worker until the stage began, seconds; None where nobody told the worker when it was started."""
     images: int | None = None

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     )
 
 LIKENESS: dict[str, Sign] = {
-    "DIFFERENT": Sign("DIFFERENT", "≠", "decide", "The difference was shown to lie beyond the margin."),
+    "different": Sign("different", "≠", "decide", "The difference was shown to lie beyond the margin."),
     "INCONCLUSIVE": Sign("INCONCLUSIVE", "?", "warn", "Neither was shown: more runs would tell."),
-    "EQUIVALENT": Sign("EQUIVALENT", "=", "good", "The difference was shown to lie within the margin."),
+    "equivalent": Sign("equivalent", "=", "good", "The difference was shown to lie within the margin."),
 }
 _PLAIN = Sign("", "", "quiet", "")
 _WORDS = {
@@ -61,7 +61,7 @@ class Cell:
     rate: str = ""
     """Images per second."""
     disturbed: bool = False
-    """Whether only DISTURBED runs were there."""
+    """Whether only disturbed runs were there."""
     strip: strips.Strip | None = None
     """The ratio drawn."""
     strip_text: str = ""
@@ -201,13 +201,13 @@ def _headline(found: Compared, shown: Sequence[Section]) -> Headline:
     if word is None:
         return Headline("quiet", "·", "Side by side.", sentence)
     sign = LIKENESS[word]
-    if word == "EQUIVALENT":
+    if word == "equivalent":
         return Headline(sign.tone, sign.glyph, "They score alike.", sentence)
     title, row = next((section.title, row) for section in shown for row in section.scores if row.sign is sign)
     who = f"{wording.opening(row.metric)} of {title}"
     lead = (
         f"{who} on {row.side} differs by {row.difference}."
-        if word == "DIFFERENT"
+        if word == "different"
         else f"{who} on {row.side}: {row.difference}, undecided."
     )
     return Headline(sign.tone, sign.glyph, lead, sentence)

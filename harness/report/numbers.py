@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from harness.records import Kind, Value
 
-NOT_MEASURED = "NOT_MEASURED"
+NOT_MEASURED = "not measured"
 NONE = "—"
 _BYTES = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B"))
 _SECONDS = (
@@ -152,7 +152,7 @@ def durations(values: Iterable[float]) -> Scale:
 
 
 def mebibytes(value: float | None) -> str:
-    """Write bytes in MiB with one decimal; None is NOT_MEASURED."""
+    """Write bytes in MiB with one decimal; None is written as not measured."""
     return Scale(2**-20, _NARROW + "MiB", 1).text(value, none=NOT_MEASURED)
 
 

@@ -155,13 +155,13 @@ def _machine() -> Iterator[Finding]:
     told = (
         "works: memory is measured stage by stage"
         if resets
-        else "is refused: stages say NOT_MEASURED, only the total is known"
+        else "is refused: stages are not measured, only the total is known"
     )
     yield Finding("machine", "/proc/self/clear_refs", told)
     busy = float(facts["load"]) if facts["load"] != "unknown" else 0.0
     if busy > 0.5:
         yield Finding(
-            "machine", "other work", f"load {busy:.2f}: times may be DISTURBED, take no baseline now"
+            "machine", "other work", f"load {busy:.2f}: times may be disturbed, take no baseline now"
         )
 
 

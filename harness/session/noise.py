@@ -216,7 +216,7 @@ def _spread(samples: Samples) -> Iterator[str]:
     ratio = float(np.median(np.divide.outer(head, base)))
     yield f"  the same program against itself: {ratio:.3f} times, p = {paired_rank_p(base, head):.2g}"
     if samples.foreign_cpu is not None and samples.foreign_cpu > 0.1:
-        yield f"  DISTURBED: other processes used {samples.foreign_cpu:.1f} cores; on a quiet machine it needs fewer pairs"
+        yield f"  disturbed: other processes used {samples.foreign_cpu:.1f} cores; on a quiet machine it needs fewer pairs"
 
 
 def _needs(runs: Floats, trials: int) -> Iterator[str]:

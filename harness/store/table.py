@@ -183,7 +183,7 @@ def gathered(job: Job) -> Mapping[tuple[System, str], tuple[Measured, Sequence[f
     """Gather by system and metric what `headlines` returns: how the metric was first declared, and one value a run.
 
     These are numbers with a direction: times, memory, work and sizes, and the scores of the main predictions, but not a grid's side
-    scores. Times of a DISTURBED run are left out.
+    scores. Times of a disturbed run are left out.
     """
     found: dict[tuple[System, str], tuple[Measured, array.array[float]]] = {}
     for result in job.results:

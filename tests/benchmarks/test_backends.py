@@ -48,8 +48,8 @@ def test_disturbed_times_are_not_claimed() -> None:
     loud = (first, dataclasses.replace(second, disturbed=3))
     found = dataclasses.replace(found, variants=(dataclasses.replace(found.variants[0], sides=loud),))
     told = backends.page({("x", "y"): found}, ran)
-    assert "| total: time | 1 s | 2 s | DISTURBED | — |" in told
-    assert "**Other work ran beside**: DISTURBED were 3 of 3" in told
+    assert "| total: time | 1 s | 2 s | disturbed | — |" in told
+    assert "**Other work ran beside**: disturbed were 3 of 3" in told
     assert "$ harness run\n$ harness compare a b" in told
 
 

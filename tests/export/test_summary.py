@@ -125,7 +125,7 @@ def test_the_answer_fits_40_lines() -> None:
     rows = [line for line in open_part.splitlines() if line.startswith("| <code>")]
     assert len(rows) == summary.MOST_LINES
     assert rows[0].startswith("| <code>worst&#58;default</code>")
-    assert "**WORSE**" in rows[0]
+    assert "**worse**" in rows[0]
     assert f"<summary>{61 - summary.MOST_LINES} more variants</summary>" in shown
 
 

@@ -581,7 +581,7 @@ def test_an_unfinished_job_says_what_its_baselines_lack(harness: Harness) -> Non
     told = harness(*words)
     assert (told.code, told.out) == (0, whole.out)
     assert told.err.startswith(
-        "INTERRUPTED 2 planned runs are missing, of probe:default (2), and so of these baselines."
+        "interrupted 2 planned runs are missing, of probe:default (2), and so of these baselines."
     )
     assert "Or first: harness run --resume out" in told.err
 

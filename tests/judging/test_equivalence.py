@@ -86,7 +86,7 @@ def judged(
 def test_false_verdicts_stay_near_5_percent_at_the_printed_margin(
     monkeypatch: pytest.MonkeyPatch, runs: int
 ) -> None:
-    """A true difference of the margin is called EQUIVALENT, or DIFFERENT, in at most about 5% each, also where A's spread gave the margin."""
+    """A true difference of the margin is called equivalent, or different, in at most about 5% each, also where A's spread gave the margin."""
     monkeypatch.setattr(
         equivalence, "runs_for_tost", lambda *_: None
     )  # how many runs would decide is not asked
@@ -99,8 +99,8 @@ def test_false_verdicts_stay_near_5_percent_at_the_printed_margin(
         b = generator.normal(50 + margin, 1, runs)
         found.append(equivalence.judge(a, b, margin).verdict)
     # 5% and three standard errors of so many trials
-    assert found.count("EQUIVALENT") / trials < 0.062
-    assert found.count("DIFFERENT") / trials < 0.062
+    assert found.count("equivalent") / trials < 0.062
+    assert found.count("different") / trials < 0.062
 
 
 @pytest.mark.slow
@@ -161,12 +161,12 @@ def test_a_margin_that_says_nothing_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(("a", "b", "verdict"), [
-    ([0.1] * 3, [0.1] * 10, "EQUIVALENT"),  # their means are rounded differently
-    ([0.3] * 4, [0.1 + 0.2] * 4, "EQUIVALENT"),
-    ([0.0] * 3, [0.0] * 3, "EQUIVALENT"),
-    ([0.9] * 3, [0.8] * 3, "DIFFERENT"),
+    ([0.1] * 3, [0.1] * 10, "equivalent"),  # their means are rounded differently
+    ([0.3] * 4, [0.1 + 0.2] * 4, "equivalent"),
+    ([0.0] * 3, [0.0] * 3, "equivalent"),
+    ([0.9] * 3, [0.8] * 3, "different"),
     ([0.9] * 3, [0.8, 0.9, 0.85], "INCONCLUSIVE"),
-    ([1e-300] * 3, [0.0] * 3, "DIFFERENT"),
+    ([1e-300] * 3, [0.0] * 3, "different"),
 ])  # fmt: skip
 def test_groups_of_constants(a: list[float], b: list[float], verdict: str) -> None:
     """Without a spread on one side or both the values decide, and no rounding of a mean does (scverse/scanpy#620)."""
@@ -178,8 +178,8 @@ def test_groups_of_constants(a: list[float], b: list[float], verdict: str) -> No
 def test_verdicts() -> None:
     """Alike, apart, undecided with the runs that would decide, one run, no spread, and identical predictions."""
     a = [0.950, 0.951, 0.952, 0.953, 0.954, 0.955, 0.956]
-    assert judged(a, a).verdict == "EQUIVALENT"
-    assert judged(a, [value - 0.02 for value in a]).verdict == "DIFFERENT"
+    assert judged(a, a).verdict == "equivalent"
+    assert judged(a, [value - 0.02 for value in a]).verdict == "different"
     undecided = judged(a[:3], [value + 0.0005 for value in a[:3]])
     assert undecided.verdict == "INCONCLUSIVE"
     assert undecided.runs_to_decide > 3
@@ -187,12 +187,12 @@ def test_verdicts() -> None:
     assert (single.verdict, single.lower, single.p) == ("INCONCLUSIVE", None, None)
     assert "single run" in single.reason
     assert judged([0.95], [0.95]).runs_to_decide == 7
-    assert judged([0.95], [0.95], identical=1).verdict == "EQUIVALENT"
+    assert judged([0.95], [0.95], identical=1).verdict == "equivalent"
     assert judged([0.9, 0.9], [0.9, 0.9]).reason == "every value is the same on both sides"
     fixed = judged([0.9, 0.9, 0.9], [0.91, 0.91, 0.91])
-    assert fixed.verdict == "DIFFERENT"
+    assert fixed.verdict == "different"
     assert "--margin" in fixed.reason
-    assert judged([0.9, 0.9, 0.9], [0.91, 0.91, 0.91], Margin.parse("2points")).verdict == "EQUIVALENT"
+    assert judged([0.9, 0.9, 0.9], [0.91, 0.91, 0.91], Margin.parse("2points")).verdict == "equivalent"
     near = judged([0.90, 0.91, 0.92], [0.905, 0.915, 0.925], Margin.parse("0.5points"))
     assert near.runs_to_decide is None
     assert "no thousand runs" in near.reason
@@ -292,7 +292,7 @@ def test_disturbed_times_are_left_out_or_marked() -> None:
     ((variant,), _) = compare(a, job(result(0, foreign_cpu=0.5), result(1, foreign_cpu=0.5)))
     assert other(variant, "train", "seconds").disturbed
     assert not other(variant, "train", "above_imports_bytes").disturbed
-    assert any("2 of 2 runs of B are DISTURBED" in note for note in variant.notes)
+    assert any("2 of 2 runs of B are disturbed" in note for note in variant.notes)
     ((calm,), _) = compare(a, job(result(0)))
     first, time = other(calm, "train", "seconds", 0), other(calm, "train", "seconds")
     assert (first.median, first.runs, time.runs, time.disturbed) == (1.0, 1, 1, False)
@@ -428,7 +428,7 @@ def test_identical_predictions_are_equivalent_whatever_the_number_of_runs(tmp_pa
     score = variant.scores[0].sides[1]
     assert score is not None
     assert score.judged is not None
-    assert score.judged.verdict == "EQUIVALENT"
+    assert score.judged.verdict == "equivalent"
     assert "every prediction of 1 run is the same" in score.judged.reason
 
 
@@ -436,7 +436,7 @@ def test_identical_predictions_are_equivalent_whatever_the_number_of_runs(tmp_pa
     "metric", ["calibration", "test.accuracy", "test.calibration", "head.f1_macro", "accuracy.calibration"]
 )
 def test_equal_labels_settle_only_what_was_scored_from_them(tmp_path: Path, metric: str) -> None:
-    """A recorded score that differs is DIFFERENT, whatever its name, though every label is the same; and it is no share."""
+    """A recorded score that differs is different, whatever its name, though every label is the same; and it is no share."""
     readers = (predictions.reader(tmp_path / "a"), predictions.reader(tmp_path / "b"))
     judgement = Judgement(
         metric=metric, kind="accuracy", value=0.9, reference=None, against="baseline", verdict="NO_BASELINE"
@@ -454,7 +454,7 @@ def test_equal_labels_settle_only_what_was_scored_from_them(tmp_path: Path, metr
     ((variant,), _) = equivalence.compare([made("a", 0.9), made("b", 0.5)], asked)
     found = {score.metric: score.sides[1] for score in variant.scores}
     assert {name: side and side.judged and side.judged.verdict for name, side in found.items()} == {
-        "accuracy": "EQUIVALENT", metric: "DIFFERENT",
+        "accuracy": "equivalent", metric: "different",
     }  # fmt: skip
     (line,) = [
         equivalence_table.sentence(variant, score, 1) for score in variant.scores if score.metric == metric
@@ -492,7 +492,7 @@ def test_any_number_of_jobs_are_columns_named_for_what_differs() -> None:
     ] == [None, 0.25, 0.125, 0.5]
     assert [side and side.judged and side.judged.verdict for side in variant.scores[0].sides] == [
         None,
-        *["EQUIVALENT"] * 3,
+        *["equivalent"] * 3,
     ]
     assert left_out == ("probe:default, tier smoke: A ran version 1 of the scenario, E version 2",)
     ((variant,), _) = compare(
@@ -573,7 +573,7 @@ def test_the_page_of_the_command_works_as_written(harness: Harness) -> None:
     for words in commands:
         done = harness(*(scenario if word == "mine.py" else word for word in words))
         assert done.code == 0, done.err + done.out
-    assert "EQUIVALENT accuracy" in done.out
+    assert "equivalent accuracy" in done.out
     assert "first step" in done.out
     assert (
         "identities: 1 on 1 threads with errors of at most 0.01 of the tolerance, 1 on 2 threads with errors of at most 0.2"

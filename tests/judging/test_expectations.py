@@ -333,7 +333,7 @@ def test_times_that_something_disturbed_are_not_judged() -> None:
     assert (quiet.verdict, quiet.n) == ("REPRODUCED", 3)
     loud = timed(pairs, loud=range(4))
     assert (loud.verdict, loud.n) == ("NOT_JUDGED", 4)
-    assert loud.reason == "DISTURBED: other processes used the machine in every run"
+    assert loud.reason == "disturbed: other processes used the machine in every run"
     assert timed(pairs, loud=[3], unit="B").n == 4
 
 

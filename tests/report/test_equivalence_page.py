@@ -125,7 +125,7 @@ def variant(name: str = "default") -> VariantSides:
             contrast("train", "device_allocated_bytes", 2**20, None), contrast("total", "seconds", 10.0, 0.5),
         ),
         scores=(
-            score("accuracy", "DIFFERENT"), score("f1_macro", "EQUIVALENT", reason="the difference lies within the margin"),
+            score("accuracy", "different"), score("f1_macro", "equivalent", reason="the difference lies within the margin"),
             score("loss", "INCONCLUSIVE", unit="nat", share=False, runs_to_decide=42, lower=None, upper=None, margin=None),
         ),
         weights=(SameWeights(side=1, set="test", labels=400, runs=1, checkpoints=1, changed=4, worse=3, better=1, p=0.625, tested=1),),
@@ -174,8 +174,8 @@ def test_everything_that_was_found_is_said(page: str) -> None:
     """Verdicts, runs that would decide, ratios, coverage, first steps, labels, identities, and what was not compared."""
     text = " ".join(Parsed(page).text.split())
     for told in (
-        "An identity is violated.", "2 DIFFERENT, 2 INCONCLUSIVE, 2 EQUIVALENT", "about 42 runs a side would decide", "−1.2 to −0.8",
-        "×0.05", "0.0455 to 0.055 (90%)", "DISTURBED", "2,000/s", "750 ms", "3.99 s", "2 variants of 3 jobs compared",
+        "An identity is violated.", "2 different, 2 INCONCLUSIVE, 2 equivalent", "about 42 runs a side would decide", "−1.2 to −0.8",
+        "×0.05", "0.0455 to 0.055 (90%)", "disturbed", "2,000/s", "750 ms", "3.99 s", "2 variants of 3 jobs compared",
         "4 labels changed, 3 for the worse", "p = 0.62",
         "REGRESSED", "third", "+dirty", "128.0\N{NARROW NO-BREAK SPACE}MiB",
     ):  # fmt: skip
@@ -193,9 +193,9 @@ def test_the_same_input_gives_the_same_page(page: str) -> None:
 @pytest.mark.parametrize(
     ("verdicts", "lead"),
     [
-        (["EQUIVALENT", "EQUIVALENT"], "They score alike."),
-        (["EQUIVALENT", "INCONCLUSIVE"], "m1 of probe:default on torch: −1 points, undecided."),
-        (["INCONCLUSIVE", "DIFFERENT"], "m1 of probe:default on torch"),
+        (["equivalent", "equivalent"], "They score alike."),
+        (["equivalent", "INCONCLUSIVE"], "m1 of probe:default on torch: −1 points, undecided."),
+        (["INCONCLUSIVE", "different"], "m1 of probe:default on torch"),
         ([], "Side by side."),
     ],
 )
@@ -205,7 +205,7 @@ def test_the_headline_is_the_most_telling_verdict(verdicts: list[str], lead: str
     found = dataclasses.replace(variant(), scores=scores, identities=())
     text = Parsed(equivalence_page.render(beside(found), NOWHERE)).text
     assert lead in text
-    assert ("differs by −1 points." in text) == ("DIFFERENT" in verdicts)
+    assert ("differs by −1 points." in text) == ("different" in verdicts)
 
 
 def test_a_third_job_is_a_third_column() -> None:
@@ -226,7 +226,7 @@ def test_a_third_job_is_a_third_column() -> None:
     )
     page, before = (equivalence_page.render(beside(one), NOWHERE) for one in (three, two))
     assert page.count('<th class="num">jax') == 3  # summary, time, memory
-    assert page.count("DIFFERENT</span>") == 2 * before.count("DIFFERENT</span>") - 1  # the words stand once
+    assert page.count("different</span>") == 2 * before.count("different</span>") - 1  # the words stand once
 
 
 def test_nothing_to_compare_is_said() -> None:

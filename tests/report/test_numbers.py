@@ -30,7 +30,7 @@ def test_bytes_keep_exact_counts_while_they_are_small() -> None:
     """A stored size of a few hundred bytes is exact; memory is always in MiB."""
     assert numbers.scale("size", "B", [1824.0, 784.0]).text(1824.0) == "1,824\u202fB"
     assert numbers.mebibytes(3 * 2**20) == "3.0\u202fMiB"
-    assert numbers.mebibytes(None) == "NOT_MEASURED"
+    assert numbers.mebibytes(None) == "not measured"
 
 
 @pytest.mark.parametrize(

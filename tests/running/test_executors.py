@@ -151,7 +151,7 @@ def test_dask_gives_what_this_machine_gives(run_probe: Callable[..., Finished], 
             for out in ("out", "far")
         ]
         assert all(np.array_equal(stored[0][name], stored[1][name]) for name in stored[0])
-    assert "DISTURBED" in done.out
+    assert "disturbed" in done.out
 
 
 @pytest.mark.system

@@ -83,11 +83,11 @@ def test_the_description_says_what_is_needed() -> None:
     assert "here a 10% slowdown needs 7 pairs" in told
     assert "20 pairs of fresh processes" in told
     assert "the same program against itself: 1.000 times" in told
-    assert "DISTURBED" not in told
+    assert "disturbed" not in told
     loud = noise.Samples("kernel", samples(0.4, 40), 0.7)
     told = noise.described(loud, trials=40)
     assert "here a 10% slowdown is seen within 40 pairs in" in told
-    assert "DISTURBED: other processes used 0.7 cores" in told
+    assert "disturbed: other processes used 0.7 cores" in told
     assert "here a 20% slowdown" in told
 
 

@@ -23,9 +23,9 @@ if typing.TYPE_CHECKING:
     from harness.sources.audit import AuditFinding
 
 FOUND = {
-    False: Sign("CONTRADICTORY", "≠", "warn", "The prints cannot all be right, whatever was run."),
-    None: Sign("UNCLEAR", "·", "quiet", "The prints do not settle it."),
-    True: Sign("CONSISTENT", "✓", "good", "The prints agree within their digits."),
+    False: Sign("contradictory", "≠", "warn", "The prints cannot all be right, whatever was run."),
+    None: Sign("unclear", "·", "quiet", "The prints do not settle it."),
+    True: Sign("consistent", "✓", "good", "The prints agree within their digits."),
 }
 """What held against each other prints came to, worst first."""
 MOST_OPEN = 4

@@ -57,7 +57,7 @@ def test_ctrl_c_is_told_by_every_channel(harness: Harness) -> None:
     job = harness.job("gate")
     assert (job["gate"]["exit_code"], job["unfinished"]) == (130, {"probe:default": 3, "probe:other": 4})
     told = "7 planned runs are missing, of probe:default (3), probe:other (4)"
-    assert f"INTERRUPTED {told}. Next: harness gate --resume gate" in out
+    assert f"interrupted {told}. Next: harness gate --resume gate" in out
     assert "Gate: interrupted (exit code 130)" in out
     page = (harness.folder / "gate" / "index.html").read_text()
     assert "Gate: interrupted." in page
@@ -80,7 +80,7 @@ def test_ctrl_c_is_told_by_every_channel(harness: Harness) -> None:
     done = harness("gate", "--resume", "gate")
     assert done.code == 3, done.out + done.err
     assert harness.job("gate")["unfinished"] == {}
-    assert "INTERRUPTED" not in done.out
+    assert "interrupted" not in done.out
 
 
 def request(seed: int, **changes: typing.Any) -> RunRequest:

@@ -350,7 +350,7 @@ def test_what_forty_pairs_leave_open_says_what_would_decide() -> None:
 
 
 def test_every_pair_counts_whatever_ran_beside() -> None:
-    """Of a head four times slower all runs are DISTURBED, of the base none: it fails all the same (a loud machine excuses no side)."""
+    """Of a head four times slower all runs are disturbed, of the base none: it fails all the same (a loud machine excuses no side)."""
     first = sided(seconds(0, 7), seconds(1, 7, mean=4.0))
     both = joined(first, sided(seconds(2, 10), seconds(3, 10, mean=4.0), round_="confirm"))
     head = {
