@@ -271,7 +271,7 @@ def test_a_plain_run_has_its_own_exit_code(job: Job, tmp_path: Path) -> None:
     shown = path.read_text()
     assert path.name == "summary.md"
     assert shown.startswith(
-        "### ✕ Identity sum of probe&#58;default is violated\n\nBroken: 1 identity is violated, 3 runs failed"
+        "### ✕ Identity sum of probe&#58;bad is violated\n\nBroken: 1 identity is violated, 3 runs failed"
     )
     assert "exit code 1: broken" in shown
     assert "against" not in shown.splitlines()[2]
