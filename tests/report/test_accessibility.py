@@ -185,7 +185,7 @@ def test_a_fold_and_a_filter_work_from_the_keyboard(browser: Browser, pages: dic
     """Enter opens a fold, sorts a column and presses a count; no pointer is needed."""
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.goto(pages["report"])
-    fold = page.locator("details.passed").first
+    fold = page.locator("#fine details.passed").first
     fold.locator("summary").focus()
     page.keyboard.press("Enter")
     opened = fold.get_attribute("open")

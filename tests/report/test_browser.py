@@ -72,7 +72,7 @@ def test_the_filter_keeps_matching_rows_and_unfolds_them(opened: Watched) -> Non
     assert opened.page.locator("#matches").text_content() == f"{len(visible)} of {before} rows"
     opened.page.fill("#filter", "")
     assert opened.page.locator("[data-row][hidden]").count() == 0
-    assert opened.page.locator("details.passed[open]").count() == 0
+    assert opened.page.locator("#fine details.passed[open]").count() == 0
 
 
 def test_a_count_filters_to_its_verdict(opened: Watched) -> None:
@@ -143,7 +143,7 @@ def test_it_reads_without_scripts(browser: Browser, address: str) -> None:
     page.goto(address)
     text = page.locator("main").inner_text()
     offered = page.locator("button:visible, input:visible").count()
-    fold = page.locator("details.passed").first
+    fold = page.locator("#fine details.passed").first
     fold.locator("summary").click()
     opened = fold.locator("li").first.is_visible()
     page.close()

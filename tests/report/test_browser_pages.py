@@ -117,11 +117,11 @@ def test_they_read_without_scripts_and_link_to_one_another(browser: Browser, she
     page.goto((shelf / name).as_uri())
     offered = page.locator("button:visible, input:visible, select:visible").count()
     assert offered == 0
-    folds = page.locator("details > summary")
+    folds = page.locator("main details > summary")
     if folds.count():
-        before = page.locator("details[open]").count()
+        before = page.locator("main details[open]").count()
         folds.first.click()
-        assert abs(page.locator("details[open]").count() - before) == 1
+        assert abs(page.locator("main details[open]").count() - before) == 1
     addresses = [link.get_attribute("href") or "" for link in page.locator("a[href]").all()]
     page.close()
     files = [address.partition("#")[0] for address in addresses if not address.startswith("#")]
