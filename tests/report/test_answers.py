@@ -89,4 +89,4 @@ def test_a_page_of_all_five_sources_is_below_one_and_a_half_megabytes() -> None:
     page = render(job, GALLERY / "smoke", load_all(()))
     assert len(page.encode()) < room.MOST_BYTES == 1_500_000
     assert page.count('<details class="variant"') == 5
-    assert "In brief, to keep this page small" not in page
+    assert "In brief: only what needs attention" not in page
