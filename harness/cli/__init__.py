@@ -26,7 +26,7 @@ if typing.TYPE_CHECKING:
 
 __all__ = ["EXPORTS", "cli", "main"]
 
-JUDGING = ("run", "gate", "judge", "compare")
+JUDGING = ("run", "gate", "judge", "compare", "bisect")
 """Commands whose exit code is a verdict."""
 
 
