@@ -17,6 +17,7 @@ from harness.cli.shared import (
     name_passed_over,
     past_options,
     scenario_option,
+    shelve,
 )
 from harness.errors import HarnessError, RevisionError
 from harness.store.visible import visible
@@ -159,6 +160,8 @@ def history_command(
 
         files.write_named(page, [history_page.render(found, patterns, linking.up(page), web)])
         click.echo(f"Page: {page}")
+    if span:
+        shelve(folders[0])
     name_passed_over(passed_over | unread)
     return 2 if passed_over or unread else 0
 

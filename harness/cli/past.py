@@ -18,6 +18,7 @@ from harness.cli.shared import (
     interrupted,
     name_passed_over,
     past_options,
+    shelve,
     warn_before_runs,
 )
 from harness.errors import HarnessError
@@ -124,11 +125,12 @@ def bisect_command(
         except KeyboardInterrupt:
             return interrupted(". The same command goes on with it")
     name_passed_over(passed_over)
-    click.echo(visible("\n".join(_lines(metric, answer, commits))))
+    shelve(how.folder(commits[0]))
+    click.echo(visible("\n".join(_lines(metric, answer, commits, max_runs))))
     return 0 if len(answer.suspects) == 1 else 2
 
 
-def _lines(metric: str, answer: Answer, commits: Sequence[str]) -> Iterator[str]:
+def _lines(metric: str, answer: Answer, commits: Sequence[str], max_runs: int) -> Iterator[str]:
     """Say what a search came to, and what to type next."""
     from harness.judging import wording
     from harness.measure.scores import is_share
@@ -141,17 +143,15 @@ def _lines(metric: str, answer: Answer, commits: Sequence[str]) -> Iterator[str]
     if not answer.likeliest:
         yield f"{ends}. The ends do not differ beyond the noise of {answer.runs} runs."
         return
-    sure = (
-        f"chance {answer.chance:.1%}; {answer.runs} runs"
-        if answer.look
-        else f"exact counts; {answer.runs} runs"
-    )
+    chance = "over 99.9%" if answer.chance > 0.999 else f"{answer.chance:.1%}"
+    sure = f"{f'chance {chance}' if answer.look else 'exact counts'}; {answer.runs} runs"
     if len(answer.suspects) == 1:
         yield f"{ends}. It moved at {answer.suspects[0][:12]} ({sure})."
     elif answer.suspects:
         yield f"{ends}. It moved at one of {len(answer.suspects)} commits, of which all but the last cannot run ({sure}):"
     else:
-        yield f"{ends}. Undecided; the likeliest commit is {answer.likeliest[:12]} ({sure}). Give more: --max-runs N"
+        more = ". Allow more runs: --max-runs N" if answer.runs >= max_runs else ""
+        yield f"{ends}. Undecided; the likeliest commit is {answer.likeliest[:12]} ({sure}){more}"
     for commit in answer.suspects or (answer.likeliest,):
         yield f"  {git.text(Path(), 'show', '--no-patch', '--format=%h  %as  %an  %s', commit)}"
 
