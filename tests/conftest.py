@@ -52,6 +52,7 @@ LONGEST = (
     "judging/gate/test_against.py",
     "benchmarks/test_asv.py",
     "session/test_concurrency.py",
+    "session/test_past.py",
     "benchmarks/test_fresh_environment.py",
     "benchmarks/test_backends.py",
     "running/test_limits.py",

@@ -7,7 +7,16 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks.error_rates import equivalence, history, judging, page, published, samples, simulation
+from benchmarks.error_rates import (
+    bisection,
+    equivalence,
+    history,
+    judging,
+    page,
+    published,
+    samples,
+    simulation,
+)
 
 SEED = 20260
 
@@ -25,6 +34,9 @@ def main(argv: list[str]) -> int:
         return 0
     if options.part == "history":
         print(history.markdown(history.tables(options.trials, options.seed)))
+        return 0
+    if options.part == "bisection":
+        print(bisection.markdown(list(bisection.rows(options.trials, options.seed, options.noise))))
         return 0
     settings = simulation.Settings(
         trials=options.trials,
@@ -74,6 +86,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     levels.add_argument("--trials", type=int, default=1000)
     levels.add_argument("--seed", type=int, default=SEED)
+    searched = parts.add_parser(
+        "bisection", help="error rates of `harness bisect`, for docs/history.md, as Markdown"
+    )
+    kinds = [*bisection.NOISE, bisection.PAIRS]
+    searched.add_argument("--noise", nargs="+", choices=kinds, default=kinds)
+    searched.add_argument("--trials", type=int, default=1000)
+    searched.add_argument("--seed", type=int, default=SEED)
     return parser
 
 

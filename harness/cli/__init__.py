@@ -14,6 +14,7 @@ from harness.cli.compare import compare_command
 from harness.cli.gate import gate_command
 from harness.cli.here import data_group, doctor_command, init_command, list_command
 from harness.cli.pages import history_command, index_command, ledger_command
+from harness.cli.past import bisect_command
 from harness.cli.plan import plan_command
 from harness.cli.run import run_command
 from harness.cli.shared import OUTPUT_ENDS, fail, fail_unexpectedly, interrupted
@@ -25,7 +26,7 @@ if typing.TYPE_CHECKING:
 
 __all__ = ["EXPORTS", "cli", "main"]
 
-JUDGING = ("run", "gate", "judge", "compare")
+JUDGING = ("run", "gate", "judge", "compare", "bisect")
 """Commands whose exit code is a verdict."""
 
 
@@ -137,7 +138,7 @@ def cli(context: click.Context) -> None:
 
 for _command in (
     list_command, plan_command, run_command, gate_command, judge_command, report_command, compare_command, ledger_command,
-    history_command, index_command, export_command, baseline_group, data_group, doctor_command, init_command,
+    history_command, bisect_command, index_command, export_command, baseline_group, data_group, doctor_command, init_command,
 ):  # fmt: skip
     cli.add_command(_command)
 

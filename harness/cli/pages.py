@@ -9,7 +9,16 @@ from pathlib import Path
 
 import click
 
-from harness.cli.shared import force_option, name_passed_over, scenario_option
+from harness.cli.shared import (
+    MOST_SEEDS,
+    Number,
+    force_option,
+    interrupted,
+    name_passed_over,
+    past_options,
+    scenario_option,
+    shelve,
+)
 from harness.errors import HarnessError, RevisionError
 from harness.store.visible import visible
 
@@ -73,42 +82,76 @@ def ledger_command(
 
 
 @click.command("history")
-@click.argument("runs", nargs=-1, type=FILE, metavar="[RUN]...")
+@click.argument("names", nargs=-1, metavar="[RUN | SCENARIO[:VARIANT]]...")
 @click.option(
     "--metric", "patterns", multiple=True, metavar="PATTERN", help="Metrics to show, e.g. '*.seconds'."
 )
-@click.option("--html", "page", type=FILE, metavar="FILE", help="Write it as a page too.")
+@click.option(
+    "--html",
+    "page",
+    type=FILE,
+    metavar="FILE",
+    help="Write it as a page too; with --run DIR/history.html by default.",
+)
+@click.option(
+    "--run", "span", default="", metavar="OLD..NEW", help="Measure these past commits first; the names are then scenarios."
+)  # fmt: skip
+@click.option("--every", type=Number(1), default=1, show_default=True, help="Measure every so many commits.")
+@click.option(
+    "--seeds", type=Number(1, MOST_SEEDS), default=1, show_default=True, help="Runs of each variant at each commit."
+)  # fmt: skip
+@past_options
 @force_option
+@click.pass_context
 def history_command(
-    runs: tuple[Path, ...], patterns: tuple[str, ...], page: Path | None, *, force: bool
-) -> int:
+    context: click.Context, /, names: tuple[str, ...], patterns: tuple[str, ...], page: Path | None, span: str, every: int,
+    out: Path | None, *, force: bool, **options: typing.Any,  # noqa: ANN401
+) -> int:  # fmt: skip
     """Show metrics over commits, and where they changed.
 
-    Without a name every run below reports/ is read.
+    Without a name every run below reports/ is read. With --run, past commits are measured first, each in a worktree and into DIR/COMMIT: both
+    ends, then halves. The same command goes on where it ended.
 
-    Example: harness history --html history.html
+    Example: harness history --run v1.0..HEAD --every 5 --seeds 3 --html history.html
     """
     from rich.console import Console
 
-    from harness.cli import history_table
+    from harness.cli import history_table, past
     from harness.judging import history, history_names, jobs
     from harness.store import project
 
+    reports, console = project.reports_folder(), Console()
+    if span:
+        page = page or (out or reports) / "history.html"
+    else:
+        past.refuse_idle(context)
     if page is not None and not force:
         from harness.report import linking
 
         linking.refuse_other(page, "history")
-    reports = project.reports_folder()
-    folders = list(dict.fromkeys(runs)) or sorted(path.parent for path in reports.glob("*/run.json"))
+    passed_over: dict[Path, HarnessError] = {}
+    if span:
+        folders, stopped = past.measure_span(
+            console, span, names, every, out or reports, options, passed_over
+        )
+        if stopped:
+            return interrupted(". The same command goes on with it")
+    else:
+        folders = list(dict.fromkeys(map(Path, names))) or sorted(
+            path.parent for path in reports.glob("*/run.json")
+        )
+    if not folders and passed_over:
+        name_passed_over(passed_over)
+        raise HarnessError(f"no commit of {span} could run", "Read the reasons above")
     if not folders:
         raise HarnessError(f"there is no stored run below {reports}/", "Type: harness run, or name the runs")
-    passed_over: dict[Path, HarnessError] = {}
-    samples = history.gather(jobs.readable(folders, passed_over))
-    if len(passed_over) == len(folders):
-        raise passed_over[folders[0]]
+    unread: dict[Path, HarnessError] = {}
+    samples = history.gather(jobs.readable(folders, unread))
+    if len(unread) == len(folders):
+        raise unread[folders[0]]
     around = dict.fromkeys(folder.absolute().parent for folder in folders)
     places, web = _places([Path(), *around], {sample.commit.removesuffix("+dirty") for sample in samples})
-    found, console = history.tracks(samples, places), Console()
+    found = history.tracks(samples, places)
     chosen = history_names.select(found, patterns)
     history_table.show(console, chosen, patterns)
     if page is not None:
@@ -117,8 +160,10 @@ def history_command(
 
         files.write_named(page, [history_page.render(found, patterns, linking.up(page), web)])
         click.echo(f"Page: {page}")
-    name_passed_over(passed_over)
-    return 2 if passed_over else 0
+    if span:
+        shelve(folders[0])
+    name_passed_over(passed_over | unread)
+    return 2 if passed_over or unread else 0
 
 
 def _places(folders: Sequence[Path], commits: set[str]) -> tuple[dict[str, Place], str]:

@@ -331,15 +331,11 @@ def terminable() -> Iterator[None]:
 
 def job_options(function: Command) -> Command:
     """Add what a run and a gate share: what is run, how, and where to."""
-    limit = "Resident memory a run may hold."
+    tier, *how = _HOW
     options = (
-        click.option("--tier", type=Known("tier", TIERS), default="smoke", show_default=True, help="How much to run."),
+        tier,
         click.option("--first-seed", type=Number(0, 2**31), default=0, show_default=True, help="Number of the first seed."),
-        click.option("--device", type=Known("device", DEVICES), default="cpu", show_default=True, help="Where to compute."),
-        click.option("--backend", type=Known("backend", BACKENDS), help="Framework; each scenario's first by default."),
-        click.option("--threads", type=Number(1, MOST_THREADS), default=2, show_default=True, help="Threads of each worker."),
-        click.option("--time-limit", type=Seconds(0, min_open=True), help="Seconds a run may take."),
-        click.option("--memory-limit", type=Number(1, MOST_MIB), metavar="MIB", help=limit),
+        *how,
         click.option("--out", type=click.Path(path_type=Path), help="Folder for results and report."),
         click.option("--executor", type=Known("executor", EXECUTORS), default="local", show_default=True, help="Where runs go."),
         click.option("--scheduler", default="", metavar="ADDRESS", help="Dask scheduler; a cluster of this machine by default."),
@@ -350,9 +346,31 @@ def job_options(function: Command) -> Command:
         scenario_option,
         baselines_option,
     )  # fmt: skip
+    return _with(options, function)
+
+
+def past_options(function: Command) -> Command:
+    """Add how past commits are run, and where to."""
+    place = "Folder of the job folders, one a commit; reports/ by default."
+    out = click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help=place)
+    return _with((*_HOW, out, scenario_option, verbose_option), function)
+
+
+def _with(options: Sequence[Callable[[Command], Command]], function: Command) -> Command:
     for option in reversed(options):
         function = option(function)
     return function
+
+
+_HOW = (
+    click.option("--tier", type=Known("tier", TIERS), default="smoke", show_default=True, help="How much to run."),
+    click.option("--device", type=Known("device", DEVICES), default="cpu", show_default=True, help="Where to compute."),
+    click.option("--backend", type=Known("backend", BACKENDS), help="Framework; each scenario's first by default."),
+    click.option("--threads", type=Number(1, MOST_THREADS), default=2, show_default=True, help="Threads of each worker."),
+    click.option("--time-limit", type=Seconds(0, min_open=True), help="Seconds a run may take."),
+    click.option("--memory-limit", type=Number(1, MOST_MIB), metavar="MIB", help="Resident memory a run may hold."),
+)  # fmt: skip
+"""How runs are done."""
 
 
 _VERBOSE = "harness.verbose"

@@ -72,20 +72,23 @@ class Sides:
 
 @contextlib.contextmanager
 def opened(
-    ref: str, scenario_paths: Sequence[str], folder: Path, *, base_only: bool = False
+    ref: str, scenario_paths: Sequence[str], folder: Path, *, base_only: bool = False, head: str = ""
 ) -> Iterator[Sides]:
     """Check out both sides of a comparison; nothing of it is left at the end.
 
     Parameters
     ----------
     ref : str
-        Branch, tag, hash or expression that names the base; the head is what is checked out.
+        Branch, tag, hash or expression that names the base.
     scenario_paths : sequence of str
         The user's scenario files, relative to `folder` or absolute. What git tracks is taken from each side's commit.
     folder : Path
         Working folder; the project around it is compared.
     base_only : bool
         Whether base alone is checked out; head is then the user's checkout as it stands, changes included.
+    head : str
+        Commit that is head in place of the one that is checked out; changes of the checkout then do not matter. If it is the base too, one
+        worktree serves both sides.
 
     Yields
     ------
@@ -100,12 +103,18 @@ def opened(
         If the cache folder, where the worktrees go, cannot be written.
     """
     top = revisions.top_of(folder)
-    commits = {"head": revisions.head_of(top), "base": revisions.commit_of(top, ref)}
-    if not base_only:
+    present = revisions.commit_of(top, head) if head else revisions.head_of(top)
+    commits = {"head": present, "base": revisions.commit_of(top, ref)}
+    if not base_only and not head:
         revisions.refuse_changes(top)
-    wanted = {side: commit for side, commit in commits.items() if side == "base" or not base_only}
+    wanted = dict(commits)
+    if base_only:
+        del wanted["head"]
+    elif head and commits["head"] == commits["base"]:
+        del wanted["base"]
     with worktrees.checked_out(top, wanted) as checked:
         tops = {"head": top, **checked}
+        tops.setdefault("base", tops["head"])
         sides = _sides(ref, top, commits, tops, revisions.project_of(folder, top))
         yield _described(sides, _inside(scenario_paths, folder, top), folder)
 
@@ -153,7 +162,11 @@ def _inside(paths: Sequence[str], folder: Path, top: Path) -> list[Path]:
 def _described(sides: Sides, scenarios: Sequence[Path], folder: Path) -> Sides:
     """Fill in what follows from the two worktrees."""
     base, head = Path(sides.base_code), Path(sides.head_code)
-    tracked = [path for path in scenarios if not path.is_absolute() and (sides.head_top / path).is_file()]
+    inside = [path for path in scenarios if not path.is_absolute()]
+    # a past head may be older than a file that the checkout holds: it then lacks the file, and does not borrow it
+    named = [f":(literal){path}" for path in inside]
+    held = git.paths(sides.checkout, "ls-files", "-z", "--", *named) if named else []
+    tracked = [path for path in inside if (sides.head_top / path).is_file() or path.as_posix() in held]
 
     def placed(side: Side) -> tuple[str, ...]:
         found = [(sides.top(side) if path in tracked else sides.checkout) / path for path in scenarios]

@@ -71,6 +71,33 @@ def commit_of(top: Path, ref: str) -> str:
         raise RevisionError(f"'{ref}' names no commit here", hint + step) from error
 
 
+def line(top: Path, old: str, new: str) -> list[str]:
+    """List the commits from an old one to a new one along first parents, both included, oldest first.
+
+    Raises
+    ------
+    RevisionError
+        If either is unknown, both are the same, or the new one does not build on the old one.
+    """
+    first, last = commit_of(top, old), commit_of(top, new)
+    if first == last:
+        raise RevisionError(
+            f"'{old}' and '{new}' are one commit, {first[:12]}", "Name an older and a newer one: OLD..NEW"
+        )
+    between = git.text(top, "rev-list", "--first-parent", "--reverse", f"{first}..{last}", "--").split()
+    if not int(git.text(top, "rev-list", "--count", f"{last}..{first}", "--")):
+        return [first, *between]
+    what = f"'{new}' does not build on '{old}'"
+    if git.text(top, "rev-parse", "--is-shallow-repository") == "true":
+        raise RevisionError(f"{what} in this shallow clone", "Type: git fetch --unshallow")
+    step = (
+        "Name commits of one branch; git merge-base OLD NEW shows where two began"
+        if between
+        else f"Turn them round: {new}..{old}"
+    )
+    raise RevisionError(what, step)
+
+
 def _names(top: Path) -> list[str]:
     kinds = ("refs/heads", "refs/tags", "refs/remotes")
     return git.text(top, "for-each-ref", "--format=%(refname:short)", *kinds).splitlines()

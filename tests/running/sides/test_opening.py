@@ -195,6 +195,26 @@ def test_scenario_files_inside_and_outside(repository: Repository, tmp_path: Pat
         assert "relative paths lead from there" in sides.notes[3]
 
 
+def test_a_past_commit_as_head(repository: Repository) -> None:
+    """It needs no clean checkout, one worktree serves both sides if they are one commit, and it borrows no file from later commits."""
+    first, second = (repository.git("rev-parse", name) for name in ("HEAD~1", "HEAD"))
+    repository.commit({"bench/later.py": probe()})
+    repository.write({"helper.py": "RIGHT = 10\n", "bench/mine.py": probe()})
+    named = ("bench/probe.py", "bench/later.py", "bench/mine.py")
+    with opened(first, named, repository.folder, head=first) as sides:
+        assert repository.worktrees() == [f"worktree {sides.head_code}"]
+        assert sides.base_code == sides.head_code
+        assert (sides.base_commit, sides.head_commit) == (first, first)
+        assert Path(sides.head_code, "helper.py").read_text() == "RIGHT = 90\n"
+        assert sides.head_scenario_paths == (
+            f"{sides.head_code}/bench/probe.py", str(repository.folder / "bench/mine.py")
+        )  # fmt: skip
+    with opened(first, named, repository.folder, head=second) as sides:
+        helpers = [Path(code, "helper.py").read_text() for code in (sides.base_code, sides.head_code)]
+        assert helpers == ["RIGHT = 90\n", "RIGHT = 80\n"]
+    assert repository.worktrees() == []
+
+
 def test_a_project_in_a_folder_of_its_repository(repository: Repository) -> None:
     """Runs import from the folder that holds the project file nearest to the working folder."""
     repository.commit({"services/net/pyproject.toml": "[project]\n", "services/net/bench/b.py": ""})
