@@ -245,8 +245,8 @@ def _values(judgement: Judgement) -> str:
         wording.quantity(number, judgement.unit, share=share)
         for number in (judgement.value, judgement.reference)
     )
-    if judgement.value is None:
-        return ""
+    if judgement.value is None or judgement.kind == "trajectory":
+        return ""  # of losses the reason names the step
     if judgement.reference is None:
         return f": {value}"
     return f": {value} against {reference}"

@@ -21,17 +21,17 @@ if typing.TYPE_CHECKING:
 SCORE, TIME, MEMORY = "accuracy", "total.seconds", "total.above_imports_bytes"
 """Metrics of the table, where a scenario has them."""
 WORDS = {
-    "PASS": "same", "REGRESSED": "worse", "IMPROVED": "better", "INCONCLUSIVE": "unsure", "NO_BASELINE": "new",
+    "PASS": "same", "REGRESSED": "worse", "IMPROVED": "better", "CHANGED": "changed", "INCONCLUSIVE": "unsure", "NO_BASELINE": "new",
     "INCOMPARABLE": "other", "WAIVED": "waived", "ERROR": "ERROR",
 }  # fmt: skip
 """Verdict against a baseline -> the word of the table's last column."""
 _FIRST = (SCORE, TIME, MEMORY)
-_KINDS = ("accuracy", "identity", "memory", "runtime", "size", "work")
+_KINDS = ("accuracy", "identity", "memory", "runtime", "size", "work", "trajectory")
 """Kinds of metric in the order in which a reader wants to hear of them."""
 _OF_CODE: dict[int, tuple[Verdict, ...]] = {
     1: ("REGRESSED", "BELOW", "ABOVE"),
     2: ("ERROR", "INCONCLUSIVE", "INCOMPARABLE"),
-    3: ("IMPROVED", "NO_BASELINE", "INCOMPARABLE", "WAIVED"),
+    3: ("IMPROVED", "CHANGED", "NO_BASELINE", "INCOMPARABLE", "WAIVED"),
 }
 """Verdicts that a gate's exit code can come from."""
 

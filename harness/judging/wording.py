@@ -111,6 +111,7 @@ def opening(told: str) -> str:
 _SIDES = {"BELOW": "below", "ABOVE": "above"}
 _WITHOUT_AMOUNT = {"REGRESSED": "worse", "IMPROVED": "better", "WAIVED": "waived"}
 _REST = {
+    "CHANGED": "is another one: training computes something else",
     "INCONCLUSIVE": "is undecided",
     "INCOMPARABLE": "cannot be compared here",
     "ERROR": "could not be judged",

@@ -7,6 +7,7 @@ import typing
 
 import pytest
 
+from harness.cli import terminal
 from harness.judging import answer, wording
 from harness.records import (
     Comparison,
@@ -20,6 +21,8 @@ from harness.records import (
     RunResult,
     Trial,
 )
+from harness.records.words import Verdict
+from harness.report.verdicts import SIGNS
 
 KEY = "probe:default"
 
@@ -178,3 +181,12 @@ def test_a_scenario_without_accuracy_has_the_line_of_its_own_score() -> None:
     (line,) = answer.lines(job(judged("PASS", "loss", unit="nat", value=0.5, reference=0.4), results=runs))
     assert (line.metric, line.score, line.before, line.delta) == ("loss", "0.5", "0.4", "+0.1")
     assert line.values == (0.5, 0.6)
+
+
+def test_every_verdict_against_a_baseline_has_its_word() -> None:
+    """The table, the colours and the page's signs know each verdict that a metric can have, and no other."""
+    published = {"REPRODUCED", "BELOW", "ABOVE", "KNOWN_GAP"}
+    verdicts = set(typing.get_args(Verdict))
+    assert set(answer.WORDS) == verdicts - published - {"NOT_JUDGED"}
+    assert set(terminal.STYLES) == verdicts - {"NOT_JUDGED"}
+    assert set(SIGNS) == verdicts

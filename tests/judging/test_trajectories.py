@@ -221,7 +221,7 @@ def test_a_users_training_is_followed_from_run_to_gate(harness: Harness) -> None
     harness.scenario(FOLLOWED.replace("rng.normal(size=(64, 4))", "rng.normal(1e-3, size=(64, 4))"))
     changed = harness("gate", "probe", "--seeds", "1", "--out", "changed", *own)
     assert changed.code == 3, changed.out + changed.err
-    assert "CHANGED probe:default trajectory.train" in changed.out
+    assert "CHANGED trajectory.train of probe:default is another one" in changed.out
     assert "Next: harness judge changed --explain trajectory.train" in changed.out
     explained = harness("judge", "changed", "--explain", "trajectory.train", *own)
     assert "from step 1 of 8 on" in explained.out
@@ -236,7 +236,7 @@ def test_a_users_training_is_followed_from_run_to_gate(harness: Harness) -> None
     waived = harness("baseline", "waive", *words, *own)
     assert waived.code == 0, waived.out + waived.err
     again = harness("judge", "changed", *own)
-    assert (again.code, "WAIVED probe:default trajectory.train" in again.out) == (0, True), again.out
+    assert (again.code, "WAIVED trajectory.train of probe:default is waived" in again.out) == (0, True), again.out
 
 
 @pytest.mark.slow

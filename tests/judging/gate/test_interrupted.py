@@ -65,7 +65,7 @@ def test_ctrl_c_is_told_by_every_channel(harness: Harness) -> None:
     assert (
         (harness.folder / "summary.md")
         .read_text()
-        .startswith("### ! Interrupted: 7 planned runs are missing")
+        .startswith("### ! Interrupted&#58; 7 planned runs are missing")
     )
     cases = junitparser.JUnitXml.fromfile(str(harness.folder / "junit.xml"))
     errors = [case.classname for suite in cases for case in suite if case.result and not case.is_skipped]
