@@ -133,7 +133,7 @@ def bisect_command(
 def _lines(metric: str, answer: Answer, commits: Sequence[str], max_runs: int) -> Iterator[str]:
     """Say what a search came to, and what to type next."""
     from harness.judging import wording
-    from harness.measure.scores import is_share
+    from harness.records.metrics import is_share
     from harness.store import git
 
     unit = answer.declared.unit

@@ -236,7 +236,9 @@ def test_a_users_training_is_followed_from_run_to_gate(harness: Harness) -> None
     waived = harness("baseline", "waive", *words, *own)
     assert waived.code == 0, waived.out + waived.err
     again = harness("judge", "changed", *own)
-    assert (again.code, "WAIVED trajectory.train of probe:default is waived" in again.out) == (0, True), again.out
+    assert (again.code, "WAIVED trajectory.train of probe:default is waived" in again.out) == (0, True), (
+        again.out
+    )
 
 
 @pytest.mark.slow
