@@ -171,20 +171,13 @@ class Harness:
 
     def repository(self) -> None:
         """Make the folder a git checkout with one commit."""
-        for words in (
-            ["init", "-q"],
-            ["add", "-A"],
-            [
-                "-c",
-                "user.name=T",
-                "-c",
-                "user.email=t@example.org",
-                "commit",
-                "-qm",
-                "start",
-                "--allow-empty",
-            ],
-        ):
+        subprocess.run(["git", "init", "-q"], cwd=self.folder, check=True)
+        self.commit("start")
+
+    def commit(self, message: str) -> None:
+        """Commit everything in the folder."""
+        identity = ("-c", "user.name=T", "-c", "user.email=t@example.org")
+        for words in (("add", "-A"), (*identity, "commit", "-qm", message, "--allow-empty")):
             subprocess.run(["git", *words], cwd=self.folder, check=True)
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import importlib
+import os
 import site
 import sys
 import sysconfig
@@ -90,3 +93,22 @@ def _installed() -> list[Path]:
         site.getusersitepackages(),
     ]
     return [Path(folder).absolute() for folder in folders]
+
+
+def matplotlib() -> typing.Any:  # noqa: ANN401 - the module, whose stubs lack rcParamsDefault's type
+    """Import matplotlib without the user's backend and settings, with which the import itself may fail."""
+    if "matplotlib" in sys.modules:
+        return sys.modules["matplotlib"]
+    own = {"MPLBACKEND": "agg", "MATPLOTLIBRC": os.devnull}
+    before = {name: os.environ.get(name) for name in own}
+    os.environ.update(own)
+    try:
+        # a file matplotlibrc in the working folder wins over the variable
+        with contextlib.chdir("/") if Path("matplotlibrc").exists() else contextlib.nullcontext():
+            return importlib.import_module("matplotlib")
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

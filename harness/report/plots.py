@@ -6,18 +6,15 @@ Text stays text, colours become CSS variables, and nothing depends on time or ch
 from __future__ import annotations
 
 import contextlib
-import importlib
 import io
-import os
 import re
-import sys
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from markupsafe import Markup, escape
 
+from harness.machine import imports
 from harness.report import palette
 
 if TYPE_CHECKING:
@@ -109,7 +106,7 @@ def painted(paint: Callable[[Axes], None], height: float, prefix: str, alt: str)
     alt : str
         Text alternative.
     """
-    matplotlib = _imported()
+    matplotlib = imports.matplotlib()
     from matplotlib.figure import Figure as Canvas
 
     # a user's own settings, from a file or made by code in this process, would change the page
@@ -125,25 +122,6 @@ def painted(paint: Callable[[Axes], None], height: float, prefix: str, alt: str)
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         canvas.savefig(text, format="svg", transparent=True, metadata=nothing)
     return _inline(text.getvalue(), prefix, alt)
-
-
-def _imported() -> Any:  # noqa: ANN401 - the module, whose stubs lack rcParamsDefault's type
-    """Import matplotlib without the user's backend and settings, with which the import itself may fail."""
-    if "matplotlib" in sys.modules:
-        return sys.modules["matplotlib"]
-    own = {"MPLBACKEND": "agg", "MATPLOTLIBRC": os.devnull}
-    before = {name: os.environ.get(name) for name in own}
-    os.environ.update(own)
-    try:
-        # a file matplotlibrc in the working folder wins over the variable
-        with contextlib.chdir("/") if Path("matplotlibrc").exists() else contextlib.nullcontext():
-            return importlib.import_module("matplotlib")
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 @contextlib.contextmanager

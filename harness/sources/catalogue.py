@@ -117,6 +117,9 @@ def _load_file(path: Path) -> list[Scenario]:
         raise ScenarioError(f"'{path}' is not a Python file", "Name a file that ends in .py")
     file, gated = path.resolve(), project.find(path.parent).gated
     try:
+        if Path("matplotlibrc").exists():
+            # matplotlib would take this file for its own, whatever variables say; in a damaged one its import fails
+            imports.matplotlib()
         name = _made_importable(file)
         loader = imports.SourceLoader(name, str(path))
         spec = typing.cast("ModuleSpec", importlib.util.spec_from_file_location(name, path, loader=loader))

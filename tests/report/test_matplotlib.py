@@ -9,10 +9,12 @@ import typing
 
 import pytest
 
-from tests.conftest import TIME_LIMIT
+from tests.conftest import HEAD, TIME_LIMIT
 
 if typing.TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.conftest import Harness
 
 DRAW = """
 import os, sys
@@ -50,3 +52,27 @@ def test_settings_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert drawn(tmp_path, MATPLOTLIBRC=str(tmp_path / "mine")) == plain
     (tmp_path / "matplotlibrc").write_bytes("lines.linewidth: 9 # größer\n".encode("latin-1"))
     assert drawn(tmp_path) == plain
+
+
+SCENARIO = f"""{HEAD}
+import matplotlib
+from harness import Metric
+
+def measure(run):
+    run.record("width", matplotlib.rcParams["lines.linewidth"])
+    guess(run)
+
+SCENARIO = declare(measure, metrics=(Metric("width", kind="size"),))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text", [b"lines.linewidth: 9\n", "lines.linewidth: 9 # größer\n".encode("latin-1")])
+def test_a_scenario_that_draws_has_the_defaults(harness: Harness, text: bytes) -> None:
+    """A file matplotlibrc in the working folder, even a broken one, changes nothing in a worker and stops nothing."""
+    harness.scenario(SCENARIO)
+    (harness.folder / "matplotlibrc").write_bytes(text)
+    done = harness("run", "probe:default", "--scenarios", "probe.py", "--no-count", "--out", "out")
+    assert done.code == 0, done.out + done.err
+    (result,) = harness.job("out")["results"]
+    assert result["metrics"]["width"]["value"] == 1.5
