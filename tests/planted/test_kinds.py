@@ -14,6 +14,7 @@ import typing
 
 import pytest
 
+from harness.judging.gate import remeasuring
 from tests.conftest import one_thread
 from tests.planted.faults import FINAL, KMNIST, TINY
 from tests.planted.program import ROOT
@@ -45,6 +46,10 @@ def test_the_unchanged_program_passes_on_another_kind_of_machine(
     cache: Path, tmp_path: Path, scenario: str, kind: dict[str, str]
 ) -> None:
     """Exit 0 against the committed baselines; gated memory is judged, measured again where the stored one does not fit."""
+    name, _, variant = scenario.partition(":")
+    for path in (ROOT / "baselines" / name / variant / "smoke").glob("*.json"):
+        if why := remeasuring.obstacle(json.loads(path.read_text())["commit"], ROOT):
+            pytest.skip(f"NOT RUN: memory cannot be measured again: {why}")
     environment = {**os.environ, **kind, "HARNESS_CACHE": str(cache)}
     environment.pop("HARNESS_DATA", None)
     words = ("gate", scenario, "--tier", "smoke", "--seeds", "3", "--out", str(tmp_path / "out"))
