@@ -58,6 +58,8 @@ class Line:
     """Its mean in the baseline, or in a gate's base."""
     delta: str
     """Score less before, signed."""
+    lost: bool
+    """Whether the score itself regressed."""
     interval: str
     """The 99% interval of that, signed; only a gate has one."""
     values: tuple[float, ...]
@@ -123,6 +125,7 @@ def _line(comparison: Comparison, results: Iterable[RunResult]) -> Line:
         scenario=comparison.scenario, variant=comparison.variant, tier=comparison.tier, runs=len(runs), metric=metric,
         score=write(after) if isinstance(after, float) else "", published="" if printed is None else write(printed),
         before=write(before) if isinstance(before, float) else "", delta=wording.change(after, before, share=share),
+        lost=score is not None and score.verdict == "REGRESSED",
         interval=_interval(comparison, metric, share=share),
         values=values, base=score.reference_runs if score else (),
         time=_written(_values(runs, TIME), wording.seconds), time_change=_ratio(time),
