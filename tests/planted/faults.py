@@ -49,7 +49,7 @@ class Fault:
     error: str = ""
     """What the failed runs' errors must say, where `metric` is ``run``."""
     long: bool = False
-    """Whether its gate takes minutes: fifteen trainings of Keras networks. It is run where HARNESS_PLANTED_LONG is 1."""
+    """Whether its gate takes minutes: fifteen trainings of whole networks. It is run where HARNESS_PLANTED_LONG is 1."""
     committed: bool = False
     """Whether the reference is the project's own baseline, and not one that the unchanged copy made minutes before."""
 
@@ -90,7 +90,7 @@ def _two_points(scenario: str) -> Fault:
         verdict="REGRESSED",
         code=1,
         options=STATISTICAL,
-        long=scenario.startswith("mnist_"),
+        long=retrained and scenario != KMNIST,
         committed=retrained,
     )
 
