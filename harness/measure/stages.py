@@ -52,10 +52,10 @@ def helper_metrics(trace: MemoryTrace | None, stages: Iterable[StageResult]) -> 
         for stage in stages
         if stage.name != "imports" and stage.began_seconds is not None
     ]
+    # a look tells of the time since the one before, and the clocks of both processes begin a few milliseconds apart
+    looks = zip(trace.seconds, trace.seconds[1:], trace.helper_bytes[1:], strict=False)
     held = [
-        held
-        for at, held in zip(trace.seconds, trace.helper_bytes, strict=False)
-        if any(began <= at <= ended for began, ended in spans)
+        held for before, at, held in looks if any(began <= before and at <= ended for began, ended in spans)
     ]
     return as_declared({HELPERS: float(max(held))}) if any(held) else {}
 

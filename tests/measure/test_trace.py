@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.measure.stages import helper_metrics
 from harness.measure.trace import MOST_SAMPLES, STARTED, Watch, since_start
+from harness.records import MemoryTrace, StageResult
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,6 +96,18 @@ def test_memory_of_helper_processes_is_a_metric_and_a_note(
     (note,) = [line for line in done.out.splitlines() if line.startswith("Note")]
     assert "helper processes of probe:within held up to" in note
     assert "helper processes of probe:within" in (harness.folder / "out" / "index.html").read_text()
+
+
+@pytest.mark.parametrize(("later", "held"), [(0, None), (20 * MIB, 20.0 * MIB)])
+def test_a_helper_that_ends_as_a_stage_begins_is_not_the_stages(later: int, held: float | None) -> None:
+    """The first look within a stage may tell of what was there before it: one that decodes a data set for the first time."""
+    seconds, helpers = (1.2, 1.366, 1.5), (31 * MIB, 34 * MIB, later)
+    trace = MemoryTrace(seconds=seconds, resident_bytes=(500 * MIB,) * 3, helper_bytes=helpers)
+    stage = StageResult(name="train", seconds=13.0, cpu_seconds=13.0, began_seconds=1.36)
+    found = helper_metrics(trace, [stage])
+    assert {name: metric.value for name, metric in found.items()} == (
+        {} if held is None else {"total.helper_bytes": held}
+    )
 
 
 def test_without_a_runner_there_is_no_start(monkeypatch: pytest.MonkeyPatch) -> None:
