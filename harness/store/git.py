@@ -91,7 +91,7 @@ def top(folder: Path, step: str) -> Path:
 def _no_checkout(folder: Path, error: RevisionError, step: str) -> RevisionError:
     """Say why a folder is no checkout, with what to do about it."""
     if "dubious ownership" in error.what:
-        place = shlex.quote(str(_marked(folder) or folder.resolve()))
+        place = shlex.quote(str(checkout(folder) or folder.resolve()))
         return RevisionError(
             error.what, f"If you trust it, type: git config --global --add safe.directory {place}"
         )
@@ -100,7 +100,7 @@ def _no_checkout(folder: Path, error: RevisionError, step: str) -> RevisionError
     return error
 
 
-def _marked(folder: Path) -> Path | None:
+def checkout(folder: Path) -> Path | None:
     """Return the innermost folder around a folder that holds ``.git``; None without one."""
     here = folder.resolve()
     return next((place for place in (here, *here.parents) if (place / ".git").exists()), None)
@@ -108,7 +108,7 @@ def _marked(folder: Path) -> Path | None:
 
 def refusal(folder: Path) -> RevisionError | None:
     """Return why git does not work in the checkout around a folder; None where it does, and where there is no checkout."""
-    if _marked(folder) is None:
+    if checkout(folder) is None:
         return None
     try:
         text(folder, "rev-parse", "--git-dir")

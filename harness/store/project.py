@@ -54,8 +54,7 @@ def upwards(start: Path) -> list[Path]:
     """List the folders from `start` up to the top of its project: of the checkout, else of the nearest project file, else `start` alone."""
     here = start.resolve()
     above = [here, *here.parents]
-    checkouts = [folder for folder in above if (folder / ".git").exists()]
-    top = next(iter((*checkouts, *_marked(above), here)))
+    top = git.checkout(here) or next(iter(_marked(above)), here)
     return [folder for folder in above if folder.is_relative_to(top)]
 
 

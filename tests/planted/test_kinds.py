@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import typing
 
 import pytest
 
 from harness.judging.gate import remeasuring
-from tests.conftest import one_thread
 from tests.planted.faults import FINAL, KMNIST, TINY
-from tests.planted.program import ROOT
+from tests.planted.program import ROOT, Program
 
 if typing.TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +40,7 @@ KINDS = (
     ],
 )
 def test_the_unchanged_program_passes_on_another_kind_of_machine(
-    cache: Path, tmp_path: Path, scenario: str, kind: dict[str, str]
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scenario: str, kind: dict[str, str]
 ) -> None:
     """Exit 0 against the committed baselines; gated memory is judged, measured again where the stored one does not fit."""
     name, _, variant = scenario.partition(":")
@@ -52,13 +49,10 @@ def test_the_unchanged_program_passes_on_another_kind_of_machine(
     for path in (ROOT / "baselines" / name / variant / "smoke").glob("*.json"):
         if why := remeasuring.obstacle(json.loads(path.read_text())["commit"], ROOT):
             pytest.skip(f"NOT RUN: memory cannot be measured again: {why}")
-    environment = {**os.environ, **kind, "HARNESS_CACHE": str(cache)}
-    environment.pop("HARNESS_DATA", None)
+    for variable, value in kind.items():
+        monkeypatch.setenv(variable, value)
     words = ("gate", scenario, "--tier", "smoke", "--seeds", "3", "--out", str(tmp_path / "out"))
-    done = subprocess.run(
-        [sys.executable, "-m", "harness", *one_thread(*words)],
-        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=1200, check=False,
-    )  # fmt: skip
+    done = Program(ROOT, cache).run(*words)  # the checkout itself: its history has the baselines' commits
     assert done.returncode == 0, done.stdout + done.stderr
     job = json.loads((tmp_path / "out" / "run.json").read_text())
     judged = [judged for found in job["comparisons"] for judged in found["judgements"] if judged["gated"]]
