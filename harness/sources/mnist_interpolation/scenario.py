@@ -20,7 +20,7 @@ if typing.TYPE_CHECKING:
 
 PROTOCOL = {"epochs": 1, "stored_uint8": False, "fit_on_train_only": False}
 TIERS: dict[Tier, dict[str, typing.Any]] = {
-    "smoke": {**PROTOCOL, "dataset": "mnist-excerpt", "epochs": 2, "batch": 16},
+    "smoke": {**PROTOCOL, "dataset": "mnist-excerpt", "epochs": 3},
     "short": {**PROTOCOL, "dataset": "mnist"},
     "paper": {**PROTOCOL, "dataset": "mnist"},
 }
@@ -45,8 +45,7 @@ def measure(run: Run) -> None:
         del resampled
         model = pipeline.build()
         with run.stage("train", images=split.train * options["epochs"]):
-            batch = options.get("batch", pipeline.BATCH_SIZE)
-            history = pipeline.train(model, split, rng=rng, epochs=options["epochs"], batch=batch)
+            history = pipeline.train(model, split, rng=rng, epochs=options["epochs"])
         with run.stage("test", images=len(labels) - split.train):
             repeat = pipeline.evaluate(model, split, history)
         stages.results(run, repeat, model, images)
