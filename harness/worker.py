@@ -111,7 +111,7 @@ def measure(request: RunRequest, folder: Path) -> None:
     scenario, imported = _import_stage(request)
     calibration = calibrate()
     earlier = keeping.Kept(folder / keeping.FOLDER, lambda: _identity(scenario, request))
-    run = _execute(scenario, request, earlier)
+    run = _execute(scenario, request, earlier, folder)
     foreign = run.foreign_cpu.cores()
     if request.purpose == "measure" and not run.resumed:
         _record_left(run, imported)
@@ -206,10 +206,12 @@ def _import_stage(request: RunRequest) -> tuple[Scenario, StageResult]:
     )
 
 
-def _execute(scenario: Scenario, request: RunRequest, earlier: keeping.Kept) -> Run:
+def _execute(scenario: Scenario, request: RunRequest, earlier: keeping.Kept, folder: Path) -> Run:
     options = {**scenario.tiers[request.tier], **scenario.variant(request.variant).options}
     if request.purpose == "count":
         return _count(scenario, request, options)
+    if request.purpose != "measure":
+        return _profile(scenario, request, options, folder)
     run = Run(
         request,
         options,
@@ -234,6 +236,18 @@ def _count(scenario: Scenario, request: RunRequest, options: dict[str, typing.An
     with work:
         scenario.measure(run)
     work.record(run)
+    return run
+
+
+def _profile(scenario: Scenario, request: RunRequest, options: dict[str, typing.Any], folder: Path) -> Run:
+    """Run the stages under a profiler; what it saw lies in the run's folder afterwards."""
+    # imported here: no profiler may be near a run that is measured
+    from harness.measure import profiling
+
+    profile = profiling.Profile(request.purpose, Path(request.code) if request.code else Path.cwd())
+    run = Run(request, options, _load, accelerators.of(request), profile, declared=scenario.metrics)
+    profile.run(lambda: scenario.measure(run))
+    files.write_json(folder / profiling.FILE, profile.sites)
     return run
 
 

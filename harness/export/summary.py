@@ -119,8 +119,13 @@ def _head(job: Job, report_url: str) -> str:
     sentence = prose(outcome.sentence(outcome.counts(job)))
     facts = [f"exit code {outcome.exit_code(job)}: {meaning}", *_facts(job), link("report", report_url)]
     notes = "".join(f"- {prose(note)}\n" for note in outcome.notes(job))
+    why = "".join(
+        f"\nWhy {code(f'{cause.scenario}:{cause.variant}')} {code(cause.metric)}: {prose(wording.why(cause), 600)}.\n"
+        for cause in (job.gate.why if job.gate else ())
+    )
     return (
-        f"### {glyph} {prose(answer.headline(job), 300)}\n\n{meaning[:1].upper()}{meaning[1:]}: {sentence}\n\n{' · '.join(filter(None, facts))}\n"
+        f"### {glyph} {prose(answer.headline(job), 300)}\n\n{meaning[:1].upper()}{meaning[1:]}: {sentence}\n\n"
+        f"{' · '.join(filter(None, facts))}\n{why}"
         + (f"\nBefore you believe this:\n\n{notes}" if notes else "")
     )
 

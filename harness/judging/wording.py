@@ -9,7 +9,7 @@ from harness.records.metrics import is_share
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness.records import Judgement, RunRequest, Value
+    from harness.records import Judgement, Place, RunRequest, Value, Why
 
 
 def sentence(key: str, judgement: Judgement) -> str:
@@ -165,3 +165,43 @@ def run_name(asked: RunRequest) -> str:
         f"repeat {asked.repeat}" if asked.repeat else "",
     ]
     return f"run seed {asked.seed} ({', '.join([asked.backend, asked.device, *filter(None, unusual)])})"
+
+
+def why(cause: Why) -> str:
+    """Say where a regression comes from, in one paragraph; claim nothing that the profiled pair does not show."""
+    if cause.error:
+        return f"No profile: {cause.error}"
+    if cause.kind not in {"runtime", "memory"}:
+        if not cause.differences:
+            return "Data, options, settings and libraries are the same on both sides: the difference is in the code"
+        return f"Besides the code differ: {'; '.join(cause.differences)}"
+    what = f"{'Time' if cause.kind == 'runtime' else 'Memory'} of {cause.stage or 'the whole run'}"
+    unit = "s" if cause.kind == "runtime" else "B"
+    profiled, measured = (quantity(value, unit) for value in (cause.profiled, cause.change))
+    if not cause.shown:
+        return f"{what}: under a profiler head takes {profiled} more where {measured} were measured: no place stands out"
+    first = cause.places[0]
+    begun = (
+        f"{what}: {quantity(first.more, unit)} of the {profiled} more under a profiler are in {place(first)}"
+    )
+    return begun + (f"; {_allocations(first)}" if cause.kind == "memory" else "")
+
+
+def place(spot: Place) -> str:
+    """Name a function with file and line, the library below it, and the commit that changed it."""
+    library = f", in {spot.library} below it" if spot.library else ""
+    commit = f", changed in {spot.commit}: {spot.subject}" if spot.commit else ""
+    return f"{spot.function} ({spot.file}:{spot.line}){library}{commit}" + (
+        ", not committed" if spot.subject and not spot.commit else ""
+    )
+
+
+def _allocations(spot: Place) -> str:
+    """Tell more allocations from larger ones."""
+    if not spot.base_count:
+        return f"{spot.head_count} allocations that base does not have"
+    if spot.head_count > 1.5 * spot.base_count:
+        return f"{spot.head_count} allocations instead of {spot.base_count}"
+    return (
+        f"about as many allocations as before ({spot.head_count}), {spot.head / spot.base:.1f} times as large"
+    )

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import typing
 
+from harness.judging import wording
 from harness.report import numbers
 from harness.report.verdicts import SIGNS
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.records import Gate, Job, Look, Trial
+    from harness.records import Gate, Job, Look, Trial, Why
     from harness.report.verdicts import Sign
 
 
@@ -50,6 +51,20 @@ class TrialRow:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class WhyRow:
+    """Where one regression comes from."""
+
+    title: str
+    """Scenario, variant and metric."""
+    sentence: str
+    """What the profiled pair shows, or that it shows nothing."""
+    places: tuple[tuple[str, str, str, str, float, str], ...]
+    """Function and place, base, head, difference, its share of the largest difference (0 to 1), and the commit that changed it."""
+    differences: tuple[str, ...]
+    """What else differs between the sides."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class GatePart:
     """A gate in one section."""
 
@@ -57,6 +72,8 @@ class GatePart:
     """What was held against what, in how many runs and minutes."""
     counts: str
     """Groups that were screened, flagged and confirmed."""
+    why: tuple[WhyRow, ...]
+    """Where confirmed regressions come from."""
     flagged: tuple[TrialRow, ...]
     """Groups that needed more than the screen's first look."""
     quiet: tuple[TrialRow, ...]
@@ -76,6 +93,7 @@ def part(job: Job) -> GatePart | None:
         sentence=_sentence(job, gate),
         counts=f"{len(trials)} groups of metrics were screened, {sum(trial.flagged for trial in trials)} flagged, "
         f"{confirmed} confirmed.",
+        why=tuple(map(_why, gate.why)),
         flagged=tuple(rows[id(trial)] for trial in flagged),
         quiet=tuple(row for key, row in rows.items() if key not in {id(trial) for trial in flagged}),
     )
@@ -90,6 +108,28 @@ def _sentence(job: Job, gate: Gate) -> str:
     else:
         against = "this code against stored baselines"
     return f"{against[0].upper()}{against[1:]}: {runs} runs in {gate.minutes:.1f} minutes, exit code {gate.exit_code}."
+
+
+def _why(cause: Why) -> WhyRow:
+    unit = "s" if cause.kind == "runtime" else "B"
+    largest = max((place.more for place in cause.places), default=0.0)
+    return WhyRow(
+        title=f"{cause.scenario}:{cause.variant} · {cause.metric}",
+        sentence=wording.why(cause),
+        places=tuple(
+            (
+                f"{place.function}, {place.file}:{place.line}"
+                + (f", below it {place.library}" if place.library else ""),
+                wording.quantity(place.base, unit),
+                wording.quantity(place.head, unit),
+                wording.quantity(place.more, unit),
+                place.more / largest,
+                f"{place.commit} {place.subject}".strip(),
+            )
+            for place in cause.places
+        ),
+        differences=cause.differences,
+    )
 
 
 def _row(trial: Trial) -> TrialRow:
