@@ -48,6 +48,8 @@ class Fault:
     """Options of the gate."""
     error: str = ""
     """What the failed runs' errors must say, where `metric` is ``run``."""
+    function: str = ""
+    """Function that the profiled pair must name first; empty where no profile is made."""
     long: bool = False
     """Whether its gate takes minutes: fifteen trainings of whole networks. It is run where HARNESS_PLANTED_LONG is 1."""
     committed: bool = False
@@ -291,6 +293,7 @@ FAULTS = (
         metric="total.left_bytes",
         verdict="REGRESSED",
         code=1,
+        function="design_matrix",
         options=STATISTICAL,
     ),
     Fault(
@@ -303,6 +306,7 @@ FAULTS = (
         metric="total.left_bytes",
         verdict="REGRESSED",
         code=1,
+        function="_descend",
         options=STATISTICAL,
     ),
     Fault(

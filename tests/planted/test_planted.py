@@ -69,9 +69,16 @@ def test_it_is_caught(
     verdict = failed(gated, fault.error) if fault.metric == "run" else gated.verdicts().get(fault.metric)
     assert verdict == fault.verdict, gated.told
     assert gated.code == fault.code, gated.told
+    if fault.function:
+        assert first_named(gated) == fault.function, gated.told
     rows.append(
         Row(fault.name, fault.told, fault.metric, verdict, gated.code, len(gated.runs), gated.seconds)
     )
+
+
+def first_named(gated: Gated) -> str:
+    """Return the function that the profiled pair names first; empty where it claims nothing."""
+    return next((why["places"][0]["function"] for why in gated.job["gate"]["why"] if why["shown"]), "")
 
 
 def failed(gated: Gated, told: str) -> str:
