@@ -176,24 +176,21 @@ def why(cause: Why) -> str:
             return "Data, options, settings and libraries are the same on both sides: the difference is in the code"
         return f"Besides the code differ: {'; '.join(cause.differences)}"
     what = f"{'Time' if cause.kind == 'runtime' else 'Memory'} of {cause.stage or 'the whole run'}"
-    unit = "s" if cause.kind == "runtime" else "B"
-    profiled, measured = (quantity(value, unit) for value in (cause.profiled, cause.change))
+    amount = seconds if cause.kind == "runtime" else mebibytes
+    measured = f"the gate measured {amount(cause.change)} more"
     if not cause.shown:
-        return f"{what}: under a profiler head takes {profiled} more where {measured} were measured: no place stands out"
+        return f"{what}: {measured}, under a profiler it is {amount(cause.profiled)}: no place stands out"
     first = cause.places[0]
-    begun = (
-        f"{what}: {quantity(first.more, unit)} of the {profiled} more under a profiler are in {place(first)}"
-    )
-    return begun + (f"; {_allocations(first)}" if cause.kind == "memory" else "")
+    verb = "takes" if cause.kind == "runtime" else "holds"
+    more = f"{what}: {measured}; under a profiler {place(first)} {verb} {amount(first.more)} more"
+    return more + (f": {_allocations(first)}" if cause.kind == "memory" else "")
 
 
 def place(spot: Place) -> str:
     """Name a function with file and line, the library below it, and the commit that changed it."""
-    library = f", in {spot.library} below it" if spot.library else ""
-    commit = f", changed in {spot.commit}: {spot.subject}" if spot.commit else ""
-    return f"{spot.function} ({spot.file}:{spot.line}){library}{commit}" + (
-        ", not committed" if spot.subject and not spot.commit else ""
-    )
+    changed = f"changed in {spot.commit}, {spot.subject}" if spot.commit else spot.subject
+    parts = [f"{spot.file}:{spot.line}", f"in {spot.library} below it" if spot.library else "", changed]
+    return f"{spot.function} ({'; '.join(filter(None, parts))})"
 
 
 def _allocations(spot: Place) -> str:

@@ -148,8 +148,10 @@ def _both(job: Job, roots: Sequence[Path], comparison: Comparison, opened: Sides
         (base,), (ours,) = (sides.requests_of(side, [head], opened) for side in ("base", "head"))
         yield _Pair(requests=(base, ours), checkout=Path(opened.head_code), since=opened.base_commit)
         return
-    ours = run.measurement.environment if run.measurement else {}
-    references = baselines.find(roots, comparison.scenario, comparison.variant, comparison.tier, ours)
+    environment_here = run.measurement.environment if run.measurement else {}
+    references = baselines.find(
+        roots, comparison.scenario, comparison.variant, comparison.tier, environment_here
+    )
     commit = references.nearest[0].commit if references else ""
     if why := remeasuring.obstacle(commit, Path.cwd()):
         raise RevisionError(f"the baseline's code cannot be run: {why}", "Type: harness gate --against REF")
