@@ -44,26 +44,6 @@ class DataError(HarnessError):
     """Data is missing, truncated, foreign or unreadable."""
 
 
-class _OfDatasetError(HarnessError):
-    """Something went wrong for want of a data set.
-
-    Parameters
-    ----------
-    what, next_step : str
-        As for every error.
-    dataset : str
-        Its name.
-    """
-
-    def __init__(self, what: str, next_step: str, dataset: str) -> None:
-        super().__init__(what, next_step)
-        self.dataset = dataset
-
-
-class MissingDataError(_OfDatasetError, DataError):
-    """A data set is nowhere on this machine; elsewhere it may be."""
-
-
 class BaselineError(HarnessError):
     """A baseline is corrupt, foreign, of a newer schema, or refused."""
 
@@ -86,10 +66,6 @@ class LastingError(WorkerError):
 
 class ExplainedError(LastingError):
     """A run failed for a reason that its worker explained whole: its log adds nothing."""
-
-
-class WithoutDataError(_OfDatasetError, ExplainedError):
-    """A run failed because its machine has not the data set that it needs."""
 
 
 class RevisionError(HarnessError):

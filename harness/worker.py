@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from harness import data
-from harness.errors import HarnessError, MissingDataError
+from harness.errors import HarnessError
 from harness.machine import environment, imports, processes, variables
 from harness.measure import accelerators, keeping, memory
 from harness.measure.run import Run
@@ -48,12 +48,8 @@ def main(argv: Sequence[str]) -> int:
     except Exception as error:  # noqa: BLE001 - whatever a scenario raises becomes a message in one place
         traceback.print_exc()
         # what the harness can explain (no data, no device) would only fail again
-        lasting = isinstance(error, HarnessError)
-        missing = error.dataset if isinstance(error, MissingDataError) else ""
-        no_file = isinstance(error, FileNotFoundError)
-        files.write_json(
-            folder / "failure.json", Failure(_explain(error, request), lasting, missing, no_file)
-        )
+        failure = Failure(_explain(error, request), lasting=isinstance(error, HarnessError))
+        files.write_json(folder / "failure.json", failure)
         return 1
     return 0
 
@@ -91,33 +87,37 @@ def _explain(error: Exception, request: RunRequest | None) -> str:
         return f"out of memory: {error} {where}. Use a smaller tier or another machine"
     if accelerators.out_of_memory(error):
         return accelerators.told_out_of_memory(error, where, request)
-    return f"{type(error).__name__}: {_told(error)} {where}"
-
-
-def _told(error: Exception) -> str:
-    """Return an error's text as UTF-8 can hold it; some cannot say what they are."""
     try:
         text = str(error)
     except Exception as another:  # noqa: BLE001 - whatever its own code raises
         text = f"its text cannot be had ({type(another).__name__})"
-    return text.encode(errors="backslashreplace").decode()
+    # a surrogate, as of a file name that is no UTF-8, cannot be stored
+    return f"{type(error).__name__}: {text.encode(errors='backslashreplace').decode()} {where}"
 
 
 def measure(request: RunRequest, folder: Path) -> None:
     """Run the stages and write what was measured into `folder`."""
-    inherited = variables.recorded(
-        os.environ
-    )  # now: libraries set variables of their own when they are imported
+    # now: libraries set variables of their own when they are imported
+    inherited = variables.recorded(os.environ)
     scenario, imported = _import_stage(request)
     calibration = calibrate()
     earlier = keeping.Kept(folder / keeping.FOLDER, lambda: _identity(scenario, request))
     run = _execute(scenario, request, earlier)
     foreign = run.foreign_cpu.cores()
     if request.purpose == "measure" and not run.resumed:
-        _record_left(run, imported)
+        # what is still held when `measure` has returned: what a run leaks shows here, below the peaks of its stages too
+        memory.settle()
+        left = memory.resident_bytes()
+        if left is not None and imported.peak_bytes is not None:
+            run.record(LEFT, max(0, left - imported.peak_bytes))
     if imported.peak_bytes is None:
         # all that such a system tells; never set beside a stage's peak
         run.record("process.peak_bytes", memory.total_peak_bytes())
+    problems = list(run.problems)
+    if run.resumed:
+        parts = ", ".join(run.resumed)
+        told = "time and memory of these parts, and the total, are not known"
+        problems.append(f"it went on from an earlier attempt ({parts}): {told}")
     measurement = Measurement(
         request=request,
         scenario_version=scenario.version,
@@ -129,7 +129,7 @@ def measure(request: RunRequest, folder: Path) -> None:
         figures=tuple(run.figures),
         datasets=tuple(run.datasets.values()),
         environment=inherited | _environment(request) | run.settings.told(),
-        problems=(*run.problems, *_told_resumed(run)),
+        problems=tuple(problems),
         uncounted=run.uncounted,
         trajectories=run.trajectories.kept,
         foreign_cpu=None if foreign is None else round(foreign, 3),
@@ -150,33 +150,16 @@ def measure(request: RunRequest, folder: Path) -> None:
     earlier.discard()
 
 
-def _told_resumed(run: Run) -> list[str]:
-    parts = ", ".join(run.resumed)
-    told = f"it went on from an earlier attempt ({parts}): time and memory of these parts, and the total, are not known"
-    return [told] if run.resumed else []
-
-
 def _identity(scenario: Scenario, request: RunRequest) -> str:
-    """Write down what must be the same before what an earlier attempt kept is used: request, code, libraries.
-
-    Of the user's code, the scenario files and what they may import from their project.
-    """
+    """Write down what must be the same before what an earlier attempt kept is used: request, code, libraries."""
     package = Path(environment.__file__).parent.parent
+    # the scenario files, and what they may import from their project
     beside = sorted({file for path in request.scenario_paths for file in project.code(Path(path))})
     code = hashlib.sha256()
     for path in (*sorted(package.rglob("*.py")), *beside):
         code.update(path.read_bytes())
     libraries = msgspec.json.encode(environment.loaded_libraries(), order="sorted").decode()
     return f"{msgspec.json.encode(request).decode()} {scenario.version} {code.hexdigest()} {libraries}"
-
-
-def _record_left(run: Run, imported: StageResult) -> None:
-    """Record what is still held when `measure` has returned: what a run leaks shows here, below the peaks of its stages too."""
-    memory.settle()
-    left = memory.resident_bytes()
-    if left is not None and imported.peak_bytes is not None:
-        above = max(0, left - imported.peak_bytes)
-        run.record(LEFT, above)
 
 
 def _import_stage(request: RunRequest) -> tuple[Scenario, StageResult]:
@@ -208,32 +191,22 @@ def _import_stage(request: RunRequest) -> tuple[Scenario, StageResult]:
 
 def _execute(scenario: Scenario, request: RunRequest, earlier: keeping.Kept) -> Run:
     options = {**scenario.tiers[request.tier], **scenario.variant(request.variant).options}
+    device, declared = accelerators.of(request), scenario.metrics
     if request.purpose == "count":
-        return _count(scenario, request, options)
+        # imported here: no counter may be near a run that is measured
+        from harness.measure.work import Work
+
+        work = Work()
+        run = Run(request, options, _load, device, work, declared=declared)
+        with work:
+            scenario.measure(run)
+        work.record(run)
+        return run
     run = Run(
-        request,
-        options,
-        _load,
-        accelerators.of(request),
-        settings=environment.numerics,
-        threads=environment.thread_pools,
-        earlier=earlier,
-        declared=scenario.metrics,
-    )
+        request, options, _load, device, settings=environment.numerics, threads=environment.thread_pools,
+        earlier=earlier, declared=declared,
+    )  # fmt: skip
     scenario.measure(run)
-    return run
-
-
-def _count(scenario: Scenario, request: RunRequest, options: dict[str, typing.Any]) -> Run:
-    """Run the stages and count their work."""
-    # imported here: no counter may be near a run that is measured
-    from harness.measure.work import Work
-
-    work = Work()
-    run = Run(request, options, _load, accelerators.of(request), work, declared=scenario.metrics)
-    with work:
-        scenario.measure(run)
-    work.record(run)
     return run
 
 
@@ -246,13 +219,17 @@ def _load(name: str) -> data.Dataset:
 
 
 def _environment(request: RunRequest) -> dict[str, str]:
-    found = environment.machine() | environment.loaded_libraries()
-    found |= {"blas": environment.blas(), "threads": str(request.threads)}
-    found |= {"device": request.device, "backend": request.backend}
-    found |= environment.numerics() | accelerators.environment(request)
-    if request.code:
-        found["imported_from"] = str(Path(environment.__file__).parent.parent)
-    return found
+    return {
+        **environment.machine(),
+        **environment.loaded_libraries(),
+        "blas": environment.blas(),
+        "threads": str(request.threads),
+        "device": request.device,
+        "backend": request.backend,
+        **environment.numerics(),
+        **accelerators.environment(request),
+        **({"imported_from": str(Path(environment.__file__).parent.parent)} if request.code else {}),
+    }
 
 
 if __name__ == "__main__":

@@ -92,57 +92,47 @@ def supervise(
         If it was called off.
     """
     mark = uuid.uuid4().hex
-    with _lifeline() as descriptor, log.open("wb") as output:
-        process = subprocess.Popen(
-            [*command, str(descriptor)], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-            env={**environment, MARK: mark}, cwd=folder, start_new_session=True, pass_fds=(descriptor,),
-        )  # fmt: skip
-        try:
-            code = _wait(process, limits, watch)
-            if code == 0:
-                _refuse_leftovers(process.pid, mark, limits.name)
-            return code
-        finally:
-            end_session(process.pid, mark)
-            process.wait()
-
-
-@contextlib.contextmanager
-def _lifeline() -> Iterator[int]:
-    """Give the reading end of a pipe whose writing end only this process holds."""
+    # the reading end of a pipe whose writing end only this process holds
     reading, writing = os.pipe()
     try:
-        yield reading
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [*command, str(reading)], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                env={**environment, MARK: mark}, cwd=folder, start_new_session=True, pass_fds=(reading,),
+            )  # fmt: skip
+            try:
+                code = _wait(process, limits, watch)
+                if code == 0:
+                    _refuse_leftovers(process.pid, mark, limits.name)
+                return code
+            finally:
+                end_session(process.pid, mark)
+                process.wait()
     finally:
         os.close(reading)
         os.close(writing)
 
 
 def _wait(process: subprocess.Popen[bytes], limits: Limits, watch: Callable[[int], float] | None) -> int:
-    deadline = time.monotonic() + limits.seconds
-    limited = limits.memory_bytes is not None or limits.called_off is not None
+    """Wait for the end of a command; raise where a limit is passed, or it was called off."""
+    deadline, most = time.monotonic() + limits.seconds, limits.memory_bytes
+    limited = most is not None or limits.called_off is not None
     polled = time.monotonic() + POLL_SECONDS if limited else deadline
     while (left := deadline - time.monotonic()) > 0:
         pause = min(left, watch(process.pid) if watch else left, max(polled - time.monotonic(), 0.0))
         with contextlib.suppress(subprocess.TimeoutExpired):
             return process.wait(timeout=pause)
-        if limited and time.monotonic() >= polled:
-            _refuse(process.pid, limits)
-            polled = time.monotonic() + POLL_SECONDS
+        if not limited or time.monotonic() < polled:
+            continue
+        if limits.called_off is not None and limits.called_off():
+            step = "Type: harness run --resume DIR, or harness gate --resume DIR"
+            raise WorkerError(f"{limits.name} was called off", step)
+        if most is not None and (held := resident_bytes(process.pid)) > most:
+            told = f"{limits.name} was ended out of memory: it held {held / 2**20:.0f} MiB, its limit is {most / 2**20:.0f} MiB"
+            raise LastingError(told, "Raise --memory-limit or take a smaller tier")
+        polled = time.monotonic() + POLL_SECONDS
     told = f"{limits.name} was ended after its time limit of {limits.seconds:g} s"
     raise LastingError(told, "Raise --time-limit or take a smaller tier")
-
-
-def _refuse(session: int, limits: Limits) -> None:
-    """Raise if a command was called off, or holds more memory than it may."""
-    if limits.called_off is not None and limits.called_off():
-        raise WorkerError(
-            f"{limits.name} was called off", "Type: harness run --resume DIR, or harness gate --resume DIR"
-        )
-    held, limit = resident_bytes(session) if limits.memory_bytes is not None else 0, limits.memory_bytes
-    if limit is not None and held > limit:
-        told = f"{limits.name} was ended out of memory: it held {held / 2**20:.0f} MiB, its limit is {limit / 2**20:.0f} MiB"
-        raise LastingError(told, "Raise --memory-limit or take a smaller tier")
 
 
 def _refuse_leftovers(session: int, mark: str, name: str) -> None:

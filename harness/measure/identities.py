@@ -62,15 +62,7 @@ def reconstruction(
     residual = norm(w - (u * s[..., None, :]) @ vt)
     computed = Computed(left, sigma, right_t)
     tolerance = svd_bound(w.shape, computed.roundoff) * norm(w)
-    return judge(
-        f"{name}.reconstruction",
-        "‖W − U·diag(σ)·Vᵀ‖_F",
-        residual,
-        tolerance,
-        power,
-        w,
-        computed,
-    )
+    return judge(f"{name}.reconstruction", "‖W − U·diag(σ)·Vᵀ‖_F", residual, tolerance, power, w, computed)
 
 
 def orthonormal_columns(basis: ArrayLike, *, name: str) -> IdentityCheck:
@@ -86,14 +78,9 @@ def ordering(sigma: ArrayLike, *, name: str) -> IdentityCheck:
     s = floats(sigma, f"{name} sigma", 1)
     steps = np.concatenate([np.diff(s, axis=-1), -s[..., -1:]], axis=-1)
     error = np.max(steps, axis=-1, initial=0.0)
+    formula = "max(σᵢ₊₁ − σᵢ, −σ_r, 0)"
     return judge(
-        f"{name}.ordering",
-        "max(σᵢ₊₁ − σᵢ, −σ_r, 0)",
-        error,
-        np.zeros_like(error),
-        None,
-        s[..., None],
-        Computed(sigma),
+        f"{name}.ordering", formula, error, np.zeros_like(error), None, s[..., None], Computed(sigma)
     )
 
 
@@ -136,8 +123,7 @@ def eckart_young(
     wk = floats(approximation, f"{name} approximation", 2)
     require(wk.shape == w.shape and s.shape[:-1] == w.shape[:-2], name, W=w, approximation=wk, sigma=s)
     if not 0 <= rank <= s.shape[-1]:
-        msg = f"The rank of '{name}' must be from 0 to {s.shape[-1]}, not {rank}."
-        raise ValueError(msg)
+        raise ValueError(f"The rank of '{name}' must be from 0 to {s.shape[-1]}, not {rank}.")
     power = exponent(w, wk, s[..., None])
     w, wk, s = scale(w, power), scale(wk, power), scale(s, power)
     tail, residual, computed = s[..., rank:], w - wk, Computed(approximation, sigma)
@@ -168,15 +154,7 @@ def eigenvalues(matrix: ArrayLike, sigma: ArrayLike, *, name: str) -> IdentityCh
     computed = Computed(sigma)
     # An error d in σ moves its square by 2·σ·d: hence the 2.
     tolerance = 2 * svd_bound(w.shape, computed.roundoff) * largest
-    return judge(
-        f"{name}.eigenvalues",
-        "max|λᵢ(WᵀW) − σᵢ²| / ‖W‖₂",
-        error,
-        tolerance,
-        power,
-        w,
-        computed,
-    )
+    return judge(f"{name}.eigenvalues", "max|λᵢ(WᵀW) − σᵢ²| / ‖W‖₂", error, tolerance, power, w, computed)
 
 
 def storage(left: ArrayLike, sigma: ArrayLike, right_t: ArrayLike, *, rank: int, name: str) -> IdentityCheck:
@@ -187,9 +165,8 @@ def storage(left: ArrayLike, sigma: ArrayLike, right_t: ArrayLike, *, rank: int,
     expected = matrices * rank * (1 + u.shape[-2] + vt.shape[-1])
     stored = u.size + s.size + vt.size
     detail = f"{stored} numbers stored, {expected} expected for matrices: {matrices}"
-    return IdentityCheck(
-        f"{name}.storage", float(abs(stored - expected)), 0.0, "stored − k·(1 + m + n)", detail
-    )
+    error = float(abs(stored - expected))
+    return IdentityCheck(f"{name}.storage", error, 0.0, "stored − k·(1 + m + n)", detail)
 
 
 def im2col(images: ArrayLike, height: int, width: int) -> Floats:
@@ -210,9 +187,8 @@ def im2col(images: ArrayLike, height: int, width: int) -> Floats:
     pixels = np.asarray(images, dtype=np.float64)
     windows = np.lib.stride_tricks.sliding_window_view(pixels, (height, width), axis=(-2, -1))
     n, c, rows, columns = windows.shape[:4]
-    return windows.transpose(0, 1, 4, 5, 2, 3).reshape(
-        n, c * height * width, rows * columns
-    )  # (n, c*kh*kw, places)
+    patches = windows.transpose(0, 1, 4, 5, 2, 3)  # (n, c, kh, kw, rows, columns)
+    return patches.reshape(n, c * height * width, rows * columns)  # (n, c*kh*kw, places)
 
 
 def im2col_convolution(
@@ -244,19 +220,12 @@ def im2col_convolution(
     matrix = k.reshape(len(k), -1)  # (o, c*kh*kw)
     w = np.broadcast_to(matrix, (len(x), *matrix.shape))  # (n, o, c*kh*kw)
     columns = im2col(x, *k.shape[2:])  # (n, c*kh*kw, places)
-    product, norms, power = _product(w, columns)
-    error = norm(scale(y.reshape(product.shape), power) - product)
+    y = y.reshape(len(x), len(k), -1)  # (n, o, places)
+    product, norms, power = _product(w, columns, y, name)
+    error = norm(scale(y, power) - product)
     computed = Computed(output)
     tolerance = product_bound(w.shape[-1], computed.roundoff) * norms
-    return judge(
-        f"{name}.im2col",
-        "‖conv(x) − W·im2col(x)‖_F",
-        error,
-        tolerance,
-        power,
-        columns,
-        computed,
-    )
+    return judge(f"{name}.im2col", "‖conv(x) − W·im2col(x)‖_F", error, tolerance, power, columns, computed)
 
 
 def forward_pass(
@@ -284,21 +253,12 @@ def forward_pass(
     """
     w, p = floats(matrix, name, 2), floats(patches, f"{name} patches", 2)
     y, computed = floats(output, f"{name} output", 2), Computed(output)
-    _require_product(w, p, y, name)
-    product, norms, power = _product(w, p)
+    product, norms, power = _product(w, p, y, name)
     error = norm(scale(y, power) - product)
     # The factors carry the SVD's error; the pass sums n terms, scales once and sums r terms.
     steps = product_bound(w.shape[-1] + rank + 1, computed.roundoff)
     tolerance = (svd_bound(w.shape, computed.roundoff) + steps) * norms
-    return judge(
-        f"{name}.forward_pass",
-        "‖U·(σ∘Vᵀp) − W·p‖_F",
-        error,
-        tolerance,
-        power,
-        p,
-        computed,
-    )
+    return judge(f"{name}.forward_pass", "‖U·(σ∘Vᵀp) − W·p‖_F", error, tolerance, power, p, computed)
 
 
 def relu_mask(
@@ -327,11 +287,9 @@ def relu_mask(
     w, p = floats(matrix, name, 2), floats(patches, f"{name} patches", 2)
     h, bits, computed = floats(activated, f"{name} activations", 2), np.asarray(mask), Computed(activated)
     if bits.dtype != np.bool_:
-        msg = f"The mask of '{name}' must be boolean, not {bits.dtype}."
-        raise TypeError(msg)
-    _require_product(w, p, h, name)
+        raise TypeError(f"The mask of '{name}' must be boolean, not {bits.dtype}.")
     require(bits.shape == h.shape, name, mask=bits, activations=h)
-    product, norms, power = _product(w, p)
+    product, norms, power = _product(w, p, h, name)
     h = scale(h, power)
     error = np.maximum(norm(h - bits * product), norm(h - np.maximum(product, 0.0)))
     tolerance = product_bound(w.shape[-1], computed.roundoff) * norms
@@ -353,18 +311,10 @@ def svd_checks(
     )
 
 
-def _product(w: Floats, p: Floats) -> tuple[Floats, Floats, Powers]:
-    """Return ``2**-power W p``, ``2**-power ‖W‖_F ‖p‖_F`` and the power, per matrix of the batch."""
+def _product(w: Floats, p: Floats, y: Floats, name: str) -> tuple[Floats, Floats, Powers]:
+    """Return ``2**-power W p``, ``2**-power ‖W‖_F ‖p‖_F`` and the power, per matrix; raise `ValueError` unless `y` has the product's shape."""
+    fits = w.shape[:-2] == p.shape[:-2] and w.shape[-1] == p.shape[-2]
+    require(fits and y.shape == (*w.shape[:-1], p.shape[-1]), name, W=w, patches=p, output=y)
     left, right = exponent(w), exponent(p)
     w, p = scale(w, left), scale(p, right)
     return w @ p, norm(w) * norm(p), left + right
-
-
-def _require_product(w: Floats, p: Floats, y: Floats, name: str) -> None:
-    """Raise `ValueError` unless ``W p`` has the shape of `y`."""
-    fits = (
-        w.shape[:-2] == p.shape[:-2]
-        and w.shape[-1] == p.shape[-2]
-        and y.shape == (*w.shape[:-1], p.shape[-1])
-    )
-    require(fits, name, W=w, patches=p, output=y)
