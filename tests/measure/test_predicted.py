@@ -59,14 +59,6 @@ def test_of_large_images_fewer_are_kept() -> None:
     assert run.prediction_sets["test"]["wrong"].tolist() == [0, 1]
 
 
-def test_without_images_nothing_more_is_stored() -> None:
-    """A scenario that gives no images and no weights stores what it always did."""
-    run = make()
-    run.predictions(LABELS, LABELS)
-    assert sorted(run.prediction_sets["test"]) == ["labels", "predicted"]
-    assert run.weights == {}
-
-
 def test_pictures_of_mistakes_are_no_work() -> None:
     """A run that is wrong more often stores more pictures, and counts the same bytes."""
     few, many = stored(IMAGES, 1), stored(IMAGES, 150)
@@ -134,3 +126,27 @@ def test_each_set_has_the_hash_of_its_own_weights() -> None:
     run.predictions([0], [0], name="head", weights=[np.zeros(2)])
     assert set(run.weights) == {"test", "head"}
     assert run.weights["test"] != run.weights["head"]
+
+
+# -- which image a label and a prediction belong to -----------------------------------------------
+
+
+@given(st.permutations(range(12)))
+def test_alignment_counts_pairs_of_two_images(order: list[int]) -> None:
+    """The error is the number of displaced images, and only the order as it was holds; without indices nothing is claimed."""
+    run, images = make(), np.arange(12)
+    run.predictions(images % 10, images % 10, name="other")
+    run.predictions(images % 10, np.array(order) % 10, indices=(images, order))
+    (check,) = run.identities
+    assert check.name == "test.alignment"
+    assert check.error == sum(place != image for place, image in enumerate(order))
+    assert check.holds == (list(images) == order)
+
+
+@pytest.mark.parametrize("indices", [([0, 1], [0]), ([0, 1, 2], [0, 1, 2])])
+def test_indices_must_cover_the_set(indices: tuple[list[int], list[int]]) -> None:
+    """Indices of another length are refused by the set's name, and nothing is stored."""
+    run = make()
+    with pytest.raises(ValueError, match=r"indices of set 'side' have shapes .* each must be \(2,\)"):
+        run.predictions([0, 1], [0, 1], name="side", indices=indices)
+    assert run.prediction_sets == {}

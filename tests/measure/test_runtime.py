@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import psutil
 import pytest
 
 from harness.measure import runtime
+from tests.conftest import TIME_LIMIT
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -134,7 +136,33 @@ def test_clock_waits_for_the_device_on_both_sides(monkeypatch: pytest.MonkeyPatc
     assert not list(queued)
 
 
-def test_calibration_is_a_positive_time() -> None:
-    """The calibration kernel takes a positive, finite time."""
-    assert 0 < runtime.calibrate(repeats=1) < 60
-    assert 0 < runtime.calibrate() < 60
+HELPED = """
+import json, subprocess, sys, time
+from harness.measure import runtime
+BURN = "import time\\nwhile time.process_time() < {seconds}: pass\\nprint('done', flush=True); input()"
+clock, before = runtime.Clock(lambda: None), runtime._own_seconds()
+waits = subprocess.Popen([sys.executable, "-c", BURN.format(seconds=0.6)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+waits.stdout.readline()
+alive = (clock.read()[1], runtime._own_seconds() - before)
+waits.communicate(b"\\n")
+print(json.dumps([*alive, clock.read()[1], runtime._own_seconds() - before]))
+"""
+
+
+@pytest.mark.parametrize("leads", [True, False])
+def test_helper_processes_are_a_worker_s_own(*, leads: bool) -> None:
+    """A process that leads its session, as a worker does, counts helpers that still live, and nothing twice when they end.
+
+    One that leads none has programs of others in its session: it counts what it has waited for.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", HELPED], start_new_session=leads, capture_output=True, text=True, timeout=TIME_LIMIT, check=True
+    )  # fmt: skip
+    # CPU seconds by the stage's clock, and this process's own, while a helper waits and after its end
+    alive, own_alive, ended, own_ended = json.loads(done.stdout)
+    assert min(ended, own_ended) >= 0.55
+    if leads:
+        assert min(alive, own_alive) >= 0.55
+        assert max(ended - alive, own_ended - own_alive) < 0.5
+    else:
+        assert max(alive, own_alive) < 0.55
