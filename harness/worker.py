@@ -57,16 +57,12 @@ def main(argv: Sequence[str]) -> int:
 def end_with_runner(lifeline: int, folder: Path) -> None:
     """End this process and its session as soon as the runner is gone, even by SIGKILL.
 
-    Parameters
-    ----------
-    lifeline : int
-        Descriptor of a pipe that only the runner can write to, and never does: it reads as ended when the runner is dead.
-    folder : Path
-        Folder of the run; on a worker of a cluster it is temporary too.
+    Only the runner can write to the pipe `lifeline`, and it never does: the pipe reads as ended when the runner is dead.
     """
 
     def wait() -> None:
         os.read(lifeline, 1)
+        # the run's folder is temporary too on a worker of a cluster
         for temporary in (Path(tempfile.gettempdir()), folder.parent):
             processes.remove_scratch(temporary)
         processes.end_session(os.getsid(0), os.environ.get(processes.MARK, ""))
@@ -110,9 +106,6 @@ def measure(request: RunRequest, folder: Path) -> None:
         left = memory.resident_bytes()
         if left is not None and imported.peak_bytes is not None:
             run.record(LEFT, max(0, left - imported.peak_bytes))
-    if imported.peak_bytes is None:
-        # all that such a system tells; never set beside a stage's peak
-        run.record("process.peak_bytes", memory.total_peak_bytes())
     problems = list(run.problems)
     if run.resumed:
         parts = ", ".join(run.resumed)

@@ -164,7 +164,7 @@ def machine() -> dict[str, str]:
         "ram_gib": f"{psutil.virtual_memory().total / 2**30:.1f}",
         "governor": _text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor") or "unknown",
         **({"huge_pages": pages[1]} if pages else {}),
-        "load": f"{os.getloadavg()[0]:.2f}" if hasattr(os, "getloadavg") else "unknown",
+        "load": f"{os.getloadavg()[0]:.2f}",
         "python": platform.python_version(),
     }
 

@@ -66,16 +66,10 @@ def supervise(
 
     Parameters
     ----------
-    command : sequence of str
-        Program and arguments.
-    environment : mapping
-        All its environment variables.
-    log : Path
-        File for what it prints.
+    command, environment, log, folder
+        Program and arguments, all its environment variables, the file for what it prints, its working folder.
     limits : Limits
         What ends it early.
-    folder : str, optional
-        Its working folder; this process's by default.
     watch : callable, optional
         Called time and again with the number of the command's own process; returns the seconds until it wants the next look.
 

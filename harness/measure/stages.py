@@ -29,13 +29,17 @@ def stage_metrics(stages: Iterable[StageResult], *, whole: bool = True) -> dict[
         metrics |= _one_stage(stage, imported)
     if not whole:
         return metrics
+
+    def highest(field: str) -> int | None:
+        known = [value for stage in work if (value := getattr(stage, field)) is not None]
+        return max(known, default=None)
+
+    peaks = ("peak_bytes", "device_allocated_bytes", "device_reserved_bytes")
     total = StageResult(
         name="total",
         seconds=sum(stage.seconds for stage in work),
         cpu_seconds=sum(stage.cpu_seconds for stage in work),
-        peak_bytes=_highest(stage.peak_bytes for stage in work),
-        device_allocated_bytes=_highest(stage.device_allocated_bytes for stage in work),
-        device_reserved_bytes=_highest(stage.device_reserved_bytes for stage in work),
+        **{field: highest(field) for field in peaks},
     )
     return metrics | _one_stage(total, imported)
 
@@ -66,26 +70,18 @@ def clocks(metric: str) -> tuple[str, str]:
     return f"{stage}.seconds", f"{stage}.cpu_seconds"
 
 
-def _highest(values: Iterable[int | None]) -> int | None:
-    known = [value for value in values if value is not None]
-    return max(known, default=None)
-
-
 def _one_stage(stage: StageResult, imported: int | None) -> dict[str, Measured]:
     """Turn one stage into metrics; what was not measured is absent."""
+    rate = stage.images / stage.seconds if stage.images is not None and stage.seconds > 0 else None
+    above = None if stage.peak_bytes is None or imported is None else max(0, stage.peak_bytes - imported)
     values: dict[str, float | None] = {
         "seconds": stage.seconds,
         "cpu_seconds": stage.cpu_seconds,
-        "images_per_second": stage.images / stage.seconds
-        if stage.images is not None and stage.seconds > 0
-        else None,
+        "images_per_second": rate,
         "peak_bytes": stage.peak_bytes,
-        "above_imports_bytes": None
-        if stage.peak_bytes is None or imported is None
-        else max(0, stage.peak_bytes - imported),
+        "above_imports_bytes": above,
         "device_allocated_bytes": stage.device_allocated_bytes,
         "device_reserved_bytes": stage.device_reserved_bytes,
     }
-    return as_declared(
-        {f"{stage.name}.{name}": float(value) for name, value in values.items() if value is not None}
-    )
+    known = {f"{stage.name}.{name}": float(value) for name, value in values.items() if value is not None}
+    return as_declared(known)

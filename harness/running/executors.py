@@ -156,12 +156,10 @@ def opened(
     workers: int | None = None,
     waiting: Callable[[], None] = lambda: None,
 ) -> Iterator[Executor]:
-    """Open an executor for a while.
+    """Open the executor ``local`` or ``dask`` for a while.
 
     Parameters
     ----------
-    name : str
-        local or dask.
     scheduler : str
         Address of a Dask scheduler; without one a cluster on this machine is started.
     workers : int, optional
@@ -221,23 +219,9 @@ def _cluster(workers: int) -> distributed.LocalCluster:
 def run_all(
     executor: Executor, requests: Iterable[RunRequest], scenarios: Mapping[str, Scenario], out: Path
 ) -> Iterator[RunResult]:
-    """Do runs and yield each result as it is stored; failures that a repeat may mend are repeated once, after the rest.
+    """Do runs, whose keys differ, and yield each result as it is stored in ``runs/<key>`` below `out`; a failure never stops the rest.
 
-    Parameters
-    ----------
-    executor : Executor
-        Where workers run.
-    requests : iterable of RunRequest
-        What to run; their keys differ.
-    scenarios : mapping
-        Scenarios by name.
-    out : Path
-        Folder of the job; each run writes into ``runs/<key>``.
-
-    Yields
-    ------
-    RunResult
-        Also for a run that failed; a failure never stops the rest.
+    Failures that a repeat may mend are repeated once, after the rest.
 
     Raises
     ------

@@ -37,16 +37,9 @@ _PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 
 
 def attempt(request: RunRequest, folder: Path, called_off: Callable[[], bool] | None = None) -> Attempt:
-    """Start a worker for one run and wait for it; what it measured lies in `folder` afterwards.
+    """Start a worker for one run and wait for it; what it measured lies in `folder`, which is emptied first.
 
-    Parameters
-    ----------
-    request : RunRequest
-        What to run.
-    folder : Path
-        Emptied first, so that nothing of an earlier run can be taken for this one's.
-    called_off : callable, optional
-        Asked time and again whether the result is no longer wanted.
+    `called_off` is asked time and again whether the result is no longer wanted.
 
     Raises
     ------
@@ -138,15 +131,7 @@ def clear(folder: Path) -> None:
 
 
 def _work(request: RunRequest, folder: Path, called_off: Callable[[], bool] | None, watch: Watch) -> None:
-    """Run the worker to its end, its memory watched.
-
-    Raises
-    ------
-    LastingError
-        If it exceeded a limit, left a process running, failed for a reason that a repeat would not mend, or its code is not on this machine.
-    WorkerError
-        If it died, or reported another failure.
-    """
+    """Run the worker to its end, its memory watched; raise WorkerError if it failed, or LastingError where a repeat would not mend it."""
     if request.code and not Path(request.code).is_dir():
         told = f"the code of run {request.key} in '{request.code}' is not on this machine"
         raise LastingError(told, "Compare commits with --executor local")
@@ -179,13 +164,7 @@ def _work(request: RunRequest, folder: Path, called_off: Callable[[], bool] | No
 
 
 def _shorten(path: Path) -> None:
-    """Cut a log of more than `LOG_BYTES` in its middle, at line ends if it has any.
-
-    Raises
-    ------
-    StorageError
-        If it cannot be written.
-    """
+    """Cut a log of more than `LOG_BYTES` in its middle, at line ends if it has any."""
     size = path.stat().st_size if path.is_file() else 0
     if size <= LOG_BYTES:
         return
@@ -223,19 +202,11 @@ def worker_environment(request: RunRequest) -> dict[str, str]:
 
 
 def import_environment(code: str) -> dict[str, str]:
-    """Return the variables that decide which modules and data a worker finds.
+    """Return the variables that decide which modules and data a worker in the folder `code` finds; empty for the code that runs here.
 
-    Parameters
-    ----------
-    code : str
-        Folder that its modules come from before anything else, and that it works in; empty for the code that runs here.
-
-    Returns
-    -------
-    dict
-        ``PYTHONPATH``: the folder, its ``src`` if it has one, the root of this package unless it is installed, what was inherited. Relative
-        entries come twice: as they are, so that they lead into the folder, and last as they lead from here, for what git does not
-        track. With a folder also the data folders that were named by relative paths, made absolute.
+    ``PYTHONPATH`` has the folder, its ``src`` if there is one, the root of this package unless it is installed, then what was inherited.
+    Relative entries come twice: as they are, so that they lead into the folder, and last as they lead from here, for what git does not
+    track. With a folder also the data folders that were named by relative paths, made absolute.
     """
     inherited = os.environ.get("PYTHONPATH", "")
     # an interpreter finds what is installed by itself, behind the standard library; whatever is on this variable stands before it
