@@ -8,27 +8,17 @@ from __future__ import annotations
 import gzip
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from harness.data import idx, loading
 from harness.store import files
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
 EXCERPTS = {
     "mnist-excerpt": ("mnist", {"train": 6_000, "test": 2_000}, range(10)),
     "kmnist-excerpt": ("kmnist", {"train": 6_284, "test": 10_000}, (0, 2, 6)),
 }
 """Original of each excerpt, how many of its first images are looked at in each part, and the classes that are taken."""
-
-
-def original_rows(name: str, part: str) -> NDArray[np.int64]:
-    """Return the position in the original set of each image of an excerpt's part, train or test: (n,), ascending."""
-    with idx.open_idx(loading.EMBEDDED / name / f"{part}-taken-idx1-ubyte.gz", ()) as opened:
-        return np.flatnonzero(np.frombuffer(b"".join(opened.blocks), np.uint8))
 
 
 def write(folder: Path) -> None:

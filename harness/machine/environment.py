@@ -97,7 +97,8 @@ def differing(kind: Kind, ours: Mapping[str, str], theirs: Mapping[str, str]) ->
         if name in _WHERE_KNOWN and not (name in ours and name in theirs):
             continue
         a, b = ours.get(name, "none"), theirs.get(name, "none")
-        if _reduce(name, a, precision) != _reduce(name, b, precision):
+        parts = {"exact": None, "major": 2 if name == "python" else 1}[precision]
+        if a.split(".")[:parts] != b.split(".")[:parts]:
             found.append((name, a, b))
     return found
 
@@ -106,12 +107,6 @@ def other_data(ours: Iterable[DatasetUse], theirs: Iterable[DatasetUse]) -> list
     """Name the data sets whose content differs, or that one side alone read."""
     a, b = ({(use.name, use.sha256) for use in uses} for uses in (ours, theirs))
     return [f"data set {name}: other content" for name in sorted({name for name, _ in a ^ b})]
-
-
-def _reduce(name: str, version: str, precision: Precision) -> str:
-    if precision == "exact":
-        return version
-    return ".".join(version.split(".")[: 2 if name == "python" else 1])
 
 
 @functools.cache
@@ -171,16 +166,19 @@ def machine() -> dict[str, str]:
 
 def loaded_libraries() -> dict[str, str]:
     """Return versions of the numerical libraries that this process has imported."""
-    return {name: _version(name) for name in LIBRARIES if _MODULES.get(name, name) in sys.modules}
-
-
-def _version(name: str) -> str:
     from importlib import metadata
 
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:  # another distribution brings the module, e.g. tensorflow-cpu
-        return str(getattr(sys.modules[_MODULES.get(name, name)], "__version__", "unknown"))
+    versions = {}
+    for name in LIBRARIES:
+        module = sys.modules.get(_MODULES.get(name, name))
+        if _MODULES.get(name, name) in sys.modules:
+            try:
+                versions[name] = metadata.version(name)
+            except (
+                metadata.PackageNotFoundError
+            ):  # another distribution brings the module, e.g. tensorflow-cpu
+                versions[name] = str(getattr(module, "__version__", "unknown"))
+    return versions
 
 
 def blas() -> str:

@@ -82,13 +82,14 @@ def collect(attempted: Attempt, request: RunRequest, scenario: Scenario, out: Pa
     error, measurement = attempted.error, None
     if not error:
         try:
-            read = _read_measurement(out / place)
+            content = files.read_bytes(out / place / "measurement.json")
+            read = files.decode(content, Measurement, "measurement.json")
             # a worker elsewhere read its scenario files from paths of its own
-            measurement = dataclasses.replace(
-                read, request=request, environment=read.environment | attempted.place
-            )
-        except WorkerError as failure:
-            error = str(failure)
+            known = read.environment | attempted.place
+            measurement = dataclasses.replace(read, request=request, environment=known)
+        except (OSError, StorageError) as failure:
+            log = out / place / "log.txt"
+            error = f"the worker ended without a readable result ({failure}). Read {log}"
     result = RunResult(
         request=request,
         status="error",
@@ -159,8 +160,13 @@ def _work(request: RunRequest, folder: Path, called_off: Callable[[], bool] | No
         limit = f" of {allowed.memory_bytes / 2**20:.0f} MiB" if allowed.memory_bytes else ""
         told = f"the worker of run {request.key} was ended by the system: the memory limit{limit} of this container was reached"
         raise LastingError(told, "Allow the container more memory, or take a smaller tier")
-    told = f"the worker of run {request.key} {processes.how_it_died(code)}"
-    raise _reported(request, folder) or WorkerError(told, f"Read runs/{request.key}/log.txt")
+    try:
+        failure = files.decode(files.read_bytes(folder / "failure.json"), Failure, "failure.json")
+    except (OSError, StorageError):  # it did not come to write it down
+        told = f"the worker of run {request.key} {processes.how_it_died(code)}"
+        raise WorkerError(told, f"Read runs/{request.key}/log.txt") from None
+    kind = ExplainedError if failure.lasting else WorkerError
+    raise kind(f"run {request.key} failed: {failure.error}")
 
 
 def _shorten(path: Path) -> None:
@@ -175,16 +181,6 @@ def _shorten(path: Path) -> None:
     head, tail = head[: head.rfind(b"\n") + 1] or head, tail[tail.find(b"\n") + 1 :]
     left_out = f"[... {size - len(head) - len(tail):,} bytes of the log are cut here ...]\n"
     files.write_bytes(path, head + left_out.encode() + tail)
-
-
-def _reported(request: RunRequest, folder: Path) -> WorkerError | None:
-    """Return the failure that the worker itself wrote down, if it came to that."""
-    try:
-        failure = files.decode(files.read_bytes(folder / "failure.json"), Failure, "failure.json")
-    except (OSError, StorageError):
-        return None
-    kind = ExplainedError if failure.lasting else WorkerError
-    return kind(f"run {request.key} failed: {failure.error}")
 
 
 def worker_environment(request: RunRequest) -> dict[str, str]:
@@ -223,16 +219,6 @@ def import_environment(code: str) -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join([*own, *root, *entries, *away]),
         **{name: str(Path(path).expanduser().absolute()) for name, path in named.items() if path},
     }
-
-
-def _read_measurement(folder: Path) -> Measurement:
-    path = folder / "measurement.json"
-    try:
-        return files.decode(files.read_bytes(path), Measurement, path.name)
-    except (OSError, StorageError) as error:
-        raise WorkerError(
-            f"the worker ended without a readable result ({error})", f"Read {folder / 'log.txt'}"
-        ) from error
 
 
 def _metrics(
