@@ -151,6 +151,8 @@ def test_one_missing_file_is_named(small: Any) -> None:
 @pytest.mark.parametrize("closed", ["file", "folder"])
 def test_unreadable_data_is_named(small: Any, closed: str) -> None:
     """A file, or a folder, that the user may not read is an error that says so."""
+    small.cache.mkdir()
+    small.cache.chmod(0o777)
     (small.raw / f"{IMAGES}.gz" if closed == "file" else small.raw).chmod(0)
     out = small.child(
         "import os; import filelock; from harness import data as datasets; from harness.errors import DataError\n"

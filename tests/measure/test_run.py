@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import typing
 
@@ -66,15 +67,6 @@ def make(device: Accelerator | None = None, **options: typing.Any) -> Run:
     return Run(request, options, load, device or Accelerator(), declared=DECLARED)
 
 
-def test_a_run_tells_what_was_asked_for() -> None:
-    """Seed, device, backend and options are those of the request; options are a copy."""
-    options = {"epochs": 2}
-    run = Run(RunRequest(scenario="p", variant="d", tier="smoke", seed=3), options, load, Accelerator())
-    options["epochs"] = 9
-    assert (run.seed, run.device, run.backend, run.options) == (3, "cpu", "numpy", {"epochs": 2})
-    assert (make().device, make().backend) == ("cuda", "torch")
-
-
 def test_data_sets_are_noted_once() -> None:
     """A data set that is loaded twice is noted once, as it was found."""
     run = make()
@@ -83,15 +75,16 @@ def test_data_sets_are_noted_once() -> None:
     assert list(run.datasets.values()) == [Loaded.use]
 
 
-# -- stages ------------------------------------------------------------
-
-
 def test_a_stage_measures_its_body() -> None:
     """Wall and CPU time, images and memory of the body are kept under its name."""
-    run = make(Accelerator(5, 7))
+    device = Accelerator(5, 7)
+    run = make(device)
     with run.stage("fit", images=100) as handle:
         np.ones(1000).sum()
         handle.images = 200
+        device.calls.append("body")
+    # peaks are reset before the clock starts, and the clock waits at its start and end
+    assert device.calls == ["reset", "wait", "body", "wait"]
     (stage,) = run.stages
     assert (stage.name, stage.images) == ("fit", 200)
     assert stage.seconds > 0
@@ -103,36 +96,25 @@ def test_a_stage_measures_its_body() -> None:
         assert stage.peak_bytes >= 0.95 * stage.start_bytes
 
 
-def test_the_device_is_reset_before_and_waited_for_on_both_sides() -> None:
-    """Peaks are reset before the clock starts, and the clock waits at its start and end."""
-    device = Accelerator()
-    with make(device).stage("fit"):
-        device.calls.append("body")
-    assert device.calls == ["reset", "wait", "body", "wait"]
-
-
-def test_stages_do_not_nest() -> None:
-    """A stage within a stage is refused by both names, and the outer one can still be used up."""
-    run = make()
-    with run.stage("outer"), pytest.raises(ValueError, match="stage 'inner' opened within stage 'outer'"):
-        run.stage("inner").__enter__()
-    assert [stage.name for stage in run.stages] == ["outer"]
-
-
-def test_stage_names_are_unique() -> None:
-    """A second stage of one name is refused: its metrics would hide the first one's."""
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("inner", "stage 'inner' opened within stage 'outer'"),
+        ("fit", "'fit' was measured already"),
+        ("", "cannot be called ''"),
+        ("imports", "cannot be called 'imports'"),
+        ("total", "cannot be called 'total'"),
+    ],
+)
+def test_a_stage_stands_alone_under_a_name_of_its_own(name: str, told: str) -> None:
+    """Stages do not nest, a second one of a name would hide the first one's metrics, and the harness has names for its own."""
     run = make()
     with run.stage("fit"):
         pass
-    with pytest.raises(ValueError, match="'fit' was measured already"), run.stage("fit"):
+    outer = run.stage("outer") if name == "inner" else contextlib.nullcontext()
+    with outer, pytest.raises(ValueError, match=told), run.stage(name):
         pass
-
-
-@pytest.mark.parametrize("name", ["", "imports", "total"])
-def test_reserved_stage_names_are_refused(name: str) -> None:
-    """The harness's own metrics are called imports and total; an empty name would hide an open stage."""
-    with pytest.raises(ValueError, match=f"cannot be called '{name}'"), make().stage(name):
-        pass
+    assert [stage.name for stage in run.stages] == (["fit", "outer"] if name == "inner" else ["fit"])
 
 
 def test_a_stage_that_fails_is_not_kept_and_does_not_block() -> None:
