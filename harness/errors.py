@@ -13,14 +13,9 @@ MOST_NAMES = 24
 
 
 class HarnessError(Exception):
-    """Anything the harness can explain; the faces print it in one line and exit with code 2.
+    """Anything the harness can explain; commands print it in one line and exit with code 2.
 
-    Parameters
-    ----------
-    what : str
-        What is wrong, naming the thing.
-    next_step : str
-        What the reader can do or type next; may be empty.
+    `what` says what is wrong, naming the thing; `next_step` what the reader can do or type next, if anything.
     """
 
     def __init__(self, what: str, next_step: str = "") -> None:
@@ -77,17 +72,7 @@ class StorageError(HarnessError):
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
-    """Build the error for a name nothing declares, with the nearest known name.
-
-    Parameters
-    ----------
-    kind : str
-        What was named, e.g. ``"scenario"``.
-    name : str
-        The name as typed.
-    known : iterable of str
-        Every name that would have been accepted.
-    """
+    """Build the error for a name, of a kind such as ``"scenario"``, that nothing declares, with the nearest known name."""
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
     hint = f"Did you mean '{near[0]}'? " if near else ""

@@ -109,16 +109,7 @@ class Decoded:
 def decoded(path: Path, name: str, shape: tuple[int, ...], folder: Path) -> Decoded:
     """Return the array of an IDX file from the cache, after filling it where it is missing, outdated or damaged.
 
-    Parameters
-    ----------
-    path : Path
-        The IDX file, plain or gzipped.
-    name : str
-        How its cache entry begins.
-    shape : tuple of int
-        Shape of the array; it may hold fewer items.
-    folder : Path
-        Folder of the cache entries.
+    The array has the given shape or fewer items. Its entry in the folder begins with `name`.
 
     Raises
     ------

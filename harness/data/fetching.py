@@ -26,12 +26,7 @@ def fetch(name: str) -> Dataset:
     """Download a data set into the per-user cache unless it is there and complete, and load it from there.
 
     Nothing is used, or takes its final name, before its content is verified. Two processes that fetch at once
-    download once.
-
-    Parameters
-    ----------
-    name : str
-        mnist or kmnist; of an excerpt nothing is downloaded.
+    download once. Of an excerpt nothing is downloaded.
 
     Raises
     ------

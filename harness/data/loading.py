@@ -74,17 +74,9 @@ class Dataset:
 
 
 def load(name: str) -> Dataset:
-    """Load a data set: an excerpt as it ships, others from HARNESS_DATA or else from the per-user cache.
+    """Load a data set: mnist-excerpt and kmnist-excerpt as they ship, mnist and kmnist from HARNESS_DATA or else from the per-user cache.
 
-    Parameters
-    ----------
-    name : str
-        mnist-excerpt, kmnist-excerpt, mnist or kmnist.
-
-    Returns
-    -------
-    Dataset
-        Usable even if incomplete; `Dataset.complete` and `Dataset.found` say so.
+    It is usable even if incomplete; `Dataset.complete` and `Dataset.found` say so.
 
     Raises
     ------

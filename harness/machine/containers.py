@@ -23,15 +23,7 @@ class Allowance:
 
 
 def allowance(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> Allowance:
-    """Return what the control groups of this process allow.
-
-    Parameters
-    ----------
-    root : Path
-        Where control groups are mounted.
-    own : Path
-        The process's own group, a line ``0::/path``.
-    """
+    """Return what the control groups that are mounted at `root` allow; `own` holds the process's own group, a line ``0::/path``."""
     path = next((line[3:] for line in _lines(own) if line.startswith("0::")), "/")
     below = Path(path.lstrip("/"))
     limits: list[int] = []

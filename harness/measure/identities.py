@@ -6,8 +6,9 @@ and the tolerance is that maker's backward error bound in the unit roundoff ``u`
 array cast to a wider dtype is therefore judged by the wider dtype: pass arrays as they were computed.
 
 Shapes: ``W`` is ``(..., m, n)``, ``U`` ``(..., m, r)``, ``sigma`` ``(..., r)``, ``Vt`` ``(..., r, n)``. In a
-batch the worst matrix (largest error against its own tolerance) is reported. float16, float32, float64 and
-integers are accepted; anything not finite raises `ValueError` naming the array.
+batch the worst matrix (largest error against its own tolerance) is reported. `name` is the matrix's or layer's
+name, for the record and for errors. float16, float32, float64 and integers are accepted, any other dtype raises
+`TypeError`; shapes that do not fit and anything not finite raise `ValueError` naming the array.
 """
 
 from __future__ import annotations
@@ -39,20 +40,7 @@ if TYPE_CHECKING:
 def reconstruction(
     matrix: ArrayLike, left: ArrayLike, sigma: ArrayLike, right_t: ArrayLike, *, name: str
 ) -> IdentityCheck:
-    """Check ``W = U diag(sigma) Vt``.
-
-    Parameters
-    ----------
-    matrix, left, sigma, right_t : array_like
-        ``(..., m, n)``, ``(..., m, r)``, ``(..., r)`` and ``(..., r, n)``.
-    name : str
-        The matrix's name, for the record and for errors.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a dtype is not real, shapes do not fit, or a value is not finite.
-    """
+    """Check ``W = U diag(sigma) Vt``."""
     w, s = floats(matrix, name, 2), floats(sigma, f"{name} sigma", 1)
     u, vt = floats(left, f"{name} U", 2), floats(right_t, f"{name} Vt", 2)
     fits = u.shape == (*w.shape[:-1], s.shape[-1]) and vt.shape == (*s.shape, w.shape[-1])
@@ -101,23 +89,8 @@ def eckart_young(
 ) -> IdentityCheck:
     """Check that rank k's error is the tail: ``√Σ_{i>k} σᵢ²`` in Frobenius norm, ``σ_{k+1}`` in 2-norm.
 
-    Both norms are needed: where the tail is large, a rank off by one hardly moves the Frobenius error.
-
-    Parameters
-    ----------
-    matrix, approximation : array_like
-        ``(..., m, n)`` each.
-    sigma : array_like
-        All singular values of `matrix`, ``(..., r)``.
-    rank : int
-        k, from 0 to r.
-    name : str
-        The matrix's name.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `reconstruction`, and if `rank` is outside 0 to r.
+    Both norms are needed: where the tail is large, a rank off by one hardly moves the Frobenius error. The approximation is
+    ``(..., m, n)``, `sigma` holds all singular values of the matrix, and k, the `rank`, is from 0 to r.
     """
     w, s = floats(matrix, name, 2), floats(sigma, f"{name} sigma", 1)
     wk = floats(approximation, f"{name} approximation", 2)
@@ -170,19 +143,12 @@ def storage(left: ArrayLike, sigma: ArrayLike, right_t: ArrayLike, *, rank: int,
 
 
 def im2col(images: ArrayLike, height: int, width: int) -> Floats:
-    """Return every patch of `images` as a column, rows ordered as in torch's ``unfold``.
-
-    Parameters
-    ----------
-    images : array_like
-        ``(n, c, h, w)``.
-    height, width : int
-        Size of the patch, pixels.
+    """Return every patch of `images`, ``(n, c, h, w)``, as a column, rows ordered as in torch's ``unfold``.
 
     Returns
     -------
     numpy.ndarray
-        float64 ``(n, c * height * width, (h - height + 1) * (w - width + 1))``.
+        float64 ``(n, c * height * width, (h - height + 1) * (w - width + 1))``; height and width of the patch in pixels.
     """
     pixels = np.asarray(images, dtype=np.float64)
     windows = np.lib.stride_tricks.sliding_window_view(pixels, (height, width), axis=(-2, -1))
@@ -204,13 +170,6 @@ def im2col_convolution(
         ``(o, c, kh, kw)``; cross-correlation, stride 1, no padding, no bias.
     output : array_like
         ``(n, o, h - kh + 1, w - kw + 1)``, as the framework computed it; its dtype sets the tolerance.
-    name : str
-        The layer's name.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `reconstruction`.
     """
     x, k = floats(images, f"{name} images", 4), floats(kernels, f"{name} kernels", 4)
     y = floats(output, f"{name} output", 4)
@@ -231,25 +190,9 @@ def im2col_convolution(
 def forward_pass(
     matrix: ArrayLike, patches: ArrayLike, output: ArrayLike, *, rank: int, name: str
 ) -> IdentityCheck:
-    """Check that an analytical pass ``z = Vᵀp, s = σ∘z, y = U s`` gave ``y = W p``.
+    """Check that an analytical pass ``z = Vᵀp, s = σ∘z, y = U s`` through r coordinates, the `rank`, gave ``y = W p``.
 
-    Parameters
-    ----------
-    matrix : array_like
-        ``(..., m, n)``.
-    patches : array_like
-        Patches in columns, ``(..., n, q)``.
-    output : array_like
-        y as the pass computed it, ``(..., m, q)``; its dtype sets the tolerance.
-    rank : int
-        r, the number of coordinates that the pass went through.
-    name : str
-        The layer's name.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `reconstruction`.
+    Patches stand in columns, ``(..., n, q)``. The output y is ``(..., m, q)``, as the pass computed it; its dtype sets the tolerance.
     """
     w, p = floats(matrix, name, 2), floats(patches, f"{name} patches", 2)
     y, computed = floats(output, f"{name} output", 2), Computed(output)
@@ -266,23 +209,8 @@ def relu_mask(
 ) -> IdentityCheck:
     """Check ``h = M(p) W p`` and ``h = max(W p, 0)`` for a mask and activations that a pipeline computed.
 
-    A mask bit is judged only as far as its activation exceeds rounding: the sign of a zero says nothing.
-
-    Parameters
-    ----------
-    matrix, patches : array_like
-        ``(..., m, n)`` and ``(..., n, q)``.
-    mask : array_like of bool
-        M(p), true where the unit is active, ``(..., m, q)``.
-    activated : array_like
-        h, the activations after ReLU as computed, ``(..., m, q)``; its dtype sets the tolerance.
-    name : str
-        The layer's name.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `reconstruction`; `TypeError` also if `mask` is not boolean.
+    A mask bit is judged only as far as its activation exceeds rounding: the sign of a zero says nothing. Patches are ``(..., n, q)``; the
+    mask M(p), boolean, true where the unit is active, and h, the activations as computed, are ``(..., m, q)``; the dtype of h sets the tolerance.
     """
     w, p = floats(matrix, name, 2), floats(patches, f"{name} patches", 2)
     h, bits, computed = floats(activated, f"{name} activations", 2), np.asarray(mask), Computed(activated)

@@ -32,14 +32,9 @@ STAMP = "stamp"
 
 
 class Kept:
-    """Arrays that earlier attempts at this run kept.
+    """Arrays that earlier attempts at this run kept in a folder; without one nothing is kept and nothing found.
 
-    Parameters
-    ----------
-    folder : Path, optional
-        Where they lie; without it nothing is kept and nothing found.
-    identity : callable
-        Gives what must be the same for an array to be used again; asked only if there is something to find or to keep.
+    `identity` gives what must be the same for an array to be used again; it is called only if there is something to find or to keep.
     """
 
     def __init__(self, folder: Path | None = None, identity: Callable[[], str] = str) -> None:
@@ -86,16 +81,8 @@ class Kept:
 class Keeper:
     """One name of `Kept`, as a pipeline sees it.
 
-    Parameters
-    ----------
-    kept : Kept
-        Where arrays go.
-    name : str
-        Their name.
-    seconds : float
-        How long to wait between two writes: what would be done again takes no longer than that.
-    found : callable
-        Called when something of an earlier attempt is used.
+    So many seconds pass between two writes: what would be done again takes no longer than that. `found` is called when something of an
+    earlier attempt is used.
     """
 
     def __init__(self, kept: Kept, name: str, seconds: float, found: Callable[[], None]) -> None:

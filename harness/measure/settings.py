@@ -9,13 +9,7 @@ if typing.TYPE_CHECKING:
 
 
 class Settings:
-    """What each setting was at the end of each stage, where what was set for the stage alone still holds.
-
-    Parameters
-    ----------
-    read : callable
-        Returns the settings as they stand, by name.
-    """
+    """What each setting was at the end of each stage, where what was set for the stage alone still holds; `read` returns them by name."""
 
     def __init__(self, read: Callable[[], Mapping[str, str]]) -> None:
         self._read = read

@@ -19,12 +19,7 @@ class TorchWork:
 
     Optimiser steps are those of any `torch.optim.Optimizer`. Samples are the rows of the first tensor that an outermost module
     gets, while gradients are on and it has parameters to train; a Keras layer is no such module, though it is a
-    `torch.nn.Module` on that backend.
-
-    Parameters
-    ----------
-    paused : callable
-        Says whether Keras, which counts for itself, is training.
+    `torch.nn.Module` on that backend. `paused` says whether Keras, which counts for itself, is training.
     """
 
     def __init__(self, paused: Callable[[], bool]) -> None:

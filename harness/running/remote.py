@@ -75,17 +75,9 @@ def unpack(packed: bytes, folder: Path) -> Attempt:
 
 
 def attempt(packed: bytes) -> bytes:
-    """Try a run on this worker; a Dask task.
+    """Try on this worker a run that `pack` packed, and return what `unpack` reads; a Dask task.
 
-    Parameters
-    ----------
-    packed : bytes
-        What `pack` made.
-
-    Returns
-    -------
-    bytes
-        What `unpack` reads. A failure is part of it, never an exception: Dask must not repeat what the harness repeats.
+    A failure is part of it, never an exception: Dask must not repeat what the harness repeats.
     """
     with processes.scratch() as scratch:
         try:

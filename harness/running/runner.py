@@ -267,13 +267,7 @@ def _tail(path: Path) -> str:
 
 @contextlib.contextmanager
 def one_at_a_time(waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Hold this machine's measuring lock: two workers at once would time each other.
-
-    Parameters
-    ----------
-    waiting : callable
-        Called once before a wait for another job's worker.
-    """
+    """Hold this machine's measuring lock: two workers at once would time each other; `waiting` is called once before a wait."""
     import filelock
 
     with contextlib.ExitStack() as holding:

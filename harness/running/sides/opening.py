@@ -236,17 +236,8 @@ def interleave(requests: Iterable[RunRequest], seed: int) -> list[RunRequest]:
     Machines drift, heat up and fill their caches: with a fixed order, or one that alternates, that would look like a difference of
     the code. A fair coin for each pair is what makes the sign-flip test exact. A resumed job throws the same coins.
 
-    Parameters
-    ----------
-    requests : iterable of RunRequest
-        Runs of both sides; those of a pair differ in side, code and scenario files only.
-    seed : int
-        Seed of the coin, at least 0.
-
-    Returns
-    -------
-    list of RunRequest
-        The same runs; pairs in the order of their first run, runs without a partner where they were.
+    Runs of a pair differ in side, code and scenario files only. Pairs keep the order of their first run, and runs without a partner
+    stay where they were. The seed of the coin is at least 0.
 
     Raises
     ------

@@ -42,20 +42,9 @@ def check(
     sides: Sides, selection: Sequence[tuple[Scenario, str]], tier: Tier, seconds: float = 120.0, *,
     base: Declared | None = None,
 ) -> None:  # fmt: skip
-    """See that both sides import, from their own worktrees, and declare what was selected.
+    """See that both sides import, from their own worktrees, and declare what was selected: scenarios and names of their variants.
 
-    Parameters
-    ----------
-    sides : Sides
-        The sides.
-    selection : sequence of (Scenario, str)
-        Scenarios and names of their variants.
-    tier : Tier
-        Tier that is to run.
-    seconds : float
-        Time that the imports of a side may take.
-    base : mapping, optional
-        What base declares, if the caller has asked already.
+    The imports of a side may take so many seconds; `base` is what base declares, if the caller has asked already.
 
     Raises
     ------
