@@ -82,7 +82,7 @@ def _explain(error: Exception, request: RunRequest | None) -> str:
     if isinstance(error, MemoryError):
         return f"out of memory: {error} {where}. Use a smaller tier or another machine"
     if accelerators.out_of_memory(error):
-        return accelerators.told_out_of_memory(error, where, request)
+        return accelerators.explain_out_of_memory(error, where, request)
     try:
         text = str(error)
     except Exception as another:  # noqa: BLE001 - whatever its own code raises
@@ -109,8 +109,8 @@ def measure(request: RunRequest, folder: Path) -> None:
     problems = list(run.problems)
     if run.resumed:
         parts = ", ".join(run.resumed)
-        told = "time and memory of these parts, and the total, are not known"
-        problems.append(f"it went on from an earlier attempt ({parts}): {told}")
+        message = "time and memory of these parts, and the total, are not known"
+        problems.append(f"it went on from an earlier attempt ({parts}): {message}")
     measurement = Measurement(
         request=request,
         scenario_version=scenario.version,
@@ -121,7 +121,7 @@ def measure(request: RunRequest, folder: Path) -> None:
         predictions=tuple(run.prediction_sets),
         figures=tuple(run.figures),
         datasets=tuple(run.datasets.values()),
-        environment=inherited | _environment(request) | run.settings.told(),
+        environment=inherited | _environment(request) | run.settings.by_stage(),
         problems=tuple(problems),
         uncounted=run.uncounted,
         trajectories=run.trajectories.kept,

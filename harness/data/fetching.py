@@ -48,8 +48,8 @@ def fetch(name: str) -> Dataset:
         with locks.held(root / f"fetch-{name}.lock", LOCK_SECONDS):
             return _cached(wanted, root) or _download(wanted, root)
     except Timeout as error:
-        told = f"another process has been fetching {name} for {LOCK_SECONDS / 60:.0f} minutes"
-        raise DataError(told, "Wait for it or end it") from error
+        message = f"another process has been fetching {name} for {LOCK_SECONDS / 60:.0f} minutes"
+        raise DataError(message, "Wait for it or end it") from error
     except OSError as error:
         raise files.storage_error(root, error, "fill the cache folder") from error
 
@@ -77,8 +77,8 @@ def _download(wanted: Declared, root: Path) -> Dataset:
         # what is decoded for the check goes with the staging folder
         came = load_from(wanted, "cache", raw, staging / "decoded")
         if not came.complete:
-            told = f"the download of {wanted.name} is not the original: {came.found}"
-            raise DataError(told, "Try again later or from another network")
+            message = f"the download of {wanted.name} is not the original: {came.found}"
+            raise DataError(message, "Try again later or from another network")
         shutil.rmtree(final, ignore_errors=True)
         final.parent.mkdir(exist_ok=True)
         raw.rename(final)
@@ -101,6 +101,6 @@ def _content(wanted: Declared, file: str) -> bytes:
         reason = f"the answer is longer than {MOST_BYTES:,} bytes"
     except (OSError, http.client.HTTPException) as error:
         reason = str(error)
-    told = f"{wanted.name} could not be downloaded: {wanted.address + file}: {reason}"
+    message = f"{wanted.name} could not be downloaded: {wanted.address + file}: {reason}"
     step = f"Check the network and type again: harness data fetch {wanted.name} (or let HARNESS_DATA name a folder that has it)"
-    raise DataError(told, step)
+    raise DataError(message, step)

@@ -88,8 +88,8 @@ def open_idx(path: Path, item_shape: tuple[int, ...], most: int | None = None) -
         yield Opened(shape, _blocks(path, file, math.prod(shape)))
 
 
-def _wrong(path: Path, what: str, expected: str, found: str) -> DataError:
-    return DataError(f"{path} is {what}: expected {expected}, found {found}", REPLACE)
+def _wrong(path: Path, what: str, expected: str, actual: str) -> DataError:
+    return DataError(f"{path} is {what}: expected {expected}, found {actual}", REPLACE)
 
 
 @contextlib.contextmanager

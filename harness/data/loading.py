@@ -104,8 +104,8 @@ def find(wanted: Declared) -> tuple[Origin, Path]:
     if chosen := os.environ.get(VARIABLE):
         root = Path(chosen).expanduser().resolve()
         if not root.is_dir():
-            told = f"{VARIABLE} names {root}, which is not a folder"
-            raise DataError(told, f"Correct {VARIABLE} or unset it")
+            message = f"{VARIABLE} names {root}, which is not a folder"
+            raise DataError(message, f"Correct {VARIABLE} or unset it")
         places.insert(0, ("HARNESS_DATA", raw_folder(root, wanted)))
     for origin, folder in places:
         if any(part_file(folder, part) for part in wanted.parts):
@@ -151,9 +151,9 @@ def load_from(wanted: Declared, origin: Origin, folder: Path, cache: Path | None
     for part in wanted.parts:
         path = part_file(folder, part)
         if path is None:
-            told = f"{part.title} are missing: expected {folder / part.file} or {part.file}.gz"
+            message = f"{part.title} are missing: expected {folder / part.file} or {part.file}.gz"
             step = f"Put the file there or type: harness data fetch {wanted.name}"
-            raise DataError(told, step if wanted.folder else REINSTALL)
+            raise DataError(message, step if wanted.folder else REINSTALL)
         paths.append(path)
         arrays.append(decoded(path, f"{wanted.name}-{part.file}", part.shape, cache))
     checked = list(zip(wanted.parts, arrays, paths, strict=True))
@@ -162,7 +162,7 @@ def load_from(wanted: Declared, origin: Origin, folder: Path, cache: Path | None
     test = _split(wanted, *arrays[2:], paths[3])
     hashes = "".join(f"{array.sha256}  {part.file}\n" for part, array, _ in checked)
     where = {"embedded": "that travel in the package", "cache": "from the per-user cache"}
-    found = f"{len(train):,} train and {len(test):,} test images {where.get(origin, f'from {origin}')}"
+    counts = f"{len(train):,} train and {len(test):,} test images {where.get(origin, f'from {origin}')}"
     problems = "; ".join(filter(None, verified))
     return Dataset(
         name=wanted.name,
@@ -173,7 +173,7 @@ def load_from(wanted: Declared, origin: Origin, folder: Path, cache: Path | None
         train_share=None if any(verified[2:]) else len(train) / wanted.parts[0].shape[0],
         origin=origin,
         sha256=hashlib.sha256(hashes.encode()).hexdigest(),
-        found=f"{found}; incomplete: {problems}" if problems else f"{found}; complete, verified by hash",
+        found=f"{counts}; incomplete: {problems}" if problems else f"{counts}; complete, verified by hash",
     )
 
 
@@ -199,8 +199,8 @@ def _split(wanted: Declared, images: Decoded, labels: Decoded, path: Path) -> Sp
         counts = f"expected {len(images.array):,} labels, found {len(labels.array):,}"
         raise DataError(f"{path} does not fit its images: {counts}", "Take both files from the same download")
     if (highest := int(labels.array.max())) >= len(wanted.classes):
-        told = f"{path} is foreign: expected labels from 0 to {len(wanted.classes) - 1}, found {highest}"
-        raise DataError(told, idx.REPLACE)
+        message = f"{path} is foreign: expected labels from 0 to {len(wanted.classes) - 1}, found {highest}"
+        raise DataError(message, idx.REPLACE)
     return Split(images=images.array, labels=labels.array)
 
 

@@ -88,7 +88,7 @@ def differences(kind: Kind, ours: Mapping[str, str], theirs: Mapping[str, str]) 
 
 def differing(kind: Kind, ours: Mapping[str, str], theirs: Mapping[str, str]) -> list[tuple[str, str, str]]:
     """Return the fields that forbid comparing `kind`, with both values."""
-    found = []
+    fields = []
     known = {*ours, *theirs}
     inherited = sorted(name for name in known if variables.forbids(name, kind, known))
     for name, precision in (*MUST_MATCH[kind], *((name, "exact") for name in inherited)):
@@ -99,8 +99,8 @@ def differing(kind: Kind, ours: Mapping[str, str], theirs: Mapping[str, str]) ->
         a, b = ours.get(name, "none"), theirs.get(name, "none")
         parts = {"exact": None, "major": 2 if name == "python" else 1}[precision]
         if a.split(".")[:parts] != b.split(".")[:parts]:
-            found.append((name, a, b))
-    return found
+            fields.append((name, a, b))
+    return fields
 
 
 def other_data(ours: Iterable[DatasetUse], theirs: Iterable[DatasetUse]) -> list[str]:
@@ -186,20 +186,20 @@ def blas() -> str:
     import threadpoolctl
 
     pools = threadpoolctl.threadpool_info()
-    found = {f"{pool['internal_api']} {pool['version']} x{pool['num_threads']}" for pool in pools}
-    return ", ".join(sorted(found)) or "unknown"
+    names = {f"{pool['internal_api']} {pool['version']} x{pool['num_threads']}" for pool in pools}
+    return ", ".join(sorted(names)) or "unknown"
 
 
 def thread_pools() -> dict[str, int]:
     """Return how many threads each numerical library in this process would use."""
     import threadpoolctl
 
-    found = {
+    counts = {
         f"{pool['internal_api']} {Path(pool['filepath']).name}": int(pool["num_threads"])
         for pool in threadpoolctl.threadpool_info()
     }
     torch = sys.modules.get("torch")
-    return found | ({"torch": int(torch.get_num_threads())} if torch is not None else {})
+    return counts | ({"torch": int(torch.get_num_threads())} if torch is not None else {})
 
 
 def numerics() -> dict[str, str]:
@@ -208,13 +208,13 @@ def numerics() -> dict[str, str]:
     They are recorded so that two runs can be told apart; but for `tracing`, no kind of metric is refused for them, and fingerprints leave
     them out.
     """
-    found = tracing()
+    settings = tracing()
     for framework, read in _NUMERICS.items():
         if sys.modules.get(framework) is not None:
-            found |= {
+            settings |= {
                 f"{framework}_{name}": str(value) for name, value in read(sys.modules[framework]).items()
             }
-    return found
+    return settings
 
 
 def tracing() -> dict[str, str]:

@@ -122,11 +122,11 @@ def _wait(process: subprocess.Popen[bytes], limits: Limits, watch: Callable[[int
             step = "Type: harness run --resume DIR, or harness gate --resume DIR"
             raise WorkerError(f"{limits.name} was called off", step)
         if most is not None and (held := resident_bytes(process.pid)) > most:
-            told = f"{limits.name} was ended out of memory: it held {held / 2**20:.0f} MiB, its limit is {most / 2**20:.0f} MiB"
-            raise LastingError(told, "Raise --memory-limit or take a smaller tier")
+            message = f"{limits.name} was ended out of memory: it held {held / 2**20:.0f} MiB, its limit is {most / 2**20:.0f} MiB"
+            raise LastingError(message, "Raise --memory-limit or take a smaller tier")
         polled = time.monotonic() + POLL_SECONDS
-    told = f"{limits.name} was ended after its time limit of {limits.seconds:g} s"
-    raise LastingError(told, "Raise --time-limit or take a smaller tier")
+    message = f"{limits.name} was ended after its time limit of {limits.seconds:g} s"
+    raise LastingError(message, "Raise --time-limit or take a smaller tier")
 
 
 def _refuse_leftovers(session: int, mark: str, name: str) -> None:
@@ -134,31 +134,31 @@ def _refuse_leftovers(session: int, mark: str, name: str) -> None:
     deadline = time.monotonic() + LEAVE_SECONDS
     while left := _commands(session, mark):
         if time.monotonic() > deadline:
-            told = f"{name} left {len(left)} process{'es' * (len(left) > 1)} running, ended now: {', '.join(left)}"
-            raise LastingError(told, "End and wait for what a stage starts before it ends")
+            message = f"{name} left {len(left)} process{'es' * (len(left) > 1)} running, ended now: {', '.join(left)}"
+            raise LastingError(message, "End and wait for what a stage starts before it ends")
         time.sleep(POLL_SECONDS / 10)
 
 
 def _commands(session: int, mark: str) -> list[str]:
     """Return the commands of what runs in a session or carries its mark; what has ended and was not waited for does not run."""
-    found = []
+    commands = []
     for pid in {*members(session), *_marked(mark)}:
         with contextlib.suppress(psutil.Error):
             process = psutil.Process(pid)
             if process.status() != psutil.STATUS_ZOMBIE:
-                found.append(f"'{' '.join(process.cmdline()) or process.name()}'"[:_SHOWN])
-    return sorted(found)
+                commands.append(f"'{' '.join(process.cmdline()) or process.name()}'"[:_SHOWN])
+    return sorted(commands)
 
 
 def _marked(mark: str) -> list[int]:
     """List the processes whose environment has a mark, whatever session they are in."""
-    found = []
+    pids = []
     for process in psutil.process_iter():
         # other users' processes do not tell, and none of theirs is ours
         with contextlib.suppress(psutil.Error, OSError):
             if process.environ().get(MARK) == mark:
-                found.append(process.pid)
-    return found
+                pids.append(process.pid)
+    return pids
 
 
 def resident_bytes(session: int) -> int:
@@ -186,12 +186,12 @@ def helper_bytes(leader: int) -> int:
 
 def members(session: int) -> list[int]:
     """List the processes of a session, those in process groups of their own too."""
-    found = []
+    pids = []
     for pid in psutil.pids():
         with contextlib.suppress(ProcessLookupError, PermissionError):
             if os.getsid(pid) == session:
-                found.append(pid)
-    return found
+                pids.append(pid)
+    return pids
 
 
 def end_session(session: int, mark: str = "") -> None:

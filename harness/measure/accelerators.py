@@ -59,15 +59,15 @@ class TensorFlowGpu(NoAccelerator):
     """TensorFlow's first GPU: it hands every result back as an array, so there is nothing to wait for; it tells what tensors held."""
 
     def __init__(self) -> None:
-        self._told = sys.modules["tensorflow"].config.experimental
+        self._memory = sys.modules["tensorflow"].config.experimental
 
     def reset_peak(self) -> None:
         """Make the memory in use the peak."""
-        self._told.reset_memory_stats(_TENSORFLOW_GPU)
+        self._memory.reset_memory_stats(_TENSORFLOW_GPU)
 
     def peak_bytes(self) -> tuple[int, None]:
         """Highest allocated bytes since the reset; what TensorFlow reserved it does not tell."""
-        return int(self._told.get_memory_info(_TENSORFLOW_GPU)["peak"]), None
+        return int(self._memory.get_memory_info(_TENSORFLOW_GPU)["peak"]), None
 
 
 def of(request: RunRequest) -> NoAccelerator | TorchCuda:
@@ -86,8 +86,8 @@ def of(request: RunRequest) -> NoAccelerator | TorchCuda:
         value = os.environ.get(VISIBLE, "unset").strip()
         hidden = f"{VISIBLE} is '{value}', which hides every GPU: unset it, or use --device cpu"
         seen = f"{request.backend} sees no GPU" if others else "torch sees no CUDA device"
-        told = f"device 'cuda' was asked for, but {seen}"
-        raise HarnessError(told, hidden if value in {"", "-1"} else "Use --device cpu")
+        message = f"device 'cuda' was asked for, but {seen}"
+        raise HarnessError(message, hidden if value in {"", "-1"} else "Use --device cpu")
     if not others:
         return TorchCuda()
     return TensorFlowGpu() if request.backend == "tensorflow" else NoAccelerator()
@@ -139,7 +139,7 @@ def out_of_memory(error: Exception) -> bool:
     return below and any(words in str(error) for words in _FULL)
 
 
-def told_out_of_memory(error: Exception, where: str, request: RunRequest | None) -> str:
+def explain_out_of_memory(error: Exception, where: str, request: RunRequest | None) -> str:
     """Say what did not fit, and what to do."""
     first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     step = "Use a smaller tier or smaller batches"

@@ -112,8 +112,8 @@ def floats(values: ArrayLike, name: str, dimensions: int) -> Floats:
     bad = np.argwhere(~np.isfinite(raw))
     if len(bad):
         place = tuple(int(i) for i in bad[0])
-        told = f"{raw[place]} at index {place}, {len(bad)} such in all; find their cause."
-        raise ValueError(f"'{name}' is not finite: {told}")
+        message = f"{raw[place]} at index {place}, {len(bad)} such in all; find their cause."
+        raise ValueError(f"'{name}' is not finite: {message}")
     return raw.astype(np.float64)
 
 

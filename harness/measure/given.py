@@ -41,11 +41,11 @@ def find(folder: str, request: RunRequest) -> str:
     paths = list(Path(folder, "runs").glob(f"{ours}*--seed{seed}/{FILE}"))
     if not paths:
         command = f"harness run {name} --tier {tier} --first-seed {seed} --keep-weights --out DIR"
-        told = f"'{folder}' keeps no weights of {name}, tier {tier}, seed {seed}"
-        raise HarnessError(told, f"Type: {command}, then name DIR with --weights")
+        message = f"'{folder}' keeps no weights of {name}, tier {tier}, seed {seed}"
+        raise HarnessError(message, f"Type: {command}, then name DIR with --weights")
     if len(paths) > 1:
-        told = f"'{folder}' keeps weights of {name} from several backends or devices"
-        raise HarnessError(told, "Give each a folder of its own")
+        message = f"'{folder}' keeps weights of {name} from several backends or devices"
+        raise HarnessError(message, "Give each a folder of its own")
     return str(paths[0].resolve())
 
 
@@ -77,8 +77,8 @@ class Weights:
         stored = files.read_npz(self._file)
         arrays = [stored[key] for key in sorted(stored) if key.rpartition("/")[0] == name]
         if not arrays:
-            told = f"{self._file} holds no weights of set '{name}'"
-            raise StorageError(told, "Run the other job again with --keep-weights")
+            message = f"{self._file} holds no weights of set '{name}'"
+            raise StorageError(message, "Run the other job again with --keep-weights")
         return arrays
 
     def write(self, folder: Path) -> None:

@@ -117,11 +117,11 @@ def eigenvalues(matrix: ArrayLike, sigma: ArrayLike, *, name: str) -> IdentityCh
     require(s.shape[:-1] == w.shape[:-2] and s.shape[-1] <= w.shape[-1], name, W=w, sigma=s)
     power = exponent(w, s[..., None])
     w, s = scale(w, power), scale(s, power)
-    found = np.linalg.eigvalsh(np.swapaxes(w, -1, -2) @ w)[..., ::-1]  # (..., n), descending
-    claimed = np.zeros_like(found)
+    actual = np.linalg.eigvalsh(np.swapaxes(w, -1, -2) @ w)[..., ::-1]  # (..., n), descending
+    claimed = np.zeros_like(actual)
     claimed[..., : s.shape[-1]] = s**2
-    largest = np.sqrt(np.max(found, axis=-1, initial=0.0))
-    gap = np.max(np.abs(found - claimed), axis=-1, initial=0.0)
+    largest = np.sqrt(np.max(actual, axis=-1, initial=0.0))
+    gap = np.max(np.abs(actual - claimed), axis=-1, initial=0.0)
     # A zero W has no norm to divide by: its gap is the largest σ², judged as σ.
     error = np.where(largest > 0, gap / np.where(largest > 0, largest, 1.0), np.sqrt(gap))
     computed = Computed(sigma)

@@ -81,19 +81,19 @@ class Kept:
 class Keeper:
     """One name of `Kept`, as a pipeline sees it.
 
-    So many seconds pass between two writes: what would be done again takes no longer than that. `found` is called when something of an
+    So many seconds pass between two writes: what would be done again takes no longer than that. `used` is called when something of an
     earlier attempt is used.
     """
 
-    def __init__(self, kept: Kept, name: str, seconds: float, found: Callable[[], None]) -> None:
-        self._kept, self._name, self._seconds, self._found = kept, name, seconds, found
+    def __init__(self, kept: Kept, name: str, seconds: float, used: Callable[[], None]) -> None:
+        self._kept, self._name, self._seconds, self._used = kept, name, seconds, used
         self._last = time.monotonic()
 
     def get(self) -> dict[str, NDArray[typing.Any]] | None:
         """Return what an earlier attempt kept, or None."""
         arrays = self._kept.get(self._name)
         if arrays is not None:
-            self._found()
+            self._used()
         return arrays
 
     def put(self, arrays: Callable[[], Arrays]) -> None:

@@ -20,12 +20,10 @@ class Settings:
         for name, value in self._read().items():
             self._seen.setdefault(name, {}).setdefault(value, []).append(stage)
 
-    def told(self) -> dict[str, str]:
+    def by_stage(self) -> dict[str, str]:
         """Return each setting's value, or which one it had in which stages."""
-        return {name: _told(stages) for name, stages in self._seen.items()}
-
-
-def _told(stages: Mapping[str, list[str]]) -> str:
-    if len(stages) == 1:
-        return next(iter(stages))
-    return "; ".join(f"{value} in {', '.join(names)}" for value, names in stages.items())
+        known: dict[str, str] = {}
+        for name, stages in self._seen.items():
+            parts = [f"{value} in {', '.join(names)}" for value, names in stages.items()]
+            known[name] = "; ".join(parts) if len(stages) > 1 else next(iter(stages))
+        return known

@@ -44,8 +44,8 @@ def disjoint(training: Images, test: Images, *, allowed: int, name: str) -> Iden
     allowed : int
         Test images that the published data set itself has among its training images.
     """
-    found = shared(training, test)
-    detail = f"{found} of {len(test)} test images are training images too, {allowed} in the whole data set"
+    leaked = shared(training, test)
+    detail = f"{leaked} of {len(test)} test images are training images too, {allowed} in the whole data set"
     return IdentityCheck(
-        f"{name}.disjoint", float(found), float(allowed), "training images ∩ test images = ∅", detail
+        f"{name}.disjoint", float(leaked), float(allowed), "training images ∩ test images = ∅", detail
     )

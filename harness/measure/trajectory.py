@@ -46,8 +46,8 @@ class Trajectories:
             If the losses have more than one dimension, or `dtype` is unknown or another one than before.
         """
         if dtype not in PRECISIONS:
-            told = f"trajectory '{name}' has dtype '{dtype}'; it must be one of {', '.join(PRECISIONS)}"
-            raise ValueError(told)
+            message = f"trajectory '{name}' has dtype '{dtype}'; it must be one of {', '.join(PRECISIONS)}"
+            raise ValueError(message)
         before = self.kept.get(name, Trajectory(values=(), dtype=dtype))
         if before.dtype != dtype:
             raise ValueError(f"trajectory '{name}' began in {before.dtype}; it cannot go on in {dtype}")
@@ -57,8 +57,8 @@ class Trajectories:
         plain: typing.Any = loss.detach() if hasattr(loss, "detach") else loss
         losses = np.asarray(plain.tolist() if hasattr(plain, "tolist") else plain, np.float64)
         if losses.ndim > 1:
-            told = f"the losses of trajectory '{name}' have shape {losses.shape}; give one number a step"
-            raise ValueError(told)
+            message = f"the losses of trajectory '{name}' have shape {losses.shape}; give one number a step"
+            raise ValueError(message)
         values = np.atleast_1d(losses)[: FIRST - len(before.values)].tolist()
         finite = next((i for i, value in enumerate(values) if not math.isfinite(value)), len(values))
         self.kept[name] = Trajectory(values=(*before.values, *values[:finite]), dtype=dtype)

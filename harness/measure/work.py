@@ -82,7 +82,9 @@ class Work:
         yield
         after = self._read()
         self._stages[name] = {count: after[count] - before[count] for count in before}
-        self._late += [f"{found}: not counted in stage '{name}', which imported it" for found in self._new()]
+        self._late += [
+            f"{library}: not counted in stage '{name}', which imported it" for library in self._new()
+        ]
 
     def _new(self) -> list[str]:
         # a module can be None there: Keras's backends hide TensorFlow so
@@ -112,7 +114,7 @@ class Work:
         pipeline in NumPy) becomes a count too: no direction is better, it is the protocol.
         """
         size = stored_bytes(run.prediction_sets, run.metrics)
-        declared = {name: found.value for name, found in run.metrics.items() if found.kind == "work"}
+        declared = {name: metric.value for name, metric in run.metrics.items() if metric.kind == "work"}
         total = collections.Counter[str]()
         for counts in self._stages.values():
             total.update(counts)
@@ -123,11 +125,11 @@ class Work:
         for name, value in declared.items():
             if f"{PREFIX}{name}" not in run.metrics and not isinstance(value, list):
                 run.record(f"{PREFIX}{name}", value)
-        told = [line for counter in self._frameworks.values() for line in counter.uncounted()]
+        uncounted = [line for counter in self._frameworks.values() for line in counter.uncounted()]
         # Keras imports frameworks that it does not compute with
         loaded = {run.backend} if self._keras else {run.backend, *sys.modules}
-        told += [line for name, line in NO_COUNTER.items() if name in loaded]
-        run.uncounted = (*told, *self._late, *ALWAYS)
+        uncounted += [line for name, line in NO_COUNTER.items() if name in loaded]
+        run.uncounted = (*uncounted, *self._late, *ALWAYS)
 
 
 def stored_bytes(
@@ -139,5 +141,5 @@ def stored_bytes(
     """
     every = (part for stored in predictions.values() for part in stored.items())
     arrays = sum(array.nbytes for name, array in every if name not in SHOWN)
-    sizes = [found.value for found in metrics.values() if found.kind == "size" and found.unit == "B"]
+    sizes = [metric.value for metric in metrics.values() if metric.kind == "size" and metric.unit == "B"]
     return float(arrays + sum(float(np.sum(size)) for size in sizes))

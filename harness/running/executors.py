@@ -106,8 +106,8 @@ class Dask:
             if not any(all(offer.get(name, 0) >= 1 for name in needed) for offer in offers):
                 words = " ".join(f"{name}=1" for name in needed)
                 address = self.client.scheduler.address if self.client.scheduler else "ADDRESS"
-                told = f"none of {len(offers)} workers offers {words}, which run {request.key} needs"
-                raise WorkerError(told, f'Type: dask worker {address} --nthreads 1 --resources "{words}"')
+                message = f"none of {len(offers)} workers offers {words}, which run {request.key} needs"
+                raise WorkerError(message, f'Type: dask worker {address} --nthreads 1 --resources "{words}"')
 
     def _slots(self, out: Path) -> dict[str, int]:
         """Return how many runs may meet on each machine."""
@@ -176,8 +176,8 @@ def opened(
     """
     if name == "local":
         if scheduler or workers is not None:
-            told = "--scheduler and --workers belong to --executor dask"
-            raise WorkerError(told, "Add --executor dask, or remove them")
+            message = "--scheduler and --workers belong to --executor dask"
+            raise WorkerError(message, "Add --executor dask, or remove them")
         yield Local(waiting)
         return
     try:
@@ -196,8 +196,8 @@ def opened(
         try:
             client = stack.enter_context(distributed.Client(address, timeout=CONNECT_SECONDS))
         except (OSError, ValueError) as error:
-            told = f"no Dask scheduler answers at '{scheduler}': {error}"
-            raise WorkerError(told, "Start one: dask scheduler, or leave --scheduler out") from error
+            message = f"no Dask scheduler answers at '{scheduler}': {error}"
+            raise WorkerError(message, "Start one: dask scheduler, or leave --scheduler out") from error
         yield Dask(client)
 
 
@@ -212,8 +212,8 @@ def _cluster(workers: int) -> distributed.LocalCluster:
             silence_logs=logging.CRITICAL,
         )  # fmt: skip
     except (OSError, RuntimeError) as error:
-        told = f"a Dask cluster of this machine did not start: {error}"
-        raise WorkerError(told, "Leave --executor dask out") from error
+        message = f"a Dask cluster of this machine did not start: {error}"
+        raise WorkerError(message, "Leave --executor dask out") from error
 
 
 def run_all(

@@ -96,16 +96,16 @@ def read(out: Path) -> Plan:
     try:
         content = files.read_bytes(path)
     except OSError as error:
-        told = f"there is no job to resume in '{out}': {path.name}: {error.strerror}"
-        raise StorageError(told, "Type: harness run") from error
+        message = f"there is no job to resume in '{out}': {path.name}: {error.strerror}"
+        raise StorageError(message, "Type: harness run") from error
     plan = files.decode(content, Plan, str(path), "Start the job again in another folder")
     if plan.schema != SCHEMA:
         step = "Use the version of report-harness that started the job"
         raise StorageError(f"{path} has schema {plan.schema}, this version reads {SCHEMA}", step)
     for request in plan.requests:
         if not files.is_plain_name(request.key):
-            told = f"{path} names a run '{request.key}', which is no plain folder name"
-            raise StorageError(told, "Start the job again in another folder")
+            message = f"{path} names a run '{request.key}', which is no plain folder name"
+            raise StorageError(message, "Start the job again in another folder")
     return plan
 
 
@@ -122,8 +122,8 @@ def claimed(out: Path) -> Iterator[None]:
         files.write_text(out / ".writable", "")
         (out / ".writable").unlink()
     except HarnessError as error:
-        told = f"cannot write into '{out}': {error.what}"
-        raise StorageError(told, "Name another folder with --out") from error
+        message = f"cannot write into '{out}': {error.what}"
+        raise StorageError(message, "Name another folder with --out") from error
     step = "Wait until it ends, or name another folder with --out"
     with _held(out / ".lock", 0.0, f"another run writes into '{out}'", step):
         yield
@@ -141,23 +141,23 @@ def rewriting(out: Path) -> Iterator[None]:
     if not out.is_dir():
         yield  # whoever reads the job says that there is none
         return
-    step, told = "Wait until it ends", f"another command is writing '{out}' anew"
+    step, message = "Wait until it ends", f"another command is writing '{out}' anew"
     with (
-        _held(out / ".judging.lock", JUDGING_SECONDS, told, step),
+        _held(out / ".judging.lock", JUDGING_SECONDS, message, step),
         _held(out / ".lock", 0.0, f"a run writes into '{out}'", step),
     ):
         yield
 
 
 @contextlib.contextmanager
-def _held(path: Path, seconds: float, told: str, step: str) -> Iterator[None]:
+def _held(path: Path, seconds: float, message: str, step: str) -> Iterator[None]:
     import filelock
 
     with contextlib.ExitStack() as holding:
         try:
             holding.enter_context(locks.held(path, seconds))
         except filelock.Timeout as error:
-            raise StorageError(told, step) from error
+            raise StorageError(message, step) from error
         yield
 
 
@@ -236,8 +236,10 @@ def resume(out: Path) -> Plan:
     plan = read(out)
     commit = _commit(plan.requests)
     if commit != plan.commit:
-        told = f"the job in '{out}' began at commit '{plan.commit or 'none'}', this is '{commit or 'none'}'"
-        raise StorageError(told, "Go back to that commit and folder, or start a job in another folder")
+        message = (
+            f"the job in '{out}' began at commit '{plan.commit or 'none'}', this is '{commit or 'none'}'"
+        )
+        raise StorageError(message, "Go back to that commit and folder, or start a job in another folder")
     if missing(plan, out):
         # until it is written anew, `jobs.read` puts it together again
         (out / _RESULTS).unlink(missing_ok=True)

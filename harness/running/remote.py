@@ -93,8 +93,8 @@ def _attempt(task: Task, scratch: Path) -> Attempt:
     import distributed
 
     if task.version != __version__:
-        told = f"the worker has version {__version__} of report-harness, the runner {task.version}"
-        raise LastingError(told, "Install the same version on both")
+        message = f"the worker has version {__version__} of report-harness, the runner {task.version}"
+        raise LastingError(message, "Install the same version on both")
     request = dataclasses.replace(task.request, scenario_paths=_placed(task.scenario_files, scratch))
     with runner.one_at_a_time() if task.alone else contextlib.nullcontext():
         attempted = runner.attempt(request, scratch / "run", _called_off())

@@ -107,8 +107,8 @@ def collect(attempted: Attempt, request: RunRequest, scenario: Scenario, out: Pa
     try:
         metrics = _metrics(measurement, result, scenario, out / place)
     except (ValueError, KeyError, StorageError) as problem:
-        told = f"what run {request.key} left cannot be scored: {problem}"
-        return dataclasses.replace(result, error=told)
+        message = f"what run {request.key} left cannot be scored: {problem}"
+        return dataclasses.replace(result, error=message)
     return dataclasses.replace(result, status="ok", metrics=metrics)
 
 
@@ -134,8 +134,8 @@ def clear(folder: Path) -> None:
 def _work(request: RunRequest, folder: Path, called_off: Callable[[], bool] | None, watch: Watch) -> None:
     """Run the worker to its end, its memory watched; raise WorkerError if it failed, or LastingError where a repeat would not mend it."""
     if request.code and not Path(request.code).is_dir():
-        told = f"the code of run {request.key} in '{request.code}' is not on this machine"
-        raise LastingError(told, "Compare commits with --executor local")
+        message = f"the code of run {request.key} in '{request.code}' is not on this machine"
+        raise LastingError(message, "Compare commits with --executor local")
     command = [sys.executable, "-P", "-m", "harness.worker", str((folder / "request.json").absolute())]
     killed = containers.allowance().killed
     limits = processes.Limits(
@@ -158,13 +158,13 @@ def _work(request: RunRequest, folder: Path, called_off: Callable[[], bool] | No
     allowed = containers.allowance()
     if code == -signal.SIGKILL and allowed.killed > killed:
         limit = f" of {allowed.memory_bytes / 2**20:.0f} MiB" if allowed.memory_bytes else ""
-        told = f"the worker of run {request.key} was ended by the system: the memory limit{limit} of this container was reached"
-        raise LastingError(told, "Allow the container more memory, or take a smaller tier")
+        message = f"the worker of run {request.key} was ended by the system: the memory limit{limit} of this container was reached"
+        raise LastingError(message, "Allow the container more memory, or take a smaller tier")
     try:
         failure = files.decode(files.read_bytes(folder / "failure.json"), Failure, "failure.json")
     except (OSError, StorageError):  # it did not come to write it down
-        told = f"the worker of run {request.key} {processes.how_it_died(code)}"
-        raise WorkerError(told, f"Read runs/{request.key}/log.txt") from None
+        message = f"the worker of run {request.key} {processes.how_it_died(code)}"
+        raise WorkerError(message, f"Read runs/{request.key}/log.txt") from None
     kind = ExplainedError if failure.lasting else WorkerError
     raise kind(f"run {request.key} failed: {failure.error}")
 
@@ -239,18 +239,18 @@ def _metrics(
     metrics |= helper_metrics(result.memory, measurement.stages)
     if scenario.derive is None:
         return metrics
-    told = f"derive of '{scenario.name}'"
+    message = f"derive of '{scenario.name}'"
     try:
         derived = scenario.derive({name: measured.value for name, measured in metrics.items()})
     except Exception as error:
-        raise ValueError(f"{told} failed: {error!r}") from error
+        raise ValueError(f"{message} failed: {error!r}") from error
     wrong = [name for name, value in derived.items() if not finite(value)]
     if wrong:
-        raise ValueError(f"{told} gave no finite value for {', '.join(wrong)}")
+        raise ValueError(f"{message} gave no finite value for {', '.join(wrong)}")
     undeclared = [name for name in derived if scenario.metric(name) is None]
     if undeclared:
         known = (metric.name for metric in scenario.metrics)
-        raise ValueError(f"{told}: {unknown('metric', undeclared[0], known)}")
+        raise ValueError(f"{message}: {unknown('metric', undeclared[0], known)}")
     return metrics | as_declared(derived, scenario.metrics)
 
 

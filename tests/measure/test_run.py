@@ -179,7 +179,7 @@ def test_settings_of_the_frameworks_are_told_by_stage() -> None:
         with run.stage(stage):
             pass
         now.update(before)
-    assert run.settings.told() == {"tf32": "False", "autocast": "bfloat16 in train; off in test"}
+    assert run.settings.by_stage() == {"tf32": "False", "autocast": "bfloat16 in train; off in test"}
 
 
 # -- predictions ------------------------------------------------------------

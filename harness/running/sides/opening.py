@@ -110,10 +110,10 @@ def opened(
         tops.setdefault("base", tops["head"])
         for side, place in tops.items():
             if not (place / project).is_dir():
-                told = (
+                message = (
                     f"{side} ({commits[side][:10]}) has no folder '{project}', where the project is in HEAD"
                 )
-                raise RevisionError(told, "Name a later commit: --against REF")
+                raise RevisionError(message, "Name a later commit: --against REF")
         # scenario files relative to the checkout, or absolute if they lie outside of it
         placed = [folder.resolve() / path for path in scenario_paths]
         resolved = [path.parent.resolve() / path.name for path in placed]
@@ -143,8 +143,8 @@ def opened(
         lacked = [path for path in tracked if not (tops["base"] / path).is_file()]
         notes += [f"base has no scenario file '{path}'" for path in lacked]
         if folder.resolve() != top / project:
-            told = "of their worktree: relative paths lead from there"
-            notes.append(f"workers run in the project's folder '{project}' {told}")
+            message = "of their worktree: relative paths lead from there"
+            notes.append(f"workers run in the project's folder '{project}' {message}")
         yield _compared(dataclasses.replace(sides, notes=tuple(notes)), project)
 
 
@@ -159,13 +159,13 @@ def _notes(sides: Sides, ref: str) -> Iterator[str]:
     if not ahead:
         return
     # what these commits changed looks like a change of HEAD's, turned round
-    told = f"base '{ref}' has {ahead} commit{'s' * (ahead > 1)} that HEAD lacks"
+    message = f"base '{ref}' has {ahead} commit{'s' * (ahead > 1)} that HEAD lacks"
     try:
         merge_base = git.text(sides.checkout, "merge-base", head, base)
     except RevisionError:  # no common history, or a shallow clone
-        yield f"{told}, and no common commit is known here: what differs may come from them"
+        yield f"{message}, and no common commit is known here: what differs may come from them"
         return
-    yield f"{told}: what differs may come from them. To compare with where HEAD began: --against {merge_base[:12]}"
+    yield f"{message}: what differs may come from them. To compare with where HEAD began: --against {merge_base[:12]}"
 
 
 def _compared(sides: Sides, project: Path) -> Sides:
@@ -180,13 +180,13 @@ def _compared(sides: Sides, project: Path) -> Sides:
         words = ("diff", "--name-only", "-z", "--no-renames", "--no-ext-diff", "--no-textconv")
         changed = git.paths(sides.checkout, *words, sides.base.commit, sides.head.commit, "--", *wanted)
     unread = [name for name in DECIDING if _content(base / name) != _content(head / name)]
-    told = "differs between the commits; both sides run with what is installed"
+    message = "differs between the commits; both sides run with what is installed"
     return dataclasses.replace(
         sides,
         holds_harness=holds,
         code_changed=tuple(changed),
         dependencies_changed=tuple(_dependencies_changed(base, head)),
-        notes=(*sides.notes, *(f"{name} {told}" for name in unread)),
+        notes=(*sides.notes, *(f"{name} {message}" for name in unread)),
     )
 
 

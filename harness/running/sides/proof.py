@@ -56,9 +56,9 @@ def check(
     for side in SIDES:
         known = base if side == "base" and base is not None else declared(sides, side, seconds)
         if missing := list(_missing(known, selection, tier)):
-            told = f"{side} ({sides.of(side).commit[:10]}) has no {', no '.join(missing)}"
+            message = f"{side} ({sides.of(side).commit[:10]}) has no {', no '.join(missing)}"
             step = "Name scenarios that both commits have, or another commit: --against REF"
-            raise UnknownNameError(told, step)
+            raise UnknownNameError(message, step)
 
 
 def lacking(known: Declared, selection: Sequence[tuple[Scenario, str]], tier: Tier) -> set[tuple[str, str]]:
@@ -84,8 +84,8 @@ def declared(sides: Sides, side: Side, seconds: float = 120.0) -> Declared:
             env={**os.environ, "PYTHONIOENCODING": "utf-8", **runner.import_environment(own.code), **alone},
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
-        told = f"{name} does not import within {seconds:g} s"
-        raise RevisionError(told, "Look at what its scenario files do when they are imported") from error
+        message = f"{name} does not import within {seconds:g} s"
+        raise RevisionError(message, "Look at what its scenario files do when they are imported") from error
     if done.returncode != 0:
         said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
         reason = (said or ["it does not say why"])[-1].removeprefix("harness: error: ")
@@ -118,8 +118,8 @@ def _refuse_elsewhere(sides: Sides, side: Side, file: Path) -> None:
     """See that a side has its own harness, if its repository holds one."""
     code = sides.of(side).code
     if sides.holds_harness and not file.is_relative_to(code):
-        told = f"the {side} side imported harness from '{file.parent}', which is not its worktree '{code}'"
-        raise RevisionError(told, f"{_AGAIN}; or name a commit that holds the harness")
+        message = f"the {side} side imported harness from '{file.parent}', which is not its worktree '{code}'"
+        raise RevisionError(message, f"{_AGAIN}; or name a commit that holds the harness")
 
 
 def prove(result: RunResult, sides: Sides) -> str:
@@ -147,8 +147,10 @@ def prove(result: RunResult, sides: Sides) -> str:
         inside = file.is_relative_to(sides.checkout)
         tracked = inside and any((top / file.relative_to(sides.checkout)).exists() for top in tops)
         if not file.is_relative_to(own) and (tracked or any(file.is_relative_to(top) for top in tops)):
-            told = f"the {side} side imported {name} from '{file.parent}', which is not its worktree '{own}'"
-            raise RevisionError(told, _AGAIN)
+            message = (
+                f"the {side} side imported {name} from '{file.parent}', which is not its worktree '{own}'"
+            )
+            raise RevisionError(message, _AGAIN)
     if any(file.is_relative_to(own) for file in files.values()):
         return ""
     return f"run {result.request.key} imported nothing from its worktree: what it ran is installed, the same for both sides"

@@ -45,8 +45,8 @@ def head_of(top: Path) -> str:
     try:
         return git.text(top, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
     except RevisionError as error:
-        told = f"the repository in '{top}' has no commit"
-        raise RevisionError(told, "Commit first: the sides of a comparison are commits") from error
+        message = f"the repository in '{top}' has no commit"
+        raise RevisionError(message, "Commit first: the sides of a comparison are commits") from error
 
 
 def commit_of(top: Path, ref: str) -> str:
@@ -62,8 +62,8 @@ def commit_of(top: Path, ref: str) -> str:
     except RevisionError as error:
         if git.text(top, "rev-parse", "--is-shallow-repository") == "true":
             step = "Type: git fetch --unshallow, or in GitHub Actions give actions/checkout 'fetch-depth: 0'"
-            told = f"'{ref}' names no commit that this shallow clone holds"
-            raise RevisionError(told, step) from error
+            message = f"'{ref}' names no commit that this shallow clone holds"
+            raise RevisionError(message, step) from error
         step = "Type: git fetch, then git branch --all or git tag to see what there is"
         kinds = ("refs/heads", "refs/tags", "refs/remotes")
         known = sorted(git.text(top, "for-each-ref", "--format=%(refname:short)", *kinds).splitlines())
@@ -84,8 +84,8 @@ def line(top: Path, old: str, new: str) -> list[str]:
     """
     first, last = commit_of(top, old), commit_of(top, new)
     if first == last:
-        told = f"'{old}' and '{new}' are one commit, {first[:12]}"
-        raise RevisionError(told, "Name an older and a newer one: OLD..NEW")
+        message = f"'{old}' and '{new}' are one commit, {first[:12]}"
+        raise RevisionError(message, "Name an older and a newer one: OLD..NEW")
     between = git.text(top, "rev-list", "--first-parent", "--reverse", f"{first}..{last}", "--").split()
     if not int(git.text(top, "rev-list", "--count", f"{last}..{first}", "--")):
         return [first, *between]
@@ -108,5 +108,5 @@ def refuse_changes(top: Path) -> None:
     if changed:
         shown = ", ".join(changed[:CHANGES_SHOWN])
         more = f" and {len(changed) - CHANGES_SHOWN} more" if len(changed) > CHANGES_SHOWN else ""
-        told = f"tracked files differ from HEAD: {shown}{more}"
-        raise RevisionError(told, "Commit them, or type: git stash; commits are what is compared")
+        message = f"tracked files differ from HEAD: {shown}{more}"
+        raise RevisionError(message, "Commit them, or type: git stash; commits are what is compared")
