@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
 import signal
 import subprocess
 import sys
 import typing
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -19,16 +15,16 @@ import pytest
 
 from harness.errors import StorageError
 from harness.records import Attempt, RunRequest
-from harness.running import executors, remote
+from harness.running import remote
 from harness.store import files
-from tests.conftest import Harness, one_thread
+from tests.conftest import one_thread
 from tests.running.test_resume import gone, until
-from tests.soak_cluster import connected
+from tests.soak_cluster import Cluster
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from tests.conftest import Finished
+    from tests.conftest import Finished, Harness
 
 GOOD = "SCENARIO = declare(guess)"
 HANGS = """
@@ -47,72 +43,12 @@ SCENARIO = declare(measure)
 """
 
 
-Start = Callable[..., subprocess.Popen[bytes]]
-
-
-@contextlib.contextmanager
-def parts(harness: Harness) -> Iterator[Start]:
-    """Start parts of a cluster as a user would, each in a session of its own; all end together."""
-    started: list[subprocess.Popen[bytes]] = []
-
-    def start(*words: str) -> subprocess.Popen[bytes]:
-        shared = ("--scheduler-file", str(harness.folder / "cluster.json"))
-        away, quiet = harness.folder / f"away{len(started)}", subprocess.DEVNULL
-        away.mkdir()
-        started.append(
-            subprocess.Popen(
-                [sys.executable, "-m", "dask", *words, *shared], cwd=away, env=environment(harness), stdout=quiet, stderr=quiet,
-                start_new_session=True,
-            )
-        )  # fmt: skip
-        return started[-1]
-
-    yield start
-    for process in started:
-        living = process.poll() is None
-        for child in psutil.Process(process.pid).children(recursive=True) if living else ():
-            child.kill()
-        process.kill()
-        process.wait()
-
-
-@pytest.fixture
-def cluster(harness: Harness) -> Iterator[Start]:
-    """Start parts of a cluster that end with the test."""
-    with parts(harness) as start:
-        yield start
-
-
 @pytest.fixture(scope="module")
-def elsewhere(
-    tmp_path_factory: pytest.TempPathFactory, cache: Path
-) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """Return the address of a scheduler and its worker with one slot, which several tests share."""
-    made = Harness(tmp_path_factory.mktemp("cluster"), cache)
-    with parts(made) as start:
-        _, address = scheduler(made, start)
-        yield address, worker(start, address)
-
-
-def environment(harness: Harness) -> dict[str, str]:
-    """Return the environment of a cluster's parts: the code is on their path, nothing else is shared."""
-    root = str(Path(executors.__file__).parents[2])
-    return {**harness.environment, "PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])}
-
-
-def scheduler(harness: Harness, start: Start) -> tuple[subprocess.Popen[bytes], str]:
-    """Start a scheduler and return it with its address."""
-    process = start("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
-    path = harness.folder / "cluster.json"
-    until(lambda: path.exists() and path.read_bytes().endswith(b"}"), "no scheduler came up")
-    return process, json.loads(path.read_text())["address"]
-
-
-def worker(start: Start, address: str, *words: str) -> subprocess.Popen[bytes]:
-    """Start a worker with one slot and wait until the scheduler has it."""
-    process = start("worker", "--nthreads", "1", "--no-dashboard", *(words or ("--resources", "run=1")))
-    connected(address, 1)
-    return process
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Return a cluster with one slot that several tests share."""
+    made = Cluster(tmp_path_factory.mktemp("cluster"), workers=1)
+    yield made
+    made.remove()
 
 
 @pytest.mark.system
@@ -138,13 +74,10 @@ def test_dask_gives_what_this_machine_gives(run_probe: Callable[..., Finished], 
 
 
 @pytest.mark.system
-def test_a_scheduler_with_workers_elsewhere(
-    harness: Harness, elsewhere: tuple[str, subprocess.Popen[bytes]]
-) -> None:
+def test_a_scheduler_with_workers_elsewhere(harness: Harness, elsewhere: Cluster) -> None:
     """A worker that knows no folder of the runner's does the run; one slot on the machine leaves the runtime judged."""
-    address, _ = elsewhere
     path = harness.folder / harness.scenario(GOOD)
-    done = harness(*command("probe.py", address), "--out", "out")
+    done = harness(*command("probe.py", elsewhere.mend()), "--out", "out")
     assert done.code == 0, done.out + done.err
     (result,) = harness.job("out")["results"]
     assert result["request"]["scenario_paths"] == [str(path)]
@@ -153,41 +86,41 @@ def test_a_scheduler_with_workers_elsewhere(
 
 
 @pytest.mark.system
-def test_no_worker_has_a_slot(harness: Harness, cluster: Start) -> None:
+def test_no_worker_has_a_slot(harness: Harness, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Workers that offer no slot would be waited for without end: one error with the command instead."""
-    _, address = scheduler(harness, cluster)
-    worker(cluster, address, "--name", "without-slots")
+    cluster = Cluster(tmp_path_factory.mktemp("cluster"), workers=1, options=())
     harness.scenario(GOOD)
-    done = harness(*command("probe.py", address))
+    try:
+        done = harness(*command("probe.py", cluster.mend()))
+    finally:
+        cluster.remove()
     assert done.code == 2
     assert "none of 1 workers offers run=1" in done.err
     assert "Type: dask worker" in done.err
 
 
 @pytest.mark.system
-def test_ctrl_c_ends_runs_elsewhere(harness: Harness, elsewhere: tuple[str, subprocess.Popen[bytes]]) -> None:
+def test_ctrl_c_ends_runs_elsewhere(harness: Harness, elsewhere: Cluster) -> None:
     """An interrupt of the runner ends the run on the worker, which stays up; the job resumes on this machine."""
-    address, far = elsewhere
-    process, pid = begin(harness, address)
+    process, pid = begin(harness, elsewhere.mend())
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=240)
     assert process.returncode == 130, err
     until(lambda: gone(pid), "the run outlived the interrupt")
-    assert far.poll() is None
+    assert elsewhere.nannies[0].poll() is None
     (harness.folder / "go").touch()
     assert harness("run", "--resume", "out").code == 0
     assert len(harness.job("out")["results"]) == 3
 
 
 @pytest.mark.system
-def test_a_worker_that_is_killed(harness: Harness, elsewhere: tuple[str, subprocess.Popen[bytes]]) -> None:
+def test_a_worker_that_is_killed(harness: Harness, elsewhere: Cluster) -> None:
     """SIGKILL of a worker ends its run; the run is done again on the worker that takes its place."""
-    address, far = elsewhere
-    process, pid = begin(harness, address)
+    process, pid = begin(harness, elsewhere.mend())
     (harness.folder / "go").touch()
     parent = psutil.Process(pid).parent()
     assert parent is not None
-    assert parent.pid != far.pid, "the nanny runs the worker as a process of its own"
+    assert parent.pid != elsewhere.nannies[0].pid, "the nanny runs the worker as a process of its own"
     parent.kill()
     _, err = process.communicate(timeout=240)
     assert process.returncode == 0, err
@@ -196,12 +129,10 @@ def test_a_worker_that_is_killed(harness: Harness, elsewhere: tuple[str, subproc
 
 
 @pytest.mark.system
-def test_a_scheduler_that_dies(harness: Harness, cluster: Start) -> None:
+def test_a_scheduler_that_dies(harness: Harness, elsewhere: Cluster) -> None:
     """SIGKILL of the scheduler is one error with the command that goes on; finished runs are kept, and what ran ends at once."""
-    dying, address = scheduler(harness, cluster)
-    worker(cluster, address)
-    process, pid = begin(harness, address)
-    dying.kill()
+    process, pid = begin(harness, elsewhere.mend())
+    elsewhere.scheduler.kill()
     _, err = process.communicate(timeout=240)
     assert process.returncode == 2, err
     assert b"harness run --resume out" in err
