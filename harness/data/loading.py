@@ -158,8 +158,8 @@ def load_from(wanted: Declared, origin: Origin, folder: Path, cache: Path | None
         arrays.append(decoded(path, f"{wanted.name}-{part.file}", part.shape, cache))
     checked = list(zip(wanted.parts, arrays, paths, strict=True))
     verified = [_verify(wanted, part, array, path) for part, array, path in checked]
-    train = _split(wanted, *arrays[:2], paths[1])
-    test = _split(wanted, *arrays[2:], paths[3])
+    train = _split(wanted, arrays[0], arrays[1], paths[1])
+    test = _split(wanted, arrays[2], arrays[3], paths[3])
     hashes = "".join(f"{array.sha256}  {part.file}\n" for part, array, _ in checked)
     where = {"embedded": "that travel in the package", "cache": "from the per-user cache"}
     counts = f"{len(train):,} train and {len(test):,} test images {where.get(origin, f'from {origin}')}"
