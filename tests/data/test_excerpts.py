@@ -89,10 +89,3 @@ def test_a_damaged_excerpt_asks_for_a_new_installation(
         data.load("mnist-excerpt")
     with pytest.raises(DataError, match=r"test labels are missing: .* Install report-harness anew"):
         data.load("kmnist-excerpt")
-
-
-def test_the_licences_stand_beside_the_images() -> None:
-    """Both licences, the authors and the DOI are named where the files lie."""
-    text = (EMBEDDED / "LICENCE.md").read_text(encoding="utf-8")
-    wanted = "CC BY-SA 4.0,CC BY-SA 3.0,CODH,NIJL,doi:10.20676/00000341,LeCun,Cortes,Burges"
-    assert all(word in text for word in wanted.split(","))

@@ -106,10 +106,8 @@ def test_a_helper_that_ends_as_a_stage_begins_is_not_the_stages(later: int, held
     seconds, helpers = (1.2, 1.366, 1.5), (31 * MIB, 34 * MIB, later)
     trace = MemoryTrace(seconds=seconds, resident_bytes=(500 * MIB,) * 3, helper_bytes=helpers)
     stage = StageResult(name="train", seconds=13.0, cpu_seconds=13.0, began_seconds=1.36)
-    found = helper_metrics(trace, [stage])
-    assert {name: metric.value for name, metric in found.items()} == (
-        {} if held is None else {"total.helper_bytes": held}
-    )
+    values = {name: metric.value for name, metric in helper_metrics(trace, [stage]).items()}
+    assert values == ({} if held is None else {"total.helper_bytes": held})
 
 
 def test_a_run_tells_its_memory_over_time(run_probe: Callable[..., Finished], harness: Harness) -> None:
