@@ -244,9 +244,11 @@ def _status(wanted: Declared) -> Status:
         dataset = load_from(wanted, origin, folder)
     except DataError as error:
         return dataclasses.replace(row, problem=error.what, next_step=error.next_step)
-    counts = {"train": len(dataset.train), "test": len(dataset.test)}
+    row = dataclasses.replace(
+        row, complete=dataset.complete, train=len(dataset.train), test=len(dataset.test)
+    )
     if dataset.complete:
-        return dataclasses.replace(row, complete=True, **counts)
+        return row
     step = f"Type: harness data fetch {wanted.name}" if wanted.folder else REINSTALL
     aside = f", then unset {VARIABLE}" if origin == VARIABLE else ""
-    return dataclasses.replace(row, problem=dataset.found, next_step=step + aside, **counts)
+    return dataclasses.replace(row, problem=dataset.found, next_step=step + aside)

@@ -29,17 +29,13 @@ def stage_metrics(stages: Iterable[StageResult], *, whole: bool = True) -> dict[
         metrics |= _one_stage(stage, imported)
     if not whole:
         return metrics
-
-    def highest(field: str) -> int | None:
-        known = [value for stage in work if (value := getattr(stage, field)) is not None]
-        return max(known, default=None)
-
-    peaks = ("peak_bytes", "device_allocated_bytes", "device_reserved_bytes")
     total = StageResult(
         name="total",
         seconds=sum(stage.seconds for stage in work),
         cpu_seconds=sum(stage.cpu_seconds for stage in work),
-        **{field: highest(field) for field in peaks},
+        peak_bytes=_highest(stage.peak_bytes for stage in work),
+        device_allocated_bytes=_highest(stage.device_allocated_bytes for stage in work),
+        device_reserved_bytes=_highest(stage.device_reserved_bytes for stage in work),
     )
     return metrics | _one_stage(total, imported)
 
@@ -68,6 +64,10 @@ def clocks(metric: str) -> tuple[str, str]:
     """Name the wall and the CPU time of the stage that a metric belongs to."""
     stage = metric.rpartition(".")[0]
     return f"{stage}.seconds", f"{stage}.cpu_seconds"
+
+
+def _highest(values: Iterable[int | None]) -> int | None:
+    return max((value for value in values if value is not None), default=None)
 
 
 def _one_stage(stage: StageResult, imported: int | None) -> dict[str, Measured]:

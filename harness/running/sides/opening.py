@@ -248,7 +248,7 @@ def interleave(requests: Iterable[RunRequest], seed: int) -> list[RunRequest]:
 
     pairs: dict[tuple[object, ...], list[RunRequest]] = {}
     for one in requests:
-        key = (
+        key: tuple[object, ...] = (
             one.scenario, one.variant, one.seed, one.tier, one.device, one.backend, one.threads, one.time_limit,
             one.memory_limit, one.purpose, one.repeat, one.round,
         )  # fmt: skip
