@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from harness.data import idx
 from harness.data.cache import Decoded, cache_folder, decoded, is_current
 from harness.data.declared import DECLARED, Declared, Part, declared
-from harness.errors import DataError
+from harness.errors import DataError, StorageError
 from harness.records import DatasetUse
 
 if TYPE_CHECKING:
@@ -229,7 +229,7 @@ class Status:
 def status() -> list[Status]:
     """Look at every declared data set, in order; decodes and verifies what was not decoded before.
 
-    A data set that is missing or damaged is a row, not an error.
+    A data set that is missing or damaged, or that the cache cannot hold, is a row and no error.
     """
     return [_status(wanted) for wanted in DECLARED.values()]
 
@@ -242,7 +242,7 @@ def _status(wanted: Declared) -> Status:
         where = str(folder) if wanted.folder else "travels in the package"
         row = dataclasses.replace(row, where=where, bytes=sum(sizes))
         dataset = load_from(wanted, origin, folder)
-    except DataError as error:
+    except (DataError, StorageError) as error:
         return dataclasses.replace(row, problem=error.what, next_step=error.next_step)
     row = dataclasses.replace(
         row, complete=dataset.complete, train=len(dataset.train), test=len(dataset.test)
