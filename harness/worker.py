@@ -184,22 +184,26 @@ def _import_stage(request: RunRequest) -> tuple[Scenario, StageResult]:
 
 def _execute(scenario: Scenario, request: RunRequest, earlier: keeping.Kept) -> Run:
     options = {**scenario.tiers[request.tier], **scenario.variant(request.variant).options}
-    device, declared = accelerators.of(request), scenario.metrics
     if request.purpose == "count":
-        # imported here: no counter may be near a run that is measured
-        from harness.measure.work import Work
-
-        work = Work()
-        run = Run(request, options, _load, device, work, declared=declared)
-        with work:
-            scenario.measure(run)
-        work.record(run)
-        return run
+        return _count(scenario, request, options)
     run = Run(
-        request, options, _load, device, settings=environment.numerics, threads=environment.thread_pools,
-        earlier=earlier, declared=declared,
+        request, options, _load, accelerators.of(request), settings=environment.numerics,
+        threads=environment.thread_pools, earlier=earlier, declared=scenario.metrics,
     )  # fmt: skip
     scenario.measure(run)
+    return run
+
+
+def _count(scenario: Scenario, request: RunRequest, options: dict[str, typing.Any]) -> Run:
+    """Run the stages and count their work."""
+    # imported here: no counter may be near a run that is measured
+    from harness.measure.work import Work
+
+    work = Work()
+    run = Run(request, options, _load, accelerators.of(request), work, declared=scenario.metrics)
+    with work:
+        scenario.measure(run)
+    work.record(run)
     return run
 
 
