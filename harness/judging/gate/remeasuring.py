@@ -249,8 +249,8 @@ def _measured(commit: str, todo: Sequence[Missing], plan: Plan, measure: Measure
         sides.opened(commit, paths, Path(), base_only=True) as opened,
         tempfile.TemporaryDirectory(dir=root, prefix="runs-", ignore_cleanup_errors=True) as folder,
     ):
-        for path in opened.base_scenario_paths:
-            if not Path(path).is_relative_to(opened.base_top):
+        for path in opened.base.scenario_paths:
+            if not Path(path).is_relative_to(opened.base.top):
                 raise RevisionError(f"no commit of this checkout holds the scenario file '{path}'", "")
         known = sides.declared(opened, "base")
         lost = {
