@@ -6,12 +6,15 @@ import dataclasses
 import typing
 
 Matrix = tuple[tuple[int, ...], ...]
+LOST = -1
+"""Stands in a matrix for a number that the print has lost."""
 
 
 def _matrix(text: str) -> Matrix:
-    """Read a matrix of whole numbers; ``?`` (lost in the print) becomes -1."""
+    """Read a matrix of whole numbers; ``?`` becomes `LOST`."""
     return tuple(
-        tuple(-1 if cell == "?" else int(cell) for cell in line.split()) for line in text.strip().splitlines()
+        tuple(LOST if cell == "?" else int(cell) for cell in line.split())
+        for line in text.strip().splitlines()
     )
 
 
