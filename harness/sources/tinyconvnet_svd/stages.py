@@ -242,12 +242,12 @@ def _regions(run: Run, analysis: Analysis) -> None:
 
 
 def _data_linked(run: Run, analysis: Analysis) -> None:
-    directions, classes = analysis.patch_directions, analysis.classes
+    cosines, classes = analysis.cosines, analysis.classes
     run.figure(
-        "directions", "heatmap", {"|cos|": directions.cosines}, title="Eigenfilters against the data's own directions",
+        "directions", "heatmap", {"|cos|": cosines}, title="Eigenfilters against the data's own directions",
         caption="Absolute cosine between conv1's eigenfilters and the principal directions of the test images' 3x3 patches.",
         x="principal direction of patches", y="eigenfilter",
-        rows=[str(i + 1) for i in range(directions.cosines.shape[0])], columns=[str(i + 1) for i in range(directions.cosines.shape[1])],
+        rows=[str(i + 1) for i in range(cosines.shape[0])], columns=[str(i + 1) for i in range(cosines.shape[1])],
     )  # fmt: skip
     run.figure(
         "class_response", "heatmap", {"mean squared response": np.nan_to_num(classes.response)}, title="Class response per eigenfilter",
