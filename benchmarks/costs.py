@@ -39,7 +39,7 @@ data = datasets.load(name)
 start = time.perf_counter()
 for first, second in pairs:
     training, test = (pipeline.select_pair(np.asarray(s.images), np.asarray(s.labels), first, second) for s in (data.train, data.test))
-    assert len(pipeline.grid(training, test, seed=0)) == 90
+    assert len(list(pipeline.grid(training, test, seed=0))) == 90
 print(time.perf_counter() - start, memory.peak_bytes())
 """
 

@@ -76,7 +76,7 @@ def batched_svd(data: Data, count: int = 4000) -> Pair:
     chosen = data.images[:count]
 
     def fast() -> Result:
-        return pipeline.compress(chosen, 8, method="gram").reconstruct()
+        return pipeline.compress(chosen, 8).reconstruct()
 
     def plain() -> Result:
         rebuilt = []

@@ -276,7 +276,7 @@ FAULTS = (
     Fault(
         name="float64 instead of float32",
         told="factors are stored in float64",
-        changes=(Change(COMPRESSION, 'method: str = "svd", dtype: str = "float32"', 'method: str = "svd", dtype: str = "float64"'),),
+        changes=(Change(COMPRESSION, 'k: int, *, dtype: str = "float32"', 'k: int, *, dtype: str = "float64"'),),
         metric="stored.bytes",
         verdict="REGRESSED",
         code=1,

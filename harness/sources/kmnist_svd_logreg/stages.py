@@ -54,7 +54,7 @@ def pair_of(run: Run, part: Split, classes: tuple[int, int], limit: int | None) 
 def identities(run: Run, images: typing.Any) -> None:  # noqa: ANN401 - an array of either backend
     """Check the decomposition on a sample of images: all SVD identities, and rank k against the tail energy."""
     originals = pipeline.to_numpy(images).astype(np.float64)
-    full = pipeline.compress(images, min(originals.shape[1:]), method="svd", dtype="float64")
+    full = pipeline.compress(images, min(originals.shape[1:]), dtype="float64")
     u, sigma, right = (pipeline.to_numpy(part) for part in (full.u, full.s, full.vt))
     run.identity(*checks.svd_checks(originals, u, sigma, right, name="images"))
     for k in RANKS:
@@ -167,7 +167,9 @@ def check_disjoint(run: Run, data: Dataset, training: pipeline.Pair, test: pipel
 def _sizes(run: Run, stored: list[typing.Any]) -> None:
     """Record what the factors weigh in elements, the source's count, and in the bytes they take."""
     weights = [part.shape[0] for part in stored]
-    elements = np.average([pipeline.element_ratio(part) for part in stored], weights=weights)
+    elements = np.average(
+        [pipeline.percent_size(part.k, *part.shape[1:]) for part in stored], weights=weights
+    )
     in_bytes = np.average([pipeline.byte_ratio(part) for part in stored], weights=weights)
     run.record("percent_size", elements)
     run.record("saved_share", 1 - elements)
@@ -191,13 +193,8 @@ def grid(run: Run, training: pipeline.Pair, test: pipeline.Pair) -> None:
     check_stored(run, stored, options["k"], ("training", "test"))
     del stored
     with run.stage("grid") as handle:
-        recipe = pipeline.Recipe(
-            folds=options["folds"],
-            epochs=options["epochs"],
-            stopping=options["stopping"],
-            blas_threads=options["blas_threads"],
-        )
-        for result in pipeline.iter_grid(training, test, seed=run.seed, recipe=recipe):
+        recipe = {name: options[name] for name in ("folds", "epochs", "stopping", "blas_threads")}
+        for result in pipeline.grid(training, test, seed=run.seed, **recipe):
             cell = result.setting
             found[cell.normalisation, cell.batch, cell.k, cell.learning_rate] = result
         handle.images = (
@@ -207,7 +204,7 @@ def grid(run: Run, training: pipeline.Pair, test: pipeline.Pair) -> None:
         cell = result.setting
         name = setting(cell.learning_rate, cell.batch, cell.normalisation, cell.k)
         run.predictions(targets, result.prediction.labels, name=name)
-        run.record(f"{name}.validation_accuracy", result.printed_validation_accuracy)
+        run.record(f"{name}.validation_accuracy", result.validation_accuracy)
     run.trajectory([result.curves.training[0] for result in found.values()], "grid")
     final = found["z-score", 32, 8, 0.1]
     run.predictions(
@@ -224,7 +221,7 @@ def _grid_figures(
     rows = [(normalisation, batch) for normalisation in ("z-score", "min-max") for batch in BATCHES]
     columns = [(k, rate) for k in (*RANKS, None) for rate in RATES]
     tables = {
-        "validation": [[found[n, b, k, r].printed_validation_accuracy for k, r in columns] for n, b in rows],
+        "validation": [[found[n, b, k, r].validation_accuracy for k, r in columns] for n, b in rows],
         "test": [
             [float(np.mean(found[n, b, k, r].prediction.labels == targets)) for k, r in columns]
             for n, b in rows
@@ -258,7 +255,7 @@ def samples_figure(run: Run, data: Dataset, classes: tuple[int, int]) -> None:
     """Show ten images of each class and their compressions at k = 3, 8, 13, as Figures 5 to 16 do."""
     for label in classes:
         originals = np.asarray(data.train.images[np.nonzero(np.asarray(data.train.labels) == label)[0][:10]])
-        factors = pipeline.compress(originals, 13, method="svd")
+        factors = pipeline.compress(originals, 13)
         shown = [originals, *(factors.truncate(k).reconstruct() for k in (3, 8, 13))]
         run.figure(
             f"samples_{label}", "images", {"grey level": np.clip(np.rint(np.stack(shown)), 0, 255).astype(np.uint8)},
@@ -266,7 +263,7 @@ def samples_figure(run: Run, data: Dataset, classes: tuple[int, int]) -> None:
             caption="Ten training images and their rank-k approximations; the source finds the features human-readable from k = 8 on.",
             rows=["original", "k = 3", "k = 8", "k = 13"], columns=[str(i + 1) for i in range(len(originals))],
         )  # fmt: skip
-    sigma = pipeline.to_numpy(pipeline.compress(originals, 28, method="svd").s)
+    sigma = pipeline.to_numpy(pipeline.compress(originals, 28).s)
     energy = np.cumsum(sigma**2, axis=1) / np.sum(sigma**2, axis=1, keepdims=True)  # (10, 28)
     run.figure(
         "spectrum", "lines",

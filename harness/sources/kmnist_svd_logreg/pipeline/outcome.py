@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 
-STOPPINGS = ("rise", "fixed")
-
 
 class Curves(NamedTuple):
     """Loss per epoch of one learning rate, averaged over the folds that recorded it; NaN where none did."""
@@ -66,12 +64,6 @@ class Training:
         """Return what Tables 1 and 2 print: the minimum over folds of the mean over recorded epochs."""
         return float(np.nanmean(self.validation_accuracy[rate], axis=1).min())
 
-    def final_validation_accuracies(self, rate: int = 0) -> Floats:
-        """Return each fold's accuracy with the weights it ends with, (folds,)."""
-        accuracy = self.validation_accuracy[rate]  # (folds, epochs)
-        last = np.sum(~np.isnan(accuracy), axis=1) - 1
-        return np.asarray(accuracy[np.arange(accuracy.shape[0]), last])
-
     def curves(self, rate: int = 0) -> Curves:
         """Average both losses over the folds that recorded each epoch, as figures 3 and 4 do."""
         with warnings.catch_warnings():
@@ -102,7 +94,7 @@ def check_request(
         raise ValueError(f"Training needs learning rates above zero, not {tuple(learning_rates)}.")
     if epochs < 1:
         raise ValueError(f"Training needs at least one epoch, not {epochs}.")
-    if stopping not in STOPPINGS:
+    if stopping not in {"rise", "fixed"}:
         raise ValueError(
             f"Unknown stopping '{stopping}'; choose 'rise' (the authors' code) or 'fixed' (the text)."
         )

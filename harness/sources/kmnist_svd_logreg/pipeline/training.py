@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,18 +14,10 @@ from .outcome import Floats, Training, check_request
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .folds import Bools, Ints, Schedule
+    from .folds import Ints, Schedule
 
 LANES = 8
 """Columns are padded to a multiple of this: BLAS kernels run 25% faster on 32 columns than on 30."""
-
-
-class _Measured(NamedTuple):
-    """One epoch's outcome per column, (columns,), float64 on the host."""
-
-    training_loss: Floats
-    validation_loss: Floats
-    validation_accuracy: Floats
 
 
 @dataclass(slots=True)
@@ -119,22 +111,38 @@ def _blas_limit(design: Array, threads: int | None) -> AbstractContextManager[ob
 
 def _run(task: _Task, epochs: int, stopping: str) -> Training:
     """Epoch by epoch: step, measure, record, drop what stopped."""
-    columns = _start(task)
-    log = _Log(task, epochs)
+    xp, folds = namespace(task.design), task.schedule.split.folds
+    models, inputs = len(task.rates) * folds, task.design.shape[1]
+    columns = _padded(_zeros(task.design, inputs, models), np.arange(models), task)
+    weights, values = _zeros(task.design, models, inputs), np.full((3, models, epochs), np.nan)
+    run, first_losses = np.zeros(models, dtype=np.int64), np.empty((models, 0))
     for epoch in range(epochs):
         before = columns.half
         columns.half, losses = _descend(task, columns, epoch)  # (steps, live)
         if epoch == 0:
-            log.first_losses = losses.T
-        measured = _Measured(losses.mean(axis=0), *_validate(task, columns))
-        stopped = log.record(epoch, columns, measured, stopping)
-        if stopped.any():
-            log.keep(columns, before, stopped)
-            columns = _select(columns, ~stopped)
-        if not columns.live:
+            first_losses = losses.T
+        measured = np.stack([losses.mean(axis=0), *_validate(task, columns)])  # (3, live)
+        run[columns.model] = epoch + 1
+        rose = measured[1] > values[1, columns.model, epoch - 1] if stopping == "rise" and epoch else False
+        stopped = np.zeros(columns.live, dtype=bool) | rose
+        # a stopping model's epoch is not recorded
+        values[:, columns.model[~stopped], epoch] = measured[:, ~stopped]
+        for chosen, half in ((stopped, before), (~stopped & (epoch == epochs - 1), columns.half)):
+            live = np.nonzero(chosen)[0]
+            if live.size:
+                weights[like(columns.model[live], half)] = 2 * xp.take(half, like(live, half), axis=1).T
+        if stopped.all():
             break
-    log.keep(columns, columns.half, np.ones(columns.live, dtype=bool))
-    return log.training()
+        if stopped.any():
+            live = np.nonzero(~stopped)[0]
+            kept = xp.take(columns.half, like(live, columns.half), axis=1)  # (785, live)
+            columns = _padded(kept, columns.model[live], task)
+    rates = len(task.rates)
+    recorded = values.reshape(3, rates, folds, -1)
+    return Training(
+        task.rates, xp.reshape(weights, (rates, folds, -1)), *recorded, run.reshape(rates, folds), task.schedule.steps,
+        first_losses.reshape(rates, folds, -1),
+    )  # fmt: skip
 
 
 def _task(
@@ -147,29 +155,16 @@ def _task(
     return _Task(xp.take(design, like(rows, design), axis=0), xp.astype(sign, design.dtype), schedule, rates)
 
 
-def _start(task: _Task) -> _Columns:
-    """Put all models at zero weights, learning rates outermost."""
-    folds = task.schedule.split.folds
-    model = np.arange(len(task.rates) * folds)
-    xp, design = namespace(task.design), task.design
-    half = xp.zeros((design.shape[1], len(model)), dtype=design.dtype, device=design.device)
-    return _padded(half, model, np.asarray(task.rates)[model // folds], model % folds)
+def _zeros(design: Array, *shape: int) -> Array:
+    return namespace(design).zeros(shape, dtype=design.dtype, device=design.device)
 
 
-def _padded(half: Array, model: Ints, rate: Floats, fold: Ints) -> _Columns:
+def _padded(half: Array, model: Ints, task: _Task) -> _Columns:
     """Round the number of columns up to whole lanes; the added ones have rate 0 and zero weights."""
-    xp = namespace(half)
-    empty = -len(model) % LANES
-    zeros = xp.zeros((half.shape[0], empty), dtype=half.dtype, device=half.device)
-    wide = xp.concat([half, zeros], axis=1)  # (785, columns)
-    return _Columns(wide, model, np.pad(fold, (0, empty)), np.pad(rate, (0, empty)))
-
-
-def _select(columns: _Columns, kept: Bools) -> _Columns:
-    """Drop the columns of stopped models."""
-    live = np.nonzero(kept)[0]
-    half = namespace(columns.half).take(columns.half, like(live, columns.half), axis=1)  # (785, live)
-    return _padded(half, columns.model[live], columns.rate[live], columns.fold[live])
+    empty, folds = -len(model) % LANES, task.schedule.split.folds
+    wide = namespace(half).concat([half, _zeros(half, half.shape[0], empty)], axis=1)  # (785, columns)
+    rate = np.asarray(task.rates)[model // folds]
+    return _Columns(wide, model, np.pad(model % folds, (0, empty)), np.pad(rate, (0, empty)))
 
 
 def _descend(task: _Task, columns: _Columns, epoch: int) -> tuple[Array, Floats]:
@@ -235,44 +230,3 @@ def cross_entropy(logits: Array, sign: Array) -> Array:
     xp = namespace(logits)
     against = logits * sign
     return xp.clip(against, 0, None) + xp.log1p(xp.exp(-xp.abs(against)))
-
-
-class _Log:
-    """Losses of all models epoch by epoch, and the weights each ended with."""
-
-    def __init__(self, task: _Task, epochs: int) -> None:
-        self._task = task
-        models = len(task.rates) * task.schedule.split.folds
-        self._values = np.full((3, models, epochs), np.nan)
-        self._run = np.zeros(models, dtype=np.int64)
-        self.first_losses = np.empty((models, 0))
-        xp = namespace(task.design)
-        shape = (models, task.design.shape[1])
-        self._weights = xp.zeros(shape, dtype=task.design.dtype, device=task.design.device)
-
-    def record(self, epoch: int, columns: _Columns, measured: _Measured, stopping: str) -> Bools:
-        """Note the epoch and say which live models stop; a stopping model's epoch is not recorded."""
-        self._run[columns.model] = epoch + 1
-        stopped = np.zeros(columns.live, dtype=bool)
-        if stopping == "rise" and epoch:
-            stopped = measured.validation_loss > self._values[1, columns.model, epoch - 1]
-        self._values[:, columns.model[~stopped], epoch] = np.stack(measured)[:, ~stopped]
-        return stopped
-
-    def keep(self, columns: _Columns, half: Array, chosen: Bools) -> None:
-        """Store the final weights of some live models."""
-        live = np.nonzero(chosen)[0]
-        if live.size:
-            xp = namespace(half)
-            final = 2 * xp.take(half, like(live, half), axis=1).T  # (chosen, 785)
-            self._weights[like(columns.model[live], half)] = final
-
-    def training(self) -> Training:
-        """Give every axis its name: models become (learning rates, folds)."""
-        rates, folds = len(self._task.rates), self._task.schedule.split.folds
-        xp = namespace(self._weights)
-        values = self._values.reshape(3, rates, folds, -1)
-        weights = xp.reshape(self._weights, (rates, folds, -1))  # (learning rates, folds, 785)
-        run = self._run.reshape(rates, folds)
-        first, steps = self.first_losses.reshape(rates, folds, -1), self._task.schedule.steps
-        return Training(self._task.rates, weights, values[0], values[1], values[2], run, steps, first)
