@@ -81,7 +81,7 @@ def encoder(
 
 
 def _reconstruction_figures(
-    run: Run, history: pipeline.ReconstructionHistory, test: Images, restored: NDArray[np.float32]
+    run: Run, history: fits.Epochs, test: Images, restored: NDArray[np.float32]
 ) -> None:
     epochs = np.arange(1, len(history.loss) + 1)
     losses = {
@@ -204,16 +204,6 @@ def facts(run: Run, data: Dataset) -> None:
 # -- sweeps -----------------------------------------------------------------------------------------------------------
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Fitted:
-    """What one setting of the sweeps gave."""
-
-    history: fits.Epochs
-    """Training of its head."""
-    probabilities: NDArray[np.float32]
-    """(n_test, 10): its predictions of the test images."""
-
-
 def sweep(
     run: Run, model: pipeline.Autoencoder, features: NDArray[np.floating], data: pipeline.Labelled, test: Split
 ) -> None:  # fmt: skip
@@ -235,29 +225,28 @@ def sweep(
     labels = np.asarray(test.labels)
     sets = {f"epochs{count}": setting for count, setting in axes["epochs"].items()}
     for name, setting in {**sets, "test": default, "head": default}.items():
-        probabilities = found[setting].probabilities
+        _, probabilities = found[setting]
         run.predictions(labels, probabilities.argmax(axis=1), probabilities=probabilities, name=name)
     for axis, settings in axes.items():
-        _record(run, axis, {value: found[setting].history for value, setting in settings.items()})
+        _record(run, axis, {value: found[setting][0] for value, setting in settings.items()})
 
 
 def _fitted(
     run: Run, features: NDArray[np.floating], data: pipeline.Labelled, test_features: NDArray[np.floating],
     setting: pipeline.Setting,
-) -> _Fitted:  # fmt: skip
+) -> tuple[fits.Epochs, NDArray[np.float32]]:  # fmt: skip
+    """Return the training of one setting's head, and its predictions of the test images, (n_test, 10)."""
     name = f"fit_dense{setting.dense}_epochs{setting.epochs}_batch{setting.batch}"
     keeper = run.keeper(name)
     kept = keeper.get()
     if kept is None:
         with run.stage(name, images=setting.epochs * len(data.train)):
-            (point,) = pipeline.sweep(features, data, [setting], seed=run.seed)
-        logits = keras_steps.predict(
-            point.head, test_features, prepare=lambda chunk: chunk.astype(np.float32)
-        )
+            head, history = pipeline.fit_setting(features, data, setting, seed=run.seed)
+        logits = keras_steps.predict(head, test_features, prepare=lambda chunk: chunk.astype(np.float32))
         probabilities = np.exp(keras_steps.log_softmax(logits)).astype(np.float32)  # (n_test, 10)
-        kept = {**fits.history_arrays(point.history), "probabilities": probabilities}
+        kept = {**history.arrays(), "probabilities": probabilities}
         keeper.put(lambda: kept)
-    return _Fitted(fits.history_of(kept), kept["probabilities"])
+    return fits.Epochs.of(kept), kept["probabilities"]
 
 
 def _record(run: Run, axis: str, histories: Mapping[int, fits.Epochs]) -> None:

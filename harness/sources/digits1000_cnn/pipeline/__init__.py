@@ -7,7 +7,6 @@ Source: 'Assignment IV, Image Processing and Pattern Recognition', L. Ravinthira
 
 from harness.sources.digits1000_cnn.pipeline.augmentation import ASSUMED, Ranges, augment
 from harness.sources.digits1000_cnn.pipeline.experiment import (
-    MISTAKE,
     VARIANTS,
     Misaligned,
     Outcome,
@@ -24,7 +23,6 @@ from harness.sources.digits1000_cnn.pipeline.pictures import read_picture, read_
 
 __all__ = [
     "ASSUMED",
-    "MISTAKE",
     "VARIANTS",
     "Misaligned",
     "Outcome",

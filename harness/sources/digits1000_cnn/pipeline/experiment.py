@@ -24,8 +24,6 @@ if typing.TYPE_CHECKING:
     from harness.sources.digits1000_cnn.pipeline.folders import Part
 
 BATCH_SIZE = 64
-MISTAKE = "shuffled-iterator"
-"""Predictions in the order of a shuffled pass, set beside labels in file order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +74,6 @@ class Outcome:
 class Misaligned:
     """What the source's first three variants set side by side: two arrays in different orders."""
 
-    mistake: str
-    """Its name, `MISTAKE`."""
     labels: NDArray[np.int64]
     """(n,) true classes in file order."""
     label_indices: NDArray[np.int64]
@@ -117,7 +113,7 @@ def train(
         trainer,
         lambda: _batches(variant, training, rng),
         variant.epochs,
-        lambda: (*steps.classify(trainer, testing.images, testing.labels), testing.labels),
+        lambda: fits.graded(*steps.classify(trainer, testing.images, testing.labels), testing.labels),
     )
 
 
@@ -166,7 +162,6 @@ def misaligned(model: keras.Model, testing: Part, *, seed: int) -> Misaligned:
     probabilities, losses = steps.classify(trainer, testing.images[order], travelling)
     predicted = probabilities.argmax(axis=1)
     return Misaligned(
-        mistake=MISTAKE,
         labels=testing.labels,
         label_indices=np.arange(count),
         predicted=predicted,
