@@ -124,7 +124,7 @@ def test_a_missing_cuda_device_is_named() -> None:
 
 
 def test_importing_the_pipeline_loads_no_framework() -> None:
-    """torch and torchvision come with the first call, not with the import."""
+    """Torch and torchvision come with the first call, not with the import."""
     code = "import sys, harness.sources.tinyconvnet_svd.pipeline; print(*{'torch', 'torchvision'} & {*sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
