@@ -151,19 +151,14 @@ def _facts(pair: str) -> tuple[Expectation, ...]:
         ("folds", 10.0, "Section 2.2", "k-fold (k = 10)"),
         ("validation_share", 0.1, "Section 6", "90% training set and 10% validation set on each fold"),
     )
-    counted = [
-        _fact(metric=m, variant=pair, value=v, place=place, row=row, needs_complete=m in COUNTED_IN_DATA)
-        for m, v, place, row in facts
-    ]
-    fixed = _fact(
-        metric="epochs_run",
-        variant=f"{pair}-fixed",
-        value=100.0,
-        needs_complete=False,
-        place="Section 6",
-        row="fixed 100 epochs",
+    fixed = _fact(metric="epochs_run", variant=f"{pair}-fixed", value=100.0, needs_complete=False, place="Section 6", row="fixed 100 epochs")  # fmt: skip
+    return (
+        *(
+            _fact(metric=m, variant=pair, value=v, place=place, row=row, needs_complete=m in COUNTED_IN_DATA)
+            for m, v, place, row in facts
+        ),
+        fixed,
     )
-    return (*counted, fixed)
 
 
 def _unreadable(pair: str, figure: int) -> Expectation:
