@@ -15,10 +15,8 @@ import sys
 import typing
 from pathlib import Path
 
-from packaging.version import Version
-
 from benchmarks import proof
-from harness.errors import HarnessError, MissingExtraError, RevisionError
+from harness.errors import HarnessError, RevisionError
 from harness.export import asv
 from harness.running.sides import revisions, worktrees
 from harness.store import files, git
@@ -29,26 +27,11 @@ if typing.TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGURATION = Path("benchmarks", "asv.conf.json")
 RESULTS, PROOF = Path(".asv", "results"), Path(".asv", "proof.json")
-KNOWN = (Version("0.6.4"), Version("0.7"))
 _WHOSE = "import harness; print(harness.__file__)"
 
 
 def main(argv: Sequence[str]) -> int:
     """Benchmark every commit, oldest first; 0 if all benchmarks of all commits ran, 1 if one failed, 2 if it could not begin."""
-    options, passed = _parser().parse_known_args(argv)
-    try:
-        refuse_unknown_asv(options.python)
-        top = checkout(ROOT)
-        wanted = commits(top, options.commits)
-        asv.refuse_other_project(top / RESULTS, top)
-        codes = [_benchmark(top, commit, options.python, passed) for commit in wanted]
-    except HarnessError as error:
-        print(f"benchmarks.history: {error}", file=sys.stderr)
-        return 2
-    return max(map(bool, codes))
-
-
-def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.history", epilog="Other options go to asv run."
     )
@@ -58,50 +41,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--python", default=sys.executable, help="the environment's interpreter (default: this one)"
     )
-    return parser
-
-
-def refuse_unknown_asv(python: str) -> str:
-    """Return the version of asv that an interpreter has.
-
-    Raises
-    ------
-    MissingExtraError
-        If it has none.
-    HarnessError
-        If there is no such interpreter, or this script was not written for that version.
-    """
-    step = f"Type: {python} -m pip install 'asv>={KNOWN[0]},<{KNOWN[1]}'"
-    told = "import importlib.metadata as m; print(m.version('asv'))"
+    options, passed = parser.parse_known_args(argv)
     try:
-        done = subprocess.run([python, "-c", told], capture_output=True, text=True, check=False)
-    except OSError as error:
-        raise HarnessError(
-            f"'{python}' is no interpreter: {error.strerror}", "Name one with --python"
-        ) from error
-    if done.returncode:
-        raise MissingExtraError(f"asv is not installed for {python}", step)
-    found = Version(done.stdout.strip())
-    if not KNOWN[0] <= found < KNOWN[1]:
-        raise HarnessError(f"asv {found} is not known here", step)
-    return str(found)
-
-
-def checkout(folder: Path) -> Path:
-    """Return the top of the checkout that holds this suite.
-
-    Raises
-    ------
-    RevisionError
-        If there is none.
-    """
-    try:
-        return Path(git.text(folder, "rev-parse", "--show-toplevel"))
-    except RevisionError as error:
-        if "not a git repository" not in error.what:
-            raise
-        told = f"'{folder}' is not in a git checkout, so it has no past commits"
-        raise RevisionError(told, "Clone the repository and type it there") from error
+        top = Path(git.text(ROOT, "rev-parse", "--show-toplevel"))
+        wanted = commits(top, options.commits)
+        asv.refuse_other_project(top / RESULTS, top)
+        codes = [_benchmark(top, commit, options.python, passed) for commit in wanted]
+    except HarnessError as error:
+        print(f"benchmarks.history: {error}", file=sys.stderr)
+        return 2
+    return max(map(bool, codes))
 
 
 def commits(top: Path, asked: str) -> list[str]:

@@ -99,16 +99,8 @@ def decision(
         found = {(trial.variant, trial.metric) for trial in fast().trials if trial.flagged}
         return float(("v0", "m0") not in found)
 
-    return Pair(
-        name="decision of a gate",
-        data=f"{runs:,} runs x {metrics} metrics in {variants} variants, made up, baselines of {STORED} runs",
-        fast=fast,
-        difference=difference,
-        allowed=0.0,
-        fast_units=float(runs * metrics),
-        unit="value",
-        seconds=2.0,
-    )
+    what = f"{runs:,} runs x {metrics} metrics in {variants} variants, made up, baselines of {STORED} runs"
+    return Pair("decision of a gate", what, fast, None, difference, seconds=2.0)
 
 
 def _evidence(declared: Scenario, index: int, runs: int, metrics: int) -> Evidence:
@@ -138,16 +130,8 @@ def report(
         sections = (f'"#{found.scenario}--{found.variant}"' for found in job.comparisons)
         return float(page != fast() or any(section not in page for section in sections))
 
-    return Pair(
-        name="rendering of a report",
-        data=f"{scenarios} scenarios x {variants} variants x {runs} runs x {metrics} metrics, made up",
-        fast=fast,
-        difference=difference,
-        allowed=0.0,
-        fast_units=float(scenarios * variants * runs),
-        unit="result",
-        seconds=20.0,
-    )
+    what = f"{scenarios} scenarios x {variants} variants x {runs} runs x {metrics} metrics, made up"
+    return Pair("rendering of a report", what, fast, None, difference, seconds=20.0)
 
 
 def _job(declared: Mapping[str, Scenario], runs: int, metrics: int) -> Job:
@@ -159,23 +143,11 @@ def _job(declared: Mapping[str, Scenario], runs: int, metrics: int) -> Job:
         values = drawn(index, runs, metrics)
         done = results(values, variant, name)
         every += done
+        stored = baseline(values, variant)
         evidence.append(
-            Evidence(
-                scenario=declared[name],
-                variant=variant,
-                tier="smoke",
-                head={"screen": done},
-                base=None,
-                stored=baseline(values, variant),
-            )
-        )
+            Evidence(scenario=declared[name], variant=variant, tier="smoke", head={"screen": done}, base=None, stored=stored)
+        )  # fmt: skip
     return Job(
-        schema=1,
-        created="2026-01-01T00:00:00+00:00",
-        command="harness run",
-        version="",
-        commit="",
-        environment={},
-        results=tuple(every),
+        schema=1, created="2026-01-01T00:00:00+00:00", command="harness run", version="", commit="", environment={}, results=tuple(every),
         comparisons=trials.decide(evidence, GateSettings(seeds=runs), more=False).comparisons,
-    )
+    )  # fmt: skip
