@@ -64,7 +64,9 @@ def test_two_real_backends(tmp_path: Path, cache: Path, monkeypatch: pytest.Monk
     assert backends.main(words) == 0
     told = capsys.readouterr().out
     assert "| kmnist_svd_logreg:o-ma | numpy | torch | accuracy, points |" in told
-    assert f"--backend torch --weights {runs}/numpy --out {runs}/torch" in told
+    assert (
+        f"--backend torch --weights {runs}/numpy --tier smoke --seeds 2 --no-count --out {runs}/torch" in told
+    )
     (labels,) = [line for line in told.splitlines() if "the reference's weights" in line]
     assert labels.startswith("| kmnist_svd_logreg:o-ma | numpy | torch | test, the reference's weights | 2 |")
     assert sorted(str(path.relative_to(reference)) for path in reference.rglob("*.*") if path.is_file()) == [
@@ -80,4 +82,4 @@ def test_a_backend_that_cannot_run_ends_it(tmp_path: Path, capsys: pytest.Captur
     """Nothing is compared, and the command that failed is named."""
     words = ["--variants", "kmnist_svd_logreg", "--backends", "jax", "numpy"]
     assert backends.main([*words, "--runs", str(tmp_path), "--reference", str(tmp_path / "kept")]) == 2
-    assert "benchmarks.backends: 'harness run kmnist_svd_logreg --tier smoke" in capsys.readouterr().err
+    assert "benchmarks.backends: 'harness run kmnist_svd_logreg --backend jax" in capsys.readouterr().err

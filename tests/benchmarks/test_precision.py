@@ -30,7 +30,7 @@ def test_the_page_shows_scores_ratios_and_bytes() -> None:
     machine = {"cpu": "C", "cores": "2", "ram_gib": "4", "python": "3", "os": "Linux"}
     runs = [storing(seed, name, stored) for name, stored in (("full", 4e6), ("half", 2e6)) for seed in (0, 1)]
     ran = dataclasses.replace(job(*runs), environment=machine, command="harness run")
-    told = precision.page({("full", "half"): side_by_side(contrasts=(contrast(disturbed=False),))}, ran)
+    told = precision.page({("full", "half"): side_by_side(contrasts=(contrast(disturbed=False),))}, [ran])
     assert "| full | half | accuracy, points |" in told
     assert "| full | half | total: time | 1 s | 2 s | 2 | 1.5 to 2.5 |" in told
     assert (
@@ -56,10 +56,10 @@ def test_two_real_variants(tmp_path: Path, cache: Path, monkeypatch: pytest.Monk
     assert sorted(str(path.relative_to(reference)) for path in reference.rglob("*.*") if path.is_file()) == [
         "o-ma-o-ma-int8/compare.html", "runs/run.json.gz",
     ]  # fmt: skip
-    assert jobs.read(reference / "runs") == jobs.read(runs)
-    before = (runs / "run.json").stat().st_mtime_ns
+    assert jobs.read(reference / "runs") == jobs.read(runs / "runs")
+    before = (runs / "runs" / "run.json").stat().st_mtime_ns
     assert precision.main(words) == 0
-    assert (runs / "run.json").stat().st_mtime_ns == before
+    assert (runs / "runs" / "run.json").stat().st_mtime_ns == before
 
 
 def test_what_cannot_run_ends_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
