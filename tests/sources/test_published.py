@@ -1,4 +1,4 @@
-"""What the sources print is declared in full: every column of every table, readable, at its place, once."""
+"""What the sources print is declared at its place, once, and each print can be reproduced and missed."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,6 +24,8 @@ from harness.sources.tinyconvnet_svd.pipeline.training import (
 )
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from harness.sources.tinyconvnet_svd.pipeline.results import Bytes, Doubles, Floats, Integers, Weights
 
 CHUNK = 200
@@ -149,12 +151,11 @@ def _as_images(places: Floats, features: Floats) -> Floats:
     return places.reshape(*places.shape[:2], features.shape[2] - 2, features.shape[3] - 2)
 
 
-def max_pool(features: Floats) -> Floats:
+def max_pool(features: NDArray[Any]) -> NDArray[Any]:
     """Return the largest of every 2x2 block of (n, c, h, w), odd edges dropped: (n, c, h // 2, w // 2)."""
     n, c, h, w = features.shape
     blocks = features[:, :, : h // 2 * 2, : w // 2 * 2].reshape(n, c, h // 2, 2, w // 2, 2)
-    pooled: Floats = blocks.max((3, 5))
-    return pooled
+    return np.asarray(blocks.max((3, 5)))
 
 
 def analytical_features(weights: Weights, images: Floats) -> tuple[Floats, Floats]:
