@@ -10,9 +10,13 @@ from harness.measure import identities as checks
 from harness.measure.splits import disjoint, shared
 from harness.records import IdentityCheck
 from harness.sources.kmnist_svd_logreg import pipeline
+from harness.sources.kmnist_svd_logreg.pipeline.grid import BATCHES, RANKS
+from harness.sources.kmnist_svd_logreg.pipeline.grid import LEARNING_RATES as RATES
 from harness.sources.kmnist_svd_logreg.published import setting
 
 if typing.TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from harness.data import Dataset, Split
@@ -20,12 +24,9 @@ if typing.TYPE_CHECKING:
 
     Images = NDArray[np.uint8]
 
-RATES, BATCHES, RANKS = (0.1, 0.01, 0.001), (32, 64, 128), (3, 5, 8, 13)
-
 
 def facts(run: Run, data: Dataset) -> None:
     """Record counts that the text states of data and protocol."""
-    pixels = int(np.prod(data.train.images.shape[1:]))
     train, test = (np.unique(part.labels, return_counts=True)[1] for part in (data.train, data.test))
     counted = {
         "data.train_images": len(data.train),
@@ -33,7 +34,7 @@ def facts(run: Run, data: Dataset) -> None:
         "data.train_per_class": train.min(),
         "data.test_per_class": test.min(),
         "data.classes": len(train),
-        "data.pixels": pixels,
+        "data.pixels": np.prod(data.train.images.shape[1:]),
         "folds": run.options["folds"],
         "validation_share": 1 / run.options["folds"],
     }
@@ -79,7 +80,7 @@ def model(
             parts = [pipeline.compress(part.images, k) for part in (training, test)]
             stored = [pipeline.quantise(part) for part in parts] if options["int8"] else parts
         _sizes(run, stored)
-        check_stored(run, stored, k, ("training", "test"))
+        check_stored(run, stored, k)
     elif name == "test":
         run.record("stored.bytes", float(images * 784))
     with run.stage(f"{stage}_prepare", images=images):
@@ -106,16 +107,12 @@ def model(
         targets, prediction.labels, probabilities=_probabilities(targets, prediction), name=name,
         images=pipeline.to_numpy(test.images), weights=[pipeline.to_numpy(trained.best_weights())],
     )  # fmt: skip
-    run.predict_given(
-        lambda given: (
-            pipeline.predict(
-                test_design,
-                test.targets,
-                pipeline.to_backend(given[0], backend=run.backend, device=run.device),
-            ).labels
-        ),
-        name,
-    )
+
+    def predicted(given: list[NDArray[np.floating]]) -> NDArray[np.uint8]:
+        weights = pipeline.to_backend(given[0], backend=run.backend, device=run.device)
+        return pipeline.predict(test_design, test.targets, weights).labels
+
+    run.predict_given(predicted, name)
     check_pairs(run, targets, prediction, name)
     prefix = "" if name == "test" else f"{name}."
     run.record(f"{prefix}validation_accuracy", trained.printed_validation_accuracy())
@@ -125,9 +122,9 @@ def model(
     return trained.curves()
 
 
-def check_stored(run: Run, stored: list[typing.Any], k: int, names: tuple[str, ...]) -> None:
+def check_stored(run: Run, stored: list[typing.Any], k: int) -> None:
     """Hold the very factors that a run goes on with against the rank it was asked for."""
-    for part, name in zip(stored, names, strict=True):
+    for part, name in zip(stored, ("training", "test"), strict=True):
         factors = (pipeline.to_numpy(array) for array in (part.u, part.s, part.vt))
         run.identity(checks.storage(*factors, rank=k, name=f"stored {name} k={k}"))
 
@@ -185,47 +182,41 @@ def _probabilities(targets: NDArray[np.int64], prediction: pipeline.Prediction) 
 
 def grid(run: Run, training: pipeline.Pair, test: pipeline.Pair) -> None:
     """Train all settings, store every test prediction, and draw accuracy over the grid."""
-    options, found = run.options, {}
+    options = run.options
     targets = pipeline.to_numpy(test.targets).astype(np.int64)
     with run.stage("compress", images=len(training.targets) + len(test.targets)):
         stored = [pipeline.compress(part.images, options["k"]) for part in (training, test)]
     _sizes(run, stored)
-    check_stored(run, stored, options["k"], ("training", "test"))
+    check_stored(run, stored, options["k"])
     del stored
     with run.stage("grid") as handle:
         recipe = {name: options[name] for name in ("folds", "epochs", "stopping", "blas_threads")}
-        for result in pipeline.grid(training, test, seed=run.seed, **recipe):
-            cell = result.setting
-            found[cell.normalisation, cell.batch, cell.k, cell.learning_rate] = result
-        handle.images = (
-            sum(int(result.epochs_run.sum()) for result in found.values()) * len(training.targets) * 9 // 10
-        )
-    for result in found.values():
-        cell = result.setting
-        name = setting(cell.learning_rate, cell.batch, cell.normalisation, cell.k)
+        found = {result.setting: result for result in pipeline.grid(training, test, seed=run.seed, **recipe)}
+        epochs = sum(int(result.epochs_run.sum()) for result in found.values())
+        handle.images = epochs * len(training.targets) * 9 // 10
+    for cell, result in found.items():
+        name = setting(*cell)
         run.predictions(targets, result.prediction.labels, name=name)
         run.record(f"{name}.validation_accuracy", result.validation_accuracy)
     run.trajectory([result.curves.training[0] for result in found.values()], "grid")
-    final = found["z-score", 32, 8, 0.1]
+    final, twin = (found[pipeline.Setting(0.1, 32, "z-score", k)] for k in (8, None))
     run.predictions(
         targets, final.prediction.labels, probabilities=_probabilities(targets, final.prediction),
         images=pipeline.to_numpy(test.images),
     )  # fmt: skip
-    curves_figure(run, {"with SVD": final.curves, "without SVD": found["z-score", 32, None, 0.1].curves})
+    curves_figure(run, {"with SVD": final.curves, "without SVD": twin.curves})
     _grid_figures(run, found, targets)
 
 
 def _grid_figures(
-    run: Run, found: dict[typing.Any, pipeline.SettingResult], targets: NDArray[np.int64]
+    run: Run, found: Mapping[pipeline.Setting, pipeline.SettingResult], targets: NDArray[np.int64]
 ) -> None:
     rows = [(normalisation, batch) for normalisation in ("z-score", "min-max") for batch in BATCHES]
     columns = [(k, rate) for k in (*RANKS, None) for rate in RATES]
+    results = [[found[pipeline.Setting(r, b, n, k)] for k, r in columns] for n, b in rows]
     tables = {
-        "validation": [[found[n, b, k, r].validation_accuracy for k, r in columns] for n, b in rows],
-        "test": [
-            [float(np.mean(found[n, b, k, r].prediction.labels == targets)) for k, r in columns]
-            for n, b in rows
-        ],
+        "validation": [[one.validation_accuracy for one in row] for row in results],
+        "test": [[float(np.mean(one.prediction.labels == targets)) for one in row] for row in results],
     }
     for which, table in tables.items():
         run.figure(

@@ -80,13 +80,7 @@ SCENARIO = Scenario(
         Variant(name=ACROSS, doc="what the source says of several cases together; judged by the ledger", tiers=()),
     ),
     tiers=TIERS,
-    gated=(
-        "accuracy",
-        "f1_macro",
-        "loss",
-        "total.above_imports_bytes",
-        "train.seconds",
-    ),
+    gated=("accuracy", "f1_macro", "loss", "total.above_imports_bytes", "train.seconds"),
     metrics=(
         Metric("stored.bytes", kind="size", unit="B", better="lower", gated=True),
         Metric("stored.byte_share", kind="size", better="lower"),
