@@ -2,16 +2,8 @@
 
 The first three confusion matrices and their per-class tables were made from a shuffled iterator: labels and predictions do not belong together. They are
 judged on variants that repeat the mistake (`misaligned`, `misaligned-dropout`, `misaligned-augmentation`); loss and accuracy of the same sections on the
-variants that do not. Damaged prints are filled in where row sums of 30, recalls and precisions leave one possibility (`digits1000_reports`; a test
+variants that do not. Damaged prints are filled in where row sums of 30, recalls and precisions leave one possibility (`reports`; the audit
 counts the possibilities), and are declared as unreadable elsewhere. Ranges of the augmentation are not printed.
-
-Metrics that a run records beside the scores of its prediction set ``test``
---------------------------------------------------------------------------
-All variants: ``epochs_run``, ``filters`` (array of 3), ``batch_size``, ``input_shape`` (array of 3), ``image_shape``, ``kernel``, ``pool`` (arrays of 2), ``dense_size``,
-``dropout_rate``, ``train_share``, ``test_share``, ``data.images``, ``data.per_class``, ``data.train_per_class``, ``data.test_per_class``, ``data.classes``,
-``train_accuracy`` (share of the training images, last epoch). Variant `final`: the prediction set ``samples`` (ten single image files through the prediction
-program), and ``recall.class0`` to ``recall.class9`` derived by `harness.measure.scores.by_class`. Misaligned variants: labels and predictions as the source
-paired them in ``test``; ``reported_accuracy``, what the framework's own evaluation says of that pass. Variant `across`: no run, see `harness.sources.published.ACROSS`.
 """
 
 from __future__ import annotations

@@ -102,8 +102,7 @@ def facts(run: Run, variant: pipeline.Variant, model: keras.Model, training: pip
 def training(run: Run, history: fits.Epochs) -> None:
     """Record and draw what the training told (figures 3 to 5)."""
     run.record("train_accuracy", history.accuracy[-1])
-    stages.share_outside(run, history.steps)
-    stages.first_step(run, history.steps)
+    stages.step_times(run, history.steps)
     stages.first_losses(run, history.steps)
     stages.optimiser_steps(run, history.steps)
     stages.class_curves(
@@ -127,25 +126,15 @@ def model_file(run: Run, model: keras.Model, testing: pipeline.Part) -> None:
         run.record("model.bytes", path.stat().st_size)
         with run.stage("predict_files", images=len(chosen)):
             digits = _program(path, [testing.paths[row] for row in chosen])
-    before, after = (_logits(each, testing) for each in (model, loaded))
-    run.identity(
-        _same("model_file", float(np.abs(before - after).max()), "load(save(model))(x) = model(x)", "logits of all test images"),
-        _same(
-            "single_files", float((before[chosen].argmax(axis=1) != digits).sum()), "program(file i) = argmax(model(images))[i]",
-            f"{len(chosen)} files",
-        ),
-    )  # fmt: skip
+    before, after = (steps.predict(steps.trainer_of(network), testing.images) for network in (model, loaded))
+    changed, wrong = np.abs(before - after).max(), (before[chosen].argmax(axis=1) != digits).sum()
+    _same(run, "model_file", changed, "load(save(model))(x) = model(x)", "logits of all test images")
+    _same(run, "single_files", wrong, "program(file i) = argmax(model(images))[i]", f"{len(chosen)} files")
     run.predictions(testing.labels[chosen], digits, name="samples")
 
 
-def _logits(model: keras.Model, testing: pipeline.Part) -> NDArray[np.floating]:
-    return steps.predict(steps.trainer_of(model), testing.images)
-
-
-def _same(name: str, error: float, formula: str, detail: str) -> IdentityCheck:
-    return IdentityCheck(
-        name=name, error=error, tolerance=0.0, formula=formula, detail=f"{detail}; must agree exactly"
-    )
+def _same(run: Run, name: str, error: float, formula: str, detail: str) -> None:
+    run.identity(IdentityCheck(name, float(error), 0.0, formula, f"{detail}; must agree exactly"))
 
 
 def _program(model: Path, images: list[Path]) -> list[int]:
@@ -190,7 +179,7 @@ def _same_accuracy(run: Run, reported: float, labels: Labels, predicted: Labels)
     travelling, stored = round(reported * len(labels)), int((labels == predicted).sum())
     formula = "images right while labels travel along = images right among stored pairs"
     detail = f"{travelling} and {stored} of {len(labels)}"
-    run.identity(_same("test.reported_accuracy", abs(travelling - stored), formula, detail))
+    _same(run, "test.reported_accuracy", abs(travelling - stored), formula, detail)
 
 
 def _contradiction(run: Run, outcome: pipeline.Outcome, found: pipeline.Misaligned) -> None:

@@ -3,17 +3,6 @@
 The sweeps behind Figures 10 to 15 are drawn, not printed: of their settings the text names dense sizes 64 and 128, batch 256 and 100 epochs a fit.
 The other settings (`SWEEP_DENSE`, `SWEEP_EPOCHS`, `SWEEP_BATCHES`) are this harness's assumption, as are optimiser and patience. What the text says of time
 holds for any number of images, so the short tier is judged against it too; of loss and accuracy only the paper tier is.
-
-Metrics that a run records beside the scores of its prediction set ``test``
---------------------------------------------------------------------------
-Variant `default`: ``train_accuracy`` and ``validation_accuracy`` (shares, end of the second fit), ``autoencoder.epochs_run``, ``head.epochs_run`` (first fit),
-``finetune.epochs_run`` (second fit, until early stopping), ``finetune.epochs_allowed``, ``epochs_run`` (both fits), ``autoencoder.batch_size``, ``batch_size``,
-``autoencoder.filters`` (array of 5), ``kernel`` (array of 2), ``dense_size``, ``validation_share``, ``shown.right``, ``shown.wrong``, ``data.train_images``,
-``data.test_images``, ``data.classes``, ``data.image_shape`` (array of 2).
-
-Variant `sweep`, by dense size n: ``dense<n>.validation_loss``, ``dense<n>.validation_accuracy``; by epochs n a fit: ``epochs<n>.training_loss``,
-``epochs<n>.training_seconds`` and the prediction set ``epochs<n>``; by batch size n: ``batch<n>.epoch_seconds``, ``batch<n>.training_loss``,
-``batch<n>.validation_loss``, ``batch<n>.validation_accuracy``.
 """
 
 from __future__ import annotations

@@ -63,8 +63,7 @@ def encoder(
     squares = (restored - test.astype(np.float32) / 255) ** 2  # (n, 28, 28)
     run.record("reconstruction_error", squares.mean(dtype=np.float64))
     run.record("autoencoder.validation_loss", history.val_loss[-1])
-    stages.share_outside(run, history.steps, "autoencoder")
-    stages.first_step(run, history.steps, "autoencoder")
+    stages.step_times(run, history.steps, "autoencoder")
     stages.first_losses(run, history.steps, "autoencoder", settings.policy.removeprefix("mixed_"))
     stages.sizes(
         run,
@@ -114,15 +113,9 @@ def check_features(run: Run, model: pipeline.Autoencoder, features: NDArray[np.f
     computed = 2.0**-8 if policy == "mixed_bfloat16" else single
     terms = int(np.prod(layers.kernel)) * max(layers.filters[:-1])
     share = SAFETY * (len(layers.filters) * (gamma(terms, single) + computed) + stored)
-    run.identity(
-        IdentityCheck(
-            name="features.cached",
-            error=float(np.abs(cached - anew).max()),
-            tolerance=share * float(np.abs(anew).max()),
-            formula="features[i] = encoder(image i)",
-            detail=f"{len(rows)} images; {policy}, u = {computed:.2g}, kept as {features.dtype}, u = {stored:.2g}",
-        )
-    )
+    error, tolerance = float(np.abs(cached - anew).max()), share * float(np.abs(anew).max())
+    detail = f"{len(rows)} images; {policy}, u = {computed:.2g}, kept as {features.dtype}, u = {stored:.2g}"
+    run.identity(IdentityCheck("features.cached", error, tolerance, "features[i] = encoder(image i)", detail))
 
 
 def classifier(
@@ -181,8 +174,7 @@ def _training(run: Run, frozen: fits.Epochs, tuning: fits.Epochs, settings: pipe
         ("head", frozen, "encoder frozen"),
         ("finetune", tuning, "all layers, early stopping"),
     ):
-        stages.share_outside(run, history.steps, name)
-        stages.first_step(run, history.steps, name)
+        stages.step_times(run, history.steps, name)
         stages.class_curves(run, history, "validation", f"The source's Figures 7 and 8: {title}.", name=name)
     stages.share_outside(run, (*frozen.steps, *tuning.steps))
     stages.optimiser_steps(run, (*frozen.steps, *tuning.steps))

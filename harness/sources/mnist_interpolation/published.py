@@ -2,14 +2,6 @@
 
 The text gives one result for all five cases ('roughly 97%'); the author's per-run predictions are public and finer: their averages are declared too,
 with the place `PUBLIC`. Figures 6 to 12 are images.
-
-Metrics that a run records beside the scores of its prediction set ``test``
---------------------------------------------------------------------------
-Variants `baseline` and `case1` to `case4`: ``training_objective`` (mean objective over the training batches of the epoch: the area under Figure 6's
-curve, lower is faster convergence), ``pooling.window`` and ``pooling.step`` (arrays of 2), ``stored.side``, ``stored.pixels``, ``stored.share`` (pixels of the stored image over
-those of the original), ``train_share``, ``test_share``, ``data.images``, ``data.classes``, ``data.image_shape``, ``input_shape``, ``output_shape`` (array of 2), ``filters``, ``dense``,
-``kernel``, ``pool`` (arrays). Variant `case4-uint8`: also ``stored.byte_share`` (bytes stored over bytes of the original uint8 images). Variant
-`across` (see `harness.sources.published.ACROSS`) needs no run.
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ def test_a_rare_grey_pixel_is_no_constant() -> None:
     images[3, 0, 0] = 1
     images[:500, 0, 1] = 255
     design = pipeline.design_matrix(images, normalisation="z-score")
-    np.testing.assert_allclose(design[:, 1:].std(axis=0), 1, rtol=1e-5)
+    np.testing.assert_allclose(design[:, 1:].std(axis=0), 1, rtol=1e-4)
 
 
 def test_each_set_has_statistics_of_its_own() -> None:
