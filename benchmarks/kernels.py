@@ -218,7 +218,7 @@ FACTORIES: dict[str, Callable[[Data], Pair]] = {
     "cached_head": cached_head,
     "half_features": half_features,
 }
-JUDGING = ("decision", "report")
+JUDGING = ("decision",)
 """Kernels of `benchmarks.judging`, imported when asked for: an older commit whose harness has no gate can still be measured."""
 NAMES = (*FACTORIES, *JUDGING)
 FRAMEWORKS = {"tinyconvnet_epoch": "torch", "cached_head": "keras", "half_features": "keras"}
