@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from harness import data as datasets
-from harness.sources.digits1000_cnn.pipeline.augmentation import Ranges
+from harness.sources.digits1000_cnn.pipeline.experiment import Ranges
 from harness.sources.mnist_interpolation import pipeline as interpolation
 from harness.sources.mnist_interpolation.pipeline.operators import both_sides, operator
 from harness.sources.tinyconvnet_svd import pipeline as tiny

@@ -102,7 +102,7 @@ FAULTS = (
         told="predicted labels are rolled by one image",
         changes=(
             Change(
-                "sources/kmnist_svd_logreg/pipeline/prediction.py",
+                TRAINING,
                 "Prediction(to_numpy(logits >= 0).astype(np.uint8),",
                 "Prediction(np.roll(to_numpy(logits >= 0).astype(np.uint8), 1),",
             ),
@@ -117,7 +117,7 @@ FAULTS = (
         told="the same, seen without statistics: a label that is right has a loss below ln 2",
         changes=(
             Change(
-                "sources/kmnist_svd_logreg/pipeline/prediction.py",
+                TRAINING,
                 "Prediction(to_numpy(logits >= 0).astype(np.uint8),",
                 "Prediction(np.roll(to_numpy(logits >= 0).astype(np.uint8), 1),",
             ),

@@ -73,16 +73,6 @@ def test_any_sizes_equal_the_plain_loop(
     assert_equal_trainings(stacked, plain, 1e-10)
 
 
-def test_a_model_does_not_depend_on_its_neighbours() -> None:
-    """A learning rate trained alone gives what it gives among others."""
-    pair = digits()
-    design = pipeline.design_matrix(pair.images, normalisation="min-max", dtype="float64")
-    schedule = pipeline.Schedule(pipeline.split_folds(len(pair.targets), 5, seed=0), 32, seed=0)
-    together = pipeline.train(design, pair.targets, schedule, RATES, epochs=5)
-    alone = pipeline.train(design, pair.targets, schedule, RATES[1:2], epochs=5)
-    np.testing.assert_allclose(together.weights[1], alone.weights[0], atol=1e-12)
-
-
 def test_one_full_batch_step_is_the_gradient_formula() -> None:
     """From zero weights one step on all training images is rate * X^T (t - 1/2) / n (equation 6)."""
     rng = np.random.default_rng(0)

@@ -5,12 +5,14 @@ Source: 'Assignment IV, Image Processing and Pattern Recognition', L. Ravinthira
 ``python -m harness.sources.digits1000_cnn.pipeline.predict MODEL IMAGE...``.
 """
 
-from harness.sources.digits1000_cnn.pipeline.augmentation import ASSUMED, Ranges, augment
 from harness.sources.digits1000_cnn.pipeline.experiment import (
+    ASSUMED,
     VARIANTS,
     Misaligned,
     Outcome,
+    Ranges,
     Variant,
+    augment,
     build,
     evaluate,
     misaligned,

@@ -11,9 +11,8 @@ from .folds import Schedule, Split, Windows, split_folds
 from .grid import SETTINGS, Setting, SettingResult, grid
 from .outcome import Curves, Training
 from .plain import train_plain
-from .prediction import Prediction, predict
 from .preparation import Pair, design_matrix, select_pair
-from .training import train
+from .training import Prediction, predict, train
 
 __all__ = [
     "SETTINGS",

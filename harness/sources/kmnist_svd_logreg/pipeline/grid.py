@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .compression import compress
 from .folds import Schedule, split_folds
-from .prediction import Prediction, predict
 from .preparation import NORMALISATIONS, Pair, design_matrix
-from .training import train
+from .training import Prediction, predict, train
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
