@@ -32,14 +32,6 @@ def test_commits_of_a_range(suite: Suite) -> None:
         history.commits(suite.folder, "v9..HEAD")
 
 
-def test_a_shallow_clone_says_how_to_fetch(suite: Suite, tmp_path: Path) -> None:
-    """In a shallow clone an older commit is missing: the message is the command that fetches it."""
-    shallow = tmp_path / "shallow"
-    suite.git("clone", "-q", "--depth", "1", suite.folder.as_uri(), str(shallow))
-    with pytest.raises(RevisionError, match="git fetch --unshallow"):
-        history.commits(shallow, f"{suite.commits[1]}..HEAD")
-
-
 def test_results_of_another_project(suite: Suite, tmp_path: Path) -> None:
     """A results folder whose commits are all foreign, or whose files are no results, is not written into."""
     top = tmp_path / "clone"
@@ -70,22 +62,6 @@ def test_a_commit_without_harness_is_refused(suite: Suite, tmp_path: Path) -> No
     assert done.stderr.startswith(f"benchmarks.history: commit {suite.commits[0][:10]} ")
     assert "Name later commits" in done.stderr
     assert not (top / ".asv").exists()
-
-
-def test_no_process_measures_another_harness(suite: Suite) -> None:
-    """Told which folder is measured, a process that imports harness from elsewhere cannot import the suite at all."""
-    code = "import benchmarks; print('imported')"
-
-    def imported(wanted: Path) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-c", code], cwd=suite.folder, env={**suite.environment, proof.VARIABLE: str(wanted)},
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-
-    assert imported(suite.folder).stdout == "imported\n"
-    refused = imported(suite.folder.parent)
-    assert refused.returncode == 1
-    assert "ImportError: harness was imported from" in refused.stderr
 
 
 def test_asv_fails_when_another_harness_comes_first(suite: Suite) -> None:
