@@ -44,8 +44,8 @@ class _Kernel:
             raise NotImplementedError(str(error)) from error
         called = self.pair.way(way)
         if called is None:
-            told = f"kernel {self.kernel} has no way called {way}"
-            raise NotImplementedError(told)
+            message = f"kernel {self.kernel} has no way called {way}"
+            raise NotImplementedError(message)
         self.call = called
 
     def time_call(self, _: Data, way: str) -> None:  # noqa: ARG002 - asv passes what setup took

@@ -33,7 +33,7 @@ def measure(scenario: str, *variants: str) -> Results:
     Raises
     ------
     RuntimeError
-        If the harness could not start the job; a single failed run is told by whoever reads it.
+        If the harness could not start the job; a single failed run is left to whoever reads it.
     """
     names = [f"{scenario}:{variant}" for variant in variants]
     root = str(proof.folder())
@@ -44,8 +44,10 @@ def measure(scenario: str, *variants: str) -> Results:
             env={**os.environ, "PYTHONPATH": root}, capture_output=True, text=True, check=False, timeout=SECONDS,
         )  # fmt: skip
         if not (out / "run.json").is_file():
-            told = f"harness run {' '.join(names)} exited with code {done.returncode}: {done.stderr.strip()}"
-            raise RuntimeError(told)
+            message = (
+                f"harness run {' '.join(names)} exited with code {done.returncode}: {done.stderr.strip()}"
+            )
+            raise RuntimeError(message)
         found = json.loads((out / "run.json").read_text())["results"]
     return {result["request"]["variant"]: result for result in found}
 

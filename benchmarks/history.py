@@ -53,7 +53,7 @@ def main(argv: Sequence[str]) -> int:
     return max(map(bool, codes))
 
 
-def commits(top: Path, asked: str) -> list[str]:
+def commits(top: Path, named: str) -> list[str]:
     """Return the commits of a range ``A..B`` on the first-parent line, oldest first, or the one commit named.
 
     Raises
@@ -61,13 +61,13 @@ def commits(top: Path, asked: str) -> list[str]:
     RevisionError
         If an end names no commit, with how to fetch it in a shallow clone, or if the range is empty.
     """
-    first, dots, last = asked.partition("..")
+    first, dots, last = named.partition("..")
     if not dots:
         return [revisions.commit_of(top, first)]
     ends = [revisions.commit_of(top, ref or "HEAD") for ref in (first, last)]
     found = git.text(top, "rev-list", "--reverse", "--first-parent", "..".join(ends)).splitlines()
     if not found:
-        raise RevisionError(f"the range '{asked}' holds no commit", "Name the older commit first: OLD..NEW")
+        raise RevisionError(f"the range '{named}' holds no commit", "Name the older commit first: OLD..NEW")
     return found
 
 
@@ -104,7 +104,7 @@ def prove(top: Path, commit: str, code: Path, python: str) -> None:
         )
     file = Path(done.stdout.strip())
     if not file.is_relative_to(code):
-        told = f"commit {commit[:10]} has no package harness, or '{file.parent}' comes before it"
+        message = f"commit {commit[:10]} has no package harness, or '{file.parent}' comes before it"
         raise RevisionError(told, "Name later commits, or uninstall what leads there")
     path = top / PROOF
     written = json.loads(path.read_bytes()) if path.is_file() else {}

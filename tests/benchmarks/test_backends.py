@@ -47,10 +47,10 @@ def test_disturbed_times_are_not_claimed() -> None:
     first, second = found.variants[0].sides
     loud = (first, dataclasses.replace(second, disturbed=3))
     found = dataclasses.replace(found, variants=(dataclasses.replace(found.variants[0], sides=loud),))
-    told = backends.page({("x", "y"): found}, ran)
-    assert "| total: time | 1 s | 2 s | disturbed | — |" in told
-    assert "**Other work ran beside**: disturbed were 3 of 3" in told
-    assert "$ harness run\n$ harness compare a b" in told
+    text = backends.page({("x", "y"): found}, ran)
+    assert "| total: time | 1 s | 2 s | disturbed | — |" in text
+    assert "**Other work ran beside**: disturbed were 3 of 3" in text
+    assert "$ harness run\n$ harness compare a b" in text
 
 
 @pytest.mark.system
@@ -62,12 +62,12 @@ def test_two_real_backends(tmp_path: Path, cache: Path, monkeypatch: pytest.Monk
         "--variants", "kmnist_svd_logreg:o-ma", "--backends", "numpy", "torch", "--seeds", "2", "--runs", str(runs), "--reference", str(reference),
     ]  # fmt: skip
     assert backends.main(words) == 0
-    told = capsys.readouterr().out
-    assert "| kmnist_svd_logreg:o-ma | numpy | torch | accuracy, points |" in told
+    text = capsys.readouterr().out
+    assert "| kmnist_svd_logreg:o-ma | numpy | torch | accuracy, points |" in text
     assert (
-        f"--backend torch --weights {runs}/numpy --tier smoke --seeds 2 --no-count --out {runs}/torch" in told
+        f"--backend torch --weights {runs}/numpy --tier smoke --seeds 2 --no-count --out {runs}/torch" in text
     )
-    (labels,) = [line for line in told.splitlines() if "the reference's weights" in line]
+    (labels,) = [line for line in text.splitlines() if "the reference's weights" in line]
     assert labels.startswith("| kmnist_svd_logreg:o-ma | numpy | torch | test, the reference's weights | 2 |")
     assert sorted(str(path.relative_to(reference)) for path in reference.rglob("*.*") if path.is_file()) == [
         "numpy-torch/compare.html", "numpy/run.json.gz", "torch/run.json.gz",

@@ -100,7 +100,7 @@ def facts(run: Run, variant: pipeline.Variant, model: keras.Model, training: pip
 
 
 def training(run: Run, history: fits.Epochs) -> None:
-    """Record and draw what the training told (figures 3 to 5)."""
+    """Record and draw the training (figures 3 to 5)."""
     run.record("train_accuracy", history.accuracy[-1])
     stages.step_times(run, history.steps)
     stages.first_losses(run, history.steps)

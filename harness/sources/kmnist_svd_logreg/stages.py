@@ -123,7 +123,7 @@ def model(
 
 
 def check_stored(run: Run, stored: list[typing.Any], k: int) -> None:
-    """Hold the very factors that a run goes on with against the rank it was asked for."""
+    """Compare the factors that a run goes on with to the rank that was wanted."""
     for part, name in zip(stored, ("training", "test"), strict=True):
         factors = (pipeline.to_numpy(array) for array in (part.u, part.s, part.vt))
         run.identity(checks.storage(*factors, rank=k, name=f"stored {name} k={k}"))

@@ -163,7 +163,7 @@ def _store(
 
 
 def _training(run: Run, frozen: fits.Epochs, tuning: fits.Epochs, settings: pipeline.Settings) -> None:
-    """Record and draw what both fits of the classifier told (figures 7 and 8)."""
+    """Record and draw both fits of the classifier (figures 7 and 8)."""
     run.record("train_accuracy", tuning.accuracy[-1])
     run.record("validation_accuracy", tuning.val_accuracy[-1])
     run.record("head.epochs_run", len(frozen.loss))
