@@ -105,7 +105,7 @@ def prove(top: Path, commit: str, code: Path, python: str) -> None:
     file = Path(done.stdout.strip())
     if not file.is_relative_to(code):
         message = f"commit {commit[:10]} has no package harness, or '{file.parent}' comes before it"
-        raise RevisionError(told, "Name later commits, or uninstall what leads there")
+        raise RevisionError(message, "Name later commits, or uninstall what leads there")
     path = top / PROOF
     written = json.loads(path.read_bytes()) if path.is_file() else {}
     files.write_text(path, json.dumps({**written, commit: str(file.relative_to(code))}, indent=1) + "\n")
