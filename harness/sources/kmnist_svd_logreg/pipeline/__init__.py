@@ -9,10 +9,9 @@ from .arrays import to_backend, to_numpy
 from .compression import Factors, QuantisedFactors, byte_ratio, compress, percent_size, quantise
 from .folds import Schedule, Split, Windows, split_folds
 from .grid import SETTINGS, Setting, SettingResult, grid
-from .outcome import Curves, Training
 from .plain import train_plain
 from .preparation import Pair, design_matrix, select_pair
-from .training import Prediction, predict, train
+from .training import Curves, Prediction, Training, predict, train
 
 __all__ = [
     "SETTINGS",

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from .compression import compress
 from .folds import Schedule, split_folds
 from .preparation import NORMALISATIONS, Pair, design_matrix
-from .training import Prediction, predict, train
+from .training import Curves, Prediction, predict, train
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import numpy as np
 
-    from .outcome import Curves
 
 LEARNING_RATES, BATCHES, RANKS = (0.1, 0.01, 0.001), (32, 64, 128), (3, 5, 8, 13)
 
