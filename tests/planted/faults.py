@@ -104,7 +104,7 @@ FAULTS = (
         told="predicted labels are rolled by one image",
         changes=(
             Change(
-                "sources/kmnist_svd_logreg/pipeline/prediction.py",
+                TRAINING,
                 "Prediction(to_numpy(logits >= 0).astype(np.uint8),",
                 "Prediction(np.roll(to_numpy(logits >= 0).astype(np.uint8), 1),",
             ),
@@ -119,7 +119,7 @@ FAULTS = (
         told="the same, seen without statistics: a label that is right has a loss below ln 2",
         changes=(
             Change(
-                "sources/kmnist_svd_logreg/pipeline/prediction.py",
+                TRAINING,
                 "Prediction(to_numpy(logits >= 0).astype(np.uint8),",
                 "Prediction(np.roll(to_numpy(logits >= 0).astype(np.uint8), 1),",
             ),
@@ -278,7 +278,7 @@ FAULTS = (
     Fault(
         name="float64 instead of float32",
         told="factors are stored in float64",
-        changes=(Change(COMPRESSION, 'method: str = "svd", dtype: str = "float32"', 'method: str = "svd", dtype: str = "float64"'),),
+        changes=(Change(COMPRESSION, 'k: int, *, dtype: str = "float32"', 'k: int, *, dtype: str = "float64"'),),
         metric="stored.bytes",
         verdict="REGRESSED",
         code=1,

@@ -27,7 +27,7 @@ pytestmark = [
 ]  # fmt: skip
 
 PACKAGE = "sources/kmnist_svd_logreg/pipeline/__init__.py"
-LAST = "from .training import train\n"
+LAST = "from .training import Curves, Prediction, Training, predict, train\n"
 TIMED = "total.seconds"
 
 
