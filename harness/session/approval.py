@@ -225,12 +225,12 @@ def waive(asked: waivers.Asked, scenarios: Mapping[str, Scenario], named: Path |
     if not asked.reason.strip():
         raise BaselineError("a waiver needs a reason", "Say with --reason why the metric may pass until then")
     waiver = Waiver(
-        scenario=scenario.name, variant=variant, tier=asked.tier, metric=metric, until=last.isoformat(),
-        reason=asked.reason.strip(), who=asked.who.strip() or _git_user(), created=today.isoformat(),
+        scenario=scenario.name, variant=variant, tier=asked.tier, metric=metric, until=last,
+        reason=asked.reason.strip(), who=asked.who.strip() or _git_user(), created=today,
     )  # fmt: skip
     path, before = waivers.add(waiver, named or baselines.project_folder())
     instead = f", instead of until {before.until}" if before else ""
-    return f"Waived until {last}{instead}: {waivers.told(waiver)}\nWrote: {path}. Commit it for review"
+    return f"Waived until {last}{instead}: {waivers.title(waiver)}\nWrote: {path}. Commit it for review"
 
 
 def _counted(place: Place, roots: Sequence[Path]) -> set[str]:
@@ -269,7 +269,7 @@ def _waivers(
 
 
 def _waived(waiver: Waiver, state: str) -> str:
-    return f"  waived {waivers.told(waiver)}: {state}; {waiver.reason} ({waiver.who}, {waiver.created})"
+    return f"  waived {waivers.title(waiver)}: {state}; {waiver.reason} ({waiver.who}, {waiver.created})"
 
 
 def _describe(baseline: Baseline, path: Path) -> str:
