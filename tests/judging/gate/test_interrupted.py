@@ -14,7 +14,6 @@ import pytest
 from harness.errors import StorageError
 from harness.export import github, junit, summary
 from harness.judging import jobs, outcome
-from harness.judging.gate import outcome as gate_outcome
 from harness.records import Gate, GateSettings, Job, Plan, RunRequest, RunResult
 from harness.report import job_index, render
 from harness.report.verdicts import headline
@@ -159,7 +158,7 @@ def stopped(**changes: typing.Any) -> Job:
         schema=jobs.SCHEMA, created="2030-01-01T00:00:00+00:00", command="harness gate", version="0", commit="", environment={},
         results=(), comparisons=(), gate=gate,
     )  # fmt: skip
-    return gate_outcome.closed(dataclasses.replace(job, **changes))
+    return outcome.closed(dataclasses.replace(job, **changes))
 
 
 def test_an_interrupt_between_two_looks_is_one(tmp_path: Path) -> None:
