@@ -104,27 +104,17 @@ def score_look(metric: str, base: Floats, head: Floats, *, worse: Worse, round_:
     # where no ranks of so few runs could alarm, the bound alone may ask for fresh runs
     p = share * bound if few and round_ != "confirm" else max(share * bound, ranks)
     deviation = float(base.std(ddof=1))
-    error = deviation * float(np.sqrt(1 / len(base) + 1 / len(head)))
+    error = deviation * math.sqrt(1 / len(base) + 1 / len(head))
     half = t_quantile(0.995, len(base) - 1) * error
     upper = gap + t_quantile(0.99, len(base) - 1) * error
+    tests = f"t bound from {len(base)} reference runs p = {bound:.2g}"
+    tests += f" (counted as {share:g} of it)" if share < 1 else ""
     return Look(
-        metric=metric,
-        round=round_,
-        base=base.tolist(),
-        head=head.tolist(),
-        worse=worse,
-        estimate=gap,
-        lower=gap - half,
-        upper=gap + half,
-        p=p,
-        level=level,
-        floor=floor,
-        alarm=bool(above(gap, floor) and p <= level + _CLOSE),
-        clear=bool(upper <= max(loss_that_matters(base, head), floor) * (1 + 1e-6)),
-        tests=f"t bound from {len(base)} reference runs p = {bound:.2g}"
-        + (f" (counted as {share:g} of it)" if share < 1 else "")
-        + (f", exact rank test p = {ranks:.2g}" if not few else ", too few runs for ranks"),
-    )
+        metric=metric, round=round_, base=base.tolist(), head=head.tolist(), worse=worse, estimate=gap, lower=gap - half,
+        upper=gap + half, p=p, level=level, floor=floor, alarm=above(gap, floor) and p <= level + _CLOSE,
+        clear=upper <= max(loss_that_matters(base, head), floor) * (1 + 1e-6),
+        tests=tests + (", too few runs for ranks" if few else f", exact rank test p = {ranks:.2g}"),
+    )  # fmt: skip
 
 
 def memory_look(metric: str, base: Floats, head: Floats, *, worse: Worse, round_: Taken) -> Look:
@@ -150,21 +140,10 @@ def memory_look(metric: str, base: Floats, head: Floats, *, worse: Worse, round_
     floor = floors.smallest("memory", "B", float(np.median(base)))
     few = round_ != "confirm" and not reachable(len(base), len(head), level)
     return Look(
-        metric=metric,
-        round=round_,
-        base=base.tolist(),
-        head=head.tolist(),
-        worse=worse,
-        estimate=growth,
-        lower=lower,
-        upper=upper,
-        p=p,
-        level=level,
-        floor=floor,
-        alarm=bool(above(growth, floor) and (few or p <= level + _CLOSE)),
-        clear=not above(growth, floor),
-        tests=f"exact rank test p = {p:.2g}" if not few else "too few runs for ranks",
-    )
+        metric=metric, round=round_, base=base.tolist(), head=head.tolist(), worse=worse, estimate=growth, lower=lower,
+        upper=upper, p=p, level=level, floor=floor, alarm=above(growth, floor) and (few or p <= level + _CLOSE),
+        clear=not above(growth, floor), tests="too few runs for ranks" if few else f"exact rank test p = {p:.2g}",
+    )  # fmt: skip
 
 
 def runtime_look(
@@ -203,37 +182,21 @@ def runtime_look(
     level = (RUNTIME_SCREEN if round_ == "screen" else RUNTIME_CONFIRM)[pairs]
     pooled = RUNTIME_POOLED.get(pairs) if round_ == "screen" else None
     excluded = paired_rank_p(head / SLOWDOWN_EXCLUDED, base)
-    clear = bool(excluded <= RUNTIME_CLEAR[pairs] + _CLOSE)
+    clear = excluded <= RUNTIME_CLEAR[pairs] + _CLOSE
     leading: Clock = "wall"
     ratio, lower, upper, p, tests = _slower(base, head, level, pooled)
     # which clocks count depends on both sides alike: it stays the same when a pair's runs change places
-    if (
-        cpu is not None
-        and clock != "wall"
-        and not clear
-        and above(ratio, SLOWDOWN_FLOOR)
-        and _one_core(base, head, cpu)
-    ):
+    open_ = clock != "wall" and not clear and above(ratio, SLOWDOWN_FLOOR)
+    if cpu is not None and open_ and _one_core(base, head, cpu):
         by_cpu = _slower(*cpu, level, pooled)
         if clock == "cpu" or (above(by_cpu[0], SLOWDOWN_FLOOR) and by_cpu[3] < p):
             leading, (ratio, lower, upper, p, tests) = "cpu", by_cpu
+    tests = f"{'CPU time: ' if leading == 'cpu' else ''}{tests}"
     return Look(
-        metric=metric,
-        round=round_,
-        base=base.tolist(),
-        head=head.tolist(),
-        worse="higher",
-        estimate=ratio,
-        lower=lower,
-        upper=upper,
-        p=p,
-        level=level,
-        floor=SLOWDOWN_FLOOR,
-        alarm=bool(above(ratio, SLOWDOWN_FLOOR) and p <= level + _CLOSE),
-        clear=clear,
-        tests=f"{'CPU time: ' if leading == 'cpu' else ''}{tests}; 10% slower is {'' if clear else 'not '}excluded (p = {excluded:.2g})",
-        clock=leading,
-    )
+        metric=metric, round=round_, base=base.tolist(), head=head.tolist(), worse="higher", estimate=ratio, lower=lower,
+        upper=upper, p=p, level=level, floor=SLOWDOWN_FLOOR, alarm=above(ratio, SLOWDOWN_FLOOR) and p <= level + _CLOSE,
+        clear=clear, clock=leading, tests=f"{tests}; 10% slower is {'' if clear else 'not '}excluded (p = {excluded:.2g})",
+    )  # fmt: skip
 
 
 def _slower(
@@ -312,35 +275,21 @@ def flips_look(metric: str, net: Net, *, worse: Worse) -> Look:
     spread = float((flipped**2).sum()) - float(flipped.sum()) ** 2 / images
     half = normal_quantile(0.995) * max(0.0, spread) ** 0.5 / pairs
     floor = 1 / images
-    return Look(
-        metric=metric,
-        round="single",
-        base=list(net.base),
-        head=list(net.head),
-        worse=worse,
-        estimate=share,
-        lower=share - half,
-        upper=share + half,
-        p=p,
-        level=SINGLE_LEVEL,
-        floor=floor,
-        alarm=bool(above(share, floor) and p <= SINGLE_LEVEL + _CLOSE),
-        clear=not above(share + half, floor),
-        tests=_told_flips(net, p),
-    )
-
-
-def _told_flips(net: Net, p: float) -> str:
-    worse, better = int((net.images > 0).sum()), int((net.images < 0).sum())
+    losses, gains = int((net.images > 0).sum()), int((net.images < 0).sum())
     exact = "exact McNemar test" if net.runs == 1 else "exact sign-flip test of each image's net flips"
     over = f"{net.runs} run{'s' * (net.runs > 1)} with the same weights as the reference"
     over += f" ({net.checkpoints} checkpoint{'s' * (net.checkpoints > 1)})"
-    left = f", {net.left_out} left out: not comparable, or other images" if net.left_out else ""
-    return f"{exact}: {worse} of {len(net.images)} images worse and {better} better over {over}{left}, p = {p:.2g}"
+    over += f", {net.left_out} left out: not comparable, or other images" if net.left_out else ""
+    return Look(
+        metric=metric, round="single", base=list(net.base), head=list(net.head), worse=worse, estimate=share,
+        lower=share - half, upper=share + half, p=p, level=SINGLE_LEVEL, floor=floor,
+        alarm=above(share, floor) and p <= SINGLE_LEVEL + _CLOSE, clear=not above(share + half, floor),
+        tests=f"{exact}: {losses} of {images} images worse and {gains} better over {over}, p = {p:.2g}",
+    )  # fmt: skip
 
 
 def width(look: Look, divisor: int = 1) -> float:
-    """Return the gap of means beyond which a look at scores alarms if the ranks agree: the t bound at the level used, at least the floor.
+    """Return the smallest difference of means that can raise an alarm in a look at scores: the t bound at the level used, at least the floor.
 
     Parameters
     ----------
