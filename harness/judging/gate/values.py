@@ -1,4 +1,4 @@
-"""The numbers that a look compares, taken from the runs that have them; and what is said of those that have not. Pure."""
+"""The numbers that a look compares, taken from the runs that have them; and how many runs lack them. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from harness.measure.stages import clocks
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
@@ -28,11 +28,8 @@ def finished(runs: Iterable[RunResult]) -> list[RunResult]:
 
 def having(runs: Iterable[RunResult], name: str) -> list[RunResult]:
     """List the finished runs that have a metric as a finite number; a diverged training has no loss, a resumed run no total time."""
-    return [run for run in finished(runs) if name in run.metrics and _is_number(run.metrics[name])]
-
-
-def _is_number(measured: Measured) -> bool:
-    return not isinstance(measured.value, list) and math.isfinite(measured.value)
+    found = ((run, run.metrics[name].value) for run in finished(runs) if name in run.metrics)
+    return [run for run, value in found if not isinstance(value, list) and math.isfinite(value)]
 
 
 def numbers(runs: Iterable[RunResult], name: str) -> Floats:
@@ -83,22 +80,19 @@ class Pairs:
 def of_pairs(each: Evidence, name: str, round_: Round) -> Pairs:
     """Pair base and head runs by seed; a pair counts where both runs have the metric."""
     base = {run.request.seed: run for run in finished((each.base or {}).get(round_, ()))}
-    both = [
-        (base[run.request.seed], run)
-        for run in finished(each.head.get(round_, ()))
-        if run.request.seed in base
-    ]
+    head = [run for run in finished(each.head.get(round_, ())) if run.request.seed in base]
+    both = [(base[run.request.seed], run) for run in head]
     measured = [pair for pair in both if len(having(pair, name)) == len(pair)]
     sides = [[pair[side] for pair in measured] for side in (0, 1)]
     wall, cpu = clocks(name)
-    known = all(len(having(pair, wall)) == len(having(pair, cpu)) == len(pair) for pair in measured)
-    shares = (
-        [numbers(side, cpu) / np.maximum(numbers(side, wall), 1e-300) for side in sides] if known else None
-    )
+    shares = None
+    if all(len(having(pair, wall)) == len(having(pair, cpu)) == len(pair) for pair in measured):
+        ours, theirs = (numbers(side, cpu) / np.maximum(numbers(side, wall), 1e-300) for side in sides)
+        shares = (ours, theirs) if ours.all() and theirs.all() else None
     return Pairs(
         base=numbers(sides[0], name),
         head=numbers(sides[1], name),
-        shares=(shares[0], shares[1]) if shares and all(side.all() for side in shares) else None,
+        shares=shares,
         resumed=sum(any(_resumed(run) for run in pair) for pair in both if pair not in measured),
         rate=bool(measured) and measured[0][1].metrics[name].better == "higher",
     )
@@ -120,16 +114,13 @@ def lacking(each: Evidence, name: str) -> str:
     name : str
         Metric.
     """
-    sides = ((each.head, "fresh runs"), (each.base or {}, "fresh base runs"))
-    found = [_lacking(side.get("confirm", ()), name, told) for side, told in sides]
-    return "; ".join(filter(None, found))
-
-
-def _lacking(runs: Sequence[RunResult], name: str, told: str) -> str:
-    asked = [run for run in finished(runs) if having([run], name) or not _resumed(run)]
-    without = [run for run in asked if not having([run], name)]
-    if not without:
-        return ""
-    problems = {problem for run in without if run.measurement for problem in run.measurement.problems}
-    counted = f"measured in {len(asked) - len(without)} of {len(asked)} {told}"
-    return ": ".join(filter(None, (counted, ", ".join(sorted(problems)))))
+    parts = []
+    for side, kind in ((each.head, "fresh runs"), (each.base or {}, "fresh base runs")):
+        runs = finished(side.get("confirm", ()))
+        without = [run for run in runs if not having([run], name) and not _resumed(run)]
+        if without:
+            count = len(having(runs, name))
+            problems = {problem for run in without if run.measurement for problem in run.measurement.problems}
+            counted = f"measured in {count} of {count + len(without)} {kind}"
+            parts.append(": ".join(filter(None, (counted, ", ".join(sorted(problems))))))
+    return "; ".join(parts)
