@@ -29,7 +29,7 @@ TODAY = dt.date(2030, 1, 31)
 NAMES = st.text(min_size=1, max_size=8).filter(str.strip)
 ANY = st.builds(
     Waiver, scenario=NAMES, variant=NAMES, tier=st.sampled_from(TIERS), metric=NAMES, reason=NAMES, who=NAMES,
-    until=st.just("2030-03-01"), created=st.just("2030-01-01"),
+    until=st.just(dt.date(2030, 3, 1)), created=st.just(dt.date(2030, 1, 1)),
 )  # fmt: skip
 
 
@@ -39,7 +39,7 @@ def waiver(**changes: typing.Any) -> Waiver:
         "scenario": "probe", "variant": "default", "tier": "smoke", "metric": "accuracy", "until": "2030-02-28",
         "reason": "issue 7", "who": "Zoë", "created": "2030-01-15",
     }  # fmt: skip
-    return Waiver(**{**fields, **changes})
+    return msgspec.convert({**fields, **changes}, Waiver)
 
 
 def judged(verdict: Verdict, **changes: typing.Any) -> list[Comparison]:
@@ -121,23 +121,21 @@ def entry(**fields: typing.Any) -> Callable[[dict[str, typing.Any]], None]:
 @pytest.mark.parametrize(
     ("spoil", "told"),
     [
-        (lambda plain: plain.update(schema=2), "has schema 2, this version reads up to 1; upgrade"),
-        (lambda plain: plain.update(schema=0), "has schema 0, which never was one"),
+        (lambda plain: plain.update(schema=2), "has schema 2, this version reads up to 1. Upgrade"),
+        (lambda plain: plain.update(schema=0), "is damaged"),
         (lambda plain: plain.update(schema=True), "is damaged"),
-        (lambda plain: plain.pop("schema"), "is damaged"),
-        (lambda plain: plain.update(waiver=[]), "has an unknown field 'waiver'"),
-        (lambda plain: plain.update(waivers={}), "is no list"),
-        (lambda plain: plain["waivers"].append("loss"), "entry 2 of waivers .* is damaged"),
+        (lambda plain: plain.update(waiver=[]), "unknown field `waiver`"),
+        (lambda plain: plain.update(waivers={}), "Expected `array`"),
+        (lambda plain: plain["waivers"].append("loss"), r"waivers\[...\]"),
         (lambda plain: plain["waivers"].append(plain["waivers"][0]), "names probe:default/accuracy --tier smoke twice"),
-        (entry(untill="2030-01-01"), "entry 1 of waivers .* has an unknown field 'untill'"),
-        (lambda plain: plain["waivers"][0].pop("who"), "is damaged"),
+        (entry(untill="2030-01-01"), "unknown field `untill`"),
+        (lambda plain: plain["waivers"][0].pop("who"), "missing required field `who`"),
         (entry(tier="huge"), "is damaged"),
-        (entry(reason=" "), "has an empty 'reason'"),
-        (entry(until="2030-02-30"), "has '2030-02-30' for 'until', which is no date"),
-        (entry(until="20300228"), "which is no date"),
-        (entry(until="soon"), "which is no date"),
-        (entry(created="x"), "has 'x' for 'created'"),
-        (entry(until="2031-01-31"), "at most 180 days are allowed"),
+        (entry(reason=" "), r"waivers\[...\].reason"),
+        (entry(until="2030-02-30"), r"waivers\[...\].until"),
+        (entry(until="20300228"), r"waivers\[...\].until"),
+        (entry(created="x"), r"waivers\[...\].created"),
+        (entry(until="2031-01-31"), "At most 180 days are allowed"),
     ],
 )  # fmt: skip
 def test_a_damaged_file_is_one_error_that_names_it(
@@ -312,8 +310,7 @@ def test_from_the_command_to_the_verdict(harness: Harness) -> None:
     shown = harness("baseline", "show", "probe", "--scenarios", file)
     assert f"waived probe:default/accuracy --tier smoke: until {tomorrow}; the first week (Zoë" in shown.out
     path = harness.folder / "baselines" / waivers.FILE
-    (stored,) = waivers.load(path)
-    path.write_text(waivers.as_text([dataclasses.replace(stored, until="2020-01-02", created="2020-01-01")]))
+    path.write_text(waivers.as_text([waiver(until="2020-01-02", created="2020-01-01")]))
     done = harness("judge", "out", "--scenarios", file)
     judgements = harness.job("out")["comparisons"][0]["judgements"]
     (judgement,) = (item for item in judgements if item["against"] == "baseline")
