@@ -17,7 +17,7 @@ import numpy as np
 from harness.data.cache import machine_lock
 from harness.errors import BaselineError
 from harness.judging import baselines
-from harness.judging.gate import comparable, floors, trials, verdicts
+from harness.judging.gate import comparable, rules, trials, verdicts
 from harness.judging.gate.comparable import Candidate
 from harness.judging.statistics import spread
 from harness.machine import environment, variables
@@ -246,7 +246,7 @@ def _prepared(path: Path, name: str, check: Check, stored: Stored | None) -> Jud
     base = np.asarray(theirs.values, np.float64)  # (stored values,)
     middle = float(base.mean())
     blank = dataclasses.replace(blank, reference=middle, reference_runs=tuple(theirs.values))
-    floor, shared = floors.smallest(check.kind, check.unit, middle), "equality but for rounding"
+    floor, shared = rules.smallest(check.kind, check.unit, middle), "equality but for rounding"
     if check.abs is not None or check.rel is not None:
         floor = max(check.abs or 0.0, (check.rel or 0.0) * abs(middle))
         shared = "bounds given by the test"

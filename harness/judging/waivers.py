@@ -166,33 +166,6 @@ def apply(comparisons: Iterable[Comparison], waivers: Sequence[Waiver], today: d
     ]
 
 
-def idle(waiver: Waiver, scenarios: Mapping[str, Scenario], counted: Iterable[str], today: dt.date) -> str:
-    """Say why a waiver covers nothing any more; empty if it may still cover something.
-
-    Parameters
-    ----------
-    waiver : Waiver
-        The waiver.
-    scenarios : mapping
-        Scenarios by name.
-    counted : iterable of str
-        Metrics of work that are judged for its variant and tier, besides those that the scenario gates.
-    today : date
-        The day to judge by.
-    """
-    if today > waiver.until:
-        return f"it expired on {waiver.until}"
-    scenario = scenarios.get(waiver.scenario)
-    if scenario is None:
-        return f"no scenario '{waiver.scenario}' is declared here"
-    variant = next((found for found in scenario.variants if found.name == waiver.variant), None)
-    if variant is None:
-        return f"{scenario.name} has no variant '{waiver.variant}'"
-    if waiver.tier not in scenario.tiers or waiver.tier not in variant.tiers:
-        return f"{scenario.name}:{variant.name} has no tier '{waiver.tier}'"
-    return "" if judges(scenario, counted, waiver.metric) else f"{scenario.name} gates no '{waiver.metric}'"
-
-
 def judges(scenario: Scenario, counted: Iterable[str], metric: str) -> bool:
     """Return whether a gate judges a metric: one that the scenario gates, a count of work, or ``work`` as a whole.
 

@@ -240,12 +240,12 @@ def _counted(place: Place, roots: Sequence[Path]) -> set[str]:
 
 
 def show(scenarios: Mapping[str, Scenario], name: str, tier: Tier, named: Path | None, today: dt.date) -> str:
-    """Describe every stored baseline of a variant that the search path shows, its waivers, and any waiver that covers nothing."""
+    """Describe every stored baseline of a variant that the search path shows, and its waivers."""
     ((scenario, variant),) = choosing.select(scenarios, [name], tier)
     place = (scenario.name, variant, tier)
     roots, folder = baselines.search_path(named), baselines.folder_of(*place)
     found = next((paths for root in roots if (paths := sorted((root / folder).glob("*.json")))), [])
-    waived = _waivers(scenarios, place, roots, today)
+    waived = _waivers(place, roots, today)
     missing = f"no baseline of {scenario.name}:{variant} in tier {tier}"
     if not found and not waived:
         raise BaselineError(missing, "Type: harness baseline propose RUN --reason '...'")
@@ -253,23 +253,17 @@ def show(scenarios: Mapping[str, Scenario], name: str, tier: Tier, named: Path |
     return "\n\n".join([*described, *waived])
 
 
-def _waivers(
-    scenarios: Mapping[str, Scenario], place: Place, roots: Sequence[Path], today: dt.date
-) -> list[str]:
-    """Describe a variant's waivers in force, then those of any variant that cover nothing any more."""
-    in_force, idle = [], []
+def _waivers(place: Place, roots: Sequence[Path], today: dt.date) -> list[str]:
+    """Describe a variant's waivers."""
+    lines = []
     for waiver in waivers.read(roots):
-        theirs = waivers.scope(waiver)[:3]
-        why = waivers.idle(waiver, scenarios, _counted(theirs, roots), today)
-        if why:
-            idle.append(_waived(waiver, f"covers nothing: {why}; remove it"))
-        elif theirs == place:
-            in_force.append(_waived(waiver, f"until {waiver.until}"))
-    return ["\n".join([str(waivers.find(roots)), *in_force, *idle])] if in_force or idle else []
-
-
-def _waived(waiver: Waiver, state: str) -> str:
-    return f"  waived {waivers.title(waiver)}: {state}; {waiver.reason} ({waiver.who}, {waiver.created})"
+        if waivers.scope(waiver)[:3] == place:
+            until = (
+                f"until {waiver.until}" if today <= waiver.until else f"expired on {waiver.until}; remove it"
+            )
+            by = f"{waiver.who}, {waiver.created}"
+            lines.append(f"  waived {waivers.title(waiver)}: {until}; {waiver.reason} ({by})")
+    return ["\n".join([str(waivers.find(roots)), *lines])] if lines else []
 
 
 def _describe(baseline: Baseline, path: Path) -> str:

@@ -8,7 +8,7 @@ import typing
 import numpy as np
 
 from harness.judging import baselines, flips, probes
-from harness.judging.gate import floors, values
+from harness.judging.gate import rules, values
 from harness.judging.statistics import spread
 from harness.machine import environment
 from harness.records import Judgement
@@ -17,7 +17,7 @@ from harness.records.metrics import LABEL_SCORES
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from harness.judging.gate.evidence import Evidence
+    from harness.judging.gate.values import Evidence
     from harness.records import (
         Baseline,
         BaselineMetric,
@@ -261,7 +261,7 @@ def _next_to(
         ratio = f"{np.median(numbers) / middle:.2f} times the baseline; " if middle > 0 else ""
         reason = f"{ratio}runtime is gated only between interleaved runs of one job"
         return _ruled(blank, "shown", reason, "NOT_JUDGED")
-    floor = floors.smallest(blank.kind, blank.unit, float(base.mean()), scored_images(head, blank.metric))
+    floor = rules.smallest(blank.kind, blank.unit, float(base.mean()), scored_images(head, blank.metric))
     by_seed = dict(zip(stored.seeds, theirs.values, strict=True))
     equal = all(by_seed.get(run.request.seed) == one for run, one in zip(head, numbers, strict=True))
     if equal and blank.kind != "runtime":

@@ -19,7 +19,7 @@ if typing.TYPE_CHECKING:
 
     from harness.judging.flips import Net
     from harness.judging.gate.comparable import Candidate
-    from harness.judging.gate.evidence import Evidence
+    from harness.judging.gate.values import Evidence
 
     Way = typing.Literal["worse", "better"]
 

@@ -30,7 +30,7 @@ from harness.store import files
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from harness.judging.gate.evidence import Evidence
+    from harness.judging.gate.values import Evidence
     from harness.records import Baseline, GateSettings, Plan, RunRequest, RunResult, Tier
 
     Missing = tuple[Evidence, list[RunRequest], Path]

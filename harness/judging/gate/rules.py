@@ -10,8 +10,6 @@ import typing
 
 import numpy as np
 
-from harness.judging.gate import floors
-from harness.judging.gate.floors import above
 from harness.judging.statistics import (
     median_interval,
     normal_quantile,
@@ -79,6 +77,43 @@ MATTERS_SD: Mapping[int, float] = {10: 2.0, 20: 3.0}
 At the last look it is the loss that the gate is built to find: ten stored runs can never exclude less."""
 _CLOSE = 1e-12
 
+# differences that are too small to count, by kind of metric: the table of docs/statistics.md
+RELATIVE = 1e-6
+"""Share of the reference that float32 sums in another order may differ by."""
+ABSOLUTE = 1e-12
+"""What rounding leaves where the reference is zero."""
+EXACT = 1e-12
+"""Share of the reference for counts and sizes: whole numbers, stored as float64."""
+MEMORY_SHARE = 0.03
+MEMORY_BYTES = 1.5 * 2**20
+
+
+def smallest(kind: Kind, unit: str, reference: float, images: float | None = None) -> float:
+    """Return the smallest difference that counts, in the metric's unit.
+
+    Parameters
+    ----------
+    kind, unit : str
+        Of the metric. A runtime's floor is a ratio, `SLOWDOWN_FLOOR`.
+    reference : float
+        What is differed from.
+    images : float, optional
+        Number of test images, where the harness scored the metric from predicted classes: then one image is the floor. None for
+        everything else, whatever its unit.
+    """
+    size = abs(reference)
+    if kind == "memory":
+        return max(MEMORY_SHARE * size, MEMORY_BYTES)
+    if kind in {"work", "size"}:
+        return max(EXACT * size, ABSOLUTE)
+    one_image = {"": 1 / images, "images": 1.0}.get(unit, 0.0) if images else 0.0
+    return max(RELATIVE * size, ABSOLUTE, one_image)
+
+
+def above(difference: float, floor: float) -> bool:
+    """Whether a difference counts; means of equal decimals differ in the last bits, so exactly one test image does not."""
+    return difference > floor * (1 + RELATIVE)
+
 
 def score_look(metric: str, base: Floats, head: Floats, *, worse: Worse, round_: Taken, floor: float) -> Look:
     """Look at a metric with a spread over seeds: accuracy, F1, loss, a size that varies.
@@ -137,7 +172,7 @@ def memory_look(metric: str, base: Floats, head: Floats, *, worse: Worse, round_
     lower, upper = median_interval(differences, (len(base), len(head)))
     p = rank_p(sign * base, sign * head) if min(len(base), len(head)) >= 3 else 1.0
     level = _level(round_, len(head), MEMORY_SCREEN_LEVEL, MEMORY_CONFIRM)
-    floor = floors.smallest("memory", "B", float(np.median(base)))
+    floor = smallest("memory", "B", float(np.median(base)))
     few = round_ != "confirm" and not reachable(len(base), len(head), level)
     return Look(
         metric=metric, round=round_, base=base.tolist(), head=head.tolist(), worse=worse, estimate=growth, lower=lower,

@@ -20,8 +20,7 @@ from harness.records import Judgement, Trial
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from harness.judging.gate.evidence import Evidence, Name
-    from harness.judging.gate.values import Floats
+    from harness.judging.gate.values import Evidence, Floats, Name
     from harness.records import Comparison, GateSettings, Kind, Look, Round, Scenario
 
     Way = typing.Literal["worse", "better"]

@@ -1,4 +1,4 @@
-"""The numbers that a look compares, taken from the runs that have them; and how many runs lack them. Pure."""
+"""What a gate knows of one variant, and the numbers that a look compares: taken from the runs that have them. Pure."""
 
 from __future__ import annotations
 
@@ -9,16 +9,83 @@ import typing
 import numpy as np
 
 from harness.measure.stages import clocks
+from harness.store.commands import Place
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from harness.judging.gate.evidence import Evidence
-    from harness.records import Measured, Round, RunResult
+    from harness.judging.flips import Found
+    from harness.records import (
+        Baseline,
+        GateSettings,
+        Kind,
+        Measured,
+        Probe,
+        Round,
+        RunResult,
+        Scenario,
+        Tier,
+    )
+
+    Name = tuple[str, str, Tier]
 
     Floats = NDArray[np.float64]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """All that was measured of one variant."""
+
+    scenario: Scenario
+    """Declares the gated metrics."""
+    variant: str
+    """Variant name."""
+    tier: Tier
+    """Tier."""
+    head: Mapping[Round, Sequence[RunResult]]
+    """Finished runs of the code in question, by round, in seed order; failed ones too."""
+    base: Mapping[Round, Sequence[RunResult]] | None
+    """Those of the base side; None if a stored baseline is the reference."""
+    stored: tuple[Baseline, str] | None
+    """Stored baseline and its file; None if there is none, or a base side is the reference."""
+    stored_here: tuple[Baseline, str] | None = None
+    """Stored baseline for memory and times, where it is another one than for what does not depend on the machine."""
+    counted: RunResult | None = None
+    """Run whose work was counted."""
+    probe: Probe | None = None
+    """What counting twice told."""
+    base_counted: RunResult | None = None
+    """The base side's counted run."""
+    damaged: str = ""
+    """Why the stored baseline cannot be read; empty if it can, or there is none."""
+    flipped: tuple[Found, ...] = ()
+    """Flipped images of the first look's runs beside the reference's runs of the same seeds."""
+    paths: tuple[str, ...] = ()
+    """The user's scenario files, for the next command to type."""
+    folder: str = "RUN"
+    """Folder of the job, for the same."""
+
+    @property
+    def name(self) -> Name:
+        """Scenario, variant and tier."""
+        return self.scenario.name, self.variant, self.tier
+
+    def reference(self, kind: Kind) -> tuple[Baseline, str] | None:
+        """Return the stored baseline that a kind of metric is compared with, and its file."""
+        return (self.stored_here or self.stored) if kind in {"memory", "runtime"} else self.stored
+
+    def place(self, settings: GateSettings) -> Place:
+        """Return what a next command about this variant names."""
+        return Place(
+            scenario=self.scenario.name,
+            variant=self.variant,
+            tier=self.tier,
+            paths=self.paths,
+            folder=self.folder,
+            against=settings.against,
+        )
 
 
 def finished(runs: Iterable[RunResult]) -> list[RunResult]:

@@ -8,7 +8,7 @@ import typing
 
 import numpy as np
 
-from harness.judging.gate import floors, rules
+from harness.judging.gate import rules
 from harness.judging.statistics import holm, runs_to_decide, spread
 
 if typing.TYPE_CHECKING:
@@ -186,7 +186,7 @@ def _estimate(judgement: Judgement, look: Look) -> str:
 
 def _despite(look: Look, divisor: int, gap: float, resolution: float | None) -> str:
     """Say why a value beyond its bounds passed; empty if it lies within, or the screen flagged it."""
-    within = resolution is None or not floors.above(abs(gap), resolution) or abs(look.estimate) <= look.floor
+    within = resolution is None or not rules.above(abs(gap), resolution) or abs(look.estimate) <= look.floor
     if within or (look.alarm and look.round == "screen"):
         return ""
     if look.p <= look.level / divisor:

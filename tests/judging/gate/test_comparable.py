@@ -12,7 +12,7 @@ import pytest
 from benchmarks.error_rates import __main__ as error_rates
 from benchmarks.error_rates import judging
 from harness.judging.gate import trials
-from harness.judging.gate.evidence import Evidence
+from harness.judging.gate.values import Evidence
 from harness.records import (
     Baseline,
     DatasetUse,

@@ -15,8 +15,8 @@ from tests.judging import made
 from tests.judging.gate.test_trials import BASE, STORED, baseline, column, evidence, scores, verdicts
 
 if typing.TYPE_CHECKING:
-    from harness.judging.gate.evidence import Evidence
     from harness.judging.gate.trials import State
+    from harness.judging.gate.values import Evidence
 
 IMAGES = 1000
 

@@ -18,7 +18,7 @@ import harness as package
 from harness.judging import baselines, checks
 from harness.judging.checks import Check
 from harness.judging.gate import trials
-from harness.judging.gate.evidence import Evidence
+from harness.judging.gate.values import Evidence
 from harness.records import Baseline, GateSettings, IdentityCheck, Job, Measured, RunResult, StageResult
 from harness.running import plans
 from harness.session import procedure

@@ -10,7 +10,7 @@ import pytest
 
 from harness.judging import baselines
 from harness.judging.gate import remeasuring
-from harness.judging.gate.evidence import Evidence
+from harness.judging.gate.values import Evidence
 from harness.records import GateSettings, Measured, RunRequest, RunResult
 from harness.running import plans
 from harness.sources import catalogue

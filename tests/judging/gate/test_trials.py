@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.judging.gate import trials
-from harness.judging.gate.evidence import Evidence
 from harness.judging.gate.trials import CONFIRM_SEED, Want
+from harness.judging.gate.values import Evidence
 from harness.records import Baseline, GateSettings, IdentityCheck, Measured, RunResult
 from tests.judging import made
 from tests.judging.made import MIB
