@@ -41,7 +41,7 @@ REPEATABLE = "work.repeatable"
 """Whether two equal runs predicted and counted the same, bit by bit: 1 or 0. A baseline keeps it among its counts."""
 COUNTED_SEED = 0
 """Seed of every counting run: where training stops early, another seed does other work."""
-NOT_COUNTED = "no work was counted: the run failed, or its worker is older than the counters"
+NOT_COUNTED = "no work was counted"
 
 
 def lowest_tier(scenario: Scenario, variant: str) -> Tier:

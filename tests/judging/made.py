@@ -22,6 +22,8 @@ from harness.records import (
 if typing.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from tests.conftest import Finished, Harness
+
 MIB = 2.0**20
 
 
@@ -85,3 +87,15 @@ def job(results: Sequence[RunResult] = (), **changes: typing.Any) -> Job:
         "results": tuple(results), "comparisons": (),
     }  # fmt: skip
     return Job(**{**fields, **changes})
+
+
+def accepted(harness: Harness, *words: str) -> Finished:
+    """Run scenario ``probe`` of file ``probe.py``, and accept what it measured as its baseline."""
+    for command in (
+        ("run", "probe", "--scenarios", "probe.py", "--out", "first", *words),
+        ("baseline", "propose", "first", "--scenarios", "probe.py", "--who", "T", "--reason", "test"),
+        ("baseline", "accept", "first"),
+    ):
+        done = harness(*command)
+        assert done.code == 0, done.out + done.err
+    return done

@@ -66,10 +66,7 @@ def elsewhere(tmp_path: Path) -> Harness:
     project.folder.mkdir()
     write(project, 40)
     project.repository()
-    words = ("--scenarios", "probe.py")
-    assert project("run", "probe", *words, "--seeds", "5", "--first-seed", "500", "--out", "first").code == 0
-    assert project("baseline", "propose", "first", *words, "--who", "T", "--reason", "test").code == 0
-    assert project("baseline", "accept", "first").code == 0
+    made.accepted(project, "--seeds", "5", "--first-seed", "500")
     path = baseline(project)
     plain = json.loads(path.read_text())
     plain["metrics"][MEMORY]["values"] = [10 * value for value in plain["metrics"][MEMORY]["values"]]
