@@ -13,16 +13,16 @@ import typing
 
 import msgspec
 
-from harness.errors import BaselineError, unknown
+from harness.errors import BaselineError
 from harness.judging import baselines
 from harness.records import Waiver  # noqa: TC001 - msgspec reads the annotation
 from harness.store import files
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from harness.records import Comparison, Judgement, Scenario, Tier
+    from harness.records import Comparison, Judgement, Scenario
 
 FILE = "waivers.json"
 SCHEMA = 1
@@ -183,9 +183,6 @@ def judges(scenario: Scenario, counted: Iterable[str], metric: str) -> bool:
     return metric in {*scenario.gated, *known, WORK} or unknown_count
 
 
-# -- a new waiver ------------------------------------------------------------------------------------------------------
-
-
 def last_day(text: str, today: dt.date) -> dt.date:
     """Return the last day of a new waiver.
 
@@ -205,49 +202,3 @@ def last_day(text: str, today: dt.date) -> dt.date:
         step = "Name an earlier day, or propose a new baseline: what may stay is no exception"
         raise BaselineError(f"--until {text} is more than {MOST_DAYS} days ahead", step)
     return day
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """A waiver as it was typed."""
-
-    metric: str
-    """``METRIC`` or ``SCENARIO[:VARIANT]/METRIC``."""
-    scenario: str = ""
-    """``NAME[:VARIANT]`` if it was named apart."""
-    tier: Tier = "smoke"
-    until: str
-    """Last day."""
-    reason: str
-    """Why it may pass."""
-    who: str = ""
-    """Who says so."""
-
-
-def resolve(asked: Asked, scenarios: Mapping[str, Scenario]) -> tuple[str, str]:
-    """Return what was meant as ``SCENARIO[:VARIANT]`` and metric.
-
-    Raises
-    ------
-    UnknownNameError
-        If no scenario was named and none gates such a metric.
-    BaselineError
-        If several do, or two different ones were named.
-    """
-    before, slash, after = asked.metric.partition("/")
-    if slash and before.partition(":")[0] in scenarios:
-        if asked.scenario and asked.scenario != before:
-            raise BaselineError(
-                f"'{before}' and --scenario {asked.scenario} are not the same", "Name it once"
-            )
-        return before, after
-    if asked.scenario:
-        return asked.scenario, asked.metric
-    gating = [scenario for scenario, declared in scenarios.items() if asked.metric in declared.gated]
-    if not gating:
-        gated = {metric for declared in scenarios.values() for metric in declared.gated}
-        raise unknown("gated metric", asked.metric, gated)
-    if len(gating) > 1:
-        choices = ", ".join(f"{scenario}/{asked.metric}" for scenario in gating)
-        raise BaselineError(f"{len(gating)} scenarios gate '{asked.metric}'", f"Name one: {choices}")
-    return gating[0], asked.metric

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.errors import BaselineError, UnknownNameError
+from harness.errors import BaselineError
 from harness.judging import waivers
 from harness.records import Comparison, Judgement, Verdict, Waiver
 from harness.records.words import TIERS
@@ -216,39 +216,6 @@ def test_a_day_that_cannot_be_is_refused(until: str, told: str) -> None:
         waivers.last_day(until, TODAY)
 
 
-def asked(metric: str, scenario: str = "") -> waivers.Asked:
-    """Ask for a waiver of a metric."""
-    return waivers.Asked(metric=metric, scenario=scenario, until="2030-02-01", reason="r")
-
-
-@pytest.mark.parametrize(
-    ("metric", "scenario", "found"),
-    [
-        ("accuracy", "tinyconvnet_svd", ("tinyconvnet_svd", "accuracy")),
-        ("accuracy", "tinyconvnet_svd:default", ("tinyconvnet_svd:default", "accuracy")),
-        ("tinyconvnet_svd:default/accuracy", "", ("tinyconvnet_svd:default", "accuracy")),
-        ("tinyconvnet_svd/accuracy", "tinyconvnet_svd", ("tinyconvnet_svd", "accuracy")),
-        ("a/b", "tinyconvnet_svd", ("tinyconvnet_svd", "a/b")),
-    ],
-)
-def test_the_ways_to_write_a_metric(metric: str, scenario: str, found: tuple[str, str]) -> None:
-    """The scenario stands apart or before a slash; a slash in a metric's own name is no scenario."""
-    assert waivers.resolve(asked(metric, scenario), catalogue.load_all(())) == found
-
-
-def test_a_metric_alone_must_be_one_of_one_scenario() -> None:
-    """What several scenarios gate is refused with all of them, what none gates with what is near."""
-    declared = catalogue.load_all(())
-    with pytest.raises(BaselineError, match=r"scenarios gate 'accuracy'.*tinyconvnet_svd/accuracy"):
-        waivers.resolve(asked("accuracy"), declared)
-    with pytest.raises(UnknownNameError, match="Did you mean 'accuracy'"):
-        waivers.resolve(asked("accuracies"), declared)
-    with pytest.raises(BaselineError, match="are not the same"):
-        waivers.resolve(asked("tinyconvnet_svd/accuracy", "mnist_autoencoder"), declared)
-    alone = {name: found for name, found in declared.items() if name == "tinyconvnet_svd"}
-    assert waivers.resolve(asked("accuracy"), alone) == ("tinyconvnet_svd", "accuracy")
-
-
 def test_counts_of_work_can_be_waived() -> None:
     """A count that a baseline holds is known by name; without one any count may be meant, and ``work`` always."""
     scenario = catalogue.load_all(())["tinyconvnet_svd"]
@@ -305,6 +272,8 @@ def test_bad_waivers_stop_a_run_before_it_measures(harness: Harness) -> None:
     refused = harness("baseline", "waive", "probe/accuracy", *words)
     assert (refused.code, "has passed" in refused.err) == (2, True), refused.err
     words[1] = dt.datetime.now(dt.UTC).date().isoformat()
+    refused = harness("baseline", "waive", "accuracy", *words)
+    assert (refused.code, "Write it as SCENARIO[:VARIANT]/METRIC" in refused.err) == (2, True)
     refused = harness("baseline", "waive", "probe/accurate", *words)
     assert (refused.code, "Did you mean 'accuracy'?" in refused.err) == (2, True)
     words[3] = "  "
