@@ -366,9 +366,7 @@ class Change:
     """How one metric of a proposed baseline differs from the stored one."""
 
     metric: str
-    """Metric name."""
     unit: str
-    """Unit."""
     old: float | None
     """Stored mean; None if the metric is new."""
     new: float | None

@@ -56,7 +56,6 @@ class Check:
     kind: Kind = "accuracy"
     """Kind of metric; runtime is stored and never judged."""
     unit: str = ""
-    """Unit."""
     abs: float | None = None
     """Allowed difference of the means, in `unit`."""
     rel: float | None = None

@@ -35,11 +35,8 @@ class Want:
     """Runs that a decision still needs."""
 
     scenario: str
-    """Scenario name."""
     variant: str
-    """Variant name."""
     round: Round
-    """Round."""
     runs: int
     """How many runs of the round there must be in all, on each side."""
 
@@ -163,7 +160,7 @@ def _screen(each: Evidence, candidates: Sequence[Candidate], first: int) -> tupl
             found += [("runtime", "worse", look) for look in looks]
             needed = max(needed, unresolved)
             continue
-        head, base, _ = values.of_sides(each, judgement.metric, "screen", first)
+        head, base = values.of_sides(each, judgement.metric, "screen", first)
         found += [(judgement.kind, way, look) for way, look in both_ways(candidate, base, head)]
     return [*by_images, *grouped(each.name, found)], needed
 
@@ -275,7 +272,7 @@ def _confirm_looks(
     runs = min(len(values.having(side.get("confirm", ()), trial.metric)) for side in sides)
 
     def look_at(count: int) -> Look:
-        head, base, _ = values.of_sides(each, trial.metric, "confirm", count)
+        head, base = values.of_sides(each, trial.metric, "confirm", count)
         return _look(candidate, base, head, leading.worse, "confirm")
 
     return rules.until_settled(look_at, rules.CONFIRM_LEVELS, runs, lambda look: settled(look, flagged))

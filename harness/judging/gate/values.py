@@ -21,7 +21,6 @@ if typing.TYPE_CHECKING:
         Baseline,
         GateSettings,
         Kind,
-        Measured,
         Probe,
         Round,
         RunResult,
@@ -41,9 +40,7 @@ class Evidence:
     scenario: Scenario
     """Declares the gated metrics."""
     variant: str
-    """Variant name."""
     tier: Tier
-    """Tier."""
     head: Mapping[Round, Sequence[RunResult]]
     """Finished runs of the code in question, by round, in seed order; failed ones too."""
     base: Mapping[Round, Sequence[RunResult]] | None
@@ -104,16 +101,14 @@ def numbers(runs: Iterable[RunResult], name: str) -> Floats:
     return np.asarray([run.metrics[name].value for run in runs], np.float64)
 
 
-def of_sides(each: Evidence, name: str, round_: Round, limit: int) -> tuple[Floats, Floats, Measured]:
-    """Return head's and the reference's values, (n,) and (m,), of the first runs that have the metric, and how it is declared."""
+def of_sides(each: Evidence, name: str, round_: Round, limit: int) -> tuple[Floats, Floats]:
+    """Return head's and the reference's values, (n,) and (m,), of the first runs that have the metric."""
     head = numbers(having(each.head.get(round_, ()), name)[:limit], name)
-    declared = next(run.metrics[name] for runs in each.head.values() for run in having(runs, name))
-    if each.base is None:
-        stored = each.reference(declared.kind)
-        base = np.asarray(stored[0].metrics[name].values if stored else [], np.float64)
-    else:
-        base = numbers(having(each.base.get(round_, ()), name)[:limit], name)
-    return head, base, declared
+    if each.base is not None:
+        return head, numbers(having(each.base.get(round_, ()), name)[:limit], name)
+    kind = next(run.metrics[name].kind for runs in each.head.values() for run in having(runs, name))
+    stored = each.reference(kind)
+    return head, np.asarray(stored[0].metrics[name].values if stored else [], np.float64)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
