@@ -42,14 +42,7 @@ def own_folder() -> Path:
 
 
 def search_path(named: Path | None, start: Path = Path()) -> list[Path]:
-    """Folders to read baselines from, in order: the named one, the project's, the code's own copy.
-
-    Parameters
-    ----------
-    named : Path or None
-        Folder that the user named.
-    start : Path
-        Where the project's folder is looked for; see `project_folder`.
+    """Return the folders to read baselines from, in order: the named one, the project's (see `project_folder`), the code's own copy.
 
     Raises
     ------
@@ -117,14 +110,10 @@ def find(
     ----------
     roots : iterable of Path
         Folders of baselines.
-    scenario, variant, tier : str
-        What ran.
-    ours : mapping
-        Environment of the runs.
-    version : int, optional
-        Scenario version of the runs; any version may be compared if None.
-    data : sequence of DatasetUse, optional
-        Data that the runs read; any data may be compared if None.
+    scenario, variant, tier, ours : str and mapping
+        What ran, and its environment.
+    version, data : int and sequence of DatasetUse, optional
+        Scenario version of the runs, and the data that they read; None for any.
 
     Raises
     ------
@@ -162,18 +151,7 @@ class _Versioned(msgspec.Struct):
 
 
 def decode(path: Path, kind: type[T], newest: int, what: str) -> T:
-    """Read a JSON file that people keep under version control.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    kind : type
-        Record to make of it.
-    newest : int
-        Newest schema that this version reads.
-    what : str
-        Name of the file in messages.
+    """Read a JSON file that people keep under version control, called `what` in messages, up to schema `newest`.
 
     Raises
     ------

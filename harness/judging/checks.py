@@ -167,18 +167,9 @@ def here() -> dict[str, str]:
 
 
 def judge(path: Path, stored: Stored | None, checks: Mapping[str, Check], test: str = "") -> list[Judgement]:
-    """Hold every metric of a check, and every stored one, against what is stored: by a gate's looks, as one that can have no fresh runs.
+    """Compare every metric of a check, and every stored one, with what is stored: by a gate's looks, as one that can have no fresh runs.
 
-    Parameters
-    ----------
-    path : Path
-        The check's file.
-    stored : Stored or None
-        Its content.
-    checks : mapping
-        The test's metrics.
-    test : str
-        What pytest calls the test, for the next command.
+    `test` is what pytest calls the test, for the next command.
     """
     prepared = [_prepared(path, name, check, stored) for name, check in checks.items()]
     looks = [

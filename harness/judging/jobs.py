@@ -83,15 +83,7 @@ def read(folder: Path) -> Job:
 
 
 def readable(folders: Iterable[Path], passed_over: dict[Path, HarnessError]) -> Iterator[Job]:
-    """Read stored jobs one after the other, each when it is asked for.
-
-    Parameters
-    ----------
-    folders : iterable of Path
-        Their folders.
-    passed_over : dict
-        Gets every folder whose job cannot be read, with the reason; the others are read all the same.
-    """
+    """Read stored jobs one after the other, each when it is asked for; `passed_over` gets every folder that cannot be read, with the reason."""
     for folder in folders:
         try:
             yield read(folder)

@@ -192,20 +192,10 @@ def undecided(job: Job) -> str:
 
 
 def element(judgement: Judgement, settings: GateSettings | None = None) -> str:
-    """Name the part of a CI report that tells a verdict, in JUnit's words.
+    """Name the part of a CI report that shows a verdict, in JUnit's words.
 
-    Parameters
-    ----------
-    judgement : Judgement
-        The verdict.
-    settings : GateSettings, optional
-        What a gate was asked to be strict about.
-
-    Returns
-    -------
-    str
-        ``failure`` (worse, slower, broken), ``error`` (it could not be measured or decided), ``skipped`` (a person decides, or
-        nothing was judged), or empty for a pass.
+    It is ``failure`` (worse, slower, broken), ``error`` (it could not be measured or decided), ``skipped`` (a person decides, or
+    nothing was judged), or empty for a pass; `settings` say what a gate is strict about.
     """
     strict, published = (settings.strict, settings.expectations) if settings else (False, False)
     if judgement.verdict in GOOD:

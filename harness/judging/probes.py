@@ -62,17 +62,7 @@ def lowest_tier(scenario: Scenario, variant: str) -> Tier:
 def requests(measured: Iterable[RunRequest], scenarios: Mapping[str, Scenario]) -> list[RunRequest]:
     """List the counting runs that belong to measured ones: two of each variant, backend, device and side, always at one seed.
 
-    Parameters
-    ----------
-    measured : iterable of RunRequest
-        Runs of a job or gate.
-    scenarios : mapping
-        Scenarios by name.
-
-    Returns
-    -------
-    list of RunRequest
-        Equal but for `repeat`, 0 and 1; in the variant's lowest tier, without a limit of memory.
+    They are equal but for `repeat`, 0 and 1; in the variant's lowest tier, without a limit of memory.
     """
     first: dict[tuple[str, ...], RunRequest] = {}
     for request in measured:
@@ -118,14 +108,9 @@ def pairs(counted: Sequence[RunResult]) -> list[tuple[RunResult, RunResult]]:
 
 
 def compare(first: RunResult, second: RunResult, folder: Path) -> Probe:
-    """Compare two counting runs with all else equal, bit by bit.
+    """Compare two counting runs with all else equal, bit by bit; `folder` is the job's, where both have stored their predictions.
 
-    Parameters
-    ----------
-    first, second : RunResult
-        The runs; a failed one gives a probe that could not be made, with the reason.
-    folder : Path
-        Folder of the job, in which both have stored their predictions.
+    A failed run gives a probe that could not be made, with the reason.
     """
     request, runs = first.request, (first, second)
     probe = Probe(

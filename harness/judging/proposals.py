@@ -21,16 +21,7 @@ SEEDS_ADVISED = 10
 
 
 def propose(job: Job, scenarios: Mapping[str, Scenario], *, reason: str, who: str) -> list[Baseline]:
-    """Build a baseline from every variant and tier of a job.
-
-    Parameters
-    ----------
-    job : Job
-        At least 5 finished runs of each variant; 10 are advised.
-    scenarios : mapping
-        Scenarios by name.
-    reason, who : str
-        Why, and who says so.
+    """Build a baseline from every variant and tier of a job: at least 5 finished runs of each; 10 are advised.
 
     Raises
     ------

@@ -127,20 +127,8 @@ def add(new: Waiver, root: Path) -> tuple[Path, Waiver | None]:
 def apply(comparisons: Iterable[Comparison], waivers: Sequence[Waiver], today: dt.date) -> list[Comparison]:
     """Turn what is waived into WAIVED; identities, published values and ERROR never are.
 
-    Parameters
-    ----------
-    comparisons : iterable of Comparison
-        What was judged.
-    waivers : sequence of Waiver
-        From one file; at most one covers a metric.
-    today : date
-        A waiver is in force up to and on its last day.
-
-    Returns
-    -------
-    list of Comparison
-        The reason of a WAIVED judgement says the verdict it hides, until when and why. A waiver that has expired changes no
-        verdict; the reason says that it has.
+    The reason of a WAIVED judgement says the verdict it hides, until when and why. A waiver is in force up to and on its last day; one
+    that has expired changes no verdict, and the reason says that it has.
     """
     known = {scope(waiver): waiver for waiver in waivers}
 
@@ -169,14 +157,7 @@ def apply(comparisons: Iterable[Comparison], waivers: Sequence[Waiver], today: d
 def judges(scenario: Scenario, counted: Iterable[str], metric: str) -> bool:
     """Return whether a gate judges a metric: one that the scenario gates, a count of work, or ``work`` as a whole.
 
-    Parameters
-    ----------
-    scenario : Scenario
-        Declares what is gated.
-    counted : iterable of str
-        Counts that stored baselines hold; where they hold none, any name of a count may be one.
-    metric : str
-        Metric name.
+    `counted` are the counts that stored baselines hold; where they hold none, any name of a count may be one.
     """
     known = set(counted)
     unknown_count = not known and metric.startswith(f"{WORK}.")

@@ -52,17 +52,7 @@ class Candidate:
 
 
 def gated(each: Evidence, settings: GateSettings, first: int) -> list[Judgement | Candidate]:
-    """Go through a variant's gated metrics, and its counts of work, in the order declared.
-
-    Parameters
-    ----------
-    each : Evidence
-        All that was measured of the variant.
-    settings : GateSettings
-        What cannot be compared.
-    first : int
-        How many runs the screen's look at scores and memory takes.
-    """
+    """Go through a variant's gated metrics, and its counts of work, in the order declared; the screen's look at scores takes the `first` runs."""
     head = values.finished(each.head.get("screen", ()))[:first]
     base: Reference | None = None
     trouble: Obstacle | None = ("damaged", each.damaged) if each.damaged else None

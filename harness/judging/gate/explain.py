@@ -18,14 +18,7 @@ SHOWN = 12
 
 
 def explain(job: Job, metric: str) -> str:
-    """Print how a verdict on a metric came about, for every variant that has it.
-
-    Parameters
-    ----------
-    job : Job
-        A gate's or a plain run's.
-    metric : str
-        A metric, or ``SCENARIO:VARIANT/METRIC``.
+    """Print how a verdict on ``METRIC`` or ``SCENARIO:VARIANT/METRIC`` came about, for every variant that has it.
 
     Raises
     ------

@@ -97,10 +97,8 @@ def supply(
     ----------
     variants : sequence of Evidence
         Variants of a gate on stored baselines whose memory cannot be compared.
-    plan : Plan
-        The gate's plan: how its runs are done.
-    out : Path
-        The job's folder.
+    plan, out : Plan, Path
+        The gate's plan, which says how runs are done, and the job's folder.
     measure : callable
         Does runs on this machine, with their results below a folder.
     seconds : float

@@ -89,17 +89,10 @@ MEMORY_BYTES = 1.5 * 2**20
 
 
 def smallest(kind: Kind, unit: str, reference: float, images: float | None = None) -> float:
-    """Return the smallest difference that counts, in the metric's unit.
+    """Return the smallest difference from `reference` that counts, in the metric's unit; of a runtime it is a ratio, `SLOWDOWN_FLOOR`.
 
-    Parameters
-    ----------
-    kind, unit : str
-        Of the metric. A runtime's floor is a ratio, `SLOWDOWN_FLOOR`.
-    reference : float
-        What is differed from.
-    images : float, optional
-        Number of test images, where the harness scored the metric from predicted classes: then one image is the floor. None for
-        everything else, whatever its unit.
+    `images` is the number of test images where the harness scored the metric from predicted classes: then one image is the floor. It is
+    None for everything else, whatever its unit.
     """
     size = abs(reference)
     if kind == "memory":
@@ -120,16 +113,12 @@ def score_look(metric: str, base: Floats, head: Floats, *, worse: Worse, round_:
 
     Parameters
     ----------
-    metric : str
-        Name.
+    metric, worse, round_ : str
+        Name, direction that is tested, and screen, single, or confirm, whose level follows from n.
     base, head : float64 arrays of shapes (m,) and (n,)
         Reference values, at least two, and values in question.
-    worse : str
-        Direction that is tested.
-    round_ : str
-        screen, single, or confirm, whose level follows from n.
     floor : float
-        Gap of means that is too small to count, in the metric's unit.
+        Difference of means that is too small to count, in the metric's unit.
     """
     sign = 1.0 if worse == "lower" else -1.0
     gap = sign * float(base.mean() - head.mean())
@@ -153,19 +142,7 @@ def score_look(metric: str, base: Floats, head: Floats, *, worse: Worse, round_:
 
 
 def memory_look(metric: str, base: Floats, head: Floats, *, worse: Worse, round_: Taken) -> Look:
-    """Look at bytes: exact ranks, and a median growth of at least 3% or 1.5 MiB.
-
-    Parameters
-    ----------
-    metric : str
-        Name.
-    base, head : float64 arrays of shapes (m,) and (n,)
-        Bytes.
-    worse : str
-        Direction that is tested: higher, or lower to find an improvement.
-    round_ : str
-        screen, single or confirm.
-    """
+    """Look at bytes, (m,) of the reference and (n,) in question: exact ranks, and a median growth of at least 3% or 1.5 MiB."""
     sign = 1.0 if worse == "higher" else -1.0
     differences = sign * np.subtract.outer(head, base).ravel()  # (n * m,)
     growth = float(np.median(differences))
@@ -197,21 +174,14 @@ def runtime_look(
 
     Parameters
     ----------
-    metric : str
-        Name.
+    metric, round_ : str
+        Name, and screen or confirm.
     base, head : float64 arrays of shape (n,)
-        Wall times of n pairs, seconds; n must be one of the round's looks.
-    round_ : str
-        screen or confirm.
+        Wall times of n pairs, seconds; KeyError if there is no look at n pairs in this round.
     cpu : two float64 arrays of shape (n,), optional
         CPU times of the same runs, base and head.
     clock : str, optional
         Clock that leads, which the screen found; by default the one with the smaller p.
-
-    Raises
-    ------
-    KeyError
-        If there is no look at n pairs.
     """
     pairs = len(base)
     level = (RUNTIME_SCREEN if round_ == "screen" else RUNTIME_CONFIRM)[pairs]
@@ -260,16 +230,7 @@ def until_settled(
 ) -> tuple[list[Look], int]:
     """Take one look after another until one clears or settles.
 
-    Parameters
-    ----------
-    look_at : callable
-        Looks at the first n runs or pairs.
-    levels : iterable of int
-        Numbers of runs or pairs at which a level is spent.
-    available : int
-        How many there are.
-    settled : callable
-        Whether a look needs no further one.
+    `look_at` looks at the first n runs or pairs; `levels` are the n at which a level is spent.
 
     Returns
     -------
@@ -290,16 +251,8 @@ def flips_look(metric: str, net: Net, *, worse: Worse) -> Look:
     """Look at the images that flipped between two sides with the same weights, by an exact sign-flip test.
 
     Each image counts once, by its net flips over runs. For one run this is McNemar's exact test (McNemar 1947); for several it
-    holds its level however much their flips agree, which adding up their flips does not (Durkalski et al. 2003).
-
-    Parameters
-    ----------
-    metric : str
-        Name.
-    net : Net
-        Net flips.
-    worse : str
-        Direction that is tested: lower if right became wrong, higher if wrong became right.
+    holds its level however much their flips agree, which adding up their flips does not (Durkalski et al. 2003). `worse` is lower if
+    right became wrong, higher if wrong became right.
     """
     sign = 1 if worse == "lower" else -1
     flipped = sign * net.images[net.images != 0]
@@ -324,15 +277,7 @@ def flips_look(metric: str, net: Net, *, worse: Worse) -> Look:
 
 
 def width(look: Look, divisor: int = 1) -> float:
-    """Return the smallest difference of means that can raise an alarm in a look at scores: the t bound at the level used, at least the floor.
-
-    Parameters
-    ----------
-    look : Look
-        Of `score_look`.
-    divisor : int
-        Holm's divisor of its level.
-    """
+    """Return the smallest difference of means that can raise an alarm in a look at scores: the t bound at its level over Holm's divisor."""
     base, taken = np.asarray(look.base), T_SHARE if look.round == "screen" else 1.0
     error = float(base.std(ddof=1)) * math.sqrt(1 / len(look.base) + 1 / len(look.head))
     return max(t_quantile(1 - look.level / divisor / taken, len(base) - 1) * error, look.floor)

@@ -63,10 +63,8 @@ def decide(
 
     Parameters
     ----------
-    evidence : sequence of Evidence
-        Every variant that is decided together.
-    settings : GateSettings
-        How many runs a screen has, what cannot be compared.
+    evidence, settings : sequence of Evidence, GateSettings
+        Every variant that is decided together; how many runs a screen has, what cannot be compared.
     more : bool
         Whether further runs may be asked for; if not, a single look decides what the screen flagged and nothing confirmed.
     screening : bool

@@ -168,13 +168,6 @@ def lacking(each: Evidence, name: str) -> str:
     """Say in how many runs of the confirm round a metric was measured, and why not in all; empty if it was.
 
     Runs that went on from an earlier attempt need not have it: others make up for them.
-
-    Parameters
-    ----------
-    each : Evidence
-        A variant's.
-    name : str
-        Metric.
     """
     parts = []
     for side, kind in ((each.head, "fresh runs"), (each.base or {}, "fresh base runs")):

@@ -119,16 +119,9 @@ def _would_decide(look: Look | None) -> str:
 
 
 def judged(judgement: Judgement, trials: Sequence[Trial], unlooked: str) -> Judgement:
-    """Judge one metric by its groups: the leading metric carries the verdict, others that alarmed follow it.
+    """Judge one metric by the decided groups of its variant: the leading metric carries the verdict, others that alarmed follow it.
 
-    Parameters
-    ----------
-    judgement : Judgement
-        What is known of the metric.
-    trials : sequence of Trial
-        Decided groups of its variant.
-    unlooked : str
-        What is said where no look at it was possible.
+    `unlooked` is the reason where no look at it was possible.
     """
     own = [trial for trial in trials if trial.holds(judgement.metric)]
     trial = min(own, key=lambda trial: _weight(trial, judgement.metric), default=None)
