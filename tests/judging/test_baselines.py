@@ -495,8 +495,9 @@ def stored_job(out: Path, *, devices: Sequence[str] = ("cpu",)) -> None:
             files.write_npz(
                 out / place / "predictions.npz", {"test/labels": labels, "test/predicted": predicted}
             )
-            made = run(seed, {"device": device}, predictions=("test",), environment=HOME | {"device": device})
-            results.append(dataclasses.replace(made, folder=place))
+            there = HOME | {"device": device}
+            one = run(seed, {"device": device}, predictions=("test",), environment=there)
+            results.append(dataclasses.replace(one, folder=place))
     files.write_json(out / "run.json", made.job(results))
 
 
