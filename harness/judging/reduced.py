@@ -61,7 +61,7 @@ class Lighter:
         )
         measurement = dataclasses.replace(
             found, metrics={}, figures=(), imported={}, datasets=once(found.datasets), identities=identities,
-            environment=self._known.setdefault(tuple(named.items()), named),
+            environment=self._known.setdefault(("environment", *named.items()), named),
         )  # fmt: skip
         return dataclasses.replace(result, metrics=dict(metrics), measurement=measurement)
 
