@@ -41,7 +41,7 @@ def unjudged(plan: Plan, results: Sequence[RunResult], out: Path) -> Job:
     for (scenario, variant, _), runs in stored.groups(results).items():
         left[f"{scenario}:{variant}"] -= len(runs)
     unfinished = dict(+left)
-    gate = plan.gate and Gate(
+    gate = None if plan.gate is None else Gate(
         settings=plan.gate, base_results=stored.of(results, "measure", "base"), minutes=0.0,
         exit_code=outcome.INTERRUPTED if unfinished else 2, interrupted=bool(unfinished),
     )  # fmt: skip

@@ -55,14 +55,14 @@ def _propose(job: Job, scenario: Scenario, runs: Sequence[RunResult], reason: st
     seeds = tuple(run.request.seed for run in runs)
     if len(set(seeds)) < len(seeds):
         raise BaselineError(f"the runs of {name} have one seed twice", "Run each seed once")
-    for what, values in {
-        "environments": {environment.fingerprint(found.environment) for found in measurements},
-        "scenario versions": {found.scenario_version for found in measurements},
-        "states of the data": {tuple(use.sha256 for use in found.datasets) for found in measurements},
+    for what, count in {
+        "environments": len({environment.fingerprint(found.environment) for found in measurements}),
+        "scenario versions": len({found.scenario_version for found in measurements}),
+        "states of the data": len({tuple(use.sha256 for use in found.datasets) for found in measurements}),
     }.items():
-        if len(values) > 1:
+        if count > 1:
             step = "Run them all on one machine"
-            raise BaselineError(f"the runs of {name} come from {len(values)} {what}", step)
+            raise BaselineError(f"the runs of {name} come from {count} {what}", step)
     if not job.commit:
         raise BaselineError("the runs have no commit", "Run inside a git checkout")
     metrics = _metrics(scenario, runs)

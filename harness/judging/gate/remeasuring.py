@@ -141,7 +141,7 @@ def supply(
             _refuse_budget(todo, plan, seconds)
             measured = _measured(commit, todo, plan, measure) if todo else []
         except HarnessError as error:
-            measured = [error.what] * len(todo)
+            measured = [error.what for _ in todo]
         fresh = sum(not isinstance(found, str) for found in measured)
         cost = f"{RUNS * fresh} runs, {time.monotonic() - begun:.0f} s"
         for (each, _, place), found in zip(todo, measured, strict=True):

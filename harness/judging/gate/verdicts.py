@@ -127,7 +127,7 @@ def judged(judgement: Judgement, trials: Sequence[Trial], unlooked: str) -> Judg
     trial = min(own, key=lambda trial: _weight(trial, judgement.metric), default=None)
     if trial is not None and trial.by_images:
         return _of_images(judgement, trial)
-    look = trial and trial.decisive(judgement.metric)
+    look = trial.decisive(judgement.metric) if trial else None
     if trial is None or look is None:
         return dataclasses.replace(judgement, verdict="INCONCLUSIVE", cause="too_few", reason=unlooked)
     if not _touched(trial, judgement.metric):
