@@ -226,34 +226,24 @@ def _wrong_counts(baseline: Baseline) -> Iterator[str]:
 
 
 def of_base(runs: Sequence[RunResult]) -> Baseline | None:
-    """Put base runs of one variant into a baseline's shape, to be held against and never stored; None below two runs."""
+    """Put base runs of one variant into a baseline's shape, to compare with and never stored; None below two runs."""
     done = [run for run in runs if run.status == "ok" and run.measurement is not None]
     measurements = [run.measurement for run in done if run.measurement is not None]
     if len(done) < 2:
         return None
-    request = done[0].request
-    metrics = {
-        name: BaselineMetric(
-            values=numbers(name, done), unit=measured.unit, kind=measured.kind, better=measured.better
-        )
-        for name, measured in done[0].metrics.items()
-        if not isinstance(measured.value, list)
-    }
+    metrics = {}
+    for name, measured in done[0].metrics.items():
+        values = numbers(name, done)
+        if len(values) == len(done):
+            metrics[name] = BaselineMetric(
+                values=values, unit=measured.unit, kind=measured.kind, better=measured.better
+            )
+    request, first = done[0].request, measurements[0]
     return Baseline(
-        schema=SCHEMA,
-        scenario=request.scenario,
-        scenario_version=measurements[0].scenario_version,
-        variant=request.variant,
-        tier=request.tier,
-        who="",
-        reason="base runs",
-        date=done[0].started,
-        commit=measurements[0].environment.get("commit", ""),
-        seeds=tuple(run.request.seed for run in done),
-        environment=measurements[0].environment,
-        datasets=measurements[0].datasets,
-        metrics={name: metric for name, metric in metrics.items() if len(metric.values) == len(done)},
-    )
+        schema=SCHEMA, scenario=request.scenario, scenario_version=first.scenario_version, variant=request.variant,
+        tier=request.tier, who="", reason="base runs", date=done[0].started, commit=first.environment.get("commit", ""),
+        seeds=tuple(run.request.seed for run in done), environment=first.environment, datasets=first.datasets, metrics=metrics,
+    )  # fmt: skip
 
 
 def numbers(name: str, runs: Sequence[RunResult]) -> list[float]:

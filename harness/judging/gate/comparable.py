@@ -92,14 +92,8 @@ def _constant_seeds(each: Evidence) -> list[Judgement]:
 
 def _blank(metric: str, kind: Kind, n: int, *, gated: bool) -> Judgement:
     return Judgement(
-        against="baseline",
-        metric=metric,
-        verdict="INCONCLUSIVE",
-        cause="too_few",
-        kind=kind,
-        n=n,
-        gated=gated,
-    )
+        against="baseline", metric=metric, verdict="INCONCLUSIVE", cause="too_few", kind=kind, n=n, gated=gated
+    )  # fmt: skip
 
 
 def _ruled(judgement: Judgement, cause: Cause, reason: str, verdict: Verdict = "ERROR") -> Judgement:

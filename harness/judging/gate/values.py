@@ -76,13 +76,9 @@ class Evidence:
     def place(self, settings: GateSettings) -> Place:
         """Return what a next command about this variant names."""
         return Place(
-            scenario=self.scenario.name,
-            variant=self.variant,
-            tier=self.tier,
-            paths=self.paths,
-            folder=self.folder,
+            scenario=self.scenario.name, variant=self.variant, tier=self.tier, paths=self.paths, folder=self.folder,
             against=settings.against,
-        )
+        )  # fmt: skip
 
 
 def finished(runs: Iterable[RunResult]) -> list[RunResult]:
