@@ -438,18 +438,6 @@ def test_a_metric_that_the_base_lacks_has_no_baseline() -> None:
     assert verdicts(state)["loss"] == "NO_BASELINE"
 
 
-def test_another_scenario_version_is_incomparable() -> None:
-    """A scenario whose version was raised is not compared with its older self."""
-    both = sided(scores(0, 7), scores(2, 7))
-    older = [
-        dataclasses.replace(run, measurement=dataclasses.replace(run.measurement, scenario_version=0))
-        for run in (both.base or {})["screen"]
-        if run.measurement
-    ]
-    state = trials.decide([dataclasses.replace(both, base={"screen": older})], AGAINST)
-    assert set(verdicts(state).values()) == {"INCOMPARABLE"}
-
-
 # -- many at once --------------------------------------------------------------------------------
 
 
