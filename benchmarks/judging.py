@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.pairs import Data, Pair
 from harness.judging.gate import trials
-from harness.judging.gate.evidence import Evidence
+from harness.judging.gate.values import Evidence
 from harness.records import (
     Baseline,
     BaselineMetric,

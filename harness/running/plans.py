@@ -48,11 +48,6 @@ def _commit(requests: Sequence[RunRequest]) -> str:
     )
 
 
-def unknown(created: str) -> Plan:
-    """Return a placeholder for runs whose plan.json is missing; commit and machine stay empty."""
-    return Plan(schema=SCHEMA, created=created, command="", commit="", baselines="", requests=())
-
-
 def ended(plan: Plan, out: Path) -> Plan:
     """Return the plan of runs that have just ended: its commit is dirty if the checkout moved meanwhile, and stays so when it is resumed.
 

@@ -120,7 +120,8 @@ def test_slower_and_worse_are_told_apart(
 def test_a_waived_metric_says_until_when_and_why(job: Job) -> None:
     """It is skipped, and the message has the verdict that it hides, the last day and the reason."""
     waiver = Waiver(
-        scenario="probe", variant="good", tier="short", metric="accuracy", until="2030-01-31", reason="issue 7", who="Z", created="2030-01-01"
+        scenario="probe", variant="good", tier="short", metric="accuracy", until=dt.date(2030, 1, 31), reason="issue 7", who="Z",
+        created=dt.date(2030, 1, 1),
     )  # fmt: skip
     (comparison,) = waivers.apply(job.comparisons[:1], [waiver], dt.date(2030, 1, 2))
     after = dataclasses.replace(job, comparisons=(comparison,))

@@ -43,8 +43,7 @@ def test_the_unchanged_program_passes(
     }
     assert set(judged.values()) == {"PASS"}, judged
     assert gated.verdicts()["work.repeatable"] == "PASS"
-    told = f"nothing, in `{scenario}`"
-    rows.append(Row("the unchanged program", told, "", "PASS", gated.code, len(gated.runs), gated.seconds))
+    rows.append(Row("the unchanged program", f"nothing, in `{scenario}`", "", "PASS", gated))
 
 
 def grouped() -> Iterator[ParameterSet]:
@@ -71,9 +70,7 @@ def test_it_is_caught(
     assert gated.code == fault.code, gated.told
     if fault.function:
         assert first_named(gated) == fault.function, gated.told
-    rows.append(
-        Row(fault.name, fault.told, fault.metric, verdict, gated.code, len(gated.runs), gated.seconds)
-    )
+    rows.append(Row(fault.name, fault.told, fault.metric, verdict, gated))
 
 
 def first_named(gated: Gated) -> str:
