@@ -146,7 +146,7 @@ def _both(job: Job, roots: Sequence[Path], comparison: Comparison, opened: Sides
     head = dataclasses.replace(run.request, round="screen", repeat=0)
     if opened is not None:
         (base,), (ours,) = (sides.requests_of(side, [head], opened) for side in ("base", "head"))
-        yield _Pair(requests=(base, ours), checkout=Path(opened.head_code), since=opened.base_commit)
+        yield _Pair(requests=(base, ours), checkout=Path(opened.head.code), since=opened.base.commit)
         return
     environment_here = run.measurement.environment if run.measurement else {}
     references = baselines.find(
