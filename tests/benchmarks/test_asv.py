@@ -13,8 +13,8 @@ import pytest
 
 from benchmarks import asv_kernels, asv_scenarios, kernels
 from harness.sources import catalogue
+from tests.benchmarks import asv_pages
 from tests.benchmarks.conftest import ROOT
-from tests.export import asv_pages
 
 if typing.TYPE_CHECKING:
     from pathlib import Path

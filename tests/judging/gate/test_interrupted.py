@@ -17,7 +17,7 @@ from harness.errors import StorageError
 from harness.export import github, junit, summary
 from harness.judging import jobs, outcome
 from harness.records import GateSettings, Job, Plan, RunRequest
-from harness.report import job_index, render
+from harness.report import index_page, render
 from harness.report.verdicts import headline
 from harness.running import plans
 from harness.store import files
@@ -76,7 +76,7 @@ def test_ctrl_c_is_told_by_every_channel(harness: Harness) -> None:
     again = harness("judge", "gate", "--scenarios", "probe.py")
     assert again.code == 130, again.err
     assert told in again.out
-    (row,) = job_index.collect(harness.folder).rows
+    (row,) = index_page.collect(harness.folder).rows
     assert row.headline.lead == "Interrupted: 7 planned runs are missing."
     assert row.headline.sentence.startswith("7 planned runs are missing")
     (harness.folder / "go").touch()
@@ -126,7 +126,7 @@ def test_a_killed_gate_is_read_as_a_gate(tmp_path: Path) -> None:
         130,
         {"probe:default": 3},
     )
-    (left,) = job_index.collect(tmp_path).left
+    (left,) = index_page.collect(tmp_path).left
     assert f"harness gate --resume {tmp_path / 'gate'}" in left.reason
     with pytest.raises(StorageError, match=r"3 of 8 runs to do\. Type: harness gate --resume"):
         plans.begin(plan(), tmp_path / "gate")
