@@ -151,10 +151,7 @@ def _commit(commit: str) -> str:
 
 
 def _tables(job: Job) -> Iterator[_Table]:
-    lines = sorted(
-        answer.lines(job),
-        key=lambda line: outcome.ATTENTION.index(line.verdict) if line.verdict in outcome.ATTENTION else 99,
-    )
+    lines = sorted(answer.lines(job), key=lambda line: answer.rank(line.verdict))
     columns, rows = (
         (_RUN, list(map(_run_row, lines))) if job.gate is None else (_GATE, list(map(_gate_row, lines)))
     )
@@ -221,7 +218,7 @@ def _decisions(job: Job) -> Iterator[tuple[str, ...]]:
         for judgement in comparison.judgements
         if outcome.needs_attention(judgement)
     ]
-    loud.sort(key=lambda pair: (outcome.ATTENTION.index(pair[1].verdict), not pair[1].gated))
+    loud.sort(key=lambda pair: (answer.rank(pair[1].verdict), not pair[1].gated))
     for comparison, judgement in loud:
         yield _decision(comparison, judgement)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.judging import answer
 from harness.report import strips
-from harness.report.verdicts import SIGNS, Sign, rank
+from harness.report.verdicts import SIGNS, Sign
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,8 +42,8 @@ NOTHING = Sign("NOT_JUDGED", "·", "quiet", "Nothing was judged.")
 def rows(job: Job, sections: Iterable[Section]) -> list[Row]:
     """Write a row for every variant that was judged, worst first."""
     anchors = {(section.scenario, section.variant, section.tier): section.anchor for section in sections}
-    found = [_row(line, anchors[line.scenario, line.variant, line.tier]) for line in answer.lines(job)]
-    return sorted(found, key=lambda row: rank(row.line.verdict) if row.line.verdict else len(SIGNS))
+    ordered = sorted(answer.lines(job), key=lambda line: answer.rank(line.verdict))
+    return [_row(line, anchors[line.scenario, line.variant, line.tier]) for line in ordered]
 
 
 def _row(line: Line, anchor: str) -> Row:
