@@ -19,11 +19,8 @@ class BaselineMetric:
     values: list[float]
     """In seed order, in `unit`."""
     unit: str
-    """Unit."""
     kind: Kind
-    """Kind of metric."""
     better: Direction
-    """Direction of improvement."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,15 +28,10 @@ class Baseline:
     """Approved raw values of several runs of one variant and tier in one environment."""
 
     schema: int
-    """Schema version of the file."""
     scenario: str
-    """Scenario name."""
     scenario_version: int
-    """Scenario version."""
     variant: str
-    """Variant name."""
     tier: Tier
-    """Tier."""
     who: str
     """Who accepted it."""
     reason: str
@@ -49,9 +41,7 @@ class Baseline:
     commit: str
     """Commit of the code that ran; ends with ``+dirty`` if the tree was not clean."""
     seeds: tuple[int, ...]
-    """Seeds of the runs."""
     environment: dict[str, str]
-    """Environment of the runs."""
     datasets: tuple[DatasetUse, ...]
     """Data the runs read."""
     metrics: dict[str, BaselineMetric]
@@ -67,13 +57,9 @@ class Waiver:
     """One metric of one variant and tier that a person lets pass for a while."""
 
     scenario: str
-    """Scenario name."""
     variant: str
-    """Variant name."""
     tier: Tier
-    """Tier."""
     metric: str
-    """Metric name."""
     until: str
     """Last day it is in force, ISO 8601."""
     reason: str
@@ -93,11 +79,9 @@ class Judgement:
     metric: str
     """Metric, identity or ordering."""
     verdict: Verdict
-    """The verdict."""
     cause: Cause = ""
     """Why, from a closed set: what decides anything looks here and never into the sentences."""
     kind: Kind = "accuracy"
-    """Kind of metric."""
     unit: str = ""
     """Unit of the numbers."""
     n: int = 0
@@ -146,11 +130,8 @@ class Comparison:
     """All judgements of one variant in one tier."""
 
     scenario: str
-    """Scenario name."""
     variant: str
-    """Variant name."""
     tier: Tier
-    """Tier."""
     seeds: tuple[int, ...]
     """Seeds that finished."""
     failed: tuple[str, ...]
@@ -168,7 +149,6 @@ class Job:
     """A whole invocation as stored in ``run.json``."""
 
     schema: int
-    """Schema version of the file."""
     created: str
     """Start, UTC, ISO 8601."""
     command: str
@@ -182,7 +162,6 @@ class Job:
     results: Sequence[RunResult]
     """Every measured run of the code in question, failed ones too; of a large stored job they stay on disk (`harness.store.stored`)."""
     comparisons: tuple[Comparison, ...]
-    """Every judgement."""
     counted: tuple[RunResult, ...] = ()
     """Runs whose work was counted, of both sides of a gate."""
     probes: tuple[Probe, ...] = ()

@@ -17,9 +17,7 @@ class Source:
     slug: str
     """Names the pipeline and the scenario."""
     title: str
-    """Title as printed."""
     authors: str = ""
-    """Authors as printed."""
     note: str = ""
     """What a reader should know, e.g. which figures the text does not print."""
 
@@ -101,7 +99,6 @@ class Scenario:
     """The adapter round one source's protocol; it declares variants, gated metrics and expectations."""
 
     name: str
-    """Slug."""
     version: int
     """Raised whenever measured values may change by design; results of different versions are never compared."""
     source: Source

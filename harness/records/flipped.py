@@ -26,7 +26,6 @@ class Flips:
     seed: int
     """Seed of both runs."""
     set: str
-    """Name of the prediction set."""
     against: str
     """What the run was held against: the baseline file, or ``base REF``."""
     images: int
