@@ -201,10 +201,9 @@ class VariantSides:
         return f"{self.scenario}:{' and '.join(dict.fromkeys(side.variant for side in self.sides))}"
 
     @property
-    def violated(self) -> bool:
-        """Whether an identity does not hold on a side."""
-        sides = (side for identity in self.identities for side in identity.sides if side is not None)
-        return any(not side.holds for side in sides)
+    def broken(self) -> int:
+        """Return how many identities do not hold on every side that checked them."""
+        return sum(any(side and not side.holds for side in identity.sides) for identity in self.identities)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,6 +240,6 @@ class Compared:
     @property
     def exit_code(self) -> int:
         """Return 1 if an identity is violated, 2 if nothing could be compared, else 0."""
-        if any(variant.violated for variant in self.variants):
+        if any(variant.broken for variant in self.variants):
             return 1
         return 0 if self.variants else 2

@@ -74,11 +74,11 @@ def test_tost_is_two_welch_tests(a: NDArray[np.float64], b: NDArray[np.float64],
 
 
 def judged(
-    a: Sequence[float], b: Sequence[float], asked: Margin | None = None, **changes: typing.Any
+    a: Sequence[float], b: Sequence[float], asked: Margin = equivalence.USUAL, **changes: typing.Any
 ) -> typing.Any:
     """Judge accuracies."""
     first, other = np.asarray(a, float), np.asarray(b, float)
-    return equivalence.judge(first, other, equivalence.margin_for(asked, first, share=True), **changes)
+    return equivalence.judge(first, other, asked.of(first, share=True), **changes)
 
 
 @pytest.mark.slow
@@ -94,7 +94,7 @@ def test_false_verdicts_stay_near_5_percent_at_the_printed_margin(
     found = []
     for _ in range(trials):
         a = generator.normal(50, 1, runs)
-        margin = equivalence.margin_for(None, a, share=False)
+        margin = equivalence.USUAL.of(a, share=False)
         assert margin is not None
         b = generator.normal(50 + margin, 1, runs)
         found.append(equivalence.judge(a, b, margin).verdict)
@@ -135,20 +135,23 @@ def test_the_margin_is_never_above_half_a_point_unless_named() -> None:
     """2 sd of the reference where that is small, half a point at most for shares; a named margin in its own unit."""
     calm, loud = np.asarray([0.9, 0.901, 0.902]), np.asarray([0.9, 0.95, 0.99])
     wide = pytest.approx(2 * loud.std(ddof=1))
-    margin = equivalence.margin_for
-    assert margin(None, calm, share=True) == pytest.approx(0.002)
-    assert margin(None, loud, share=True) == 0.005
-    assert margin(None, loud, share=False) == wide
-    assert margin(Margin.parse("2points"), loud, share=True) == 0.02
-    assert margin(Margin.parse("2points"), loud, share=False) == wide  # points say nothing of a loss
-    assert margin(Margin.parse("2%"), loud, share=False) == pytest.approx(0.02 * loud.mean())
-    assert margin(Margin.parse("0.01"), loud, share=True) == 0.01
-    assert margin(Margin.parse("3"), loud, share=False) == 3
-    assert margin(Margin.parse("spread"), loud, share=True) == wide
-    assert margin(None, loud[:1], share=True) is None
-    assert margin(Margin.parse("spread"), loud[:1], share=True) is None
+    for text, reference, share, margin in (
+        ("", calm, True, pytest.approx(0.002)),
+        ("", loud, True, 0.005),
+        ("", loud, False, wide),
+        ("2points", loud, True, 0.02),
+        ("2points", loud, False, wide),  # points say nothing of a loss
+        ("2%", loud, False, pytest.approx(0.02 * loud.mean())),
+        ("0.01", loud, True, 0.01),
+        ("3", loud, False, 3),
+        ("spread", loud, True, wide),
+        ("", loud[:1], True, None),
+        ("spread", loud[:1], True, None),
+    ):
+        named = Margin.parse(text) if text else equivalence.USUAL
+        assert named.of(reference, share=share) == margin, text
     with pytest.raises(HarnessError, match=r"a margin of 0\.5 is 50 points"):
-        margin(Margin.parse("0.5"), loud, share=True)  # once, a bare number meant points
+        Margin.parse("0.5").of(loud, share=True)  # once, a bare number meant points
 
 
 @pytest.mark.parametrize(
@@ -256,7 +259,7 @@ def compare(*jobs: Job, **asked: typing.Any) -> tuple[tuple[VariantSides, ...], 
     """Compare jobs that stored no predictions."""
     nowhere = predictions.reader(Path("nowhere"))
     names = tuple("ABCDEFG"[: len(jobs)])
-    return equivalence.compare(jobs, equivalence.Asked(names=names, readers=(nowhere,) * len(jobs), **asked))
+    return equivalence.compare(jobs, names, (nowhere,) * len(jobs), **asked)
 
 
 def other(variant: VariantSides, stage: str, metric: str, side: int = 1) -> typing.Any:
@@ -309,12 +312,15 @@ def test_two_machines_are_said() -> None:
 @pytest.mark.parametrize(
     ("theirs", "told"),
     [
-        ({"tier": "short"}, "A ran tier smoke, B ran tier short"),
+        ({"tier": "short"}, "A ran default (tier smoke), B ran default (tier short)"),
         ({"version": 2}, "A ran version 1 of the scenario, B version 2"),
         ({"sha256": "bb" * 32}, "the data differ: A read digits (aaaaaaaa), B read digits (bbbbbbbb)"),
         ({"options": {"epochs": 3}}, "the options differ: epochs none on A, 3 on B"),
-        ({"variant": "other"}, "no common variant; A has default, B has other"),
-        ({"scenario": "another"}, "probe: B ran no variant of it"),
+        (
+            {"variant": "other"},
+            "no common variant and tier: A ran default (tier smoke), B ran other (tier smoke). To compare two: --variants default other",
+        ),
+        ({"scenario": "another"}, "A ran default (tier smoke), B ran none of it"),
         ({"status": "error"}, "no run of B finished"),
     ],
 )
@@ -358,7 +364,7 @@ def test_identities_are_set_beside_each_other_by_dtype() -> None:
     assert (ours.dtype, ours.holds) == ("float32", True)
     assert (theirs.dtype, theirs.holds) == ("float64", False)
     assert pairs["only B"].sides[0] is None
-    assert variant.violated
+    assert variant.broken
     assert whole(variant, left_out).exit_code == 1
 
 
@@ -396,13 +402,12 @@ def test_the_same_weights_are_compared_label_by_label(tmp_path: Path) -> None:
     same = "cd" * 32
     a = job(stored(tmp_path / "a", 0, [1], weights=same))
     b = job(stored(tmp_path / "b", 0, [2, 3, 4], weights=same, backend="torch"))
-    asked = equivalence.Asked(names=("a", "b"), readers=readers)
-    ((variant,), _) = equivalence.compare([a, b], asked)
+    ((variant,), _) = equivalence.compare([a, b], "ab", readers)
     (found,) = variant.weights
     assert (found.changed, found.worse, found.better, found.labels) == (4, 3, 1, 400)
     assert found.p == pytest.approx(2 * 5 / 16)
     other = job(stored(tmp_path / "b", 0, [2, 3, 4], weights="ee" * 32, backend="torch"))
-    ((variant,), _) = equivalence.compare([a, other], asked)
+    ((variant,), _) = equivalence.compare([a, other], "ab", readers)
     assert variant.weights == ()
     assert [(flip.worse_count, flip.better_count) for flip in variant.flips[0]] == [(3, 1)]
 
@@ -413,7 +418,7 @@ def test_labels_of_other_images_are_counted_and_not_tested(tmp_path: Path) -> No
     weights = ["ab" * 32, "cd" * 32]
     a = job(*(stored(tmp_path / "a", seed, [1], shift=seed, weights=weights[seed]) for seed in range(2)))
     b = job(*(stored(tmp_path / "b", seed, [2, 3], shift=seed, weights=weights[seed], backend="torch") for seed in range(2)))  # fmt: skip
-    ((variant,), _) = equivalence.compare([a, b], equivalence.Asked(names=("a", "b"), readers=readers))
+    ((variant,), _) = equivalence.compare([a, b], "ab", readers)
     (found,) = variant.weights
     assert (found.runs, found.labels, found.checkpoints, found.tested) == (2, 800, 2, 1)
     assert (found.changed, found.worse, found.better) == (6, 4, 2)
@@ -424,7 +429,7 @@ def test_identical_predictions_are_equivalent_whatever_the_number_of_runs(tmp_pa
     """One run on each side decides where every prediction is the same."""
     readers = (predictions.reader(tmp_path / "a"), predictions.reader(tmp_path / "b"))
     a, b = job(stored(tmp_path / "a", 0, [1])), job(stored(tmp_path / "b", 0, [1], backend="torch"))
-    ((variant,), _) = equivalence.compare([a, b], equivalence.Asked(names=("a", "b"), readers=readers))
+    ((variant,), _) = equivalence.compare([a, b], "ab", readers)
     score = variant.scores[0].sides[1]
     assert score is not None
     assert score.judged is not None
@@ -450,8 +455,7 @@ def test_equal_labels_settle_only_what_was_scored_from_them(tmp_path: Path, metr
         )
         return dataclasses.replace(whole, comparisons=(compared,))
 
-    asked = equivalence.Asked(names=("a", "b"), readers=readers)
-    ((variant,), _) = equivalence.compare([made("a", 0.9), made("b", 0.5)], asked)
+    ((variant,), _) = equivalence.compare([made("a", 0.9), made("b", 0.5)], "ab", readers)
     found = {score.metric: score.sides[1] for score in variant.scores}
     assert {name: side and side.judged and side.judged.verdict for name, side in found.items()} == {
         "accuracy": "equivalent", metric: "different",
