@@ -19,7 +19,7 @@ if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from harness.judging.levels import Change
-    from harness.records import Direction, Job, Kind, RunResult
+    from harness.records import Direction, Job, Kind
 
     Fields = tuple[tuple[str, str], ...]
 
@@ -42,17 +42,13 @@ class Sample(typing.NamedTuple):
     commit: str
     """Commit of the job, with ``+dirty`` if the tree was not clean, or empty."""
     system: System
-    """What was measured."""
     data: Fields
     """Data sets read: name and hash."""
     surroundings: Fields
     """Fields of the environment that decide what may be compared."""
     metric: str
-    """Metric."""
     unit: str
-    """Unit."""
     kind: Kind
-    """Kind of metric."""
     better: Direction
     """Direction in which it improves."""
     values: array.array[float]
@@ -65,38 +61,30 @@ def gather(jobs: Iterable[Job]) -> list[Sample]:
 
 
 def _of_job(job: Job) -> Iterable[Sample]:
-    found: dict[tuple[object, ...], Sample] = {}
+    samples: dict[tuple[object, ...], Sample] = {}
     for run in job.results:
-        system, data, surroundings = System.of(run), _data(run), _surroundings(run)
+        uses, recorded = (
+            (run.measurement.datasets, run.measurement.environment) if run.measurement else ((), {})
+        )
+        data = tuple(sorted((use.name, use.sha256) for use in uses))
+        surroundings = tuple(sorted(environment.compared(recorded).items()))
+        system = System.of(run)
         for name, measured in run.metrics.items():
             if isinstance(measured.value, list) or not is_headline(name, measured, run):
                 continue
-            sample = found.get((system, data, surroundings, name))
-            if sample is None:
-                sample = found[system, data, surroundings, name] = Sample(
-                    created=job.created,
-                    commit=job.commit,
-                    system=system,
-                    data=data,
-                    surroundings=surroundings,
-                    metric=name,
-                    unit=measured.unit,
-                    kind=measured.kind,
-                    better=measured.better,
-                    values=array.array("d"),
+            key = (system, data, surroundings, name)
+            if key not in samples:
+                samples[key] = Sample(
+                    job.created,
+                    job.commit,
+                    *key,
+                    measured.unit,
+                    measured.kind,
+                    measured.better,
+                    array.array("d"),
                 )
-            sample.values.append(measured.value)
-    return found.values()
-
-
-def _data(run: RunResult) -> Fields:
-    uses = run.measurement.datasets if run.measurement else ()
-    return tuple(sorted((use.name, use.sha256) for use in uses))
-
-
-def _surroundings(run: RunResult) -> Fields:
-    recorded = run.measurement.environment if run.measurement else {}
-    return tuple(sorted(environment.compared(recorded).items()))
+            samples[key].values.append(measured.value)
+    return samples.values()
 
 
 # -- order ----------------------------------------------------------------------------------------
@@ -178,11 +166,8 @@ class Line:
     """One metric over the rows of a track, in environments that may be compared."""
 
     metric: str
-    """Metric name."""
     unit: str
-    """Unit."""
     kind: Kind
-    """Kind of metric."""
     better: Direction
     """Direction in which the metric improves."""
     where: Fields
@@ -212,7 +197,6 @@ class Track:
     """All metrics of one system on one branch."""
 
     system: System
-    """What was measured."""
     strand: Strand
     """Where its commits lie; the order is the commits' in a history and on a branch, else that of the runs."""
     tip: str
@@ -258,12 +242,14 @@ def tracks(samples: Iterable[Sample], known: Mapping[str, Place]) -> list[Track]
     for sample in ordered:
         place = _place(sample.commit, known)
         grouped.setdefault((sample.system, sample.data, place.strand, place.tip), []).append(sample)
-    versions: dict[System, set[Fields]] = {}
-    for system, data, _, _ in grouped:
-        versions.setdefault(system, set()).add(data)
-    return [
-        _track(key, group, known, kinds, named=len(versions[key[0]]) > 1) for key, group in grouped.items()
-    ]
+    found = []
+    for (system, data, strand, tip), group in grouped.items():
+        rows, lines = _rows_and_lines(group, known, kinds)
+        alone = all(other == data for of, other, _, _ in grouped if of == system)
+        found.append(
+            Track(system=system, strand=strand, tip=tip, data=() if alone else data, rows=rows, lines=lines)
+        )
+    return found
 
 
 def _place(commit: str, known: Mapping[str, Place]) -> Place:
@@ -279,40 +265,38 @@ class _Kinds:
         self._groups: dict[tuple[System, Kind], list[dict[str, str]]] = {}
         self._index: dict[tuple[System, Kind, Fields], int] = {}
         for sample in samples:
-            if (sample.system, sample.kind, sample.surroundings) not in self._index:
-                self._add(sample.system, sample.kind, sample.surroundings)
-
-    def _add(self, system: System, kind: Kind, surroundings: Fields) -> None:
-        ours, groups = dict(surroundings), self._groups.setdefault((system, kind), [])
-        fits = [index for index, group in enumerate(groups) if not environment.differences(kind, ours, group)]
-        if fits:
+            system, kind, ours = sample.system, sample.kind, dict(sample.surroundings)
+            if (system, kind, sample.surroundings) in self._index:
+                continue
+            groups = self._groups.setdefault((system, kind), [])
+            fits = (
+                index for index, group in enumerate(groups) if not environment.differences(kind, ours, group)
+            )
+            index = next(fits, len(groups))
+            if index == len(groups):
+                groups.append(ours)
             # fields that older records lack become known with the first that has them
-            groups[fits[0]] = ours | groups[fits[0]]
-        else:
-            groups.append(ours)
-        self._index[system, kind, surroundings] = fits[0] if fits else len(groups) - 1
+            groups[index] = ours | groups[index]
+            self._index[system, kind, sample.surroundings] = index
 
     def of(self, sample: Sample) -> int:
         """Return the number of the group that a sample's environment belongs to."""
         return self._index[sample.system, sample.kind, sample.surroundings]
 
-    def where(self, system: System, kind: Kind, index: int) -> Fields:
-        """Return the fields by which a group differs from the others; empty if there are none."""
-        groups = self._groups[system, kind]
+    def where(self, sample: Sample) -> Fields:
+        """Return the fields by which a sample's group differs from the others; empty if there are none."""
+        groups, own = self._groups[sample.system, sample.kind], self.of(sample)
         names = dict.fromkeys(
-            name for group in groups for name, _, _ in environment.differing(kind, groups[index], group)
+            name for group in groups for name, _, _ in environment.differing(sample.kind, groups[own], group)
         )
-        return tuple((name, groups[index].get(name, "none")) for name in names)
+        return tuple((name, groups[own].get(name, "none")) for name in names)
 
 
-def _track(
-    key: tuple[System, Fields, Strand, str],
-    samples: Sequence[Sample],
-    known: Mapping[str, Place],
-    kinds: _Kinds,
-    *,
-    named: bool,
-) -> Track:
+def _rows_and_lines(
+    samples: Sequence[Sample], known: Mapping[str, Place], kinds: _Kinds
+) -> tuple[tuple[Row, ...], tuple[Line, ...]]:
+    """Lay out the samples of one track, oldest first."""
+
     def row_key(sample: Sample) -> tuple[str, Fields, str]:
         # a clean commit is one thing however often it was measured; what is not committed is another each time
         own = sample.created if not sample.commit or sample.commit.endswith("+dirty") else ""
@@ -321,47 +305,26 @@ def _track(
     begun: dict[tuple[str, Fields, str], dict[str, None]] = {}
     for sample in samples:
         begun.setdefault(row_key(sample), {})[sample.created] = None
-    keys = sorted(
-        begun,
-        key=lambda key: (_place(key[0], known).position, key[0].endswith("+dirty"), next(iter(begun[key]))),
-    )
+    rows = {
+        key: Row(
+            commit=key[0], created=next(iter(times)), software=key[1], jobs=len(times), position=_place(key[0], known).position,
+        )
+        for key, times in begun.items()
+    }  # fmt: skip
+    keys = sorted(rows, key=lambda key: (rows[key].position, key[0].endswith("+dirty"), rows[key].created))
     number = {key: index for index, key in enumerate(keys)}
-    lines: dict[tuple[str, int], tuple[Sample, dict[int, list[float]]]] = {}
+    grouped: dict[tuple[str, int], tuple[Sample, dict[int, list[float]]]] = {}
     for sample in samples:
-        _, values = lines.setdefault((sample.metric, kinds.of(sample)), (sample, {}))
+        _, values = grouped.setdefault((sample.metric, kinds.of(sample)), (sample, {}))
         values.setdefault(number[row_key(sample)], []).extend(sample.values)
-    return Track(
-        system=key[0],
-        strand=key[2],
-        tip=key[3],
-        data=key[1] if named else (),
-        rows=tuple(
-            Row(
-                commit=commit,
-                created=next(iter(begun[commit, software, own])),
-                software=software,
-                jobs=len(begun[commit, software, own]),
-                position=_place(commit, known).position,
+    lines = []
+    for first, values in grouped.values():
+        means = tuple(exact_mean(values[row]) for row in sorted(values))
+        lines.append(
+            Line(
+                metric=first.metric, unit=first.unit, kind=first.kind, better=first.better, where=kinds.where(first),
+                rows=tuple(sorted(values)), values=means,
+                changes=tuple(changes(np.asarray(means, np.float64), first.better, spikes=True)),
             )
-            for commit, software, own in keys
-        ),
-        lines=tuple(
-            _line(first, values, kinds.where(first.system, first.kind, group))
-            for (_, group), (first, values) in lines.items()
-        ),
-    )
-
-
-def _line(first: Sample, values: Mapping[int, Sequence[float]], where: Fields) -> Line:
-    rows = tuple(sorted(values))
-    means = tuple(exact_mean(values[row]) for row in rows)
-    return Line(
-        metric=first.metric,
-        unit=first.unit,
-        kind=first.kind,
-        better=first.better,
-        where=where,
-        rows=rows,
-        values=means,
-        changes=tuple(changes(np.asarray(means, np.float64), first.better, spikes=True)),
-    )
+        )  # fmt: skip
+    return tuple(rows[key] for key in keys), tuple(lines)
