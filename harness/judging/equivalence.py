@@ -14,36 +14,15 @@ import dataclasses
 import itertools
 import math
 import re
-import statistics
 import typing
 
 import numpy as np
 
+from harness import records
 from harness.errors import HarnessError
-from harness.judging import flips, reduced
-from harness.judging.statistics import (
-    median_interval,
-    rank_coverage,
-    runs_for_tost,
-    sign_test,
-    spread,
-    welch_tost,
-)
+from harness.judging import flips, reduced, statistics
 from harness.machine import environment
 from harness.measure.scores import set_scored_from_labels
-from harness.records import (
-    GIVEN,
-    Amount,
-    Contrast,
-    Equivalence,
-    IdentitySide,
-    IdentitySides,
-    SameWeights,
-    Score,
-    ScoreSide,
-    SideRuns,
-    VariantSides,
-)
 from harness.records.metrics import find, is_share
 from harness.store import stored
 
@@ -53,11 +32,10 @@ if typing.TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.judging.flips import Found
-    from harness.records import IdentityCheck, Job, Measurement, RunResult
     from harness.store.predictions import Reader
 
     Floats = NDArray[np.float64]
-    Runs = Sequence[RunResult]
+    Runs = Sequence[records.RunResult]
     Sides = Mapping[int, Runs]
 
 SCHEMA = 3
@@ -140,7 +118,7 @@ class Margin:
             )
         if self.unit == "own":
             return self.amount
-        sd = spread(reference)
+        sd = statistics.spread(reference)
         if sd is None:
             return None
         wide = MARGIN_SPREADS * sd
@@ -150,7 +128,7 @@ class Margin:
 USUAL = Margin(MARGIN_SPREADS, "usual")
 
 
-def judge(a: Floats, b: Floats, margin: float | None, *, identical: int = 0) -> Equivalence:
+def judge(a: Floats, b: Floats, margin: float | None, *, identical: int = 0) -> records.Equivalence:
     """Judge one score.
 
     Parameters
@@ -167,7 +145,7 @@ def judge(a: Floats, b: Floats, margin: float | None, *, identical: int = 0) -> 
     difference = float(b[0] - a[0]) if constant else float(b.mean() - a.mean())
     if constant and math.isclose(a[0], b[0], rel_tol=1e-12):
         difference = 0.0
-    judged = Equivalence(
+    judged = records.Equivalence(
         verdict="INCONCLUSIVE", difference=difference, lower=None, upper=None, margin=margin, p=None, runs_to_decide=None,
         reason="a single run has no spread to judge by",
     )  # fmt: skip
@@ -176,15 +154,17 @@ def judge(a: Floats, b: Floats, margin: float | None, *, identical: int = 0) -> 
         return dataclasses.replace(judged, verdict="equivalent", reason=same)
     if min(len(a), len(b)) < 2 or margin is None:
         # how many would decide if both sides were alike; without a spread the margin is 2 of them, whatever they are
-        sd = next((known for known in (spread(a), spread(b)) if known is not None), None)
+        sd = next(
+            (known for known in (statistics.spread(a), statistics.spread(b)) if known is not None), None
+        )
         known, sd = (margin, sd) if sd is not None and margin else (MARGIN_SPREADS, 1.0)
-        return dataclasses.replace(judged, runs_to_decide=runs_for_tost(0.0, known, sd))
+        return dataclasses.replace(judged, runs_to_decide=statistics.runs_for_tost(0.0, known, sd))
     if constant:
         lower = upper = difference
         within, beyond = abs(difference) <= margin, abs(difference) > margin
         p = float(beyond)
     else:
-        test = welch_tost(a, b, margin, LEVEL)
+        test = statistics.welch_tost(a, b, margin, LEVEL)
         lower, upper, p = test.lower, test.upper, max(test.p_low, test.p_high)
         within, beyond = p <= LEVEL, lower >= margin or upper <= -margin
     runs = None
@@ -197,7 +177,7 @@ def judge(a: Floats, b: Floats, margin: float | None, *, identical: int = 0) -> 
     elif beyond:
         reason = "the difference lies beyond the margin"
     else:
-        runs = runs_for_tost(difference, margin, math.sqrt((a.var(ddof=1) + b.var(ddof=1)) / 2))
+        runs = statistics.runs_for_tost(difference, margin, math.sqrt((a.var(ddof=1) + b.var(ddof=1)) / 2))
         reason = "it is not zero, but may lie within the margin or beyond"
         if lower <= 0 <= upper:
             reason = "it may be none, and may lie beyond the margin"
@@ -213,13 +193,13 @@ def judge(a: Floats, b: Floats, margin: float | None, *, identical: int = 0) -> 
 
 
 def compare(
-    jobs: Sequence[Job],
+    jobs: Sequence[records.Job],
     names: Sequence[str],
     readers: Sequence[Reader],
     *,
     margin: Margin = USUAL,
     variants: tuple[str, str] | None = None,
-) -> tuple[tuple[VariantSides, ...], tuple[str, ...]]:
+) -> tuple[tuple[records.VariantSides, ...], tuple[str, ...]]:
     """Set jobs side by side.
 
     Parameters
@@ -252,10 +232,10 @@ def compare(
         for index, job in enumerate(jobs)
     ]
     gated = _gated_scores(jobs)
-    compared: list[VariantSides] = []
+    compared: list[records.VariantSides] = []
     left_out: list[str] = []
     for name, other in zip(names[1:], groups[1:], strict=True):
-        left_out += _unpaired(groups[0], other, (names[0], name))
+        left_out += _unpaired(groups[0], other, (names[0], name), variants)
     for key in groups[0]:
         # what lies on disk is decoded once, and of one variant's runs only what is compared is in memory
         lighter = reduced.Lighter()
@@ -279,7 +259,7 @@ def compare(
     return tuple(compared), tuple(left_out)
 
 
-def _gated_scores(jobs: Iterable[Job]) -> dict[str, dict[str, None]]:
+def _gated_scores(jobs: Iterable[records.Job]) -> dict[str, dict[str, None]]:
     """Return the scores to judge by scenario: the accuracy, and what was declared as gated; other scores follow from these."""
     scores: dict[str, dict[str, None]] = {}
     for job in jobs:
@@ -293,26 +273,29 @@ def _gated_scores(jobs: Iterable[Job]) -> dict[str, dict[str, None]]:
 
 
 def _unpaired(
-    ours: Collection[tuple[str, str, str]], theirs: Collection[tuple[str, str, str]], names: tuple[str, str]
+    ours: Collection[tuple[str, str, str]],
+    theirs: Collection[tuple[str, str, str]],
+    names: tuple[str, str],
+    variants: tuple[str, str] | None,
 ) -> Iterator[str]:
     """Say what the reference and another job do not both have."""
     for scenario in dict.fromkeys(scenario for scenario, _, _ in (*ours, *theirs)):
         ran = [[key[1:] for key in side if key[0] == scenario] for side in (ours, theirs)]
-        if set(ran[0]).isdisjoint(ran[1]):
-            both = [
-                ", ".join(f"{variant} (tier {tier})" for variant, tier in side) or "none of it"
-                for side in ran
-            ]
-            text = (
-                f"{scenario}: no common variant and tier: {names[0]} ran {both[0]}, {names[1]} ran {both[1]}"
+        common = set(ran[0]) & set(ran[1])
+        for variant, tier in dict.fromkeys((*ran[0], *ran[1])) if common else ():
+            if (variant, tier) not in common:
+                yield f"{scenario}:{variant}, tier {tier}: only {names[(variant, tier) in ran[1]]} ran it"
+        if not common:
+            both = []
+            for index, side in enumerate(ran):
+                own = ", ".join(
+                    f"{variants[index] if variants else variant} (tier {tier})" for variant, tier in side
+                )
+                both.append(own or (f"no variant {variants[index]}" if variants else "none of it"))
+            step = next(
+                (f". To compare two: --variants {a} {b}" for a, x in ran[0] for b, y in ran[1] if x == y), ""
             )
-            other = next((b for a, tier in ran[0] for b, same in ran[1] if same == tier), None)
-            yield text + (f". To compare two: --variants {ran[0][0][0]} {other}" if other else "")
-            continue
-        for variant, tier in dict.fromkeys((*ran[0], *ran[1])):
-            here = [(variant, tier) in side for side in ran]
-            if not all(here):
-                yield f"{scenario}:{variant}, tier {tier}: only {names[here[1]]} ran it"
+            yield f"{scenario}: no common variant and tier: {names[0]} ran {both[0]}, {names[1]} ran {both[1]}{step}"
 
 
 def _hindrance(first: Runs, runs: Runs, names: tuple[str, str], *, options: bool) -> str:
@@ -337,15 +320,15 @@ def _hindrance(first: Runs, runs: Runs, names: tuple[str, str], *, options: bool
     return ""
 
 
-def _finished(runs: Runs) -> list[RunResult]:
+def _finished(runs: Runs) -> list[records.RunResult]:
     return [run for run in runs if run.status == "ok" and run.measurement is not None]
 
 
-def _measured(runs: Runs) -> list[Measurement]:
+def _measured(runs: Runs) -> list[records.Measurement]:
     return [run.measurement for run in runs if run.measurement is not None]
 
 
-def _options(ours: Measurement, theirs: Measurement, names: Sequence[str]) -> str:
+def _options(ours: records.Measurement, theirs: records.Measurement, names: Sequence[str]) -> str:
     """Name the options that differ, with both values."""
     sides = [
         (name, ours.options.get(name, "none"), theirs.options.get(name, "none"))
@@ -361,18 +344,18 @@ def _options(ours: Measurement, theirs: Measurement, names: Sequence[str]) -> st
 
 def _sides(
     runs: Sides, names: Sequence[str], readers: Sequence[Reader], margin: Margin, scores: Iterable[str]
-) -> VariantSides:
+) -> records.VariantSides:
     """Compare the runs of one variant and tier; at least one run of each job finished, and job 0 is the reference."""
     done = [_finished(side) for side in runs.values()]
     sides = []
     for (job, own), finished in zip(runs.items(), done, strict=True):
         request, measured = finished[0].request, _measured(finished)
         sides.append(
-            SideRuns(
+            records.SideRuns(
                 name="", job=job, variant=request.variant, backend=request.backend, device=request.device,
                 seeds=tuple(run.request.seed for run in finished), failed=len(own) - len(finished),
                 disturbed=sum(run.disturbed for run in finished),
-                calibration_seconds=statistics.median(one.calibration_seconds for one in measured),
+                calibration_seconds=float(np.median([one.calibration_seconds for one in measured])),
                 environment=measured[0].environment,
             )
         )  # fmt: skip
@@ -381,14 +364,14 @@ def _sides(
         for side, name in zip(sides, _headings(sides, [names[side.job] for side in sides]), strict=True)
     ]
     sets = flips.main_sets(scores)
-    sets = (*sets, *(f"{name}{GIVEN}" for name in sets))
+    sets = (*sets, *(f"{name}{records.GIVEN}" for name in sets))
     flipped = [
         flips.against_base(other, done[0], sets, readers[side.job], sides[0].name, base_read=readers[0])
         for side, other in zip(sides[1:], done[1:], strict=True)
     ]
     fields = dict.fromkeys(name for side in sides for name in side.environment if name not in _FLEETING)
     values = {name: tuple(side.environment.get(name, "none") for side in sides) for name in fields}
-    return VariantSides(
+    return records.VariantSides(
         scenario=done[0][0].request.scenario,
         tier=done[0][0].request.tier,
         sides=tuple(sides),
@@ -404,7 +387,7 @@ def _sides(
     )
 
 
-def _headings(sides: Sequence[SideRuns], folders: Sequence[str]) -> list[str]:
+def _headings(sides: Sequence[records.SideRuns], folders: Sequence[str]) -> list[str]:
     """Name each side for what sets it apart: backend, device, precision, versions, threads, machine, commit; at last its folder."""
     frameworks = ("torch_", "keras_", "tensorflow_", "jax_")
     precision = sorted({name for side in sides for name in side.environment if name.startswith(frameworks)})
@@ -436,7 +419,7 @@ def _headings(sides: Sequence[SideRuns], folders: Sequence[str]) -> list[str]:
     ]
 
 
-def _notes(sides: Sequence[SideRuns], done: Sequence[Runs]) -> Iterator[str]:
+def _notes(sides: Sequence[records.SideRuns], done: Sequence[Runs]) -> Iterator[str]:
     """Say what a reader must know before the numbers."""
     first = sides[0]
     stages = [_stage_names(runs) for runs in done]
@@ -480,7 +463,7 @@ def _stage_names(runs: Runs) -> dict[str, None]:
     return dict.fromkeys(stage.name for one in _measured(runs) for stage in one.stages)
 
 
-def _contrasts(done: Sequence[Runs]) -> Iterator[Contrast]:
+def _contrasts(done: Sequence[Runs]) -> Iterator[records.Contrast]:
     """Compare every stage's times and memory, in the order of the reference's stages; the total comes last."""
     stages = dict.fromkeys((*(name for runs in done for name in _stage_names(runs)), "process", "total"))
     for stage, metric in itertools.product(stages, CONTRASTED):
@@ -497,22 +480,22 @@ def _contrasts(done: Sequence[Runs]) -> Iterator[Contrast]:
         values = [_values(name, quiet or side) for quiet, side in zip(calm, done, strict=True)]
         if not len(values[0]) or not any(len(other) for other in values[1:]):
             continue
-        amounts: list[Amount | None] = []
+        amounts: list[records.Amount | None] = []
         for index, (own, quiet) in enumerate(zip(values, calm, strict=True)):
             amount = None
             if len(own):
-                amount = Amount(
+                amount = records.Amount(
                     median=float(np.median(own)), runs=len(own), disturbed=not (calm[0] and quiet)
                 )
             if amount is not None and index and (values[0] > 0).all():
                 ratios = np.divide.outer(own, values[0]).ravel()  # (n * m,)
                 amount = dataclasses.replace(amount, ratio=float(np.median(ratios)))
                 if min(len(values[0]), len(own)) > 1:
-                    lower, upper = median_interval(ratios, (len(values[0]), len(own)))
-                    coverage = rank_coverage(len(values[0]), len(own))
+                    lower, upper = statistics.median_interval(ratios, (len(values[0]), len(own)))
+                    coverage = statistics.rank_coverage(len(values[0]), len(own))
                     amount = dataclasses.replace(amount, lower=lower, upper=upper, coverage=coverage)
             amounts.append(amount)
-        yield Contrast(
+        yield records.Contrast(
             stage=stage, metric=metric, unit=measures.unit, kind=measures.kind, sides=tuple(amounts)
         )
 
@@ -534,7 +517,7 @@ def _values(name: str, runs: Runs) -> Floats:
 
 def _scores(
     names: Iterable[str], done: Sequence[Runs], margin: Margin, flipped: Sequence[Sequence[Found]]
-) -> Iterator[Score]:
+) -> Iterator[records.Score]:
     for name in names:
         values = [_values(name, runs) for runs in done]
         if not len(values[0]) or not any(len(other) for other in values[1:]):
@@ -544,7 +527,7 @@ def _scores(
         known = margin.of(values[0], share=share)
         sets = {one for runs in done for run in _measured(runs) for one in run.predictions}
         scored = set_scored_from_labels(name, sets)
-        sides: list[ScoreSide | None] = []
+        sides: list[records.ScoreSide | None] = []
         for index, own in enumerate(values):
             if not len(own):
                 sides.append(None)
@@ -552,46 +535,49 @@ def _scores(
             same = _identical(scored, flipped[index - 1], done[0], done[index]) if index and scored else 0
             judged = judge(values[0], own, known, identical=same) if index else None
             mean = float(own[0]) if np.ptp(own) == 0 else float(own.mean())
-            sides.append(ScoreSide(mean=mean, spread=spread(own), runs=len(own), judged=judged))
-        yield Score(metric=name, unit=unit, share=share, sides=tuple(sides))
+            sides.append(
+                records.ScoreSide(mean=mean, spread=statistics.spread(own), runs=len(own), judged=judged)
+            )
+        yield records.Score(metric=name, unit=unit, share=share, sides=tuple(sides))
 
 
 def _identical(name: str, flipped: Iterable[Found], first: Runs, other: Runs) -> int:
     """Count the runs of a side if it and the reference have the same seeds, each once, and every prediction of a set is the same."""
     seeds = [sorted(run.request.seed for run in side) for side in (first, other)]
-    records = [one.record for one in flipped if one.record.set == name]
-    same = not any(one.problem or one.worse_count or one.better_count or one.changed for one in records)
-    once = seeds[0] == seeds[1] and len(set(seeds[0])) == len(seeds[0]) == len(records)
-    return len(records) if same and once else 0
+    pairs = [one.record for one in flipped if one.record.set == name]
+    same = not any(one.problem or one.worse_count or one.better_count or one.changed for one in pairs)
+    once = seeds[0] == seeds[1] and len(set(seeds[0])) == len(seeds[0]) == len(pairs)
+    return len(pairs) if same and once else 0
 
 
-def _same_weights(side: int, flipped: Sequence[Found]) -> Iterator[SameWeights]:
+def _same_weights(side: int, flipped: Sequence[Found]) -> Iterator[records.SameWeights]:
     for name, net in flips.same_weights(flipped).items():
         compared = [one for one in flipped if one.record.set == name and not one.record.problem]
-        records = [one.record for one in compared]
-        worse, better = sum(one.worse_count for one in records), sum(one.better_count for one in records)
-        yield SameWeights(
-            side=side, set=name, labels=sum(one.images for one in records), runs=len(records),
+        worse = sum(one.record.worse_count for one in compared)
+        better = sum(one.record.better_count for one in compared)
+        yield records.SameWeights(
+            side=side, set=name, labels=sum(one.record.images for one in compared), runs=len(compared),
             checkpoints=len({one.weights for one in compared}), worse=worse, better=better,
-            changed=worse + better + sum(one.changed for one in records), p=sign_test(net.images), tested=net.runs,
+            changed=worse + better + sum(one.record.changed for one in compared),
+            p=statistics.sign_test(net.images), tested=net.runs,
         )  # fmt: skip
 
 
-def _identities(runs: Sequence[Runs]) -> list[IdentitySides]:
+def _identities(runs: Sequence[Runs]) -> list[records.IdentitySides]:
     """Set the worst check of each identity next to the other sides', sorted by dtype; failed runs' checks count too."""
-    worst: list[dict[str, IdentityCheck]] = []
+    worst: list[dict[str, records.IdentityCheck]] = []
     for side in runs:
-        checks: dict[str, IdentityCheck] = {}
+        checks: dict[str, records.IdentityCheck] = {}
         for check in itertools.chain.from_iterable(one.identities for one in _measured(side)):
             checks[check.name] = max(checks.get(check.name, check), check, key=reduced.violation)
         worst.append(checks)
     found = []
     for name in dict.fromkeys(itertools.chain.from_iterable(worst)):
-        sides: list[IdentitySide | None] = []
+        sides: list[records.IdentitySide | None] = []
         for checks in worst:
             check = checks.get(name)
             dtype = re.search(r"\b(bfloat16|float16|float32|float64)\b", check.detail if check else "")
-            side_of = check and IdentitySide(
+            side_of = check and records.IdentitySide(
                 dtype=dtype[0] if dtype else "",
                 error=check.error,
                 tolerance=check.tolerance,
@@ -599,14 +585,14 @@ def _identities(runs: Sequence[Runs]) -> list[IdentitySides]:
             )
             sides.append(side_of)
         formula = next(checks[name].formula for checks in worst if name in checks)
-        found.append(IdentitySides(name=name, formula=formula, sides=tuple(sides)))
+        found.append(records.IdentitySides(name=name, formula=formula, sides=tuple(sides)))
     return sorted(found, key=lambda identity: [side.dtype if side else "" for side in identity.sides])
 
 
 # -- in words -------------------------------------------------------------------------------------
 
 
-def amounts(score: Score, judged: Equivalence) -> tuple[str, str, str]:
+def amounts(score: records.Score, judged: records.Equivalence) -> tuple[str, str, str]:
     """Write difference, 90% interval and margin of a score, shares in points; empty where there is none."""
     factor, unit = (100.0, " points") if score.share else (1.0, f" {score.unit}".rstrip())
     interval = margin = ""
@@ -617,7 +603,7 @@ def amounts(score: Score, judged: Equivalence) -> tuple[str, str, str]:
     return f"{factor * judged.difference:+.3g}{unit}", interval, margin
 
 
-def labels(variant: VariantSides, same: SameWeights) -> str:
+def labels(variant: records.VariantSides, same: records.SameWeights) -> str:
     """Say what the same weights came to, label by label."""
     head = (
         f"set {same.title} on {variant.sides[same.side].name}, {same.runs} run{'s' * (same.runs != 1)}, {same.labels:,} labels,"

@@ -88,7 +88,7 @@ def test_false_verdicts_stay_near_5_percent_at_the_printed_margin(
 ) -> None:
     """A true difference of the margin is called equivalent, or different, in at most about 5% each, also where A's spread gave the margin."""
     monkeypatch.setattr(
-        equivalence, "runs_for_tost", lambda *_: None
+        statistics, "runs_for_tost", lambda *_: None
     )  # how many runs would decide is not asked
     generator, trials = np.random.default_rng(20261), 3000
     found = []
