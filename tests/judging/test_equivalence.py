@@ -24,22 +24,21 @@ from harness.records import (
     Comparison,
     DatasetUse,
     IdentityCheck,
-    Job,
     Judgement,
     Measured,
-    Measurement,
-    RunRequest,
     RunResult,
+    SideJob,
     StageResult,
 )
 from harness.store import files, predictions
+from tests import made
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from harness.records import VariantSides
+    from harness.records import Job, VariantSides
     from tests.conftest import Harness
 
 PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "compare.md"
@@ -215,16 +214,12 @@ def test_the_sign_test_is_two_sided() -> None:
 
 
 def result(
-    seed: int, *, scenario: str = "probe", variant: str = "default", tier: typing.Any = "smoke", backend: str = "numpy",
-    device: str = "cpu", accuracy: float = 0.95, seconds: float = 1.0, memory: float = 2.0**20, weights: str = "", version: int = 1,
+    seed: int, *, accuracy: float = 0.95, seconds: float = 1.0, memory: float = 2.0**20, weights: str = "", version: int = 1,
     options: dict[str, typing.Any] | None = None, sha256: str = "aa" * 32, environment: dict[str, str] | None = None,
     foreign_cpu: float = 0.0, checks: tuple[IdentityCheck, ...] = (), status: typing.Any = "ok", sets: tuple[str, ...] = (),
-    extra: dict[str, Measured] | None = None,
+    extra: dict[str, Measured] | None = None, **asked: typing.Any,
 ) -> RunResult:  # fmt: skip
-    """Make one run."""
-    asked = RunRequest(
-        scenario=scenario, variant=variant, tier=tier, seed=seed, backend=backend, device=device
-    )
+    """Make one run; `asked` are fields of its request."""
     metrics = {
         "accuracy": Measured(value=accuracy, better="higher"),
         "train.seconds": Measured(value=seconds, unit="s", kind="runtime", better="lower"),
@@ -235,24 +230,13 @@ def result(
         StageResult(name=name, seconds=1.0, cpu_seconds=1.0, peak_bytes=2**25)
         for name in ("imports", "train")
     )
-    measurement = Measurement(
-        request=asked, scenario_version=version, options=options or {}, metrics={}, stages=stages, identities=checks,
-        predictions=sets, figures=(), datasets=(dataclasses.replace(DIGITS, sha256=sha256),),
-        environment=environment or {"cpu": "A", "cores": "2"}, foreign_cpu=foreign_cpu,
-        weights=dict.fromkeys(sets, weights) if weights else {},
+    request = made.request(seed, **asked)
+    measurement = made.measurement(
+        request, scenario_version=version, options=options or {}, stages=stages, identities=checks, predictions=sets,
+        datasets=(dataclasses.replace(DIGITS, sha256=sha256),), environment=environment or {"cpu": "A", "cores": "2"},
+        foreign_cpu=foreign_cpu, weights=dict.fromkeys(sets, weights) if weights else {},
     )  # fmt: skip
-    return RunResult(
-        request=asked, status=status, started="", wall_seconds=1.0, metrics=metrics, measurement=measurement,
-        folder=f"runs/{asked.key}",
-    )  # fmt: skip
-
-
-def job(*results: RunResult) -> Job:
-    """Put runs into a job."""
-    return Job(
-        schema=1, created="2026-01-01T00:00:00+00:00", command="", version="", commit="", environment={}, results=results,
-        comparisons=(),
-    )  # fmt: skip
+    return made.run(request, metrics, measurement, status)
 
 
 def compare(*jobs: Job, **asked: typing.Any) -> tuple[tuple[VariantSides, ...], tuple[str, ...]]:
@@ -272,8 +256,10 @@ def other(variant: VariantSides, stage: str, metric: str, side: int = 1) -> typi
 
 def test_ratios_are_medians_of_all_ratios_with_an_interval() -> None:
     """Three runs that take twice as long on B have a ratio near 2 between the extremes, and say what that covers."""
-    a = job(*(result(seed, seconds=value) for seed, value in enumerate([1.0, 1.1, 0.9])))
-    b = job(*(result(seed, seconds=2 * value, memory=2.0**21) for seed, value in enumerate([1.0, 1.1, 0.9])))
+    a = made.job(*(result(seed, seconds=value) for seed, value in enumerate([1.0, 1.1, 0.9])))
+    b = made.job(
+        *(result(seed, seconds=2 * value, memory=2.0**21) for seed, value in enumerate([1.0, 1.1, 0.9]))
+    )
     ((variant,), left_out) = compare(a, b)
     assert left_out == ()
     time = other(variant, "train", "seconds")
@@ -283,20 +269,20 @@ def test_ratios_are_medians_of_all_ratios_with_an_interval() -> None:
     assert time.coverage == pytest.approx(0.9)
     assert other(variant, "train", "above_imports_bytes").ratio == 2
     assert other(variant, "imports", "peak_bytes").ratio == 1
-    ((one,), _) = compare(job(result(0)), job(result(0)))
+    ((one,), _) = compare(made.job(result(0)), made.job(result(0)))
     assert all(side is None or side.lower is None for contrast in one.contrasts for side in contrast.sides)
-    ((none,), _) = compare(job(result(0, seconds=0.0)), job(result(0)))
+    ((none,), _) = compare(made.job(result(0, seconds=0.0)), made.job(result(0)))
     assert other(none, "train", "seconds").ratio is None
 
 
 def test_disturbed_times_are_left_out_or_marked() -> None:
     """A disturbed run's time is left out while others remain; with no other it is used and marked; memory stays."""
-    a = job(result(0, seconds=1.0), result(1, seconds=9.0, foreign_cpu=0.5))
-    ((variant,), _) = compare(a, job(result(0, foreign_cpu=0.5), result(1, foreign_cpu=0.5)))
+    a = made.job(result(0, seconds=1.0), result(1, seconds=9.0, foreign_cpu=0.5))
+    ((variant,), _) = compare(a, made.job(result(0, foreign_cpu=0.5), result(1, foreign_cpu=0.5)))
     assert other(variant, "train", "seconds").disturbed
     assert not other(variant, "train", "above_imports_bytes").disturbed
     assert any("2 of 2 runs of B are disturbed" in note for note in variant.notes)
-    ((calm,), _) = compare(a, job(result(0)))
+    ((calm,), _) = compare(a, made.job(result(0)))
     first, time = other(calm, "train", "seconds", 0), other(calm, "train", "seconds")
     assert (first.median, first.runs, time.runs, time.disturbed) == (1.0, 1, 1, False)
 
@@ -304,13 +290,13 @@ def test_disturbed_times_are_left_out_or_marked() -> None:
 def test_two_machines_are_said() -> None:
     """Another processor makes ratios those of machines; fields that differ are listed, load is not."""
     there = {"cpu": "B", "cores": "2", "load": "3", "torch_tf32_matmul": "True"}
-    ((variant,), _) = compare(job(result(0)), job(result(0, environment=there)))
+    ((variant,), _) = compare(made.job(result(0)), made.job(result(0, environment=there)))
     assert any(note.startswith("two machines (cpu A on A, B on B)") for note in variant.notes)
     assert variant.environment == (("cpu", ("A", "B")), ("torch_tf32_matmul", ("none", "True")))
 
 
 @pytest.mark.parametrize(
-    ("theirs", "told"),
+    ("theirs", "reason"),
     [
         ({"tier": "short"}, "A ran default (tier smoke), B ran default (tier short)"),
         ({"version": 2}, "A ran version 1 of the scenario, B version 2"),
@@ -324,23 +310,23 @@ def test_two_machines_are_said() -> None:
         ({"status": "error"}, "no run of B finished"),
     ],
 )
-def test_what_makes_no_sense_is_said(theirs: dict[str, typing.Any], told: str) -> None:
+def test_what_makes_no_sense_is_said(theirs: dict[str, typing.Any], reason: str) -> None:
     """Other tier, version, data, options, variant or scenario: one sentence, and nothing is set in relation."""
-    found, left_out = compare(job(result(0)), job(result(0, **theirs)))
+    found, left_out = compare(made.job(result(0)), made.job(result(0, **theirs)))
     assert found == ()
-    assert any(told in reason for reason in left_out), left_out
+    assert any(reason in sentence for sentence in left_out), left_out
 
 
 def test_several_backends_in_one_folder_are_refused() -> None:
     """Runs of one variant on two backends cannot stand for one side."""
-    mixed = job(result(0), result(0, backend="torch"))
-    assert "several backends or devices" in compare(mixed, job(result(0)))[1][0]
-    assert compare(job(), job()) == ((), ("no job holds a run",))
+    mixed = made.job(result(0), result(0, backend="torch"))
+    assert "several backends or devices" in compare(mixed, made.job(result(0)))[1][0]
+    assert compare(made.job(), made.job()) == ((), ("no job holds a run",))
 
 
 def test_two_variants_can_be_named() -> None:
     """Variants of different names are set side by side when asked for, and what their options differ in is said."""
-    a, b = job(result(0)), job(result(0, variant="other", options={"rank": 3}))
+    a, b = made.job(result(0)), made.job(result(0, variant="other", options={"rank": 3}))
     ((variant,), left_out) = compare(a, b, variants=("default", "other"))
     assert (variant.title, left_out) == ("probe:default and other", ())
     assert any("rank none on default, 3 on other" in note for note in variant.notes)
@@ -353,8 +339,10 @@ def test_identities_are_set_beside_each_other_by_dtype() -> None:
     def check(error: float, dtype: str) -> IdentityCheck:
         return IdentityCheck("w", error, 1e-4, "a = b", f"{dtype}, u = 6e-08, shape (2, 2)")
 
-    a = job(*(result(seed, checks=(check(error, "float32"),)) for seed, error in enumerate([1e-6, 1e-5])))
-    b = job(result(0, checks=(check(1e-3, "float64"), IdentityCheck("only B", 0.0, 0.0, "c", ""))))
+    a = made.job(
+        *(result(seed, checks=(check(error, "float32"),)) for seed, error in enumerate([1e-6, 1e-5]))
+    )
+    b = made.job(result(0, checks=(check(1e-3, "float64"), IdentityCheck("only B", 0.0, 0.0, "c", ""))))
     ((variant,), left_out) = compare(a, b)
     pairs = {pair.name: pair for pair in variant.identities}
     ours, theirs = pairs["w"].sides
@@ -365,23 +353,22 @@ def test_identities_are_set_beside_each_other_by_dtype() -> None:
     assert (theirs.dtype, theirs.holds) == ("float64", False)
     assert pairs["only B"].sides[0] is None
     assert variant.broken
-    assert whole(variant, left_out).exit_code == 1
-
-
-def whole(variant: VariantSides, left_out: tuple[str, ...]) -> Compared:
-    """Put one variant into a comparison."""
-    from harness.records import SideJob
-
-    side = SideJob(folder="<a>", created="2026-01-01T00:00:00+00:00", commit="", command="")
-    return Compared(
+    side = SideJob(folder="a", created="", commit="", command="")
+    whole = Compared(
         schema=3,
-        created=side.created,
+        created="",
         command="",
         version="0",
         jobs=(side, side),
         variants=(variant,),
         left_out=left_out,
     )
+    assert whole.exit_code == 1
+
+
+def read_below(folder: Path) -> list[typing.Any]:
+    """Read what `stored` left for the jobs a and b."""
+    return [predictions.reader(folder / name) for name in "ab"]
 
 
 def stored(folder: Path, seed: int, wrong: Sequence[int], *, shift: int = 0, **changes: typing.Any) -> RunResult:  # fmt: skip
@@ -398,27 +385,25 @@ def stored(folder: Path, seed: int, wrong: Sequence[int], *, shift: int = 0, **c
 
 def test_the_same_weights_are_compared_label_by_label(tmp_path: Path) -> None:
     """Changed labels and exact McNemar where the weights are the same; with other weights flips are shown and test nothing."""
-    readers = (predictions.reader(tmp_path / "a"), predictions.reader(tmp_path / "b"))
     same = "cd" * 32
-    a = job(stored(tmp_path / "a", 0, [1], weights=same))
-    b = job(stored(tmp_path / "b", 0, [2, 3, 4], weights=same, backend="torch"))
-    ((variant,), _) = equivalence.compare([a, b], "ab", readers)
+    a = made.job(stored(tmp_path / "a", 0, [1], weights=same))
+    b = made.job(stored(tmp_path / "b", 0, [2, 3, 4], weights=same, backend="torch"))
+    ((variant,), _) = equivalence.compare([a, b], "ab", read_below(tmp_path))
     (found,) = variant.weights
     assert (found.changed, found.worse, found.better, found.labels) == (4, 3, 1, 400)
     assert found.p == pytest.approx(2 * 5 / 16)
-    other = job(stored(tmp_path / "b", 0, [2, 3, 4], weights="ee" * 32, backend="torch"))
-    ((variant,), _) = equivalence.compare([a, other], "ab", readers)
+    other = made.job(stored(tmp_path / "b", 0, [2, 3, 4], weights="ee" * 32, backend="torch"))
+    ((variant,), _) = equivalence.compare([a, other], "ab", read_below(tmp_path))
     assert variant.weights == ()
     assert [(flip.worse_count, flip.better_count) for flip in variant.flips[0]] == [(3, 1)]
 
 
 def test_labels_of_other_images_are_counted_and_not_tested(tmp_path: Path) -> None:
     """Where each seed draws its own images every run's labels are counted; the test keeps to runs of the same images."""
-    readers = (predictions.reader(tmp_path / "a"), predictions.reader(tmp_path / "b"))
     weights = ["ab" * 32, "cd" * 32]
-    a = job(*(stored(tmp_path / "a", seed, [1], shift=seed, weights=weights[seed]) for seed in range(2)))
-    b = job(*(stored(tmp_path / "b", seed, [2, 3], shift=seed, weights=weights[seed], backend="torch") for seed in range(2)))  # fmt: skip
-    ((variant,), _) = equivalence.compare([a, b], "ab", readers)
+    a = made.job(*(stored(tmp_path / "a", seed, [1], shift=seed, weights=weights[seed]) for seed in range(2)))
+    b = made.job(*(stored(tmp_path / "b", seed, [2, 3], shift=seed, weights=weights[seed], backend="torch") for seed in range(2)))  # fmt: skip
+    ((variant,), _) = equivalence.compare([a, b], "ab", read_below(tmp_path))
     (found,) = variant.weights
     assert (found.runs, found.labels, found.checkpoints, found.tested) == (2, 800, 2, 1)
     assert (found.changed, found.worse, found.better) == (6, 4, 2)
@@ -427,9 +412,8 @@ def test_labels_of_other_images_are_counted_and_not_tested(tmp_path: Path) -> No
 
 def test_identical_predictions_are_equivalent_whatever_the_number_of_runs(tmp_path: Path) -> None:
     """One run on each side decides where every prediction is the same."""
-    readers = (predictions.reader(tmp_path / "a"), predictions.reader(tmp_path / "b"))
-    a, b = job(stored(tmp_path / "a", 0, [1])), job(stored(tmp_path / "b", 0, [1], backend="torch"))
-    ((variant,), _) = equivalence.compare([a, b], "ab", readers)
+    a, b = made.job(stored(tmp_path / "a", 0, [1])), made.job(stored(tmp_path / "b", 0, [1], backend="torch"))
+    ((variant,), _) = equivalence.compare([a, b], "ab", read_below(tmp_path))
     score = variant.scores[0].sides[1]
     assert score is not None
     assert score.judged is not None
@@ -442,20 +426,21 @@ def test_identical_predictions_are_equivalent_whatever_the_number_of_runs(tmp_pa
 )
 def test_equal_labels_settle_only_what_was_scored_from_them(tmp_path: Path, metric: str) -> None:
     """A recorded score that differs is different, whatever its name, though every label is the same; and it is no share."""
-    readers = (predictions.reader(tmp_path / "a"), predictions.reader(tmp_path / "b"))
     judgement = Judgement(
         metric=metric, kind="accuracy", value=0.9, reference=None, against="baseline", verdict="NO_BASELINE"
     )
 
-    def made(name: str, value: float) -> Job:
+    def recording(name: str, value: float) -> Job:
         recorded = {metric: Measured(value=value, better="higher")}
-        whole = job(*(stored(tmp_path / name, seed, [seed], extra=recorded) for seed in range(3)))
+        whole = made.job(*(stored(tmp_path / name, seed, [seed], extra=recorded) for seed in range(3)))
         compared = Comparison(
             scenario="probe", variant="default", tier="smoke", seeds=(), failed=(), judgements=(judgement,)
         )
         return dataclasses.replace(whole, comparisons=(compared,))
 
-    ((variant,), _) = equivalence.compare([made("a", 0.9), made("b", 0.5)], "ab", readers)
+    ((variant,), _) = equivalence.compare(
+        [recording("a", 0.9), recording("b", 0.5)], "ab", read_below(tmp_path)
+    )
     found = {score.metric: score.sides[1] for score in variant.scores}
     assert {name: side and side.judged and side.judged.verdict for name, side in found.items()} == {
         "accuracy": "equivalent", metric: "different",
@@ -471,7 +456,7 @@ def test_equal_labels_settle_only_what_was_scored_from_them(tmp_path: Path, metr
 def test_any_number_of_jobs_are_columns_named_for_what_differs() -> None:
     """Each job is compared with the reference; one that cannot be is left out and the others stay."""
     jobs = [
-        job(
+        made.job(
             *(
                 result(seed, backend=backend, device=device, seconds=seconds, environment=environment)
                 for seed in range(3)
@@ -484,7 +469,7 @@ def test_any_number_of_jobs_are_columns_named_for_what_differs() -> None:
             ("jax", "cpu", 2.0, {"cpu": "A"}),
         )
     ]
-    jobs.append(job(result(0, version=2)))
+    jobs.append(made.job(result(0, version=2)))
     ((variant,), left_out) = compare(*jobs)
     assert [side.name for side in variant.sides] == [
         "torch cpu torch_matmul_precision highest", "torch cuda torch_matmul_precision highest",
@@ -500,10 +485,10 @@ def test_any_number_of_jobs_are_columns_named_for_what_differs() -> None:
     ]
     assert left_out == ("probe:default, tier smoke: A ran version 1 of the scenario, E version 2",)
     ((variant,), _) = compare(
-        job(result(0, environment={"threads": "1"})), job(result(0, environment={"threads": "2"}))
+        made.job(result(0, environment={"threads": "1"})), made.job(result(0, environment={"threads": "2"}))
     )
     assert [side.name for side in variant.sides] == ["1 threads", "2 threads"]
-    ((variant,), _) = compare(job(result(0)), job(result(0)))
+    ((variant,), _) = compare(made.job(result(0)), made.job(result(0)))
     assert [side.name for side in variant.sides] == ["A", "B"]
 
 

@@ -13,14 +13,16 @@ import pytest
 
 from harness.cli import history_table
 from harness.judging import history, history_names
-from harness.records import DatasetUse, Job, Measured, Measurement, RunRequest, RunResult
+from harness.records import DatasetUse, Measured
 from harness.store import files, git
+from tests import made
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
     from harness.judging.history import Line, Place, Track
+    from harness.records import Job
     from tests.conftest import Harness
 
 START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
@@ -47,19 +49,20 @@ def job(
         name: Measured(value=value, unit=KINDS[name][2], kind=KINDS[name][0], better=KINDS[name][1])
         for name, value in values.items()
     }
-    request = RunRequest(scenario="probe", variant="default", tier="smoke", seed=0)
-    measurement = Measurement(
-        request=request, scenario_version=version, options={}, metrics={}, stages=(), identities=(), predictions=(), figures=(),
-        datasets=(DatasetUse(name="digits", sha256=sha256, complete=True, found="all"),), environment=MACHINE | environment,
+    request = made.request()
+    data = (DatasetUse(name="digits", sha256=sha256, complete=True, found="all"),)
+    measurement = made.measurement(
+        request,
+        scenario_version=version,
+        datasets=data,
+        environment=MACHINE | environment,
         foreign_cpu=foreign_cpu,
-    )  # fmt: skip
-    result = RunResult(
-        request=request, status="ok", started="", wall_seconds=1.0, metrics=metrics, measurement=measurement
     )
-    return Job(
-        schema=1, created=(START + dt.timedelta(days=day)).isoformat(), command="", version="",
-        commit=f"{day:02x}".ljust(40, "a") if commit is None else commit, environment={}, results=(result,), comparisons=(),
-    )  # fmt: skip
+    return made.job(
+        made.run(request, metrics, measurement),
+        created=(START + dt.timedelta(days=day)).isoformat(),
+        commit=f"{day:02x}".ljust(40, "a") if commit is None else commit,
+    )
 
 
 def tracks(jobs: Iterable[Job], known: dict[str, Place] | None = None) -> list[Track]:
@@ -320,23 +323,8 @@ def test_a_changed_metric_appears_though_it_is_not_shown() -> None:
     assert history_names.select(changed, ()) == [(changed[0], [])]
 
 
-@pytest.mark.parametrize(
-    "module",
-    [
-        "harness.judging.history",
-        "harness.judging.history_names",
-        "harness.cli.history_table",
-        "harness.judging.levels",
-    ],
-)
-def test_ruptures_is_imported_late(module: str) -> None:
-    """Reading the history's code brings neither ruptures nor SciPy."""
-    code = f"import sys, {module}; sys.exit(bool({{'ruptures', 'scipy'}} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
 def test_only_the_page_brings_the_report(tmp_path: Path) -> None:
-    """The command that writes no page imports no template, and none of the report."""
+    """The command that writes no page imports no template, none of the report, and no library of statistics."""
     (tmp_path / "one").mkdir()
     files.write_json(tmp_path / "one" / "run.json", job(0, {"accuracy": 0.9}))
     code = (
