@@ -21,24 +21,14 @@ if typing.TYPE_CHECKING:
     from harness.judging.equivalence import Margin
 
 
-class MarginType(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
-    """A difference with its unit; see `harness.judging.equivalence.Margin`."""
+def _margin(context: click.Context, param: click.Parameter, value: str | None) -> Margin:
+    """Read a difference with its unit."""
+    from harness.judging import equivalence
 
-    name = "margin"
-
-    def convert(
-        self,
-        value: typing.Any,  # noqa: ANN401 - click's signature
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> typing.Any:  # noqa: ANN401 - the same
-        """Return the margin."""
-        from harness.judging.equivalence import Margin
-
-        try:
-            return Margin.parse(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
+    try:
+        return equivalence.USUAL if value is None else equivalence.Margin.parse(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error), context, param) from error
 
 
 @click.command("compare")
@@ -48,7 +38,7 @@ class MarginType(click.ParamType):  # type: ignore[type-arg]  # generic since cl
     help="Job that the others are compared with; the first by default.",
 )  # fmt: skip
 @click.option(
-    "--margin", type=MarginType(), metavar="MARGIN",
+    "--margin", callback=_margin, metavar="MARGIN",
     help="Difference that counts as none: 0.5points (of shares), 2% (of the reference's mean), 0.01 (in the score's own unit), or spread:"
     " 2 standard deviations of the reference's runs. Default: spread, and for shares at most 0.5points.",
 )  # fmt: skip
@@ -61,7 +51,7 @@ class MarginType(click.ParamType):  # type: ignore[type-arg]  # generic since cl
 )
 @force_option
 def compare_command(
-    folders: tuple[Path, ...], reference: Path | None, margin: Margin | None, variants: tuple[str, str] | None, out: Path | None,
+    folders: tuple[Path, ...], reference: Path | None, margin: Margin, variants: tuple[str, str] | None, out: Path | None,
     *, force: bool,
 ) -> int:  # fmt: skip
     """Compare stored jobs, one column a job.
@@ -89,9 +79,7 @@ def compare_command(
         raise next(iter(passed_over.values()))
     ordered = [folder for folder in ordered if folder not in passed_over]
     names, readers = list(map(str, ordered)), list(map(predictions.reader, ordered))
-    sides, left_out = equivalence.compare(
-        read, names, readers, margin=margin or equivalence.USUAL, variants=variants
-    )
+    sides, left_out = equivalence.compare(read, names, readers, margin=margin, variants=variants)
     compared = Compared(
         schema=equivalence.SCHEMA,
         created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),

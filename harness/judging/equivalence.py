@@ -21,7 +21,6 @@ import numpy as np
 from harness import records
 from harness.errors import HarnessError
 from harness.judging import flips, reduced, statistics
-from harness.machine import environment
 from harness.measure.scores import set_scored_from_labels
 from harness.records.metrics import find, is_share
 from harness.store import stored
@@ -348,21 +347,19 @@ def _sides(
     """Compare the runs of one variant and tier; at least one run of each job finished, and job 0 is the reference."""
     done = [_finished(side) for side in runs.values()]
     sides = []
-    for (job, own), finished in zip(runs.items(), done, strict=True):
+    for (job, own), finished, name in zip(
+        runs.items(), done, _headings(done, [names[job] for job in runs]), strict=True
+    ):
         request, measured = finished[0].request, _measured(finished)
         sides.append(
             records.SideRuns(
-                name="", job=job, variant=request.variant, backend=request.backend, device=request.device,
+                name=name, job=job, variant=request.variant, backend=request.backend, device=request.device,
                 seeds=tuple(run.request.seed for run in finished), failed=len(own) - len(finished),
                 disturbed=sum(run.disturbed for run in finished),
                 calibration_seconds=float(np.median([one.calibration_seconds for one in measured])),
                 environment=measured[0].environment,
             )
         )  # fmt: skip
-    sides = [
-        dataclasses.replace(side, name=name)
-        for side, name in zip(sides, _headings(sides, [names[side.job] for side in sides]), strict=True)
-    ]
     sets = flips.main_sets(scores)
     sets = (*sets, *(f"{name}{records.GIVEN}" for name in sets))
     flipped = [
@@ -387,35 +384,18 @@ def _sides(
     )
 
 
-def _headings(sides: Sequence[records.SideRuns], folders: Sequence[str]) -> list[str]:
-    """Name each side for what sets it apart: backend, device, precision, versions, threads, machine, commit; at last its folder."""
-    frameworks = ("torch_", "keras_", "tensorflow_", "jax_")
-    precision = sorted({name for side in sides for name in side.environment if name.startswith(frameworks)})
-    fields = (
-        "variant", "backend", "device", *precision, *environment.LIBRARIES, "python", "threads", "gpu", "cpu", "commit",
-    )  # fmt: skip
-    known = {
-        field: [getattr(side, field, None) or side.environment.get(field, "") for side in sides]
-        for field in fields
-    }
-    labels: list[tuple[str, ...]] = [()] * len(sides)
-    # what only some sides record, such as the settings of a framework, comes last
-    for field in sorted(fields, key=lambda field: not all(known[field])):
-        write = {"threads": "{} threads", "commit": "commit {:.10}"}.get(field, f"{field} {{}}")
-        if field in {"variant", "backend", "device", "gpu", "cpu"}:
-            write = "{}"
-        finer = [
-            (*label, write.format(value)) if value else label
-            for label, value in zip(labels, known[field], strict=True)
-        ]
-        if len(set(finer)) > len(set(labels)):
-            labels = finer
-    names = [
-        " ".join(label) if label and labels.count(label) == 1 else " ".join((*label, folder))
-        for label, folder in zip(labels, folders, strict=True)
-    ]
+def _headings(done: Sequence[Runs], folders: Sequence[str]) -> list[str]:
+    """Name each side for its variant, backend, device and threads where they set it apart, else for its folder."""
+    words = []
+    for first, *_ in done:
+        request, recorded = first.request, _measured([first])[0].environment
+        threads = f"{recorded['threads']} threads" if "threads" in recorded else ""
+        words.append((request.variant, request.backend, request.device, threads))
+    differing = [place for place in range(len(words[0])) if len({own[place] for own in words}) > 1]
+    labels = [" ".join(filter(None, (own[place] for place in differing))) for own in words]
     return [
-        f"{name} ({index})" if names.count(name) > 1 else name for index, name in enumerate(names, start=1)
+        label if label and labels.count(label) == 1 else f"{label} {folder}".strip()
+        for label, folder in zip(labels, folders, strict=True)
     ]
 
 
