@@ -34,10 +34,6 @@ def _margin(context: click.Context, param: click.Parameter, value: str | None) -
 @click.command("compare")
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="A B [C]...")
 @click.option(
-    "--reference", type=click.Path(path_type=Path), metavar="RUN",
-    help="Job that the others are compared with; the first by default.",
-)  # fmt: skip
-@click.option(
     "--margin", callback=_margin, metavar="MARGIN",
     help="Difference that counts as none: 0.5points (of shares), 2% (of the reference's mean), 0.01 (in the score's own unit), or spread:"
     " 2 standard deviations of the reference's runs. Default: spread, and for shares at most 0.5points.",
@@ -51,12 +47,12 @@ def _margin(context: click.Context, param: click.Parameter, value: str | None) -
 )
 @force_option
 def compare_command(
-    folders: tuple[Path, ...], reference: Path | None, margin: Margin, variants: tuple[str, str] | None, out: Path | None,
+    folders: tuple[Path, ...], margin: Margin, variants: tuple[str, str] | None, out: Path | None,
     *, force: bool,
 ) -> int:  # fmt: skip
     """Compare stored jobs, one column a job.
 
-    A, B and so on are folders of runs: backends, devices, machines, versions.
+    A, B and so on are folders of runs: backends, devices, machines, versions. The others are compared with A.
 
     Exit code 1: an identity is violated; 2: nothing can be compared.
 
@@ -69,16 +65,18 @@ def compare_command(
     from harness.records import Compared, SideJob
     from harness.store import files, masking, predictions
 
-    ordered = _ordered(folders, reference)
+    if len(folders) < 2:
+        step = f"Type: harness compare {shlex.quote(str(folders[0]))} OTHER"
+        raise HarnessError("one job has nothing to be compared with", step)
     if out is not None and not force:
-        _refuse_stored(out, ordered)
+        _refuse_stored(out, folders)
     passed_over: dict[Path, HarnessError] = {}
-    read = list(jobs.readable(ordered, passed_over))
+    read = list(jobs.readable(folders, passed_over))
     # an unreadable reference, or nothing left to compare with it, is an error
-    if ordered[0] in passed_over or len(read) < 2:
+    if folders[0] in passed_over or len(read) < 2:
         raise next(iter(passed_over.values()))
-    ordered = [folder for folder in ordered if folder not in passed_over]
-    names, readers = list(map(str, ordered)), list(map(predictions.reader, ordered))
+    folders = tuple(folder for folder in folders if folder not in passed_over)
+    names, readers = list(map(str, folders)), list(map(predictions.reader, folders))
     sides, left_out = equivalence.compare(read, names, readers, margin=margin, variants=variants)
     compared = Compared(
         schema=equivalence.SCHEMA,
@@ -97,27 +95,13 @@ def compare_command(
 
         page = out / "compare.html"
         files.write_json(out / "compare.json", compared)
-        files.write_text(page, equivalence_page.render(compared, ordered, linking.up(page)))
+        files.write_text(page, equivalence_page.render(compared, folders, linking.up(page)))
     tell_all(
         lambda: equivalence_table.show(Console(), compared),
         lambda: click.echo(visible(f"Page: {page}")) if out else None,
         lambda: name_passed_over(passed_over),
     )
     return compared.exit_code or (2 if passed_over else 0)
-
-
-def _ordered(folders: tuple[Path, ...], reference: Path | None) -> list[Path]:
-    """Put the reference first."""
-    if len(folders) < 2:
-        step = f"Type: harness compare {shlex.quote(str(folders[0]))} OTHER"
-        raise HarnessError("one job has nothing to be compared with", step)
-    if reference is None:
-        return list(folders)
-    if reference not in folders:
-        step = f"Name one of: {', '.join(map(str, folders))}"
-        raise HarnessError(f"the reference '{reference}' is none of the jobs", step)
-    first = folders.index(reference)
-    return [reference, *folders[:first], *folders[first + 1 :]]
 
 
 def _refuse_stored(out: Path, folders: Sequence[Path]) -> None:
