@@ -4,7 +4,7 @@ All records but `Scenario` travel as JSON; `msgspec` decodes and validates them 
 """
 
 from harness.records.asked import GateSettings, Outputs, Plan, RunRequest
-from harness.records.compared import Baseline, BaselineMetric, Comparison, Job, Judgement, Waiver
+from harness.records.compared import Baseline, BaselineMetric, Comparison, Flip, Flips, Job, Judgement, Waiver
 from harness.records.declared import Expectation, Scenario, Source, Variant
 from harness.records.equivalence import (
     Amount,
@@ -20,7 +20,6 @@ from harness.records.equivalence import (
     SideRuns,
     VariantSides,
 )
-from harness.records.flipped import Flip, Flips
 from harness.records.gated import Gate, Look, Probe, Trial
 from harness.records.measured import (
     PRECISIONS,

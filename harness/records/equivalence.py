@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
-from harness.records.flipped import Flips
+from harness.records.compared import Flips
 from harness.records.words import GIVEN, Kind, Tier
 
 Likeness = Literal["equivalent", "different", "INCONCLUSIVE"]
