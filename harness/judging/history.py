@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import array
 import dataclasses
+import fnmatch
 import typing
 
 import numpy as np
 
+from harness.judging import wording
 from harness.judging.levels import changes
 from harness.machine import environment
+from harness.records.metrics import is_share
 from harness.store.table import System, exact_mean, is_headline
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from harness.judging.levels import Change
     from harness.records import Direction, Job, Kind
@@ -25,6 +28,15 @@ if typing.TYPE_CHECKING:
 
 LEADS = ("accuracy", "total.seconds", "total.above_imports_bytes")
 """Metrics that stand for their group where several changed together."""
+SHOWN = ("accuracy", "loss", "total.seconds", "total.above_imports_bytes")
+"""Metrics that the table shows unless others are named; changes of any metric are listed."""
+_WORDS = {"total.seconds": "time", "total.above_imports_bytes": "memory"}
+STRANDS = {
+    "history": "",
+    "branch": "on the branch of",
+    "unknown": "commits that git does not know here, in the order of their runs",
+    "none": "runs without a commit, in the order of their times",
+}
 _SOFTWARE = ("python", *environment.LIBRARIES)
 
 Strand = typing.Literal["history", "branch", "unknown", "none"]
@@ -63,10 +75,9 @@ def gather(jobs: Iterable[Job]) -> list[Sample]:
 def _of_job(job: Job) -> Iterable[Sample]:
     samples: dict[tuple[object, ...], Sample] = {}
     for run in job.results:
-        uses, recorded = (
-            (run.measurement.datasets, run.measurement.environment) if run.measurement else ((), {})
-        )
-        data = tuple(sorted((use.name, use.sha256) for use in uses))
+        measurement = run.measurement
+        data = tuple(sorted((use.name, use.sha256) for use in measurement.datasets)) if measurement else ()
+        recorded = measurement.environment if measurement else {}
         surroundings = tuple(sorted(environment.compared(recorded).items()))
         system = System.of(run)
         for name, measured in run.metrics.items():
@@ -187,9 +198,7 @@ class Finding:
     line: Line
     """The metric that leads: accuracy among scores, the total among stages."""
     change: Change
-    """Its change."""
     others: tuple[str, ...]
-    """The other metrics."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,9 +213,8 @@ class Track:
     data: Fields
     """Data sets that set it apart from other tracks of the system; empty if there are none."""
     rows: tuple[Row, ...]
-    """Commits, oldest first."""
+    """Oldest first."""
     lines: tuple[Line, ...]
-    """Metrics."""
 
     @property
     def findings(self) -> list[Finding]:
@@ -328,3 +336,59 @@ def _rows_and_lines(
             )
         )  # fmt: skip
     return tuple(rows[key] for key in keys), tuple(lines)
+
+
+# -- names ----------------------------------------------------------------------------------------
+
+
+def select(found: Iterable[Track], patterns: Sequence[str]) -> list[tuple[Track, list[Line]]]:
+    """Choose the lines whose metric matches a pattern such as ``*.seconds``; by default `SHOWN`. Tracks without one are left out."""
+    wanted, chosen = patterns or SHOWN, []
+    for track in sorted(found, key=lambda track: track.system):
+        lines = [line for line in track.lines if any(fnmatch.fnmatchcase(line.metric, one) for one in wanted)]
+        if lines or (track.findings and not patterns):
+            chosen.append((track, lines))
+    return chosen
+
+
+def title(track: Track) -> str:
+    """Name a track: what was measured, and on which branch or data where there are several."""
+    data = ", ".join(f"{name} {sha256[:8]}" for name, sha256 in track.data)
+    strand = f"{STRANDS[track.strand]} {short(track.tip)}".strip() if track.tip else STRANDS[track.strand]
+    version = f"{track.system.name} (version {track.system.version})"
+    return "; ".join(filter(None, (version, data and f"data {data}", strand)))
+
+
+def letters(lines: Sequence[Line]) -> dict[Fields, str]:
+    """Give each environment that sets lines apart a letter."""
+    places = dict.fromkeys(line.where for line in lines if line.where)
+    return {where: chr(65 + index % 26) for index, where in enumerate(places)}
+
+
+def legend(lines: Sequence[Line]) -> Iterator[str]:
+    """Say what each letter in a heading stands for."""
+    for where, letter in letters(lines).items():
+        yield f"[{letter}] {', '.join(f'{name} {value}' for name, value in where)}"
+
+
+def heading(line: Line, named: Mapping[Fields, str]) -> str:
+    """Write a metric with the letter of its environment."""
+    name = _WORDS.get(line.metric, line.metric)
+    return f"{name} [{named[line.where]}]" if line.where else name
+
+
+def label(track: Track, row: Row) -> str:
+    """Name a row: its commit, and the versions where the same commit was measured with others; empty without a commit."""
+    same = [other for other in track.rows if other.commit == row.commit and row.commit]
+    versions = [field for field in row.software if any(field not in other.software for other in same)]
+    return " ".join([short(row.commit), *(f"{name} {version}" for name, version in versions)])
+
+
+def amount(line: Line, value: float) -> str:
+    """Write one value of a line for people."""
+    return wording.quantity(value, line.unit, share=is_share(line.metric, line.unit, line.values))
+
+
+def short(commit: str) -> str:
+    """Write a commit in eight characters."""
+    return commit[:8] + ("+dirty" if commit.endswith("+dirty") else "")

@@ -11,7 +11,7 @@ import urllib.parse
 
 import numpy as np
 
-from harness.judging.history_names import heading, label, letters, places, select, title
+from harness.judging.history import heading, label, legend, letters, select, title
 from harness.records.metrics import is_share
 from harness.report import numbers
 from harness.report.section import Anchors
@@ -68,7 +68,7 @@ def render(found: Sequence[Track], patterns: Sequence[str] = (), up: str = "", w
     found : sequence of Track
         Tracks.
     patterns : sequence of str
-        Metrics to show; see `harness.judging.history_names.select`. Metrics that changed are drawn too; how many others are left out is said.
+        Metrics to show; see `harness.judging.history.select`. Metrics that changed are drawn too; how many others are left out is said.
     up : str
         Address of the index over this page and others; see `harness.report.linking.up`.
     web : str
@@ -143,7 +143,7 @@ def _section(
     return {
         "anchor": anchor,
         "title": title(track),
-        "places": list(places(lines)),
+        "places": list(legend(lines)),
         "columns": [heading(line, named) for line in chosen],
         "rows": [
             (

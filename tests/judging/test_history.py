@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from harness.cli import history_table
-from harness.judging import history, history_names
+from harness.judging import history
 from harness.records import DatasetUse, Measured
 from harness.store import files, git
 from tests import made
@@ -104,7 +104,7 @@ def test_machines_are_separate_lines_for_times_only() -> None:
     assert (len(accuracy.rows), accuracy.where) == (16, ())
     (memory,) = line(track, "total.above_imports_bytes")
     assert len(memory.rows) == 16
-    assert list(history_names.places(track.lines)) == ["[A] cpu A", "[B] cpu B"]
+    assert list(history.legend(track.lines)) == ["[A] cpu A", "[B] cpu B"]
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_other_data_and_other_versions_are_other_tracks() -> None:
         job(2, {"accuracy": 0.3}, version=2),
     ]
     found = tracks(jobs)
-    assert [history_names.title(track) for track in found] == [
+    assert [history.title(track) for track in found] == [
         "probe:default smoke numpy cpu (version 1); data digits aaaaaaaa; commits that git does not know here, in the order of their runs",
         "probe:default smoke numpy cpu (version 1); data digits bbbbbbbb; commits that git does not know here, in the order of their runs",
         "probe:default smoke numpy cpu (version 2); commits that git does not know here, in the order of their runs",
@@ -145,7 +145,7 @@ def test_a_commit_is_one_row_however_often_it_was_measured() -> None:
     (accuracy,) = line(track, "accuracy")
     assert [round(value, 6) for value in accuracy.values] == [0.6, 0.9, 0.8, 0.8]
     assert [row.jobs for row in track.rows] == [2, 1, 1, 1]
-    assert [history_names.label(track, row) for row in track.rows] == [
+    assert [history.label(track, row) for row in track.rows] == [
         "aaaaaaaa numpy 2.0",
         "aaaaaaaa numpy 2.1",
         "aaaaaaaa+dirty",
@@ -158,7 +158,7 @@ def test_runs_without_a_commit_are_named_so_once() -> None:
     jobs = [job(day, {"accuracy": 0.9 - 0.1 * (day > 3)}, commit="") for day in range(8)]
     (track,) = tracks([*jobs, job(9, {"accuracy": 0.5})])[:1]
     assert len(track.rows) == 8
-    assert history_names.title(track).count("without a commit") == 1
+    assert history.title(track).count("without a commit") == 1
     (finding,) = track.findings
     assert "commit" not in history_table.sentence(track, finding)
     assert "from 2026-01-05 00:00, after 2026-01-04 00:00" in history_table.sentence(track, finding)
@@ -318,9 +318,9 @@ def test_a_backfill_is_drawn_in_the_order_of_its_commits(harness: Harness, branc
 def test_a_changed_metric_appears_though_it_is_not_shown() -> None:
     """A metric that is not among the shown ones appears once it changes."""
     quiet = tracks(job(day, {"train.seconds": 1.0}) for day in range(8))
-    assert history_names.select(quiet, ()) == []
+    assert history.select(quiet, ()) == []
     changed = tracks(job(day, {"train.seconds": 1.0 + (day > 3)}) for day in range(8))
-    assert history_names.select(changed, ()) == [(changed[0], [])]
+    assert history.select(changed, ()) == [(changed[0], [])]
 
 
 def test_only_the_page_brings_the_report(tmp_path: Path) -> None:
