@@ -287,10 +287,11 @@ def _unpaired(
         if not common:
             both = []
             for index, side in enumerate(ran):
-                own = ", ".join(
-                    f"{variants[index] if variants else variant} (tier {tier})" for variant, tier in side
-                )
-                both.append(own or (f"no variant {variants[index]}" if variants else "none of it"))
+                own = []
+                for tier in dict.fromkeys(tier for _, tier in side):
+                    named = [variants[index]] if variants else [variant for variant, of in side if of == tier]
+                    own.append(f"{', '.join(named)} (tier {tier})")
+                both.append("; ".join(own) or (f"no variant {variants[index]}" if variants else "none of it"))
             step = next(
                 (f". To compare two: --variants {a} {b}" for a, x in ran[0] for b, y in ran[1] if x == y), ""
             )

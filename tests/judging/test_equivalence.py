@@ -330,7 +330,11 @@ def test_two_variants_can_be_named() -> None:
     ((variant,), left_out) = compare(a, b, variants=("default", "other"))
     assert (variant.title, left_out) == ("probe:default and other", ())
     assert any("rank none on default, 3 on other" in note for note in variant.notes)
-    assert compare(a, b, variants=("default", "third"))[0] == ()
+    none, (reason,) = compare(a, b, variants=("default", "third"))
+    assert (none, reason) == (
+        (),
+        "probe: no common variant and tier: A ran default (tier smoke), B ran no variant third",
+    )
 
 
 def test_identities_are_set_beside_each_other_by_dtype() -> None:
