@@ -27,7 +27,6 @@ from harness.records import (
     Judgement,
     Measured,
     RunResult,
-    SideJob,
     StageResult,
 )
 from harness.store import files, predictions
@@ -239,50 +238,47 @@ def result(
     return made.run(request, metrics, measurement, status)
 
 
-def compare(*jobs: Job, **asked: typing.Any) -> tuple[tuple[VariantSides, ...], tuple[str, ...]]:
-    """Compare jobs that stored no predictions."""
-    nowhere = predictions.reader(Path("nowhere"))
-    names = tuple("ABCDEFG"[: len(jobs)])
-    return equivalence.compare(jobs, names, (nowhere,) * len(jobs), **asked)
+def compare(
+    *jobs: Sequence[RunResult], below: Path = Path("nowhere"), **asked: typing.Any
+) -> tuple[tuple[VariantSides, ...], tuple[str, ...]]:
+    """Compare jobs of these runs, whose predictions lie below `below`."""
+    names = "ABCDEFG"[: len(jobs)]
+    readers = [predictions.reader(below / name) for name in names]
+    return equivalence.compare([made.job(*runs) for runs in jobs], names, readers, **asked)
 
 
 def other(variant: VariantSides, stage: str, metric: str, side: int = 1) -> typing.Any:
     """Return one metric of a side."""
-    (found,) = [
-        contrast for contrast in variant.contrasts if (contrast.stage, contrast.metric) == (stage, metric)
-    ]
+    (found,) = [one for one in variant.contrasts if (one.stage, one.metric) == (stage, metric)]
     return found.sides[side]
 
 
 def test_ratios_are_medians_of_all_ratios_with_an_interval() -> None:
     """Three runs that take twice as long on B have a ratio near 2 between the extremes, and say what that covers."""
-    a = made.job(*(result(seed, seconds=value) for seed, value in enumerate([1.0, 1.1, 0.9])))
-    b = made.job(
-        *(result(seed, seconds=2 * value, memory=2.0**21) for seed, value in enumerate([1.0, 1.1, 0.9]))
-    )
+    times = [1.0, 1.1, 0.9]
+    a = [result(seed, seconds=value) for seed, value in enumerate(times)]
+    b = [result(seed, seconds=2 * value, memory=2.0**21) for seed, value in enumerate(times)]
     ((variant,), left_out) = compare(a, b)
     assert left_out == ()
     time = other(variant, "train", "seconds")
-    assert time.ratio == pytest.approx(2)
-    assert time.lower == pytest.approx(1.8 / 1.1)
-    assert time.upper == pytest.approx(2.2 / 0.9)
+    assert (time.ratio, time.lower, time.upper) == pytest.approx((2, 1.8 / 1.1, 2.2 / 0.9))
     assert time.coverage == pytest.approx(0.9)
     assert other(variant, "train", "above_imports_bytes").ratio == 2
     assert other(variant, "imports", "peak_bytes").ratio == 1
-    ((one,), _) = compare(made.job(result(0)), made.job(result(0)))
+    ((one,), _) = compare([result(0)], [result(0)])
     assert all(side is None or side.lower is None for contrast in one.contrasts for side in contrast.sides)
-    ((none,), _) = compare(made.job(result(0, seconds=0.0)), made.job(result(0)))
+    ((none,), _) = compare([result(0, seconds=0.0)], [result(0)])
     assert other(none, "train", "seconds").ratio is None
 
 
 def test_disturbed_times_are_left_out_or_marked() -> None:
     """A disturbed run's time is left out while others remain; with no other it is used and marked; memory stays."""
-    a = made.job(result(0, seconds=1.0), result(1, seconds=9.0, foreign_cpu=0.5))
-    ((variant,), _) = compare(a, made.job(result(0, foreign_cpu=0.5), result(1, foreign_cpu=0.5)))
+    a = [result(0, seconds=1.0), result(1, seconds=9.0, foreign_cpu=0.5)]
+    ((variant,), _) = compare(a, [result(0, foreign_cpu=0.5), result(1, foreign_cpu=0.5)])
     assert other(variant, "train", "seconds").disturbed
     assert not other(variant, "train", "above_imports_bytes").disturbed
     assert any("2 of 2 runs of B are disturbed" in note for note in variant.notes)
-    ((calm,), _) = compare(a, made.job(result(0)))
+    ((calm,), _) = compare(a, [result(0)])
     first, time = other(calm, "train", "seconds", 0), other(calm, "train", "seconds")
     assert (first.median, first.runs, time.runs, time.disturbed) == (1.0, 1, 1, False)
 
@@ -290,51 +286,47 @@ def test_disturbed_times_are_left_out_or_marked() -> None:
 def test_two_machines_are_said() -> None:
     """Another processor makes ratios those of machines; fields that differ are listed, load is not."""
     there = {"cpu": "B", "cores": "2", "load": "3", "torch_tf32_matmul": "True"}
-    ((variant,), _) = compare(made.job(result(0)), made.job(result(0, environment=there)))
+    ((variant,), _) = compare([result(0)], [result(0, environment=there)])
     assert any(note.startswith("two machines (cpu A on A, B on B)") for note in variant.notes)
     assert variant.environment == (("cpu", ("A", "B")), ("torch_tf32_matmul", ("none", "True")))
+
+
+BOTH = "no common variant and tier: A ran default (tier smoke), B ran "
 
 
 @pytest.mark.parametrize(
     ("theirs", "reason"),
     [
-        ({"tier": "short"}, "A ran default (tier smoke), B ran default (tier short)"),
+        ({"tier": "short"}, f"{BOTH}default (tier short)"),
         ({"version": 2}, "A ran version 1 of the scenario, B version 2"),
         ({"sha256": "bb" * 32}, "the data differ: A read digits (aaaaaaaa), B read digits (bbbbbbbb)"),
         ({"options": {"epochs": 3}}, "the options differ: epochs none on A, 3 on B"),
-        (
-            {"variant": "other"},
-            "no common variant and tier: A ran default (tier smoke), B ran other (tier smoke). To compare two: --variants default other",
-        ),
-        ({"scenario": "another"}, "A ran default (tier smoke), B ran none of it"),
+        ({"variant": "other"}, f"{BOTH}other (tier smoke). To compare two: --variants default other"),
+        ({"scenario": "another"}, f"{BOTH}none of it"),
         ({"status": "error"}, "no run of B finished"),
     ],
 )
 def test_what_makes_no_sense_is_said(theirs: dict[str, typing.Any], reason: str) -> None:
     """Other tier, version, data, options, variant or scenario: one sentence, and nothing is set in relation."""
-    found, left_out = compare(made.job(result(0)), made.job(result(0, **theirs)))
+    found, left_out = compare([result(0)], [result(0, **theirs)])
     assert found == ()
     assert any(reason in sentence for sentence in left_out), left_out
 
 
 def test_several_backends_in_one_folder_are_refused() -> None:
     """Runs of one variant on two backends cannot stand for one side."""
-    mixed = made.job(result(0), result(0, backend="torch"))
-    assert "several backends or devices" in compare(mixed, made.job(result(0)))[1][0]
-    assert compare(made.job(), made.job()) == ((), ("no job holds a run",))
+    mixed = [result(0), result(0, backend="torch")]
+    assert "several backends or devices" in compare(mixed, [result(0)])[1][0]
+    assert compare([], []) == ((), ("no job holds a run",))
 
 
 def test_two_variants_can_be_named() -> None:
     """Variants of different names are set side by side when asked for, and what their options differ in is said."""
-    a, b = made.job(result(0)), made.job(result(0, variant="other", options={"rank": 3}))
+    a, b = [result(0)], [result(0, variant="other", options={"rank": 3})]
     ((variant,), left_out) = compare(a, b, variants=("default", "other"))
     assert (variant.title, left_out) == ("probe:default and other", ())
     assert any("rank none on default, 3 on other" in note for note in variant.notes)
-    none, (reason,) = compare(a, b, variants=("default", "third"))
-    assert (none, reason) == (
-        (),
-        "probe: no common variant and tier: A ran default (tier smoke), B ran no variant third",
-    )
+    assert compare(a, b, variants=("default", "third")) == ((), (f"probe: {BOTH}no variant third",))
 
 
 def test_identities_are_set_beside_each_other_by_dtype() -> None:
@@ -343,36 +335,18 @@ def test_identities_are_set_beside_each_other_by_dtype() -> None:
     def check(error: float, dtype: str) -> IdentityCheck:
         return IdentityCheck("w", error, 1e-4, "a = b", f"{dtype}, u = 6e-08, shape (2, 2)")
 
-    a = made.job(
-        *(result(seed, checks=(check(error, "float32"),)) for seed, error in enumerate([1e-6, 1e-5]))
-    )
-    b = made.job(result(0, checks=(check(1e-3, "float64"), IdentityCheck("only B", 0.0, 0.0, "c", ""))))
-    ((variant,), left_out) = compare(a, b)
-    pairs = {pair.name: pair for pair in variant.identities}
-    ours, theirs = pairs["w"].sides
-    assert ours is not None
-    assert theirs is not None
+    a = [result(seed, checks=(check(error, "float32"),)) for seed, error in enumerate([1e-6, 1e-5])]
+    b = [result(0, checks=(check(1e-3, "float64"), IdentityCheck("only B", 0.0, 0.0, "c", "")))]
+    ((variant,), _) = compare(a, b)
+    pairs = {pair.name: typing.cast("typing.Any", pair.sides) for pair in variant.identities}
+    ours, theirs = pairs["w"]
     assert ours.share == pytest.approx(0.1)
     assert (ours.dtype, ours.holds) == ("float32", True)
     assert (theirs.dtype, theirs.holds) == ("float64", False)
-    assert pairs["only B"].sides[0] is None
-    assert variant.broken
-    side = SideJob(folder="a", created="", commit="", command="")
-    whole = Compared(
-        schema=3,
-        created="",
-        command="",
-        version="0",
-        jobs=(side, side),
-        variants=(variant,),
-        left_out=left_out,
-    )
+    assert pairs["only B"][0] is None
+    assert variant.broken == 1
+    whole = Compared(schema=3, created="", command="", version="", jobs=(), variants=(variant,), left_out=())
     assert whole.exit_code == 1
-
-
-def read_below(folder: Path) -> list[typing.Any]:
-    """Read what `stored` left for the jobs a and b."""
-    return [predictions.reader(folder / name) for name in "ab"]
 
 
 def stored(folder: Path, seed: int, wrong: Sequence[int], *, shift: int = 0, **changes: typing.Any) -> RunResult:  # fmt: skip
@@ -380,24 +354,23 @@ def stored(folder: Path, seed: int, wrong: Sequence[int], *, shift: int = 0, **c
     labels = np.roll(LABELS, shift)
     predicted = labels.copy()
     predicted[list(wrong)] = (predicted[list(wrong)] + 1) % 10
-    made = result(seed, sets=("test",), accuracy=1 - len(wrong) / len(LABELS), **changes)
-    files.write_npz(
-        folder / made.folder / "predictions.npz", {"test/labels": labels, "test/predicted": predicted}
-    )
-    return made
+    run = result(seed, sets=("test",), accuracy=1 - len(wrong) / len(LABELS), **changes)
+    arrays = {"test/labels": labels, "test/predicted": predicted}
+    files.write_npz(folder / run.folder / "predictions.npz", arrays)
+    return run
 
 
 def test_the_same_weights_are_compared_label_by_label(tmp_path: Path) -> None:
     """Changed labels and exact McNemar where the weights are the same; with other weights flips are shown and test nothing."""
     same = "cd" * 32
-    a = made.job(stored(tmp_path / "a", 0, [1], weights=same))
-    b = made.job(stored(tmp_path / "b", 0, [2, 3, 4], weights=same, backend="torch"))
-    ((variant,), _) = equivalence.compare([a, b], "ab", read_below(tmp_path))
+    a = [stored(tmp_path / "A", 0, [1], weights=same)]
+    b = [stored(tmp_path / "B", 0, [2, 3, 4], weights=same, backend="torch")]
+    ((variant,), _) = compare(a, b, below=tmp_path)
     (found,) = variant.weights
     assert (found.changed, found.worse, found.better, found.labels) == (4, 3, 1, 400)
     assert found.p == pytest.approx(2 * 5 / 16)
-    other = made.job(stored(tmp_path / "b", 0, [2, 3, 4], weights="ee" * 32, backend="torch"))
-    ((variant,), _) = equivalence.compare([a, other], "ab", read_below(tmp_path))
+    other = [stored(tmp_path / "B", 0, [2, 3, 4], weights="ee" * 32, backend="torch")]
+    ((variant,), _) = compare(a, other, below=tmp_path)
     assert variant.weights == ()
     assert [(flip.worse_count, flip.better_count) for flip in variant.flips[0]] == [(3, 1)]
 
@@ -405,24 +378,23 @@ def test_the_same_weights_are_compared_label_by_label(tmp_path: Path) -> None:
 def test_labels_of_other_images_are_counted_and_not_tested(tmp_path: Path) -> None:
     """Where each seed draws its own images every run's labels are counted; the test keeps to runs of the same images."""
     weights = ["ab" * 32, "cd" * 32]
-    a = made.job(*(stored(tmp_path / "a", seed, [1], shift=seed, weights=weights[seed]) for seed in range(2)))
-    b = made.job(*(stored(tmp_path / "b", seed, [2, 3], shift=seed, weights=weights[seed], backend="torch") for seed in range(2)))  # fmt: skip
-    ((variant,), _) = equivalence.compare([a, b], "ab", read_below(tmp_path))
+    a, b = (
+        [stored(tmp_path / name, seed, wrong, shift=seed, weights=weights[seed]) for seed in range(2)]
+        for name, wrong in (("A", [1]), ("B", [2, 3]))
+    )
+    ((variant,), _) = compare(a, b, below=tmp_path)
     (found,) = variant.weights
     assert (found.runs, found.labels, found.checkpoints, found.tested) == (2, 800, 2, 1)
-    assert (found.changed, found.worse, found.better) == (6, 4, 2)
-    assert found.p == 1.0
+    assert (found.changed, found.worse, found.better, found.p) == (6, 4, 2, 1.0)
 
 
 def test_identical_predictions_are_equivalent_whatever_the_number_of_runs(tmp_path: Path) -> None:
     """One run on each side decides where every prediction is the same."""
-    a, b = made.job(stored(tmp_path / "a", 0, [1])), made.job(stored(tmp_path / "b", 0, [1], backend="torch"))
-    ((variant,), _) = equivalence.compare([a, b], "ab", read_below(tmp_path))
-    score = variant.scores[0].sides[1]
-    assert score is not None
-    assert score.judged is not None
-    assert score.judged.verdict == "equivalent"
-    assert "every prediction of 1 run is the same" in score.judged.reason
+    a, b = [stored(tmp_path / "A", 0, [1])], [stored(tmp_path / "B", 0, [1], backend="torch")]
+    ((variant,), _) = compare(a, b, below=tmp_path)
+    judged = typing.cast("typing.Any", variant.scores[0].sides[1]).judged
+    assert judged.verdict == "equivalent"
+    assert "every prediction of 1 run is the same" in judged.reason
 
 
 @pytest.mark.parametrize(
@@ -442,9 +414,8 @@ def test_equal_labels_settle_only_what_was_scored_from_them(tmp_path: Path, metr
         )
         return dataclasses.replace(whole, comparisons=(compared,))
 
-    ((variant,), _) = equivalence.compare(
-        [recording("a", 0.9), recording("b", 0.5)], "ab", read_below(tmp_path)
-    )
+    readers = [predictions.reader(tmp_path / name) for name in "ab"]
+    ((variant,), _) = equivalence.compare([recording("a", 0.9), recording("b", 0.5)], "ab", readers)
     found = {score.metric: score.sides[1] for score in variant.scores}
     assert {name: side and side.judged and side.judged.verdict for name, side in found.items()} == {
         "accuracy": "equivalent", metric: "different",
@@ -459,29 +430,21 @@ def test_equal_labels_settle_only_what_was_scored_from_them(tmp_path: Path, metr
 
 def test_any_number_of_jobs_are_columns_named_for_what_differs() -> None:
     """Each job is compared with the reference; one that cannot be is left out and the others stay."""
+    sides = (("torch", "cpu", 4.0), ("torch", "cuda", 1.0), ("torch", "cuda", 0.5), ("jax", "cpu", 2.0))
     jobs = [
-        made.job(*(result(seed, backend=backend, device=device, seconds=seconds) for seed in range(3)))
-        for backend, device, seconds in (("torch", "cpu", 4.0), ("torch", "cuda", 1.0), ("torch", "cuda", 0.5), ("jax", "cpu", 2.0))
-    ]  # fmt: skip
-    jobs.append(made.job(result(0, version=2)))
-    ((variant,), left_out) = compare(*jobs)
-    assert [side.name for side in variant.sides] == [
-        "torch cpu", "torch cuda B", "torch cuda C", "jax cpu",
-    ]  # fmt: skip
-    assert [
-        side.ratio
-        for side in typing.cast("typing.Any", next(c for c in variant.contrasts if c.stage == "train")).sides
-    ] == [None, 0.25, 0.125, 0.5]
-    assert [side and side.judged and side.judged.verdict for side in variant.scores[0].sides] == [
-        None,
-        *["equivalent"] * 3,
+        [result(seed, backend=backend, device=device, seconds=seconds) for seed in range(3)]
+        for backend, device, seconds in sides
     ]
+    ((variant,), left_out) = compare(*jobs, [result(0, version=2)])
+    assert [side.name for side in variant.sides] == ["torch cpu", "torch cuda B", "torch cuda C", "jax cpu"]
+    ratios = [other(variant, "train", "seconds", side).ratio for side in range(4)]
+    assert ratios == [None, 0.25, 0.125, 0.5]
+    verdicts = [side and side.judged and side.judged.verdict for side in variant.scores[0].sides]
+    assert verdicts == [None, *["equivalent"] * 3]
     assert left_out == ("probe:default, tier smoke: A ran version 1 of the scenario, E version 2",)
-    ((variant,), _) = compare(
-        made.job(result(0, environment={"threads": "1"})), made.job(result(0, environment={"threads": "2"}))
-    )
+    ((variant,), _) = compare(*([result(0, environment={"threads": threads})] for threads in "12"))
     assert [side.name for side in variant.sides] == ["1 threads", "2 threads"]
-    ((variant,), _) = compare(made.job(result(0)), made.job(result(0)))
+    ((variant,), _) = compare([result(0)], [result(0)])
     assert [side.name for side in variant.sides] == ["A", "B"]
 
 
