@@ -377,10 +377,8 @@ def _sides(
         environment=tuple((name, own) for name, own in values.items() if len(set(own)) > 1),
         contrasts=tuple(_contrasts(done)),
         scores=tuple(_scores(scores, done, margin, flipped)),
-        weights=tuple(
-            one for side, found in enumerate(flipped, start=1) for one in _same_weights(side, found)
-        ),
-        flips=tuple(tuple(one.record for one in found) for found in flipped),
+        weights=tuple(one for side, own in enumerate(flipped, start=1) for one in _same_weights(side, own)),
+        flips=tuple(tuple(one.record for one in own) for own in flipped),
         identities=tuple(_identities(list(runs.values()))),
     )
 
@@ -428,7 +426,7 @@ def _notes(sides: Sequence[records.SideRuns], done: Sequence[Runs]) -> Iterator[
         mixed = [
             field
             for field in (*MACHINE, "gpu", "threads")
-            if len({found.get(field) for found in environments}) > 1
+            if len({recorded.get(field) for recorded in environments}) > 1
         ]
         if mixed:
             yield f"the runs of {side.name} come from environments that differ ({', '.join(mixed)}); the first is shown"
@@ -552,7 +550,7 @@ def _identities(runs: Sequence[Runs]) -> list[records.IdentitySides]:
         for check in itertools.chain.from_iterable(one.identities for one in _measured(side)):
             checks[check.name] = max(checks.get(check.name, check), check, key=reduced.violation)
         worst.append(checks)
-    found = []
+    identities = []
     for name in dict.fromkeys(itertools.chain.from_iterable(worst)):
         sides: list[records.IdentitySide | None] = []
         for checks in worst:
@@ -566,8 +564,8 @@ def _identities(runs: Sequence[Runs]) -> list[records.IdentitySides]:
             )
             sides.append(side_of)
         formula = next(checks[name].formula for checks in worst if name in checks)
-        found.append(records.IdentitySides(name=name, formula=formula, sides=tuple(sides)))
-    return sorted(found, key=lambda identity: [side.dtype if side else "" for side in identity.sides])
+        identities.append(records.IdentitySides(name=name, formula=formula, sides=tuple(sides)))
+    return sorted(identities, key=lambda identity: [side.dtype if side else "" for side in identity.sides])
 
 
 # -- in words -------------------------------------------------------------------------------------

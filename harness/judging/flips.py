@@ -83,7 +83,7 @@ def main_sets(gated: Iterable[str]) -> tuple[str, ...]:
 
 
 def against_base(
-    runs: Iterable[RunResult], base: Iterable[RunResult], names: Sequence[str], read: Reader, told: str, base_read: Reader | None = None
+    runs: Iterable[RunResult], base: Iterable[RunResult], names: Sequence[str], read: Reader, against: str, base_read: Reader | None = None
 ) -> list[Found]:  # fmt: skip
     """Hold finished runs against base runs of the same or another job, seed by seed.
 
@@ -95,7 +95,7 @@ def against_base(
         Prediction sets.
     read : callable
         See `harness.store.predictions.reader`.
-    told : str
+    against : str
         What the base is called.
     base_read : callable, optional
         Reads the base's predictions where they are another job's.
@@ -107,7 +107,7 @@ def against_base(
             return f"there is no base run of seed {seed}"
         return (base_read or read)(by_seed[seed], names), by_seed[seed].folder
 
-    return [found for run in runs for found in _of_run(run, names, read, lookup, told)]
+    return [flips for run in runs for flips in _of_run(run, names, read, lookup, against)]
 
 
 def against_baseline(
@@ -128,7 +128,7 @@ def against_baseline(
             return "the baseline keeps no predictions"
         return (kept[seed], "") if seed in kept else f"the baseline has no seed {seed}"
 
-    return [found for run in runs for found in _of_run(run, names, read, lookup, place)]
+    return [flips for run in runs for flips in _of_run(run, names, read, lookup, place)]
 
 
 def _of_run(
@@ -163,17 +163,17 @@ def _compared(blank: Flips, base: Predictions, head: Predictions) -> Found:
     before, after = base.predicted == base.labels, head.predicted == head.labels
     net = before.astype(np.int64) - after  # (n,)
     same = base.weights if base.weights == head.weights else ""
-    flips = []
+    listed = []
     for chosen in (net > 0, net < 0):
         rows = np.flatnonzero(chosen)[:MOST_LISTED]
         columns = (rows, head.labels[rows], base.predicted[rows], head.predicted[rows])
-        flips.append(tuple(Flip(*map(int, row)) for row in zip(*columns, strict=True)))
+        listed.append(tuple(Flip(*map(int, row)) for row in zip(*columns, strict=True)))
     record = dataclasses.replace(
         blank,
         images=len(net),
         same_weights=bool(same),
-        worse=flips[0],
-        better=flips[1],
+        worse=listed[0],
+        better=listed[1],
         worse_count=int((net > 0).sum()),
         better_count=int((net < 0).sum()),
         changed=int((~before & ~after & (base.predicted != head.predicted)).sum()),
@@ -185,22 +185,22 @@ def _compared(blank: Flips, base: Predictions, head: Predictions) -> Found:
 # -- the same weights --------------------------------------------------------------------------
 
 
-def same_weights(found: Iterable[Found]) -> dict[str, Net]:
+def same_weights(compared: Iterable[Found]) -> dict[str, Net]:
     """Sum each image's net flips over runs, by set, for the sets where every comparison is between the same weights.
 
     The counts of images that got worse and better are never added up over runs: what one run gets wrong another
     often does too. Runs that saw other images than most are left out, because an image drawn by two of them would count twice.
     """
     by_set: Mapping[str, list[Found]] = collections.defaultdict(list)
-    for one in found:
+    for one in compared:
         by_set[one.record.set].append(one)
     nets = {}
     for name, runs in by_set.items():
-        compared = [one for one in runs if not one.record.problem]
-        if not compared or not all(one.weights for one in compared):
+        whole = [one for one in runs if not one.record.problem]
+        if not whole or not all(one.weights for one in whole):
             continue
-        (images, _), *_ = collections.Counter(one.images for one in compared).most_common(1)
-        chosen = [one for one in compared if one.images == images]
+        (images, _), *_ = collections.Counter(one.images for one in whole).most_common(1)
+        chosen = [one for one in whole if one.images == images]
         nets[name] = Net(
             images=np.sum([one.net for one in chosen], axis=0),
             runs=len(chosen),

@@ -144,13 +144,13 @@ def places(parents: Mapping[str, Sequence[str]], head: str, measured: Iterable[s
 
 def _ancestors(parents: Mapping[str, Sequence[str]], tip: str, without: typing.Container[str]) -> set[str]:
     """Return a commit and its ancestors, as far as they are in `parents` and not in `without`."""
-    found, left = set[str](), [tip]
+    ancestors, left = set[str](), [tip]
     while left:
         commit = left.pop()
-        if commit in parents and commit not in found and commit not in without:
-            found.add(commit)
+        if commit in parents and commit not in ancestors and commit not in without:
+            ancestors.add(commit)
             left += parents[commit]
-    return found
+    return ancestors
 
 
 # -- tracks ---------------------------------------------------------------------------------------
@@ -230,8 +230,10 @@ class Track:
                         break
                 else:
                     groups.append((line, change, []))
-        found = [Finding(line=line, change=change, others=tuple(others)) for line, change, others in groups]
-        return sorted(found, key=lambda one: one.line.rows[one.change.index])
+        findings = [
+            Finding(line=line, change=change, others=tuple(others)) for line, change, others in groups
+        ]
+        return sorted(findings, key=lambda one: one.line.rows[one.change.index])
 
 
 def tracks(samples: Iterable[Sample], known: Mapping[str, Place]) -> list[Track]:
@@ -250,14 +252,14 @@ def tracks(samples: Iterable[Sample], known: Mapping[str, Place]) -> list[Track]
     for sample in ordered:
         place = _place(sample.commit, known)
         grouped.setdefault((sample.system, sample.data, place.strand, place.tip), []).append(sample)
-    found = []
+    laid_out = []
     for (system, data, strand, tip), group in grouped.items():
         rows, lines = _rows_and_lines(group, known, kinds)
         alone = all(other == data for of, other, _, _ in grouped if of == system)
-        found.append(
+        laid_out.append(
             Track(system=system, strand=strand, tip=tip, data=() if alone else data, rows=rows, lines=lines)
         )
-    return found
+    return laid_out
 
 
 def _place(commit: str, known: Mapping[str, Place]) -> Place:
@@ -341,10 +343,10 @@ def _rows_and_lines(
 # -- names ----------------------------------------------------------------------------------------
 
 
-def select(found: Iterable[Track], patterns: Sequence[str]) -> list[tuple[Track, list[Line]]]:
+def select(tracks: Iterable[Track], patterns: Sequence[str]) -> list[tuple[Track, list[Line]]]:
     """Choose the lines whose metric matches a pattern such as ``*.seconds``; by default `SHOWN`. Tracks without one are left out."""
     wanted, chosen = patterns or SHOWN, []
-    for track in sorted(found, key=lambda track: track.system):
+    for track in sorted(tracks, key=lambda track: track.system):
         lines = [line for line in track.lines if any(fnmatch.fnmatchcase(line.metric, one) for one in wanted)]
         if lines or (track.findings and not patterns):
             chosen.append((track, lines))

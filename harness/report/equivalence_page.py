@@ -80,7 +80,7 @@ def render(compared: Compared, folders: Sequence[Path], up: str = "") -> str:
     sections = [_section(variant, folders, anchors) for variant in compared.variants]
     template = environment().get_template("compare.html.j2")
     return template.render(
-        found=compared,
+        compared=compared,
         headline=_headline(compared, sections),
         sections=sections,
         flipped=flipped.told,

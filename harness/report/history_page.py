@@ -60,13 +60,13 @@ class Commit(typing.NamedTuple):
     """Address of the commit; empty where no remote shows it."""
 
 
-def render(found: Sequence[Track], patterns: Sequence[str] = (), up: str = "", web: str = "") -> str:
+def render(tracks: Sequence[Track], patterns: Sequence[str] = (), up: str = "", web: str = "") -> str:
     """Write the page.
 
     Parameters
     ----------
-    found : sequence of Track
-        Tracks.
+    tracks : sequence of Track
+        See `harness.judging.history.tracks`.
     patterns : sequence of str
         Metrics to show; see `harness.judging.history.select`. Metrics that changed are drawn too; how many others are left out is said.
     up : str
@@ -80,7 +80,7 @@ def render(found: Sequence[Track], patterns: Sequence[str] = (), up: str = "", w
         One self-contained HTML page. Same input, same text.
     """
     anchors = Anchors()
-    sections = [_section(track, lines, patterns, anchors, web) for track, lines in select(found, patterns)]
+    sections = [_section(track, lines, patterns, anchors, web) for track, lines in select(tracks, patterns)]
     rows = [row for section in sections for row in section["changes"]]
     newest = sorted(rows, key=lambda row: row["age"], reverse=True)
     drawings = [drawing for section in sections for drawing in (*section["changed"], *section["quiet"])]
@@ -95,10 +95,10 @@ def render(found: Sequence[Track], patterns: Sequence[str] = (), up: str = "", w
         spikes=sum(row["sign"] is SPIKE for row in rows),
         worse=sum(row["sign"].word == "worse" for row in rows),
         commits=len(
-            {(row.commit, "" if row.commit else row.created) for track in found for row in track.rows}
+            {(row.commit, "" if row.commit else row.created) for track in tracks for row in track.rows}
         ),
-        by_runs=any(track.strand in {"unknown", "none"} for track in found),
-        left_out=sum(len(track.lines) for track in found) - len(drawings),
+        by_runs=any(track.strand in {"unknown", "none"} for track in tracks),
+        left_out=sum(len(track.lines) for track in tracks) - len(drawings),
         thinned=sum(drawing["drawn"] < drawing["points"] for drawing in drawings),
         quiet_points=MOST_QUIET,
         width=WIDTH,
