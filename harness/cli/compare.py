@@ -106,8 +106,6 @@ def compare_command(
 
 def _refuse_stored(out: Path, folders: Sequence[Path]) -> None:
     """Refuse a folder that holds another job, or the comparison of others."""
-    import msgspec
-
     from harness.records import Compared
     from harness.report import linking
     from harness.running import plans
@@ -119,10 +117,7 @@ def _refuse_stored(out: Path, folders: Sequence[Path]) -> None:
     if not path.exists():
         return
     step = "Name another folder with --out, or replace it with --force"
-    try:
-        old = msgspec.json.decode(files.read_bytes(path), type=Compared)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise StorageError(f"{path} is not a comparison that this version of harness wrote", step) from error
+    old = files.decode(files.read_bytes(path), Compared, str(path), step)
     if {Path(job.folder).resolve() for job in old.jobs} != {folder.resolve() for folder in folders}:
         names = ", ".join(job.folder for job in old.jobs)
         raise StorageError(f"'{out}' holds the comparison of {names}", step)
