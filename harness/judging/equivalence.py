@@ -553,16 +553,14 @@ def _identities(runs: Sequence[Runs]) -> list[records.IdentitySides]:
     identities = []
     for name in dict.fromkeys(itertools.chain.from_iterable(worst)):
         sides: list[records.IdentitySide | None] = []
-        for checks in worst:
-            check = checks.get(name)
-            dtype = re.search(r"\b(bfloat16|float16|float32|float64)\b", check.detail if check else "")
-            side_of = check and records.IdentitySide(
-                dtype=dtype[0] if dtype else "",
-                error=check.error,
-                tolerance=check.tolerance,
-                holds=check.holds,
-            )
-            sides.append(side_of)
+        for one in (checks.get(name) for checks in worst):
+            if one is None:
+                sides.append(None)
+                continue
+            dtype = re.search(r"\b(bfloat16|float16|float32|float64)\b", one.detail)
+            sides.append(
+                records.IdentitySide(dtype=dtype[0] if dtype else "", error=one.error, tolerance=one.tolerance, holds=one.holds)
+            )  # fmt: skip
         formula = next(checks[name].formula for checks in worst if name in checks)
         identities.append(records.IdentitySides(name=name, formula=formula, sides=tuple(sides)))
     return sorted(identities, key=lambda identity: [side.dtype if side else "" for side in identity.sides])
