@@ -9,7 +9,7 @@ import collections
 import dataclasses
 import typing
 
-from harness.judging import outcome, reduced, wording
+from harness.judging import outcome, wording
 from harness.records.metrics import is_share
 from harness.store import stored
 
@@ -106,8 +106,14 @@ def _line(comparison: Comparison, results: Iterable[RunResult]) -> Line:
     gated = [judged for judged in compared if judged.gated]
     score = _leading(gated, "accuracy", SCORE)
     metric = score.metric if score else SCORE
-    runs = reduced.reduce(results, {metric, TIME, MEMORY}).done
-    values, seconds, peaks = (_values(runs, name) for name in (metric, TIME, MEMORY))
+    runs, numbers = 0, {name: list[float]() for name in (metric, TIME, MEMORY)}
+    for run in results:  # each may be decoded anew
+        runs += run.status == "ok"
+        for name, values in numbers.items() if run.status == "ok" else ():
+            value = run.metrics[name].value if name in run.metrics else None
+            if isinstance(value, float | int):
+                values.append(float(value))
+    values, seconds, peaks = (numbers[name] for name in (metric, TIME, MEMORY))
     before = score.reference if score else None
     after = score.value if score else None
     if after is None and values:
@@ -121,7 +127,7 @@ def _line(comparison: Comparison, results: Iterable[RunResult]) -> Line:
     )
     printed = next((value for value in published if isinstance(value, float)), None)
     return Line(
-        scenario=comparison.scenario, variant=comparison.variant, tier=comparison.tier, runs=len(runs), metric=metric,
+        scenario=comparison.scenario, variant=comparison.variant, tier=comparison.tier, runs=runs, metric=metric,
         score=write(after) if isinstance(after, float) else "", published="" if printed is None else write(printed),
         before=write(before) if isinstance(before, float) else "", delta=wording.change(after, before, share=share),
         lost=score is not None and score.verdict == "REGRESSED",
@@ -133,11 +139,6 @@ def _line(comparison: Comparison, results: Iterable[RunResult]) -> Line:
         memory_change=_percent(_leading(gated or compared, "memory", MEMORY)),
         held=counted["PASS"], broken=counted["REGRESSED"], verdict=_verdict(comparison),
     )  # fmt: skip
-
-
-def _values(runs: Iterable[RunResult], metric: str) -> list[float]:
-    values = (run.metrics[metric].value for run in runs if metric in run.metrics)
-    return [float(value) for value in values if not isinstance(value, list)]
 
 
 def _leading(judged: Iterable[Judgement], kind: str, name: str) -> Judgement | None:

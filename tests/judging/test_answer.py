@@ -12,7 +12,7 @@ from harness.judging import answer, wording
 from harness.records import Comparison, Gate, GateSettings, Job, Judgement, Look, Measured, RunResult, Trial
 from harness.records.words import Verdict
 from harness.report.verdicts import SIGNS
-from tests import made
+from tests.judging import made
 
 KEY = "probe:default"
 
@@ -32,7 +32,7 @@ def judged(verdict: str, metric: str = "accuracy", **changes: typing.Any) -> Jud
 def run(seed: int, **metrics: float) -> RunResult:
     """Finish a run with these metrics."""
     values = {name.replace("__", "."): Measured(value=value) for name, value in metrics.items()}
-    return made.run(made.request(seed), values)
+    return made.run(values, made.request(seed))
 
 
 def job(
@@ -54,7 +54,7 @@ def job(
     gate = (
         None if code is None else Gate(settings=GateSettings(), base_results=(), minutes=1.0, exit_code=code)
     )
-    return made.job(*results, comparisons=(compared,), gate=gate)
+    return made.job(results, comparisons=(compared,), gate=gate)
 
 
 @pytest.mark.parametrize(

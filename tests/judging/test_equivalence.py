@@ -30,7 +30,7 @@ from harness.records import (
     StageResult,
 )
 from harness.store import files, predictions
-from tests import made
+from tests.judging import made
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -230,12 +230,12 @@ def result(
         for name in ("imports", "train")
     )
     request = made.request(seed, **asked)
-    measurement = made.measurement(
-        request, scenario_version=version, options=options or {}, stages=stages, identities=checks, predictions=sets,
+    run = made.run(
+        metrics, request, scenario_version=version, options=options or {}, stages=stages, identities=checks, predictions=sets,
         datasets=(dataclasses.replace(DIGITS, sha256=sha256),), environment=environment or {"cpu": "A", "cores": "2"},
         foreign_cpu=foreign_cpu, weights=dict.fromkeys(sets, weights) if weights else {},
     )  # fmt: skip
-    return made.run(request, metrics, measurement, status)
+    return dataclasses.replace(run, status=status)
 
 
 def compare(
@@ -244,7 +244,7 @@ def compare(
     """Compare jobs of these runs, whose predictions lie below `below`."""
     names = "ABCDEFG"[: len(jobs)]
     readers = [predictions.reader(below / name) for name in names]
-    return equivalence.compare([made.job(*runs) for runs in jobs], names, readers, **asked)
+    return equivalence.compare([made.job(runs) for runs in jobs], names, readers, **asked)
 
 
 def other(variant: VariantSides, stage: str, metric: str, side: int = 1) -> typing.Any:
@@ -408,7 +408,7 @@ def test_equal_labels_settle_only_what_was_scored_from_them(tmp_path: Path, metr
 
     def recording(name: str, value: float) -> Job:
         recorded = {metric: Measured(value=value, better="higher")}
-        whole = made.job(*(stored(tmp_path / name, seed, [seed], extra=recorded) for seed in range(3)))
+        whole = made.job([stored(tmp_path / name, seed, [seed], extra=recorded) for seed in range(3)])
         compared = Comparison(
             scenario="probe", variant="default", tier="smoke", seeds=(), failed=(), judgements=(judgement,)
         )

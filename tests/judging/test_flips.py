@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from harness.judging import flips
 from harness.judging.gate import rules
 from harness.store import files, predictions
-from tests import made
+from tests.judging import made
 
 if typing.TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +43,7 @@ def stored(
     """Leave a run with one prediction set below `out`."""
     request = made.request(seed, side=side)
     weighed = {name: weights} if weights else {}
-    run = made.run(request, measured=made.measurement(request, predictions=(name,), weights=weighed))
+    run = made.run({}, request, predictions=(name,), weights=weighed)
     files.write_npz(
         out / run.folder / "predictions.npz", {f"{name}/labels": labels, f"{name}/predicted": predicted}
     )

@@ -15,7 +15,7 @@ from harness.cli import history_table
 from harness.judging import history
 from harness.records import DatasetUse, Measured
 from harness.store import files, git
-from tests import made
+from tests.judging import made
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,17 +49,12 @@ def job(
         name: Measured(value=value, unit=KINDS[name][2], kind=KINDS[name][0], better=KINDS[name][1])
         for name, value in values.items()
     }
-    request = made.request()
     data = (DatasetUse(name="digits", sha256=sha256, complete=True, found="all"),)
-    measurement = made.measurement(
-        request,
-        scenario_version=version,
-        datasets=data,
-        environment=MACHINE | environment,
-        foreign_cpu=foreign_cpu,
-    )
+    run = made.run(
+        metrics, scenario_version=version, datasets=data, environment=MACHINE | environment, foreign_cpu=foreign_cpu
+    )  # fmt: skip
     return made.job(
-        made.run(request, metrics, measurement),
+        [run],
         created=(START + dt.timedelta(days=day)).isoformat(),
         commit=f"{day:02x}".ljust(40, "a") if commit is None else commit,
     )
