@@ -311,9 +311,11 @@ def _hindrance(first: Runs, runs: Runs, names: tuple[str, str], *, options: bool
     a, b = _measured(ours), _measured(theirs)
     if a[0].scenario_version != b[0].scenario_version:
         return f"{names[0]} ran version {a[0].scenario_version} of the scenario, {names[1]} version {b[0].scenario_version}"
-    data = [{f"{use.name} ({use.sha256[:8]})" for one in side for use in one.datasets} for side in (a, b)]
+    data = [{(use.name, use.sha256) for one in side for use in one.datasets} for side in (a, b)]
     if data[0] != data[1]:
-        read = [", ".join(sorted(uses)) or "none" for uses in data]
+        read = [
+            ", ".join(f"{name} ({sha256[:8]})" for name, sha256 in sorted(uses)) or "none" for uses in data
+        ]
         return f"the data differ: {names[0]} read {read[0]}, {names[1]} read {read[1]}"
     if options and a[0].options != b[0].options:
         return f"the options differ: {_options(a[0], b[0], names)}"
