@@ -181,7 +181,7 @@ def judge(a: Floats, b: Floats, margin: float | None, *, identical: int = 0) -> 
         if lower <= 0 <= upper:
             reason = "it may be none, and may lie beyond the margin"
         if runs is None:
-            reason += "; so near the margin no thousand runs would decide: name another with --margin"
+            reason += "; so near the margin, no thousand runs would decide: name another with --margin"
     return dataclasses.replace(
         judged, verdict="equivalent" if within else "different" if beyond else "INCONCLUSIVE", lower=lower, upper=upper, p=p,
         runs_to_decide=runs, reason=reason,
