@@ -99,6 +99,7 @@ class Scenario:
     """The adapter round one source's protocol; it declares variants, gated metrics and expectations."""
 
     name: str
+    """Slug."""
     version: int
     """Raised whenever measured values may change by design; results of different versions are never compared."""
     source: Source
