@@ -17,7 +17,9 @@ class Source:
     slug: str
     """Names the pipeline and the scenario."""
     title: str
+    """Title as printed."""
     authors: str = ""
+    """Authors as printed."""
     note: str = ""
     """What a reader should know, e.g. which figures the text does not print."""
 
