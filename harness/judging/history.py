@@ -345,7 +345,8 @@ def _rows_and_lines(
 
 def select(tracks: Iterable[Track], patterns: Sequence[str]) -> list[tuple[Track, list[Line]]]:
     """Choose the lines whose metric matches a pattern such as ``*.seconds``; by default `SHOWN`. Tracks without one are left out."""
-    wanted, chosen = patterns or SHOWN, []
+    wanted = patterns or SHOWN
+    chosen = []
     for track in sorted(tracks, key=lambda track: track.system):
         lines = [line for line in track.lines if any(fnmatch.fnmatchcase(line.metric, one) for one in wanted)]
         if lines or (track.findings and not patterns):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from harness.records import Amount, Compared, Contrast, Score, VariantSides
+    from harness.records import Amount, Compared, Contrast, Kind, Score, VariantSides
 
 LIKENESS: dict[str, Sign] = {
     "different": Sign("different", "≠", "decide", "The difference was shown to lie beyond the margin."),
@@ -246,13 +246,16 @@ def _steps(variant: VariantSides) -> Iterator[tuple[str, str, str, str, str]]:
 def _score_scale(score: Score) -> numbers.Scale:
     known = [side for side in score.sides if side is not None]
     step = min((side.spread for side in known if side.spread), default=None)
-    kind, unit = ("accuracy", "") if score.share else ("size", score.unit)
-    return numbers.scale(kind, unit, [side.mean for side in known], step and step / 10)
+    kind: Kind = "accuracy" if score.share else "size"
+    return numbers.scale(
+        kind, "" if score.share else score.unit, [side.mean for side in known], step and step / 10
+    )
 
 
 def _score_rows(variant: VariantSides, score: Score) -> Iterator[dict[str, Any]]:
     """Yield a row for each side that is compared with the reference."""
-    scale, texts = _score_scale(score), []
+    scale = _score_scale(score)
+    texts = []
     for side in score.sides:
         text = numbers.NONE if side is None else scale.text(side.mean)
         texts.append(text if side is None or side.spread is None else f"{text} ± {scale.small(side.spread)}")
