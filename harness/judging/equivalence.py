@@ -182,10 +182,10 @@ def judge(a: Floats, b: Floats, margin: float | None, *, identical: int = 0) -> 
             reason = "it may be none, and may lie beyond the margin"
         if runs is None:
             reason += "; so near the margin, no thousand runs would decide: name another with --margin"
+    verdict: records.Likeness = "equivalent" if within else "different" if beyond else "INCONCLUSIVE"
     return dataclasses.replace(
-        judged, verdict="equivalent" if within else "different" if beyond else "INCONCLUSIVE", lower=lower, upper=upper, p=p,
-        runs_to_decide=runs, reason=reason,
-    )  # fmt: skip
+        judged, verdict=verdict, lower=lower, upper=upper, p=p, runs_to_decide=runs, reason=reason
+    )
 
 
 # -- what belongs together ------------------------------------------------------------------------
@@ -561,7 +561,9 @@ def _identities(runs: Sequence[Runs]) -> list[records.IdentitySides]:
                 continue
             dtype = re.search(r"\b(bfloat16|float16|float32|float64)\b", one.detail)
             sides.append(
-                records.IdentitySide(dtype=dtype[0] if dtype else "", error=one.error, tolerance=one.tolerance, holds=one.holds)
+                records.IdentitySide(
+                    dtype=dtype[0] if dtype else "", error=one.error, tolerance=one.tolerance, holds=one.holds,
+                )
             )  # fmt: skip
         formula = next(checks[name].formula for checks in worst if name in checks)
         identities.append(records.IdentitySides(name=name, formula=formula, sides=tuple(sides)))

@@ -83,7 +83,8 @@ def main_sets(gated: Iterable[str]) -> tuple[str, ...]:
 
 
 def against_base(
-    runs: Iterable[RunResult], base: Iterable[RunResult], names: Sequence[str], read: Reader, against: str, base_read: Reader | None = None
+    runs: Iterable[RunResult], base: Iterable[RunResult], names: Sequence[str], read: Reader, against: str,
+    base_read: Reader | None = None,
 ) -> list[Found]:  # fmt: skip
     """Hold finished runs against base runs of the same or another job, seed by seed.
 

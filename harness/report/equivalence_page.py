@@ -140,7 +140,10 @@ def _section(variant: VariantSides, folders: Sequence[Path], anchors: Anchors) -
             (
                 identity,
                 [
-                    (column.name, side, strips.ratio_place(side.error, side.tolerance), SIGNS["PASS" if side.holds else "REGRESSED"])
+                    (
+                        column.name, side, strips.ratio_place(side.error, side.tolerance),
+                        SIGNS["PASS" if side.holds else "REGRESSED"],
+                    )
                     for column, side in zip(variant.sides, identity.sides, strict=True)
                     if side is not None
                 ],

@@ -185,7 +185,7 @@ def _drawing(track: Track, line: Line, name: str, section: str, anchors: Anchors
     y = (BASE - MARGIN - (BASE - 2 * MARGIN) * heights).round(1).tolist()
     commits = [_commit(track, track.rows[index], "") for index in line.rows]
     names = [commit.name or commit.day for commit in commits]
-    dots = zip(x, y, [f"{name}: {scale.text(value)}" for name, value in zip(names, line.values, strict=True)], strict=True)  # fmt: skip
+    texts = [f"{name}: {scale.text(value)}" for name, value in zip(names, line.values, strict=True)]
     return {
         "anchor": anchors.claim(f"{section}--{name}"), "metric": name, "points": len(values), "drawn": len(kept),
         "first": scale.text(line.values[0]), "last": scale.text(line.values[-1]),
@@ -194,7 +194,7 @@ def _drawing(track: Track, line: Line, name: str, section: str, anchors: Anchors
             (BASE - MARGIN - (BASE - 2 * MARGIN) * part, scale.text(low + part * (high - low)))
             for part in ((0.0, 0.5, 1.0) if high > low else (0.5,))
         ],
-        "dots": list(dots) if len(values) <= MOST_DOTS else [],
+        "dots": list(zip(x, y, texts, strict=True)) if len(values) <= MOST_DOTS else [],
         "path": " ".join(f"{x[index]:g},{y[index]:g}" for index in kept),
         "marks": [
             (x[change.index], _sign(change).tone, f"{_sign(change).word} from {commits[change.index].name}")
