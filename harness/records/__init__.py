@@ -21,7 +21,7 @@ from harness.records.equivalence import (
     SideRuns,
     VariantSides,
 )
-from harness.records.gated import Gate, Look, Probe, Trial
+from harness.records.gated import Gate, Look, Place, Probe, Site, Trial, Why
 from harness.records.measured import (
     PRECISIONS,
     Attempt,
@@ -64,8 +64,8 @@ __all__ = [
     "Attempt", "Baseline", "BaselineMetric", "Cause", "Compared", "Comparison", "Contrast", "DatasetUse",
     "Direction", "Equivalence", "Expectation", "Failure", "Figure", "Flip", "Flips", "Gate", "GateSettings",
     "IdentityCheck", "IdentitySide", "IdentitySides", "Job", "Judgement", "Kind", "Likeness", "Look",
-    "Measured", "Measurement", "MemoryTrace", "Metric", "Outputs", "Plan", "Probe", "Purpose", "Round",
-    "Rule", "RunRequest", "RunResult", "SameWeights", "Scenario", "Score", "ScoreSide", "Side", "SideJob",
-    "SideRuns", "Source", "StageResult", "Tier", "Trajectory", "Trial", "Value", "Variant", "VariantSides",
-    "Verdict", "Waiver", "as_declared", "finite",
+    "Measured", "Measurement", "MemoryTrace", "Metric", "Outputs", "Place", "Plan", "Probe", "Purpose",
+    "Round", "Rule", "RunRequest", "RunResult", "SameWeights", "Scenario", "Score", "ScoreSide", "Side",
+    "SideJob", "SideRuns", "Site", "Source", "StageResult", "Tier", "Trajectory", "Trial", "Value",
+    "Variant", "VariantSides", "Verdict", "Waiver", "Why", "as_declared", "finite",
 ]  # fmt: skip

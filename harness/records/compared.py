@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
+
+import msgspec
 
 from harness.records.gated import Gate, Probe, Trial
 from harness.records.measured import DatasetUse, RunResult, Trajectory
 from harness.records.words import Cause, Direction, Kind, Tier, Value, Verdict
+
+Text = Annotated[str, msgspec.Meta(pattern=r"\S")]
+"""Not empty."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,22 +57,21 @@ class Baseline:
     """First losses of each training that the same run followed, by name; empty in older files."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Waiver:
+class Waiver(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One metric of one variant and tier that a person lets pass for a while."""
 
-    scenario: str
-    variant: str
+    scenario: Text
+    variant: Text
     tier: Tier
-    metric: str
-    until: str
-    """Last day it is in force, ISO 8601."""
-    reason: str
+    metric: Text
+    until: dt.date
+    """Last day it is in force."""
+    reason: Text
     """Why it may pass."""
-    who: str
+    who: Text
     """Who says so."""
-    created: str
-    """Day it was written, UTC, ISO 8601."""
+    created: dt.date
+    """Day it was written, UTC."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.judging import equivalence, wording
 from harness.report import flipped, numbers, strips
-from harness.report.section import Anchors
-from harness.report.templating import constants, environment
+from harness.report.templating import Anchors, constants, environment
 from harness.report.verdicts import SIGNS, Headline, Sign
 
 if TYPE_CHECKING:
@@ -83,7 +82,7 @@ def render(compared: Compared, folders: Sequence[Path], up: str = "") -> str:
         compared=compared,
         headline=_headline(compared, sections),
         sections=sections,
-        flipped=flipped.told,
+        flipped=flipped.in_words,
         seeds_named=flipped.seeds,
         signs=[*LIKENESS.values(), SIGNS["PASS"], SIGNS["REGRESSED"]],
         **constants(script=False, up=up),

@@ -14,8 +14,7 @@ import numpy as np
 from harness.judging.history import heading, label, legend, letters, select, title
 from harness.records.metrics import is_share
 from harness.report import numbers
-from harness.report.section import Anchors
-from harness.report.templating import constants, environment
+from harness.report.templating import Anchors, constants, environment
 from harness.report.verdicts import Sign
 
 if typing.TYPE_CHECKING:
