@@ -64,7 +64,7 @@ def write(job: Job, results: Path, machine: str = "", repository: Path = Path())
     StorageError
         If `results` is not asv's, is another project's, of an unknown version, or cannot be written.
     """
-    found = [series for series in headlines(job) if series.tier in TIERS and lower_is_better(series)]
+    found = [series for series in headlines(job) if series.system.tier in TIERS and lower_is_better(series)]
     if not found:
         raise HarnessError(
             "the run has no finished runs of tier short or paper", "Type: harness run --tier short"
@@ -76,8 +76,10 @@ def write(job: Job, results: Path, machine: str = "", repository: Path = Path())
     benchmarks = _load(results / "benchmarks.json", BENCHMARKS_VERSION) or _new(results)
     benchmarks |= {_name(series): _benchmark(series) for series in found}
     contents = {results / "benchmarks.json": benchmarks, **_machine(job, results, named)}
-    for backend, device in sorted({(series.backend, series.device) for series in found}):
-        chosen = [series for series in found if (series.backend, series.device) == (backend, device)]
+    for backend, device in sorted({(series.system.backend, series.system.device) for series in found}):
+        chosen = [
+            series for series in found if (series.system.backend, series.system.device) == (backend, device)
+        ]
         head = _head(job, named, backend, device, date)
         path = results / named / _file_name(job, head["env_name"])
         old = _load(path, RESULTS_VERSION) or {}
@@ -111,7 +113,7 @@ def _name(series: Series) -> str:
     metric = series.metric
     if series.better == "higher":
         metric = "error_rate" if metric == "accuracy" else f"one_minus_{metric}"
-    return f"harness.{series.scenario}.{series.tier}.{series.variant}.{metric}"
+    return f"harness.{series.system.scenario}.{series.system.tier}.{series.system.variant}.{metric}"
 
 
 def _benchmark(series: Series) -> Plain:
@@ -119,12 +121,12 @@ def _benchmark(series: Series) -> Plain:
     turned = ", as 1 minus the value" if series.better == "higher" else ""
     return {
         "name": _name(series),
-        "code": f"harness run {series.scenario}:{series.variant} --tier {series.tier}  # {series.metric}{turned}",
+        "code": f"harness run {series.system.scenario}:{series.system.variant} --tier {series.system.tier}  # {series.metric}{turned}",
         "params": [],
         "param_names": [],
         "type": "track",
         "unit": _UNITS.get(series.unit, series.unit),
-        "version": f"scenario version {series.version}",
+        "version": f"scenario version {series.system.version}",
         "timeout": 60.0,
     }
 
@@ -133,7 +135,12 @@ def _result(series: Series, job: Job) -> list[typing.Any]:
     """Lay out one metric in the order of `COLUMNS`: the median, and the runs as samples if there are several."""
     samples = [1 - value if series.better == "higher" else value for value in series.values]
     created = _milliseconds(job.created)
-    row: list[typing.Any] = [[statistics.median(samples)], [], f"scenario version {series.version}", created]
+    row: list[typing.Any] = [
+        [statistics.median(samples)],
+        [],
+        f"scenario version {series.system.version}",
+        created,
+    ]
     if len(samples) == 1:
         return row
     low, high = _interval(samples)

@@ -31,7 +31,7 @@ def _entries(found: Iterable[Series]) -> list[dict[str, object]]:
 def _entry(series: Series) -> dict[str, object]:
     runs = len(series.values)
     entry: dict[str, object] = {
-        "name": f"{series.system} {series.metric}",
+        "name": f"{series.system.name} {series.metric}",
         "unit": series.unit or "1",
         "value": series.mean,
         "extra": f"{series.kind}, mean of {runs} run{'s' * (runs > 1)}",
@@ -45,7 +45,7 @@ def bencher(job: Job) -> str:
     """Write Bencher Metric Format: benchmark, measure, then the mean with the lowest and highest of several runs as its bounds."""
     found: dict[str, dict[str, dict[str, float]]] = {}
     for series in headlines(job):
-        found.setdefault(series.system, {})[_measure(series)] = _bounded(series)
+        found.setdefault(series.system.name, {})[_measure(series)] = _bounded(series)
     return _json(found)
 
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import array
 import dataclasses
+import statistics
 import typing
 
 import numpy as np
 
 from harness.judging.levels import changes
 from harness.machine import environment
-from harness.store.table import System, exact_mean, is_headline
+from harness.store.table import System, is_headline
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -354,7 +355,7 @@ def _track(
 
 def _line(first: Sample, values: Mapping[int, Sequence[float]], where: Fields) -> Line:
     rows = tuple(sorted(values))
-    means = tuple(exact_mean(values[row]) for row in rows)
+    means = tuple(statistics.mean(values[row]) for row in rows)
     return Line(
         metric=first.metric,
         unit=first.unit,

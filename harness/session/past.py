@@ -16,7 +16,7 @@ from harness.judging import bisection, probes
 from harness.judging.gate import comparable, values
 from harness.measure.work import PREFIX
 from harness.running import executors, plans, sides
-from harness.session import choosing, opening, procedure, storing
+from harness.session import choosing, execution, procedure, storing
 from harness.store import files
 
 if typing.TYPE_CHECKING:
@@ -26,7 +26,7 @@ if typing.TYPE_CHECKING:
 
     from harness.records import Look, Measured, Plan, RunRequest, RunResult, Scenario
     from harness.running.executors import Executor
-    from harness.session.gating import Follow
+    from harness.session.execution import Follow
 
     Floats = NDArray[np.float64]
 
@@ -102,7 +102,7 @@ def measure(how: Measuring, commit: str, requests: Sequence[RunRequest], base: s
             if not able:
                 raise _lacks(commit, lacking)
             with plans.claimed(folder):
-                plan = opening.reopened(_grown(how, commit, able, folder), opened)
+                plan = execution.reopened(_grown(how, commit, able, folder), opened)
                 files.write_json(folder / "plan.json", plan)
                 _run(how, plan, folder, opened)
                 storing.store(procedure.assemble(plan, how.declared, how.roots, folder), how.declared, folder)

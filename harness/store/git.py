@@ -50,7 +50,7 @@ def text(folder: str | os.PathLike[str], *words: str, seconds: float = 60.0) -> 
         If git is not installed, refuses, or takes too long; it says what git said.
     """
     environment = {name: value for name, value in os.environ.items() if name not in _OF_A_HOOK} | _SETTINGS
-    told = f"git {words[0]} failed in '{folder}'"
+    what = f"git {words[0]} failed in '{folder}'"
     try:
         # in a session of its own, where Ctrl-C cannot end it halfway through a clean-up
         done = subprocess.run(
@@ -61,9 +61,14 @@ def text(folder: str | os.PathLike[str], *words: str, seconds: float = 60.0) -> 
         why = f"the program git cannot be started: {error.strerror}"
         raise RevisionError(why, "Install it, e.g. apt install git") from error
     except subprocess.TimeoutExpired as error:
-        raise RevisionError(f"{told}: it took more than {seconds:g} s", "Try it by hand") from error
+        raise RevisionError(f"{what}: it took more than {seconds:g} s", "Try it by hand") from error
     if done.returncode != 0:
-        raise RevisionError(f"{told}: {_reason(os.fsdecode(done.stderr))}", "Try it by hand")
+        lines = [line.strip() for line in os.fsdecode(done.stderr).splitlines() if line.strip()]
+        fatal = [line for line in lines if line.startswith(("fatal: ", "error: "))]
+        reason = (
+            (fatal or lines or ["it does not say why"])[0].removeprefix("fatal: ").removeprefix("error: ")
+        )
+        raise RevisionError(f"{what}: {reason}", "Try it by hand")
     return os.fsdecode(done.stdout).strip()
 
 
@@ -150,20 +155,11 @@ def _untracked(folder: str | os.PathLike[str], files: Iterable[str]) -> bool:
     if not resolved:
         return False
     checkout = Path(text(folder, "rev-parse", "--show-toplevel")).resolve()
-    inside = [str(file.relative_to(checkout)) for file in resolved if file.is_relative_to(checkout)]
-    known = (
-        paths(
-            checkout,
-            "ls-files",
-            "--recurse-submodules",
-            "-z",
-            "--",
-            *(f":(literal){file}" for file in inside),
-        )
-        if inside
-        else []
-    )
-    return not set(inside) <= set(known)
+    inside = {str(file.relative_to(checkout)) for file in resolved if file.is_relative_to(checkout)}
+    if not inside:
+        return False
+    literal = [f":(literal){file}" for file in inside]
+    return not inside <= set(paths(checkout, "ls-files", "--recurse-submodules", "-z", "--", *literal))
 
 
 def changes(folder: str | os.PathLike[str]) -> list[str]:
@@ -194,20 +190,15 @@ def parents(folder: str | os.PathLike[str], commits: Iterable[str]) -> dict[str,
         If there is no checkout.
     """
     hashes = [commit for commit in dict.fromkeys(commits) if _HASH.fullmatch(commit)]
-    known = (
-        text(folder, "rev-list", "--no-walk=unsorted", "--ignore-missing", *hashes).split() if hashes else []
-    )
+    known = text(folder, "rev-list", "--no-walk=unsorted", "--ignore-missing", *hashes).split() if hashes else []  # fmt: skip
     if not known:
         return {}
     try:
         below = [f"{base}^@" for base in text(folder, "merge-base", "--octopus", *known).split()]
     except RevisionError:  # no commit is behind all of them
         below = []
-    lines = text(
-        folder, "rev-list", "--topo-order", "--reverse", "--parents", *known, "--not", *below
-    ).splitlines()
-    found = [line.split() for line in lines]
-    return {commit: tuple(above) for commit, *above in found}
+    listed = text(folder, "rev-list", "--topo-order", "--reverse", "--parents", *known, "--not", *below)
+    return {commit: tuple(above) for commit, *above in map(str.split, listed.splitlines())}
 
 
 def web(folder: str | os.PathLike[str]) -> str:
@@ -216,10 +207,8 @@ def web(folder: str | os.PathLike[str]) -> str:
     Only host and path are taken from the remote's address: it may hold a password.
     """
     try:
-        names = text(folder, "remote").split()
-        remote = (
-            text(folder, "remote", "get-url", "origin" if "origin" in names else names[0]) if names else ""
-        )
+        names = text(folder, "remote").split() or [""]
+        remote = text(folder, "remote", "get-url", "origin" if "origin" in names else names[0])
     except RevisionError:
         return ""
     found = _REMOTE.fullmatch(remote)
@@ -227,10 +216,3 @@ def web(folder: str | os.PathLike[str]) -> str:
         return ""
     page = "commits" if found["host"] == "bitbucket.org" else "commit"
     return f"https://{found['host']}/{found['path'].strip('/').removesuffix('.git')}/{page}/"
-
-
-def _reason(told: str) -> str:
-    """Return the line in which git says what is wrong."""
-    lines = [line.strip() for line in told.splitlines() if line.strip()]
-    fatal = [line for line in lines if line.startswith(("fatal: ", "error: "))]
-    return (fatal or lines or ["it does not say why"])[0].removeprefix("fatal: ").removeprefix("error: ")

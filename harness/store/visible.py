@@ -57,11 +57,9 @@ def print_table(console: Console, table: Table) -> None:
         return
     headings = [column.header for column in table.columns]
     lines = [table.title] if table.title else []
-    for cells in zip(*(column.cells for column in table.columns), strict=True):
-        lines.append(cells[0])
-        lines += [
-            f"  {heading}: {cell}" for heading, cell in zip(headings[1:], cells[1:], strict=True) if cell
-        ]
+    for first, *cells in zip(*(column.cells for column in table.columns), strict=True):
+        named = zip(headings[1:], cells, strict=True)
+        lines += [first, *(f"  {heading}: {cell}" for heading, cell in named if cell)]
     lines += [table.caption] if table.caption else []
     for line in lines:
         console.print(line, soft_wrap=True, highlight=False)
