@@ -24,7 +24,7 @@ from harness.running import executors, remote
 from harness.store import files, project
 from tests.conftest import Harness, one_thread
 from tests.running.test_resume import gone, until
-from tests.soak_cluster import connected
+from tests.soak import connected
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
