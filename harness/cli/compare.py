@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import shlex
-import sys
 import typing
 from pathlib import Path
 
 import click
 
-from harness.cli.shared import force_option, name_passed_over, tell_all
+from harness.cli.shared import PATH, force_option, name_passed_over, tell_all, typed_command
 from harness.errors import HarnessError, StorageError
 from harness.records.version import __version__
 from harness.store.visible import visible
@@ -28,11 +27,8 @@ class MarginType(click.ParamType):  # type: ignore[type-arg]  # generic since cl
     name = "margin"
 
     def convert(
-        self,
-        value: typing.Any,  # noqa: ANN401 - click's signature
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> typing.Any:  # noqa: ANN401 - the same
+        self, value: typing.Any, param: click.Parameter | None, ctx: click.Context | None  # noqa: ANN401 - click's signature
+    ) -> Margin:  # fmt: skip
         """Return the margin."""
         from harness.judging.equivalence import Margin
 
@@ -43,37 +39,22 @@ class MarginType(click.ParamType):  # type: ignore[type-arg]  # generic since cl
 
 
 @click.command("compare")
-@click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="A B [C]...")
-@click.option(
-    "--reference",
-    type=click.Path(path_type=Path),
-    metavar="RUN",
-    help="Job that the others are compared with; the first by default.",
-)
+@click.argument("folders", nargs=-1, required=True, type=PATH, metavar="A B [C]...")
+@click.option("--reference", type=PATH, metavar="RUN", help="Job that the others are compared with; the first by default.")  # fmt: skip
 @click.option(
     "--margin", type=MarginType(), metavar="MARGIN",
     help="Difference that counts as none: 0.5points (of shares), 2% (of the reference's mean), 0.01 (in the score's own unit), or spread:"
     " 2 standard deviations of the reference's runs. Default: spread, and for shares at most 0.5points.",
 )  # fmt: skip
 @click.option(
-    "--variants",
-    type=(str, str),
-    metavar="REFERENCE OTHER",
-    help="Compare a variant of the reference with another variant of the others.",
-)
-@click.option(
-    "--out", type=click.Path(path_type=Path), metavar="DIR", help="Write compare.html and compare.json there."
-)
+    "--variants", type=(str, str), metavar="REFERENCE OTHER", help="Compare a variant of the reference with another variant of the others."
+)  # fmt: skip
+@click.option("--out", type=PATH, metavar="DIR", help="Write compare.html and compare.json there.")
 @force_option
 def compare_command(
-    folders: tuple[Path, ...],
-    reference: Path | None,
-    margin: Margin | None,
-    variants: tuple[str, str] | None,
-    out: Path | None,
-    *,
-    force: bool,
-) -> int:
+    folders: tuple[Path, ...], reference: Path | None, margin: Margin | None, variants: tuple[str, str] | None, out: Path | None,
+    *, force: bool,
+) -> int:  # fmt: skip
     """Compare stored jobs, one column a job.
 
     A, B and so on are folders of runs: backends, devices, machines, versions.
@@ -86,36 +67,27 @@ def compare_command(
 
     from harness.cli import equivalence_table
 
-    ordered = _ordered(folders, reference)
+    if len(folders) < 2:
+        step = f"Type: harness compare {shlex.quote(str(folders[0]))} OTHER"
+        raise HarnessError("one job has nothing to be compared with", step)
+    ordered = list(folders)
+    if reference is not None and reference not in folders:
+        what = f"the reference '{reference}' is none of the jobs"
+        raise HarnessError(what, f"Name one of: {', '.join(map(str, folders))}")
+    if reference is not None:
+        ordered.remove(reference)
+        ordered.insert(0, reference)
     if out is not None and not force:
         _refuse_stored(out, ordered)
     passed_over: dict[Path, HarnessError] = {}
-    found = _found(ordered, margin, variants, passed_over)
-    ordered = [folder for folder in ordered if folder not in passed_over]
-    page = None if out is None else _store(found, ordered, out)
+    compared = _compared(ordered, margin, variants, passed_over)
+    page = None if out is None else _store(compared, [one for one in ordered if one not in passed_over], out)
     tell_all(
-        lambda: equivalence_table.show(Console(), found),
+        lambda: equivalence_table.show(Console(), compared),
         lambda: click.echo(visible(f"Page: {page}")) if page else None,
         lambda: name_passed_over(passed_over),
     )
-    return found.exit_code or (2 if passed_over else 0)
-
-
-def _ordered(folders: tuple[Path, ...], reference: Path | None) -> list[Path]:
-    """Put the reference first."""
-    if len(folders) < 2:
-        raise HarnessError(
-            "one job has nothing to be compared with",
-            f"Type: harness compare {shlex.quote(str(folders[0]))} OTHER",
-        )
-    if reference is None:
-        return list(folders)
-    if reference not in folders:
-        raise HarnessError(
-            f"the reference '{reference}' is none of the jobs", f"Name one of: {', '.join(map(str, folders))}"
-        )
-    first = folders.index(reference)
-    return [reference, *folders[:first], *folders[first + 1 :]]
+    return compared.exit_code or (2 if passed_over else 0)
 
 
 def _refuse_stored(out: Path, folders: Sequence[Path]) -> None:
@@ -142,12 +114,9 @@ def _refuse_stored(out: Path, folders: Sequence[Path]) -> None:
         raise StorageError(f"'{out}' holds the comparison of {names}", step)
 
 
-def _found(
-    folders: Sequence[Path],
-    margin: Margin | None,
-    variants: tuple[str, str] | None,
-    passed_over: dict[Path, HarnessError],
-) -> Compared:
+def _compared(
+    folders: Sequence[Path], margin: Margin | None, variants: tuple[str, str] | None, passed_over: dict[Path, HarnessError]
+) -> Compared:  # fmt: skip
     """Compare what can be read with the reference; an unreadable reference, or nothing left to compare with it, is an error."""
     from harness.judging import equivalence, jobs
     from harness.records import Compared, SideJob
@@ -157,33 +126,27 @@ def _found(
     if folders[0] in passed_over or len(read) < 2:
         raise next(iter(passed_over.values()))
     folders = [folder for folder in folders if folder not in passed_over]
+    readers = tuple(map(predictions.reader, folders))
     asked = equivalence.Asked(
-        names=tuple(map(str, folders)),
-        readers=tuple(map(predictions.reader, folders)),
-        margin=margin,
-        variants=variants,
+        names=tuple(map(str, folders)), readers=readers, margin=margin, variants=variants
     )
-    compared, left_out = equivalence.compare(read, asked)
+    found, left_out = equivalence.compare(read, asked)
+    sides = (
+        SideJob(folder=str(folder), created=job.created, commit=job.commit, command=job.command)
+        for folder, job in zip(folders, read, strict=True)
+    )
     return Compared(
-        schema=equivalence.SCHEMA,
-        created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        command=masking.masked(shlex.join(["harness", *sys.argv[1:]])),
-        version=__version__,
-        jobs=tuple(
-            SideJob(folder=str(folder), created=job.created, commit=job.commit, command=job.command)
-            for folder, job in zip(folders, read, strict=True)
-        ),
-        variants=compared,
-        left_out=left_out,
-    )
+        schema=equivalence.SCHEMA, created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"), command=masking.masked(typed_command()),
+        version=__version__, jobs=tuple(sides), variants=found, left_out=left_out,
+    )  # fmt: skip
 
 
-def _store(found: Compared, folders: Sequence[Path], out: Path) -> Path:
+def _store(compared: Compared, folders: Sequence[Path], out: Path) -> Path:
     """Write record and page; return the page's path."""
     from harness.report import equivalence_page, linking
     from harness.store import files
 
-    files.write_json(out / "compare.json", found)
+    files.write_json(out / "compare.json", compared)
     page = out / "compare.html"
-    files.write_text(page, equivalence_page.render(found, folders, linking.up(page)))
+    files.write_text(page, equivalence_page.render(compared, folders, linking.up(page)))
     return page

@@ -6,7 +6,7 @@ import typing
 
 from rich.table import Table
 
-from harness.store.visible import marked, print_table
+from harness.store.visible import marked, print_table, say
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,9 +33,9 @@ def show(console: Console, found: Compared) -> None:
     for variant in found.variants:
         print_table(console, _table(variant))
         for line in _lines(variant, found):
-            console.print(line, highlight=False, soft_wrap=True)
+            say(console, line)
     for reason in found.left_out:
-        console.print(f"[yellow]not compared[/] {marked(reason)}", highlight=False, soft_wrap=True)
+        say(console, f"[yellow]not compared[/] {marked(reason)}")
 
 
 def _table(variant: VariantSides) -> Table:
@@ -57,19 +57,11 @@ def _table(variant: VariantSides) -> Table:
         row = [cells(contrast, side) for side in contrast.sides]
         values = [value if two or ratio == "—" else f"{value} ×{ratio}" for value, ratio, _ in row]
         table.add_row(marked(contrast.stage), _SHOWN[contrast.metric], *values, *(row[1][1:] if two else ()))
-    covered = [
-        side.coverage
-        for contrast in variant.contrasts
-        for side in contrast.sides
-        if side and side.lower is not None
-    ]
+    amounts = [side for contrast in variant.contrasts for side in contrast.sides if side]
+    covered = [side.coverage for side in amounts if side.lower is not None]
     notes = [f"{side.name}: {len(side.seeds)} run{'s' * (len(side.seeds) != 1)}" for side in variant.sides]
     notes += [f"intervals cover {min(covered):.0%}"] if covered and two else []
-    notes += (
-        ["~ disturbed"]
-        if any(side and side.disturbed for contrast in variant.contrasts for side in contrast.sides)
-        else []
-    )
+    notes += ["~ disturbed"] if any(side.disturbed for side in amounts) else []
     table.caption, table.caption_justify = marked("; ".join(notes)), "left"
     return table
 

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from harness.judging.history_names import amount, heading, label, letters, places, short, title
 from harness.judging.levels import sparkline
-from harness.store.visible import marked, print_table
+from harness.store.visible import marked, print_table, say
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,15 +29,15 @@ MARKS = {"better": "▲", "worse": "▼", "differs": "≠"}
 def show(console: Console, chosen: Sequence[tuple[Track, Sequence[Line]]], patterns: Sequence[str]) -> None:
     """Print the tables of each track, then the changes."""
     for track, lines in chosen:
-        console.print(f"[bold]{marked(title(track))}[/]", highlight=False, soft_wrap=True)
+        say(console, f"[bold]{marked(title(track))}[/]")
         for start in range(0, len(lines), _COLUMNS):
             print_table(console, _table(track, lines[start : start + _COLUMNS]))
         for name in places(lines):
-            console.print(marked(name), highlight=False, soft_wrap=True)
+            say(console, marked(name))
     for track, lines in chosen:
         for finding in track.findings:
             if not patterns or finding.line in lines:
-                console.print(sentence(track, finding), highlight=False, soft_wrap=True)
+                say(console, sentence(track, finding))
 
 
 def _table(track: Track, lines: Sequence[Line]) -> Table:
@@ -66,11 +66,9 @@ def _cell(line: Line, value: float | None, change: Change | None) -> str:
     if value is None:
         return ""
     text = marked(amount(line, value))
-    return (
-        text
-        if change is None
-        else f"[{STYLES[change.direction]}]{text} {'↯' if change.spike else MARKS[change.direction]}[/]"
-    )
+    if change is None:
+        return text
+    return f"[{STYLES[change.direction]}]{text} {'↯' if change.spike else MARKS[change.direction]}[/]"
 
 
 def sentence(track: Track, finding: Finding) -> str:
@@ -81,9 +79,8 @@ def sentence(track: Track, finding: Finding) -> str:
     text += f" at {_name(first)} only" if change.spike else f" from {_name(first)}, after {_name(last)}"
     if finding.others:
         text += f"; with {', '.join(finding.others)}"
-    return (
-        f"[{STYLES[change.direction]}]{'spike, ' if change.spike else ''}{change.direction}[/] {marked(text)}"
-    )
+    kind = f"{'spike, ' if change.spike else ''}{change.direction}"
+    return f"[{STYLES[change.direction]}]{kind}[/] {marked(text)}"
 
 
 def _name(row: Row) -> str:
