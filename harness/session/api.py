@@ -71,21 +71,11 @@ def _quantity(judgement: Judgement, value: Value | None) -> str:
 
 
 def run(
-    *names: str,
-    tier: Tier | None = None,
-    seeds: int | None = None,
-    first_seed: int = 0,
-    device: str = "cpu",
-    backend: str | None = None,
-    threads: int = 2,
-    time_limit: float | None = None,
-    keep_weights: bool = False,
-    weights: Folder | None = None,
-    scenarios: Sequence[Folder] | None = None,
-    baselines: Folder | None = None,
-    out: Folder | None = None,
-    force: bool = False,
-) -> ShownJob:
+    *names: str, tier: Tier | None = None, seeds: int | None = None, first_seed: int = 0, device: str = "cpu",
+    backend: str | None = None, threads: int = 2, time_limit: float | None = None, keep_weights: bool = False,
+    weights: Folder | None = None, scenarios: Sequence[Folder] | None = None, baselines: Folder | None = None,
+    out: Folder | None = None, force: bool = False,
+) -> ShownJob:  # fmt: skip
     """Run variants, judge them, and write results and report, as ``harness run`` does.
 
     Parameters
@@ -140,22 +130,11 @@ def run(
 
 
 def gate(
-    *names: str,
-    against: str | None = None,
-    tier: Tier | None = None,
-    seeds: int | None = None,
-    device: str = "cpu",
-    backend: str | None = None,
-    threads: int = 2,
-    max_runs: int = 1000,
-    max_minutes: float = 60.0,
-    strict: bool = False,
-    expectations: bool = False,
-    scenarios: Sequence[Folder] | None = None,
-    baselines: Folder | None = None,
-    out: Folder | None = None,
-    force: bool = False,
-) -> ShownJob:
+    *names: str, against: str | None = None, tier: Tier | None = None, seeds: int | None = None, device: str = "cpu",
+    backend: str | None = None, threads: int = 2, max_runs: int = 1000, max_minutes: float = 60.0, strict: bool = False,
+    expectations: bool = False, scenarios: Sequence[Folder] | None = None, baselines: Folder | None = None,
+    out: Folder | None = None, force: bool = False,
+) -> ShownJob:  # fmt: skip
     """Run, compare with stored baselines or another commit, and confirm on fresh runs what looks worse, as ``harness gate`` does.
 
     Parameters

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import shlex
@@ -20,6 +19,7 @@ from harness.sources.catalogue import find
 from harness.store import files, predictions, sidecar, stored
 
 if typing.TYPE_CHECKING:
+    import contextlib
     import datetime as dt
     from collections.abc import Mapping, Sequence
     from pathlib import Path

@@ -41,17 +41,13 @@ class Measuring:
     declared: Mapping[str, Scenario]
     """Scenarios by name, as they are declared now: results of every commit are scored by these."""
     selection: Sequence[tuple[Scenario, str]]
-    """Scenarios and variants."""
     settings: choosing.Settings
-    """How they are run."""
     roots: Sequence[Path]
     """Folders of baselines."""
     out: Path
     """Folder of the job folders."""
     command: str
-    """Command line."""
     executor: Executor
-    """What runs workers."""
     follow: Follow
     """Passes on the results of the requested runs as they come, to show progress."""
 
@@ -147,25 +143,21 @@ def _run(how: Measuring, plan: Plan, folder: Path, opened: sides.Sides) -> None:
     (folder / "run.json").unlink(missing_ok=True)  # until it is written anew, the plan says what there is
     todo = sides.interleave(plans.missing(plan, folder), int(plan.commit[:6], 16))
     for result in how.follow(executors.run_all(how.executor, todo, how.declared, folder), todo):
-        proved = False
+        unproved = "not looked at"
         try:
             unproved = sides.prove(result, opened)
-            proved = not unproved
         finally:
-            if not proved:
+            if unproved:
                 (folder / result.folder / "result.json").unlink(missing_ok=True)
         if unproved:
-            raise RevisionError(
-                unproved,
-                "Install the project editable, or keep its package beside pyproject.toml or below src/",
-            )
+            step = "Install the project editable, or keep its package beside pyproject.toml or below src/"
+            raise RevisionError(unproved, step)
 
 
 # -- which commit moved a metric? -----------------------------------------------------------------
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(typing.NamedTuple):
     """What a search came to."""
 
     suspects: tuple[str, ...]
@@ -187,14 +179,9 @@ class Answer:
 
 
 def search(
-    how: Measuring,
-    metric: str,
-    commits: Sequence[str],
-    passed_over: dict[Path, HarnessError],
-    say: Callable[[str], None],
-    *,
+    how: Measuring, metric: str, commits: Sequence[str], passed_over: dict[Path, HarnessError], say: Callable[[str], None], *,
     max_runs: int,
-) -> Answer:
+) -> Answer:  # fmt: skip
     """Search for the commit that moved a metric, with as few runs as its noise allows.
 
     Work is exact: one counting run a commit, at each end two. Scores and memory are compared seed by seed, times in pairs with the first commit.
@@ -231,9 +218,7 @@ def search(
         if (exact and old != new) or (last is not None and last.alarm):
             break
     else:
-        return Answer(
-            suspects=(), chance=0.0, likeliest="", old=old, new=new, declared=taking.declared, runs=taking.runs, look=last
-        )  # fmt: skip
+        return Answer((), 0.0, "", old, new, taking.declared, taking.runs, last)
     gap = float(np.mean(taken[commits[-1]])) - (0.0 if zero else float(np.mean(taken[commits[0]])))
     line, commit = list(commits), ""
     while True:
@@ -241,9 +226,8 @@ def search(
         shares = bisection.exact_chances(own) if exact else bisection.chances(own, gap, from_zero=zero)
         likeliest = line[int(np.argmax(shares)) + 1]
         if commit in taken:
-            say(
-                f"{commit[:12]}: {len(taken[commit])} values; likeliest so far {likeliest[:12]} ({shares.max():.0%})"
-            )
+            so_far = f"likeliest so far {likeliest[:12]} ({shares.max():.0%})"
+            say(f"{commit[:12]}: {len(taken[commit])} values; {so_far}")
         following = bisection.following(shares, own, least=1 if exact else bisection.LEAST_VALUES)
         if following is None or taking.runs >= max_runs:
             break
@@ -258,10 +242,8 @@ def search(
             line.remove(commit)
     place = bisection.decided(shares) if following is None else None
     span = () if place is None else (commits.index(line[place - 1]) + 1, commits.index(line[place]) + 1)
-    return Answer(
-        suspects=tuple(commits[slice(*span)]) if span else (), chance=float(shares.max()), likeliest=likeliest, old=old, new=new,
-        declared=taking.declared, runs=taking.runs, look=last,
-    )  # fmt: skip
+    suspects, chance = tuple(commits[slice(*span)]) if span else (), float(shares.max())
+    return Answer(suspects, chance, likeliest, old, new, taking.declared, taking.runs, last)
 
 
 class _Taking:
