@@ -112,6 +112,13 @@ def one_thread(*words: str) -> list[str]:
     return [*words, *(("--threads", "1") if begins else ())]
 
 
+def git(folder: Path, *words: str) -> str:
+    """Run git in a folder, as somebody, and return what it prints."""
+    named = ("-c", "user.name=T", "-c", "user.email=t@example.org", "-c", "init.defaultBranch=main")
+    done = subprocess.run(["git", *named, *words], cwd=folder, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
 @functools.cache
 def forks() -> Forks:
     """Return what forks commands, started for the first of them."""
@@ -171,14 +178,14 @@ class Harness:
 
     def repository(self) -> None:
         """Make the folder a git checkout with one commit."""
-        subprocess.run(["git", "init", "-q"], cwd=self.folder, check=True)
+        git(self.folder, "init", "-q")
         self.commit("start")
 
-    def commit(self, message: str) -> None:
-        """Commit everything in the folder."""
-        identity = ("-c", "user.name=T", "-c", "user.email=t@example.org")
-        for words in (("add", "-A"), (*identity, "commit", "-qm", message, "--allow-empty")):
-            subprocess.run(["git", *words], cwd=self.folder, check=True)
+    def commit(self, message: str) -> str:
+        """Commit everything in the folder, and return the commit."""
+        git(self.folder, "add", "-A")
+        git(self.folder, "commit", "-qm", message, "--allow-empty")
+        return git(self.folder, "rev-parse", "HEAD")
 
 
 @pytest.hookimpl(trylast=True)

@@ -28,11 +28,9 @@ class Settings:
     """How the selected variants are to be run."""
 
     tier: Tier = "smoke"
-    """Tier."""
     seeds: int = 1
     """Runs of each variant; seeds count from `first_seed`."""
     first_seed: int = 0
-    """First seed."""
     device: str = "cpu"
     """cpu or cuda."""
     backend: str | None = None
