@@ -69,6 +69,6 @@ def _pair(stored: Mapping[str, NDArray[typing.Any]], name: str, place: str) -> t
     found = [stored.get(f"{name}/{part}") for part in ("labels", "predicted")]
     usable = [array for array in found if array is not None and array.dtype == np.uint8 and array.ndim == 1]
     if len(usable) < 2 or len(usable[0]) != len(usable[1]):
-        told = f"{place} is damaged: it holds no labels and predictions of set '{name}' that pair up"
-        raise StorageError(told, "Run again to write it anew")
+        what = f"{place} is damaged: it holds no labels and predictions of set '{name}' that pair up"
+        raise StorageError(what, "Run again to write it anew")
     return usable[0], usable[1]

@@ -51,7 +51,7 @@ class Results(Sequence[RunResult]):
         Content of one by its number: JSON.
     count : int
         How many there are.
-    told : callable
+    name : callable
         How messages call one.
 
     Raises
@@ -60,18 +60,18 @@ class Results(Sequence[RunResult]):
         If one of them is damaged. All are looked at here, so that nothing is half done when it is found.
     """
 
-    def __init__(self, read: Callable[[int], bytes], count: int, told: Callable[[int], str]) -> None:
-        self._read, self._told = read, told
+    def __init__(self, read: Callable[[int], bytes], count: int, name: Callable[[int], str]) -> None:
+        self._read, self._name = read, name
         known: dict[Key, Key] = {}
         self._keys: list[Key] = []
         for index in range(count):
             result = self._decoded(index)
-            check(result, told(index))
+            check(result, name(index))
             self._keys.append(known.setdefault(_key(result.request), _key(result.request)))
         self._chosen: Sequence[int] = range(count)
 
     def _decoded(self, index: int) -> RunResult:
-        return files.decode(self._read(index), RunResult, self._told(index), "Run it again")
+        return files.decode(self._read(index), RunResult, self._name(index), "Run it again")
 
     def __len__(self) -> int:
         return len(self._chosen)
@@ -92,7 +92,7 @@ class Results(Sequence[RunResult]):
     def part(self, chosen: Sequence[int]) -> Results:
         """Return those at some places."""
         part = object.__new__(Results)
-        part._read, part._told, part._keys = self._read, self._told, self._keys
+        part._read, part._name, part._keys = self._read, self._name, self._keys
         part._chosen = [self._chosen[index] for index in chosen]
         return part
 
@@ -101,7 +101,7 @@ class Results(Sequence[RunResult]):
         return self._read(self._chosen[index])
 
 
-def check(result: RunResult, told: str) -> None:
+def check(result: RunResult, name: str) -> None:
     """Refuse a stored result with a number that no run can record, and no mean or spread could be taken of.
 
     Raises
@@ -109,9 +109,9 @@ def check(result: RunResult, told: str) -> None:
     StorageError
         Naming the metric.
     """
-    for name, measured in result.metrics.items():
+    for metric, measured in result.metrics.items():
         if not finite(measured.value):
-            raise StorageError(f"{told} is damaged: metric '{name}' is beyond {MOST:g}", "Run it again")
+            raise StorageError(f"{name} is damaged: metric '{metric}' is beyond {MOST:g}", "Run it again")
 
 
 def _key(request: RunRequest) -> Key:
