@@ -305,17 +305,7 @@ def baselines_option(function: Command) -> Command:
 
 @contextlib.contextmanager
 def executing(console: Console, threads: int, **options: typing.Any) -> Iterator[Executor]:  # noqa: ANN401
-    """Open what runs workers, and warn of what makes results worth less; SIGTERM and SIGHUP end the body as Ctrl-C does.
-
-    Parameters
-    ----------
-    console : Console
-        Where a wait for another job is shown.
-    threads : int
-        Threads of each worker.
-    **options
-        Arguments of `harness.running.executors.opened`.
-    """
+    """Open what runs workers (`harness.running.executors.opened`), and warn of what makes results worth less; SIGTERM ends it as Ctrl-C does."""
     from harness.running import executors
 
     def waiting(holder: str) -> None:

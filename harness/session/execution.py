@@ -70,24 +70,9 @@ def run(
     names: Sequence[str], settings: choosing.Settings, *, command: str, baselines: Path | None = None, out: Path | None = None,
     force: bool = False, where: Where = HERE,
 ) -> Ended:  # fmt: skip
-    """Run variants and judge them.
+    """Run variants and judge them; `names` are those of `choosing.select`, `command` repeats the job, `baselines` is read first.
 
-    Parameters
-    ----------
-    names : sequence of str
-        ``SCENARIO[:VARIANT]``; see `choosing.select`.
-    settings : Settings
-        How they are run.
-    command : str
-        Command line that repeats the job.
-    baselines : Path, optional
-        Folder to read baselines from first.
-    out : Path, optional
-        The job's folder; a new one by default.
-    force : bool
-        Whether a job that is stored there is replaced.
-    where : Where
-        Where runs are done.
+    The job lies in `out`, a new folder by default; one that is stored there is replaced with `force` only.
     """
     declared, selection, roots = choosing.chosen(names, settings, baselines)
     plan = plans.make(choosing.requests(selection, settings), command, baselines)
@@ -134,19 +119,7 @@ def gate(
 def resume(
     folder: Path, *, gate: bool, outputs: Outputs = NO_OUTPUTS, where: Where = HERE
 ) -> Ended:  # fmt: skip
-    """Do the missing runs of a stored job.
-
-    Parameters
-    ----------
-    folder : Path
-        The job's folder.
-    gate : bool
-        Whether it must be a gate's job, or must not.
-    outputs : Outputs
-        What a gate writes in place of what its plan names.
-    where : Where
-        Where runs are done.
-    """
+    """Do the missing runs of a stored job, which must be a gate's or must not be; `outputs` replace what its plan names."""
     plan = plans.read(folder)
     if (plan.gate is not None) != gate:
         what = f"the job in '{folder}' is {'no' if gate else 'a'} gate"

@@ -63,16 +63,8 @@ class Measuring:
 def measure(how: Measuring, commit: str, requests: Sequence[RunRequest], base: str = "") -> list[RunResult]:
     """Do what is missing of a commit's runs, store and judge its job, and return these runs.
 
-    Parameters
-    ----------
-    how : Measuring
-        What is the same for every commit.
-    commit : str
-        Full hash.
-    requests : sequence of RunRequest
-        Runs; more of the same job may be stored, and stay.
-    base : str
-        Commit that runs next to this one, pair by pair in the order that a coin says; empty for none. Its runs are returned too.
+    More runs of the same job may be stored, and stay. With a `base` commit, its runs are done next to these, pair by pair in the order that
+    a coin says, and returned too.
 
     Raises
     ------
@@ -191,7 +183,6 @@ def search(
     how : Measuring
         With one scenario and variant.
     metric : str
-        Metric.
     commits : sequence of str
         Oldest, the good end, first.
     passed_over : dict

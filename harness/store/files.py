@@ -1,7 +1,6 @@
-"""Files are written whole or not at all, and a write that fails says which file and what to do.
+"""Files of the program are written whole or not at all (`replacing`), and a write that fails says which file and what to do.
 
-The program's own files are replaced (`replacing`). A file that the user names is written as what it is (`writing`): it may be a device, a
-pipe, a symbolic link or a mount.
+A file that the user names is written as what it is (`writing`): it may be a device, a pipe, a symbolic link or a mount.
 """
 
 from __future__ import annotations
@@ -29,8 +28,6 @@ MOST_BYTES = 4 << 30
 """An archive that unpacks to more is refused: a few kilobytes can claim any size."""
 _BEGINNING_BYTES = 4 << 10
 _NUMPY_RAISES = (ValueError, EOFError, SyntaxError, TypeError, KeyError, AttributeError, OverflowError, MemoryError)  # fmt: skip
-_IRREPLACEABLE = {errno.EBUSY, errno.EPERM, errno.EACCES, errno.EROFS, errno.EXDEV}
-"""Why no file can take the place of one that can be written: it is mounted, or its folder may not be changed."""
 _FULL = "Free some space there or choose another folder, then run the command again"
 _PERMISSION = "Give yourself write permission there or choose another folder"
 _LOCAL = "Choose folders on a local disk: --out for results, HARNESS_CACHE for the cache, TMPDIR for temporary files"
@@ -75,53 +72,32 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         If it cannot be written: permission, read-only or full disk, a folder in the way. Any `OSError` of the body counts as such; read
         other files before.
     """
+    temporary = path.parent / f".{os.urandom(8).hex()}.tmp"
     try:
-        with _renamed(path) as file:
-            yield file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("xb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            with contextlib.suppress(FileNotFoundError):
+                old = path.stat()
+                with contextlib.suppress(OSError):  # only root may give a file away
+                    os.chown(temporary, old.st_uid, old.st_gid)
+                temporary.chmod(old.st_mode & 0o7777)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)  # also after an interrupt; gone already if it was renamed
     except OSError as error:
         raise storage_error(path, error) from error
 
 
 @contextlib.contextmanager
-def _renamed(path: Path, *, in_place: bool = False) -> Iterator[IO[bytes]]:
-    """Write a new file and rename it; with `in_place` overwrite an old one that nothing can be renamed to."""
-    as_this_user = os.access in os.supports_effective_ids
-    elsewhere = (
-        in_place and path.is_file() and not os.access(path.parent, os.W_OK, effective_ids=as_this_user)
-    )
-    folder = Path(tempfile.gettempdir()) if elsewhere else path.parent
-    temporary = folder / f".{os.urandom(8).hex()}.tmp"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with temporary.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        with contextlib.suppress(FileNotFoundError):
-            old = path.stat()
-            with contextlib.suppress(OSError):  # only root may give a file away
-                os.chown(temporary, old.st_uid, old.st_gid)
-            temporary.chmod(old.st_mode & 0o7777)
-        try:
-            temporary.replace(path)
-        except OSError as error:
-            if not (in_place and error.errno in _IRREPLACEABLE and path.is_file()):
-                raise
-            with temporary.open("rb") as content, path.open("wb") as file:
-                shutil.copyfileobj(content, file)
-                file.flush()
-                os.fsync(file.fileno())
-    finally:
-        temporary.unlink(missing_ok=True)  # also after an interrupt; gone already if it was renamed
-
-
-@contextlib.contextmanager
 def writing(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file that the user named, and write it as what it is.
+    """Open a temporary file whose content goes into a file that the user named when the body ends well.
 
-    A new file, or a regular one, is written whole or not at all. A symbolic link stays, and the file that it leads to is written. A device,
-    a pipe or an open descriptor (``/dev/stdout``) is opened and written. A regular file that cannot be replaced, because it is mounted or
-    its folder may not be written, is overwritten in place when the body has ended well.
+    The file is written as what it is: a symbolic link stays, and what it leads to is written; a device, a pipe or an open descriptor
+    (``/dev/stdout``) is written; a file that is mounted, or whose folder may not be changed, cannot be replaced, so none is.
 
     Raises
     ------
@@ -129,12 +105,12 @@ def writing(path: Path) -> Iterator[IO[bytes]]:
         If it cannot be written.
     """
     try:
-        if is_stream(path):
-            with path.open("ab") as file:
-                yield file
-            return
-        with _renamed(Path(os.path.realpath(path)), in_place=True) as file:
-            yield file
+        with tempfile.TemporaryFile() as whole:
+            yield whole
+            whole.seek(0)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("ab" if is_stream(path) else "wb") as file:
+                shutil.copyfileobj(whole, file)
     except OSError as error:
         raise storage_error(path, error) from error
 
@@ -228,13 +204,13 @@ def write_named(path: Path, parts: Iterable[str]) -> None:
 
 
 def append_named(path: Path, content: str) -> None:
-    """Add UTF-8 text to the end of a file that the user named; see `writing`."""
+    """Add UTF-8 text to the end of a file that the user named."""
     try:
-        before = b"" if is_stream(path) or not path.exists() else read_bytes(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab") as file:
+            file.write(content.encode())
     except OSError as error:
         raise storage_error(path, error, "add to") from error
-    with writing(path) as file:
-        file.write(before + content.encode())
 
 
 def write_json(path: str | os.PathLike[str], obj: object) -> None:
