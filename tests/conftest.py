@@ -176,6 +176,24 @@ class Harness:
         """Read the run.json below `out`."""
         return typing.cast("dict[str, typing.Any]", json.loads((self.folder / out / "run.json").read_text()))
 
+    def baseline(self, *words: str) -> None:
+        """Accept a baseline of five runs of probe.py; `words` go to `harness run`."""
+        run = ("run", *words, "--scenarios", "probe.py", "--seeds", "5", "--no-count", "--out", "first")
+        propose = (
+            "baseline",
+            "propose",
+            "first",
+            "--scenarios",
+            "probe.py",
+            "--who",
+            "T",
+            "--reason",
+            "test",
+        )
+        for step in (run, propose, ("baseline", "accept", "first")):
+            done = self(*step)
+            assert done.code == 0, done.err
+
     def repository(self) -> None:
         """Make the folder a git checkout with one commit."""
         git(self.folder, "init", "-q")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import typing
 
 import pytest
@@ -115,11 +116,7 @@ def test_selected_variants_are_counted_as_collected(probe: Run) -> None:
 def test_a_regression_fails_with_value_bounds_and_next_step(probe: Run, project: Harness) -> None:
     """Held against an accepted baseline the variant passes; when it loses 20 images of 100 it fails and says by how much."""
     project.repository()
-    five = ["run", "probe:good", "--scenarios", "probe.py", "--seeds", "5", "--no-count", "--out", "first"]
-    assert project(*five).code == 0
-    words = ["baseline", "propose", "first", "--scenarios", "probe.py", "--who", "T", "--reason", "test"]
-    assert project(*words).code == 0
-    assert project("baseline", "accept", "first").code == 0
+    project.baseline("probe:good")
     probe("-k", "good", "--harness-out", "same").assert_outcomes(passed=1)
     project.scenario(VARIANTS.replace('get("right", 90)', 'get("right", 70)'))
     done = probe("-k", "good", "--harness-seeds", "5", "--harness-out", "worse")
@@ -144,14 +141,7 @@ def held(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
     first = Harness(tmp_path_factory.mktemp("first"), cache)
     first.scenario(HELD.replace("GROWN(run.seed)", "run.seed / 100"))
     first.repository()
-    seeds = ("--seeds", "5", "--no-count", "--first-seed", "50", "--threads", "2")
-    for words in (
-        ("run", "probe", "--scenarios", "probe.py", *seeds, "--out", "first"),
-        ("baseline", "propose", "first", "--scenarios", "probe.py", "--who", "T", "--reason", "test"),
-        ("baseline", "accept", "first"),
-    ):
-        done = first(*words)
-        assert done.code == 0, done.err
+    first.baseline("probe", "--first-seed", "50", "--threads", "2")
     return first.folder / "baselines"
 
 
@@ -325,15 +315,11 @@ def test_a_subfolder_finds_the_same_baselines(project: Harness, pytest_run: Run)
     """Typed in the project or below it, pytest judges against the same baselines and stores below rootdir; an empty option is an error."""
     project.scenario("SCENARIO = declare(guess, deterministic=True)")
     project.repository()
-    assert (
-        project("run", "probe", "--scenarios", "probe.py", "--seeds", "5", "--no-count", "--out", "b").code
-        == 0
-    )
-    words = ("--reason", "r", "--who", "me", "--scenarios", "probe.py")
-    assert project("baseline", "propose", "b", *words).code == 0
+    project.baseline("probe")
+    shutil.rmtree(project.folder / "baselines")
     below = project.folder / "tests" / "unit"
     below.mkdir(parents=True)
-    accepted = Harness(below, project.folder)("baseline", "accept", "../../b")
+    accepted = Harness(below, project.folder)("baseline", "accept", "../../first")
     assert accepted.code == 0, accepted.err
     assert list((project.folder / "baselines").glob("probe/default/smoke/*.json"))
     assert not (below / "baselines").exists()
