@@ -178,20 +178,10 @@ class Harness:
 
     def baseline(self, *words: str) -> None:
         """Accept a baseline of five runs of probe.py; `words` go to `harness run`."""
-        run = ("run", *words, "--scenarios", "probe.py", "--seeds", "5", "--no-count", "--out", "first")
-        propose = (
-            "baseline",
-            "propose",
-            "first",
-            "--scenarios",
-            "probe.py",
-            "--who",
-            "T",
-            "--reason",
-            "test",
-        )
-        for step in (run, propose, ("baseline", "accept", "first")):
-            done = self(*step)
+        run = f"run {' '.join(words)} --scenarios probe.py --seeds 5 --no-count --out first"
+        propose = "baseline propose first --scenarios probe.py --who T --reason test"
+        for step in (run, propose, "baseline accept first"):
+            done = self(*step.split())
             assert done.code == 0, done.err
 
     def repository(self) -> None:
