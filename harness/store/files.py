@@ -182,11 +182,6 @@ def refuse_other(path: Path, beginning: bytes, what: str) -> None:
         Regular expression for how a file of ours begins.
     what : str
         How messages call one.
-
-    Raises
-    ------
-    StorageError
-        If it holds something else.
     """
     if not path.is_file() or is_stream(path):
         return
@@ -237,18 +232,7 @@ def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]]) 
 def decode(content: bytes, kind: type[T], name: str, next_step: str = "", *, packed: bool = False) -> T:
     """Decode JSON, or MessagePack, into a record; whatever is wrong with it becomes one error.
 
-    Parameters
-    ----------
-    content : bytes
-        What was read.
-    kind : type
-        Record to make of it; its annotations are checked.
-    name : str
-        How messages call the content.
-    next_step : str
-        What the reader can do about damaged content.
-    packed : bool
-        Whether it is MessagePack.
+    `name` is how messages call the content, `next_step` what the reader can do about damage.
 
     Raises
     ------

@@ -33,16 +33,7 @@ _REMOTE = re.compile(
 
 
 def text(folder: str | os.PathLike[str], *words: str, seconds: float = 60.0) -> str:
-    """Return what a git command prints, without the white space around it.
-
-    Parameters
-    ----------
-    folder : path
-        Where it runs.
-    words : str
-        Command and arguments.
-    seconds : float
-        Time it may take.
+    """Return what a git command prints in a folder, without the white space around it; it may take so many seconds.
 
     Raises
     ------
@@ -75,17 +66,10 @@ def text(folder: str | os.PathLike[str], *words: str, seconds: float = 60.0) -> 
 def top(folder: Path, step: str) -> Path:
     """Return the top folder of the checkout around a folder.
 
-    Parameters
-    ----------
-    folder : Path
-        Where to begin.
-    step : str
-        What to do where there is none.
-
     Raises
     ------
     RevisionError
-        If there is none, or git refuses to work in it.
+        If there is none, with the next step `step`, or git refuses to work in it.
     """
     try:
         return Path(text(folder, "rev-parse", "--show-toplevel"))
@@ -130,12 +114,7 @@ def paths(folder: str | os.PathLike[str], *words: str) -> list[str]:
 def commit(folder: str | os.PathLike[str], files: Iterable[str] = ()) -> str:
     """Return the commit of the checkout around a folder, with ``+dirty`` if tracked files differ or git cannot say.
 
-    Parameters
-    ----------
-    folder : path
-        A folder of the checkout.
-    files : iterable of str
-        Files that are run: it is dirty too if one of them lies in the checkout and is not tracked.
+    It is dirty too if one of `files`, those that are run, lies in the checkout and is not tracked.
 
     Raises
     ------
@@ -177,12 +156,7 @@ def worktrees(top: Path) -> list[str]:
 def parents(folder: str | os.PathLike[str], commits: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """Return commits and what lies between them, each with its parents, parents before children (``rev-list --topo-order``).
 
-    Parameters
-    ----------
-    folder : path
-        In the checkout.
-    commits : iterable of str
-        Full hashes; other texts, and commits that git does not know here, are left out.
+    Texts that are no full hash, and commits that git does not know here, are left out.
 
     Raises
     ------

@@ -37,14 +37,9 @@ class Predictions:
 
 
 def reader(out: Path) -> Reader:
-    """Return a function that reads named sets of a run below a job's folder; what was read is kept.
+    """Return a function that reads named sets of a run below the job's folder `out`; what was read is kept.
 
     It leaves out a set that the run does not have, and raises `StorageError` if the file lies elsewhere, is missing or damaged.
-
-    Parameters
-    ----------
-    out : Path
-        The job's folder.
     """
 
     @functools.cache

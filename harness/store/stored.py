@@ -192,13 +192,6 @@ def with_present_words(content: bytes) -> bytes:
 def read_large(path: Path, step: str) -> Job | None:
     """Read a large ``run.json``, its results left on disk; None if it is small, or not laid out as `write` does.
 
-    Parameters
-    ----------
-    path : Path
-        The file.
-    step : str
-        What the reader of an error can do.
-
     Raises
     ------
     OSError
