@@ -273,36 +273,6 @@ def configured(command: click.Command) -> dict[str, typing.Any]:
     return of(command)
 
 
-def verbose_option(function: Command) -> Command:
-    """Add -v."""
-    about = "Print a line for each run, and which data are not all here."
-    return click.option(
-        "-v", "--verbose", is_flag=True, expose_value=False, callback=_keep_verbose, help=about
-    )(function)
-
-
-def seeds_option(default: int, about: str) -> Callable[[Command], Command]:
-    """Add --seeds."""
-    return click.option("--seeds", type=Number(1, MOST_SEEDS), default=default, show_default=True, help=about)
-
-
-def force_option(function: Command) -> Command:
-    """Add --force."""
-    return click.option("--force", is_flag=True, help="Replace what is stored there.")(function)
-
-
-def scenario_option(function: Command) -> Command:
-    """Add --scenarios."""
-    about = "Python file that declares further scenarios; may be repeated."
-    return click.option("--scenarios", "scenario_paths", multiple=True, metavar="FILE", help=about)(function)
-
-
-def baselines_option(function: Command) -> Command:
-    """Add --baselines."""
-    about = "Folder to read baselines from first."
-    return click.option("--baselines", "baselines_folder", type=PATH, metavar="DIR", help=about)(function)
-
-
 @contextlib.contextmanager
 def executing(console: Console, threads: int, **options: typing.Any) -> Iterator[Executor]:  # noqa: ANN401
     """Open what runs workers (`harness.running.executors.opened`), and warn of what makes results worth less; SIGTERM ends it as Ctrl-C does."""
@@ -353,53 +323,11 @@ def terminable() -> Iterator[None]:
             signal.signal(ending, handler)
 
 
-def job_options(function: Command) -> Command:
-    """Add what a run and a gate share: what is run, how, and where to."""
-    tier, *how = _HOW
-    options = (
-        tier,
-        click.option("--first-seed", type=Number(0, 2**31), default=0, show_default=True, help="Number of the first seed."),
-        *how,
-        click.option("--out", type=PATH, help="Folder for results and report."),
-        click.option("--executor", type=Known("executor", EXECUTORS), default="local", show_default=True, help="Where runs go."),
-        click.option("--scheduler", default="", metavar="ADDRESS", help="Dask scheduler; a cluster of this machine by default."),
-        click.option("--workers", type=Number(1, MOST_THREADS), help="Workers of that cluster."),
-        click.option("--resume", type=PATH, metavar="DIR", help="Do the missing runs of this job."),
-        verbose_option,
-        force_option,
-        scenario_option,
-        baselines_option,
-    )  # fmt: skip
-    return _with(options, function)
+# -- options -----------------------------------------------------------------------------
 
 
-def kind_options(function: Command) -> Command:
-    """Add --tier, --device and --backend."""
-    return _with(_HOW[:3], function)
-
-
-def past_options(function: Command) -> Command:
-    """Add how past commits are run, and where to."""
-    place = "Folder of the job folders, one a commit; reports/ by default."
-    out = click.option("--out", type=PATH, metavar="DIR", help=place)
-    return _with((*_HOW, out, scenario_option, verbose_option), function)
-
-
-def _with(options: Sequence[Callable[[Command], Command]], function: Command) -> Command:
-    for option in reversed(options):
-        function = option(function)
-    return function
-
-
-_HOW = (
-    click.option("--tier", type=Known("tier", TIERS), default="smoke", show_default=True, help="How much to run."),
-    click.option("--device", type=Known("device", DEVICES), default="cpu", show_default=True, help="Where to compute."),
-    click.option("--backend", type=Known("backend", BACKENDS), help="Framework; each scenario's first by default."),
-    click.option("--threads", type=Number(1, MOST_THREADS), default=2, show_default=True, help="Threads of each worker."),
-    click.option("--time-limit", type=Seconds(), help="Seconds a run may take."),
-    click.option("--memory-limit", type=Number(1, MOST_MIB), metavar="MIB", help="Resident memory a run may hold."),
-)  # fmt: skip
-"""How runs are done."""
+def _keep_verbose(context: click.Context, _: click.Parameter, value: bool) -> None:
+    context.meta[_VERBOSE] = value
 
 
 def verbose() -> bool:
@@ -408,12 +336,75 @@ def verbose() -> bool:
     return bool(context and context.meta.get(_VERBOSE))
 
 
-def _keep_verbose(context: click.Context, param: click.Parameter, value: bool) -> None:
-    del param
-    context.meta[_VERBOSE] = value
+def _all(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Add several options, which the help shows in this order."""
+
+    def add(function: Command) -> Command:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return add
+
+
+def seeds_option(default: int, about: str) -> Callable[[Command], Command]:
+    """Add --seeds."""
+    return click.option("--seeds", type=Number(1, MOST_SEEDS), default=default, show_default=True, help=about)
 
 
 _VERBOSE = "harness.verbose"
+verbose_option = click.option(
+    "-v", "--verbose", is_flag=True, expose_value=False, callback=_keep_verbose,
+    help="Print a line for each run, and which data are not all here.",
+)  # fmt: skip
+force_option = click.option("--force", is_flag=True, help="Replace what is stored there.")
+scenario_option = click.option(
+    "--scenarios", "scenario_paths", multiple=True, metavar="FILE", help="Python file that declares further scenarios; may be repeated."
+)  # fmt: skip
+baselines_option = click.option(
+    "--baselines", "baselines_folder", type=PATH, metavar="DIR", help="Folder to read baselines from first."
+)
+tier_option = click.option(
+    "--tier", type=Known("tier", TIERS), default="smoke", show_default=True, help="How much to run."
+)
+_device = click.option(
+    "--device", type=Known("device", DEVICES), default="cpu", show_default=True, help="Where to compute."
+)
+_backend = click.option(
+    "--backend", type=Known("backend", BACKENDS), help="Framework; each scenario's first by default."
+)
+kind_options = _all(tier_option, _device, _backend)
+"""What is run."""
+_how = _all(
+    _device,
+    _backend,
+    click.option("--threads", type=Number(1, MOST_THREADS), default=2, show_default=True, help="Threads of each worker."),
+    click.option("--time-limit", type=Seconds(), help="Seconds a run may take."),
+    click.option("--memory-limit", type=Number(1, MOST_MIB), metavar="MIB", help="Resident memory a run may hold."),
+)  # fmt: skip
+job_options = _all(
+    tier_option,
+    click.option("--first-seed", type=Number(0, 2**31), default=0, show_default=True, help="Number of the first seed."),
+    _how,
+    click.option("--out", type=PATH, help="Folder for results and report."),
+    click.option("--executor", type=Known("executor", EXECUTORS), default="local", show_default=True, help="Where runs go."),
+    click.option("--scheduler", default="", metavar="ADDRESS", help="Dask scheduler; a cluster of this machine by default."),
+    click.option("--workers", type=Number(1, MOST_THREADS), help="Workers of that cluster."),
+    click.option("--resume", type=PATH, metavar="DIR", help="Do the missing runs of this job."),
+    verbose_option,
+    force_option,
+    scenario_option,
+    baselines_option,
+)  # fmt: skip
+"""What a run and a gate share: what is run, how, and where to."""
+past_options = _all(
+    tier_option,
+    _how,
+    click.option("--out", type=PATH, metavar="DIR", help="Folder of the job folders, one a commit; reports/ by default."),
+    scenario_option,
+    verbose_option,
+)  # fmt: skip
+"""How past commits are run, and where to."""
 _MAY_CHANGE = {"verbose", "resume", "executor", "scheduler", "workers", "junit", "summary", "explained"}
 """Options that a resumed job may be given anew: where it runs, and what is written of it."""
 
