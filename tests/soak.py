@@ -56,7 +56,7 @@ def main(arguments: list[str]) -> int:
     rng, survived, begun, jobs = random.Random(options.seed), collections.Counter[str](), time.monotonic(), 0
     folder = Path(tempfile.mkdtemp(prefix="harness-soak-"))
     (folder / "probe.py").write_text(HEAD + BODY)
-    target = Cluster(folder, rng) if options.cluster else Local(rng)
+    target: Local | Cluster = Cluster(folder, rng) if options.cluster else Local(rng)
     try:
         while survived.total() < options.kills:
             jobs += 1

@@ -35,8 +35,9 @@ if typing.TYPE_CHECKING:
     from harness.running.executors import Executor
     from harness.session.execution import Ended, Where
 
-Command = typing.TypeVar("Command", bound=Callable[..., typing.Any])
-
+_Function = Callable[..., typing.Any]
+Option = Callable[[_Function], _Function]
+"""What adds an option to a command's function."""
 
 PATH = click.Path(path_type=Path)
 OUTPUT_ENDS = {errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EBADF}
@@ -336,10 +337,10 @@ def verbose() -> bool:
     return bool(context and context.meta.get(_VERBOSE))
 
 
-def _all(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+def _all(*options: Option) -> Option:
     """Add several options, which the help shows in this order."""
 
-    def add(function: Command) -> Command:
+    def add(function: _Function) -> _Function:
         for option in reversed(options):
             function = option(function)
         return function
@@ -347,7 +348,7 @@ def _all(*options: Callable[[Command], Command]) -> Callable[[Command], Command]
     return add
 
 
-def seeds_option(default: int, about: str) -> Callable[[Command], Command]:
+def seeds_option(default: int, about: str) -> Option:
     """Add --seeds."""
     return click.option("--seeds", type=Number(1, MOST_SEEDS), default=default, show_default=True, help=about)
 

@@ -54,10 +54,12 @@ def propose(
     final, staging = run / PROPOSALS, run / f".{PROPOSALS}.staging"
     with _alone(final):
         known = {path.with_suffix("") for path in final.glob("*/*/*/*.json")}
-        for path in () if force else final.rglob("*"):
-            if not path.is_dir() and path.with_suffix("") not in known:
-                what = f"{path} is no proposal, and a new proposal replaces the whole folder"
-                raise StorageError(what, "Move it away, or remove it with --force")
+        others = [
+            path for path in final.rglob("*") if not path.is_dir() and path.with_suffix("") not in known
+        ]
+        if others and not force:
+            what = f"{others[0]} is no proposal, and a new proposal replaces the whole folder"
+            raise StorageError(what, "Move it away, or remove it with --force")
         shutil.rmtree(staging, ignore_errors=True)  # left by a process that was killed
         written = [
             path

@@ -83,7 +83,7 @@ def measure(pairs: int, waiting: Callable[[str], None] = lambda _holder: None) -
     """
     # a worker's own environment: the same threads, hash seed and import path
     variables = runner.worker_environment(RunRequest(scenario="", variant="", tier="smoke", seed=0))
-    command, times = [sys.executable, "-P", "-c", _ONCE], []
+    command, times = [sys.executable, "-P", "-c", _ONCE], list[list[float]]()
     with runner.one_at_a_time(waiting):
         foreign = runtime.ForeignCpu()
         for _ in range(2 * pairs):

@@ -50,7 +50,7 @@ def marked(text: str) -> str:
     return escape(visible(text))
 
 
-def say(console: Console, line: str, **options: typing.Any) -> None:  # noqa: ANN401 - Rich's
+def say(console: Console, line: object, **options: typing.Any) -> None:  # noqa: ANN401 - Rich's
     """Print a line of markup whole, however narrow the terminal is."""
     console.print(line, highlight=False, soft_wrap=True, **options)
 
