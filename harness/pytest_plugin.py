@@ -231,7 +231,11 @@ def _wrong(comparison: Comparison) -> list[str]:
     if not comparison.seeds:  # then every judgement would only say so again
         return list(comparison.failed)
     key = f"{comparison.scenario}:{comparison.variant}"
-    failing = [item for item in comparison.judgements if item.verdict in _FAILING and (item.gated or item.verdict == "ERROR")]  # fmt: skip
+    failing = [
+        item
+        for item in comparison.judgements
+        if item.verdict in _FAILING and (item.gated or item.verdict == "ERROR")
+    ]
     return [*comparison.failed, *(wording.sentence(key, item) for item in failing)]
 
 

@@ -172,7 +172,8 @@ def holding(project: Harness, held: Path, pytest_run: Run) -> Callable[..., pyte
     ],
 )  # fmt: skip
 def test_fresh_runs_decide_what_one_run_flags(
-    holding: Callable[..., pytest.RunResult], project: Harness, grown: str, words: tuple[str, ...], outcome: str, runs: int, told: str
+    holding: Callable[..., pytest.RunResult], project: Harness, grown: str, words: tuple[str, ...],
+    outcome: str, runs: int, told: str
 ) -> None:  # fmt: skip
     """Chance in one run fails nobody, a growth that stays does; no more runs than it takes, and all of them are in the report."""
     done = holding(grown, *words)

@@ -155,7 +155,8 @@ def run_step(where: str, name: str, folder: Path, **variables: str) -> tuple[int
     (folder / "bin" / "harness").chmod(0o755)
     usual = {"TIER": "smoke", "SEEDS": "5", "MAX_RUNS": "400", "MAX_MINUTES": "60"}
     environment = {
-        **os.environ, **dict.fromkeys(step["env"], ""), **usual, **variables, "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        **os.environ, **dict.fromkeys(step["env"], ""), **usual, **variables,
+        "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
         "GITHUB_OUTPUT": str(folder / "output"), "GITHUB_STEP_SUMMARY": str(folder / "step.md"),
     }  # fmt: skip
     command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
@@ -173,7 +174,8 @@ def run_step(where: str, name: str, folder: Path, **variables: str) -> tuple[int
             (where, code, "", outcome)
             for where in ("workflow", "action")
             for code, outcome in (
-                ("0", "passed"), ("1", "worse"), ("2", "could-not-measure"), ("3", "approve"), ("130", "interrupted"),
+                ("0", "passed"), ("1", "worse"), ("2", "could-not-measure"), ("3", "approve"),
+                ("130", "interrupted"),
                 ("137", "could-not-measure"),
             )
         ),
@@ -197,7 +199,8 @@ def test_inputs_become_words_of_the_command(tmp_path: Path, where: str) -> None:
     """Each input is one word or several, never shell: a hostile name stays a name."""
     names = "a:b $(touch${IFS}evil)"
     run_step(
-        where, "Gate", tmp_path, EXIT="0", JUNIT="", NAMES=names, SCENARIO=names, SCENARIO_FILES="x.py y.py", AGAINST="v1; touch evil",
+        where, "Gate", tmp_path, EXIT="0", JUNIT="", NAMES=names, SCENARIO=names, SCENARIO_FILES="x.py y.py",
+        AGAINST="v1; touch evil",
         STRICT="true", EXPECTATIONS="true",
     )  # fmt: skip
     words = (tmp_path / "words.txt").read_text().splitlines()
@@ -217,7 +220,8 @@ def test_inputs_become_words_of_the_command(tmp_path: Path, where: str) -> None:
     else:
         assert words == [
             "gate", "--tier", "smoke", "--seeds", "5", "--max-runs", "400", "--max-minutes", "60", *WRITTEN,
-            "--scenarios", "x.py", "--scenarios", "y.py", "--against", "v1; touch evil", "--strict", "--expectations", *ends,
+            "--scenarios", "x.py", "--scenarios", "y.py", "--against", "v1; touch evil", "--strict",
+            "--expectations", *ends,
         ]  # fmt: skip
     assert not (tmp_path / "evil").exists()
 

@@ -18,7 +18,13 @@ EXPORTS = ("csv", "junit", "summary", "github-action-benchmark", "bencher", "asv
 
 @click.command("judge")
 @click.argument("run", type=shared.PATH)
-@click.option("--explain", "explained", multiple=True, metavar="METRIC", help="Print the arithmetic of a gate's verdict.")  # fmt: skip
+@click.option(
+    "--explain",
+    "explained",
+    multiple=True,
+    metavar="METRIC",
+    help="Print the arithmetic of a gate's verdict.",
+)
 @shared.scenario_option
 @shared.baselines_option
 @shared.verbose_option
@@ -56,7 +62,8 @@ def judge_command(
 @click.command("report")
 @click.argument("run", type=shared.PATH)
 @click.option(
-    "--only", metavar="SCENARIO[:VARIANT]", help="Write a page of this alone, with all its parts, next to the report."
+    "--only", metavar="SCENARIO[:VARIANT]",
+    help="Write a page of this alone, with all its parts, next to the report."
 )  # fmt: skip
 @shared.scenario_option
 @shared.force_option

@@ -109,7 +109,12 @@ def show_command(
 
 @baseline_group.command("waive")
 @click.argument("metric", metavar="[SCENARIO[:VARIANT]/]METRIC")
-@click.option("--scenario", default="", metavar="NAME[:VARIANT]", help="Scenario of the metric; its default variant if none is named.")  # fmt: skip
+@click.option(
+    "--scenario",
+    default="",
+    metavar="NAME[:VARIANT]",
+    help="Scenario of the metric; its default variant if none is named.",
+)
 @click.option("--tier", type=Known("tier", TIERS), default="smoke", show_default=True)
 @click.option(
     "--until", required=True, metavar="DATE", help="Last day, such as 2030-01-31; at most 180 ahead."

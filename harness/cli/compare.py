@@ -40,19 +40,26 @@ class MarginType(click.ParamType):  # type: ignore[type-arg]  # generic since cl
 
 @click.command("compare")
 @click.argument("folders", nargs=-1, required=True, type=PATH, metavar="A B [C]...")
-@click.option("--reference", type=PATH, metavar="RUN", help="Job that the others are compared with; the first by default.")  # fmt: skip
+@click.option(
+    "--reference",
+    type=PATH,
+    metavar="RUN",
+    help="Job that the others are compared with; the first by default.",
+)
 @click.option(
     "--margin", type=MarginType(), metavar="MARGIN",
     help="Difference that counts as none: 0.5points (of shares), 2% (of the reference's mean), 0.01 (in the score's own unit), or spread:"
     " 2 standard deviations of the reference's runs. Default: spread, and for shares at most 0.5points.",
 )  # fmt: skip
 @click.option(
-    "--variants", type=(str, str), metavar="REFERENCE OTHER", help="Compare a variant of the reference with another variant of the others."
+    "--variants", type=(str, str), metavar="REFERENCE OTHER",
+    help="Compare a variant of the reference with another variant of the others."
 )  # fmt: skip
 @click.option("--out", type=PATH, metavar="DIR", help="Write compare.html and compare.json there.")
 @force_option
 def compare_command(
-    folders: tuple[Path, ...], reference: Path | None, margin: Margin | None, variants: tuple[str, str] | None, out: Path | None,
+    folders: tuple[Path, ...], reference: Path | None, margin: Margin | None,
+    variants: tuple[str, str] | None, out: Path | None,
     *, force: bool,
 ) -> int:  # fmt: skip
     """Compare stored jobs, one column a job.
@@ -115,7 +122,8 @@ def _refuse_stored(out: Path, folders: Sequence[Path]) -> None:
 
 
 def _compared(
-    folders: Sequence[Path], margin: Margin | None, variants: tuple[str, str] | None, passed_over: dict[Path, HarnessError]
+    folders: Sequence[Path], margin: Margin | None, variants: tuple[str, str] | None,
+    passed_over: dict[Path, HarnessError]
 ) -> Compared:  # fmt: skip
     """Compare what can be read with the reference; an unreadable reference, or nothing left to compare with it, is an error."""
     from harness.judging import equivalence, jobs
@@ -136,7 +144,8 @@ def _compared(
         for folder, job in zip(folders, read, strict=True)
     )
     return Compared(
-        schema=equivalence.SCHEMA, created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"), command=masking.masked(typed_command()),
+        schema=equivalence.SCHEMA, created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        command=masking.masked(typed_command()),
         version=__version__, jobs=tuple(sides), variants=found, left_out=left_out,
     )  # fmt: skip
 

@@ -36,13 +36,18 @@ _LIMITS = ("against", "max_runs", "max_minutes", "strict", "expectations", "reme
     "--no-against", is_flag=True, help="Compare with stored baselines, whatever the configuration says."
 )
 @click.option(
-    "--max-runs", type=shared.Number(1, shared.MOST_SEEDS), default=1000, show_default=True, help="Runs of the whole gate."
+    "--max-runs", type=shared.Number(1, shared.MOST_SEEDS), default=1000, show_default=True,
+    help="Runs of the whole gate."
 )  # fmt: skip
 @click.option(
     "--max-minutes", type=shared.Seconds(), default=60.0, show_default=True,
     help="Minutes after which no further round of runs begins.",
 )  # fmt: skip
-@click.option("--coin", type=shared.Number(0), help="Seed for the random order of base and head; from their commits by default.")  # fmt: skip
+@click.option(
+    "--coin",
+    type=shared.Number(0),
+    help="Seed for the random order of base and head; from their commits by default.",
+)
 @click.option(
     "--strict",
     is_flag=True,
@@ -61,12 +66,20 @@ _LIMITS = ("against", "max_runs", "max_minutes", "strict", "expectations", "reme
 )
 @click.option("--junit", type=shared.PATH, metavar="FILE", help="Write JUnit XML.")
 @click.option("--summary", type=shared.PATH, metavar="FILE", help="Append a Markdown summary.")
-@click.option("--explain", "explained", multiple=True, metavar="METRIC", help="Print the arithmetic of a metric's verdict.")  # fmt: skip
+@click.option(
+    "--explain",
+    "explained",
+    multiple=True,
+    metavar="METRIC",
+    help="Print the arithmetic of a metric's verdict.",
+)
 @shared.job_options
 @click.pass_context
 def gate_command(
-    context: click.Context, /, names: tuple[str, ...], out: Path | None, resume: Path | None, baselines_folder: Path | None,
-    executor: str, scheduler: str, workers: int | None, junit: Path | None, summary: Path | None, explained: tuple[str, ...],
+    context: click.Context, /, names: tuple[str, ...], out: Path | None, resume: Path | None,
+    baselines_folder: Path | None,
+    executor: str, scheduler: str, workers: int | None, junit: Path | None, summary: Path | None,
+    explained: tuple[str, ...],
     coin: int | None, *, no_against: bool, force: bool, **options: typing.Any,  # noqa: ANN401
 ) -> int:  # fmt: skip
     """Run, compare, and say by the exit code whether it is worse.
@@ -85,7 +98,8 @@ def gate_command(
     console = Console()
     where = shared.where(console, options["threads"], name=executor, scheduler=scheduler, workers=workers)
     outputs = Outputs(
-        junit=str(junit.absolute()) if junit else "", summary=str(summary.absolute()) if summary else "", explained=explained
+        junit=str(junit.absolute()) if junit else "", summary=str(summary.absolute()) if summary else "",
+        explained=explained
     )  # fmt: skip
     if resume is not None:
         shared.refuse_changes(context, resume, "gate")
@@ -98,7 +112,8 @@ def gate_command(
             what = "--against runs on this machine only"
             raise HarnessError(what, "Leave --executor out, or add --no-against")
         ended = execution.gate(
-            names, choosing.Settings(**options), limits, command=shared.typed_command(), baselines=baselines_folder, out=out,
+            names, choosing.Settings(**options), limits, command=shared.typed_command(),
+            baselines=baselines_folder, out=out,
             force=force, coin=coin, outputs=outputs, where=where,
         )  # fmt: skip
     well = shared.store_and_show(console, ended)

@@ -80,14 +80,16 @@ def fetch_command(names: tuple[str, ...]) -> None:
 
 @click.command("doctor")
 @click.option(
-    "--noise", "loud", is_flag=True, help="Time a fixed workload too, and say how many pairs a slowdown needs to be seen here."
+    "--noise", "loud", is_flag=True,
+    help="Time a fixed workload too, and say how many pairs a slowdown needs to be seen here."
 )  # fmt: skip
 @click.option("--pairs", type=Number(7), default=20, show_default=True, help="Pairs of processes to time.")
 @scenario_option
 @baselines_option
 @click.pass_context
 def doctor_command(
-    context: click.Context, /, *, loud: bool, pairs: int, scenario_paths: tuple[str, ...], baselines_folder: Path | None
+    context: click.Context, /, *, loud: bool, pairs: int, scenario_paths: tuple[str, ...],
+    baselines_folder: Path | None
 ) -> int:  # fmt: skip
     """Check this machine, its data and the baselines.
 
@@ -114,7 +116,8 @@ def doctor_command(
 @click.argument("folder", type=click.Path(path_type=Path), default=Path())
 @click.option("--name", default="my_scenario", show_default=True, help="Name of the scenario.")
 @click.option(
-    "--framework", default="", metavar="NAME", help="torch, keras, sklearn or numpy; the first that is installed by default."
+    "--framework", default="", metavar="NAME",
+    help="torch, keras, sklearn or numpy; the first that is installed by default."
 )  # fmt: skip
 @force_option
 def init_command(folder: Path, name: str, framework: str, *, force: bool) -> None:
@@ -157,7 +160,8 @@ def as_plain(scenarios: Mapping[str, Scenario]) -> list[dict[str, typing.Any]]:
             "needs": list(scenario.needs),
             "expectations": [
                 {
-                    **{name: getattr(expected, name) for name in _OF_EXPECTATION}, "source": scenario.source.slug,
+                    **{name: getattr(expected, name) for name in _OF_EXPECTATION},
+                    "source": scenario.source.slug,
                     "order": list(expected.order), "tiers": list(expected.tiers),
                 }
                 for expected in scenario.expectations

@@ -76,7 +76,8 @@ def ledger_command(
     "--metric", "patterns", multiple=True, metavar="PATTERN", help="Metrics to show, e.g. '*.seconds'."
 )
 @click.option(
-    "--html", "page", type=shared.PATH, metavar="FILE", help="Write it as a page too; with --run DIR/history.html by default."
+    "--html", "page", type=shared.PATH, metavar="FILE",
+    help="Write it as a page too; with --run DIR/history.html by default."
 )  # fmt: skip
 @click.option(
     "--run", "span", default="", metavar="OLD..NEW", help="Measure these past commits first; the names are then scenarios."

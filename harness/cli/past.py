@@ -72,7 +72,13 @@ def measure_span(
 @click.argument("name", required=False, default="", metavar="[SCENARIO[:VARIANT]]")
 @click.option("--good", required=True, metavar="REF", help="Commit before the metric moved.")
 @click.option("--bad", default="HEAD", show_default=True, metavar="REF", help="Commit after it.")
-@click.option("--max-runs", type=shared.Number(1, shared.MOST_SEEDS), default=500, show_default=True, help="Runs after which it ends.")  # fmt: skip
+@click.option(
+    "--max-runs",
+    type=shared.Number(1, shared.MOST_SEEDS),
+    default=500,
+    show_default=True,
+    help="Runs after which it ends.",
+)
 @shared.past_options
 def bisect_command(
     metric: str, name: str, good: str, bad: str, max_runs: int, out: Path | None, **options: typing.Any  # noqa: ANN401
@@ -162,6 +168,7 @@ def _measuring(
     declared, selection, roots = choosing.chosen(names, settings, None)
     with shared.executing(console, settings.threads, name="local") as executor:
         yield past.Measuring(
-            declared=declared, selection=selection, settings=settings, roots=roots, out=out, command=shared.typed_command(),
+            declared=declared, selection=selection, settings=settings, roots=roots, out=out,
+            command=shared.typed_command(),
             executor=executor, follow=functools.partial(terminal.follow, console),
         )  # fmt: skip

@@ -111,7 +111,11 @@ def _whole(found: Sequence[Forecast]) -> list[str]:
 
     known = [(one.runs, one.cost) for one in found if one.cost is not None]
     times = [runs * cost.seconds for runs, cost in known if cost.seconds is not None]
-    about = f"{'At least' if len(times) < len(found) else 'About'} {_duration(sum(times))}" if times else "Time unknown"  # fmt: skip
+    about = (
+        f"{'At least' if len(times) < len(found) else 'About'} {_duration(sum(times))}"
+        if times
+        else "Time unknown"
+    )
     memory = max((cost.memory_bytes for _, cost in known if cost.memory_bytes is not None), default=None)
     disk = sum(runs * cost.disk_bytes for runs, cost in known if cost.disk_bytes is not None)
     available, within = psutil.virtual_memory().available, containers.allowance().memory_left
@@ -119,7 +123,9 @@ def _whole(found: Sequence[Forecast]) -> list[str]:
     # the folder itself, or the one above it that exists: they may lie on different disks
     reports = project.reports_folder().absolute()
     free = shutil.disk_usage(next(path for path in (reports, *reports.parents) if path.is_dir())).free
-    lines = [f"{about}; memory {_bytes(memory)} of {_bytes(left)} free; disk {_bytes(disk or None)} of {_bytes(free)} free"]  # fmt: skip
+    lines = [
+        f"{about}; memory {_bytes(memory)} of {_bytes(left)} free; disk {_bytes(disk or None)} of {_bytes(free)} free"
+    ]
     for name, wanted, there in (("memory", memory, left), ("disk", disk, free)):
         if wanted is not None and wanted > there:
             lines.append(f"There is not enough {name} here: use a smaller tier, or another machine")

@@ -33,7 +33,8 @@ if typing.TYPE_CHECKING:
 @shared.job_options
 @click.pass_context
 def run_command(
-    context: click.Context, /, names: tuple[str, ...], out: Path | None, resume: Path | None, baselines_folder: Path | None,
+    context: click.Context, /, names: tuple[str, ...], out: Path | None, resume: Path | None,
+    baselines_folder: Path | None,
     executor: str, scheduler: str, workers: int | None, *, force: bool, **options: typing.Any,  # noqa: ANN401
 ) -> int:  # fmt: skip
     """Run variants, judge them and write a report.
@@ -53,7 +54,8 @@ def run_command(
         ended = execution.resume(resume, gate=False, where=where)
     else:
         ended = execution.run(
-            names, choosing.Settings(**options), command=shared.typed_command(), baselines=baselines_folder, out=out, force=force,
+            names, choosing.Settings(**options), command=shared.typed_command(), baselines=baselines_folder,
+            out=out, force=force,
             where=where,
         )  # fmt: skip
     well = shared.store_and_show(console, ended)

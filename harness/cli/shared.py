@@ -293,7 +293,8 @@ def where(console: Console, threads: int, **options: typing.Any) -> Where:  # no
     from harness.session.execution import Where
 
     return Where(
-        execute=functools.partial(executing, console, threads, **options), follow=functools.partial(terminal.follow, console),
+        execute=functools.partial(executing, console, threads, **options),
+        follow=functools.partial(terminal.follow, console),
         local=options["name"] == "local",
     )  # fmt: skip
 
@@ -360,7 +361,8 @@ verbose_option = click.option(
 )  # fmt: skip
 force_option = click.option("--force", is_flag=True, help="Replace what is stored there.")
 scenario_option = click.option(
-    "--scenarios", "scenario_paths", multiple=True, metavar="FILE", help="Python file that declares further scenarios; may be repeated."
+    "--scenarios", "scenario_paths", multiple=True, metavar="FILE",
+    help="Python file that declares further scenarios; may be repeated."
 )  # fmt: skip
 baselines_option = click.option(
     "--baselines", "baselines_folder", type=PATH, metavar="DIR", help="Folder to read baselines from first."

@@ -52,8 +52,10 @@ class ShownJob(Job):
 
         rows = [
             {
-                "variant": f"{comparison.scenario}:{comparison.variant}", "metric": item.metric, "value": _quantity(item, item.value),
-                "reference": _quantity(item, item.reference), "against": item.against, "verdict": item.verdict, "reason": item.reason,
+                "variant": f"{comparison.scenario}:{comparison.variant}", "metric": item.metric,
+                "value": _quantity(item, item.value),
+                "reference": _quantity(item, item.reference), "against": item.against,
+                "verdict": item.verdict, "reason": item.reason,
             }
             for comparison in self.comparisons
             for item in comparison.judgements
@@ -130,8 +132,10 @@ def run(
 
 
 def gate(
-    *names: str, against: str | None = None, tier: Tier | None = None, seeds: int | None = None, device: str = "cpu",
-    backend: str | None = None, threads: int = 2, max_runs: int = 1000, max_minutes: float = 60.0, strict: bool = False,
+    *names: str, against: str | None = None, tier: Tier | None = None, seeds: int | None = None,
+    device: str = "cpu",
+    backend: str | None = None, threads: int = 2, max_runs: int = 1000, max_minutes: float = 60.0,
+    strict: bool = False,
     expectations: bool = False, scenarios: Sequence[Folder] | None = None, baselines: Folder | None = None,
     out: Folder | None = None, force: bool = False,
 ) -> ShownJob:  # fmt: skip
@@ -273,13 +277,16 @@ def _path(folder: Folder | None) -> Path | None:
 
 
 def _command(
-    name: str, names: Sequence[str], settings: choosing.Settings, baselines: Folder | None, more: Sequence[str] = ()
+    name: str, names: Sequence[str], settings: choosing.Settings, baselines: Folder | None,
+    more: Sequence[str] = ()
 ) -> str:  # fmt: skip
     """Write the command line that repeats the job."""
     options = {
-        "--tier": settings.tier, "--seeds": settings.seeds, "--first-seed": settings.first_seed, "--device": settings.device,
+        "--tier": settings.tier, "--seeds": settings.seeds, "--first-seed": settings.first_seed,
+        "--device": settings.device,
         "--threads": settings.threads, "--backend": settings.backend or "",
-        "--time-limit": f"{settings.time_limit:g}" if settings.time_limit else "", "--weights": settings.weights,
+        "--time-limit": f"{settings.time_limit:g}" if settings.time_limit else "",
+        "--weights": settings.weights,
         "--baselines": "" if baselines is None else Path(baselines),
     }  # fmt: skip
     words = ["harness", name, *names, *more]

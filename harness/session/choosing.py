@@ -90,7 +90,10 @@ def select(
 def _select_one(scenarios: Mapping[str, Scenario], name: str, tier: Tier) -> list[tuple[Scenario, str]]:
     slug, _, variant = name.partition(":")
     scenario = find(scenarios, slug)
-    tiers = {one.name: [known for known in TIERS if known in scenario.tiers and known in one.tiers] for one in scenario.variants}  # fmt: skip
+    tiers = {
+        one.name: [known for known in TIERS if known in scenario.tiers and known in one.tiers]
+        for one in scenario.variants
+    }
     if variant == "all":
         return [(scenario, one) for one in tiers if tier in tiers[one]]
     variant = variant or scenario.variants[0].name
@@ -130,10 +133,12 @@ def _request(scenario: Scenario, variant: str, seed: int, settings: Settings) ->
         what = f"{scenario.name} on backend '{backend}' has no device '{settings.device}'"
         raise UnknownNameError(what, f"Use --backend {' or '.join(able)}" if able else "Use --device cpu")
     request = RunRequest(
-        scenario=scenario.name, variant=variant, tier=settings.tier, seed=seed, device=settings.device, backend=backend,
+        scenario=scenario.name, variant=variant, tier=settings.tier, seed=seed, device=settings.device,
+        backend=backend,
         threads=settings.threads, scenario_paths=files.absolute(settings.scenario_paths),
         time_limit=settings.time_limit or TIME_LIMITS[settings.tier],
-        memory_limit=settings.memory_limit and settings.memory_limit * 2**20, keep_weights=settings.keep_weights,
+        memory_limit=settings.memory_limit and settings.memory_limit * 2**20,
+        keep_weights=settings.keep_weights,
     )  # fmt: skip
     if not settings.weights:
         return request

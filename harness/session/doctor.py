@@ -26,7 +26,19 @@ if typing.TYPE_CHECKING:
 
     from harness.records import Baseline, Kind
 
-CORE = ("click", "filelock", "jinja2", "matplotlib", "msgspec", "numpy", "pandas", "psutil", "rich", "scikit-learn", "scipy")  # fmt: skip
+CORE = (
+    "click",
+    "filelock",
+    "jinja2",
+    "matplotlib",
+    "msgspec",
+    "numpy",
+    "pandas",
+    "psutil",
+    "rich",
+    "scikit-learn",
+    "scipy",
+)
 EXTRAS = {
     "torch": ("torch", "torchvision"),
     "tensorflow": ("tensorflow", "keras"),
@@ -62,7 +74,8 @@ def examine(named: Path | None = None, scenario_paths: Sequence[str] | None = No
         Scenario files that were named; None for the configured ones.
     """
     return [
-        *_configuration(named, scenario_paths), *_machine(), *_variables(), *_packages(), *_data(), *_folders(), *_git(),
+        *_configuration(named, scenario_paths), *_machine(), *_variables(), *_packages(), *_data(),
+        *_folders(), *_git(),
         *_baselines(named),
     ]  # fmt: skip
 
@@ -119,7 +132,9 @@ def _machine() -> Iterator[Finding]:
         yield Finding("machine", name, value or "unknown")
     allowed = containers.allowance()
     limit, left, cores = allowed.memory_bytes, allowed.memory_left or 0, allowed.cores
-    memory_limit = f"{limit / 2**30:.1f} GiB (control group), {left / 2**30:.1f} GiB of it left" if limit else "none"  # fmt: skip
+    memory_limit = (
+        f"{limit / 2**30:.1f} GiB (control group), {left / 2**30:.1f} GiB of it left" if limit else "none"
+    )
     yield Finding("machine", "memory limit", memory_limit)
     yield Finding("machine", "CPU limit", f"{cores:g} cores (control group)" if cores else "none")
     resets = "works: memory is measured stage by stage"

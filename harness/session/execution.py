@@ -67,7 +67,8 @@ class Ended(typing.NamedTuple):
 
 
 def run(
-    names: Sequence[str], settings: choosing.Settings, *, command: str, baselines: Path | None = None, out: Path | None = None,
+    names: Sequence[str], settings: choosing.Settings, *, command: str, baselines: Path | None = None,
+    out: Path | None = None,
     force: bool = False, where: Where = HERE,
 ) -> Ended:  # fmt: skip
     """Run variants and judge them; `names` are those of `choosing.select`, `command` repeats the job, `baselines` is read first.
@@ -83,7 +84,8 @@ def run(
 
 
 def gate(
-    names: Sequence[str], settings: choosing.Settings, limits: GateSettings, *, command: str, baselines: Path | None = None,
+    names: Sequence[str], settings: choosing.Settings, limits: GateSettings, *, command: str,
+    baselines: Path | None = None,
     out: Path | None = None, force: bool = False, coin: int | None = None, outputs: Outputs = NO_OUTPUTS,
     where: Where = HERE,
 ) -> Ended:  # fmt: skip
@@ -125,7 +127,11 @@ def resume(
         what = f"the job in '{folder}' is {'no' if gate else 'a'} gate"
         raise HarnessError(what, f"Type: {commands.resume(plan, folder)}")
     # with a base, requests name each side's own copies
-    paths = plan.gate.scenario_paths if plan.gate else sorted({path for one in plan.requests for path in one.scenario_paths})  # fmt: skip
+    paths = (
+        plan.gate.scenario_paths
+        if plan.gate
+        else sorted({path for one in plan.requests for path in one.scenario_paths})
+    )
     against = plan.gate.base_commit if plan.gate and plan.gate.against else ""
     declared = catalogue.load_all(paths)
     variants = sorted({(request.scenario, request.variant) for request in plan.requests})
@@ -189,7 +195,8 @@ def refuse_unknown(metrics: Sequence[str], selection: Selection) -> None:
 
 
 def _first_look(
-    selection: Selection, settings: choosing.Settings, limits: GateSettings, opened: Sides | None, *, coin: int | None,
+    selection: Selection, settings: choosing.Settings, limits: GateSettings, opened: Sides | None, *,
+    coin: int | None,
     new_allowed: bool,
 ) -> tuple[GateSettings, list[RunRequest]]:  # fmt: skip
     """Complete a gate's settings and list the runs that it begins with.
@@ -213,7 +220,8 @@ def _first_look(
     sides.check(opened, shared, settings.tier, base=base)
     drawn = int(opened.head_commit[:6], 16) ^ int(opened.base_commit[:6], 16) if coin is None else coin
     completed = dataclasses.replace(
-        limits, base_commit=opened.base_commit, head_commit=opened.head_commit, coin=drawn, code_changed=opened.code_changed,
+        limits, base_commit=opened.base_commit, head_commit=opened.head_commit, coin=drawn,
+        code_changed=opened.code_changed,
         dependencies_changed=opened.dependencies_changed, notes=opened.notes,
     )  # fmt: skip
     # determinism is probed on the head side alone
@@ -234,7 +242,8 @@ def reopened(plan: Plan, opened: Sides | None) -> Plan:
 
 
 def _conduct(
-    plan: Plan, declared: Mapping[str, Scenario], roots: Sequence[Path], out: Path, opened: Sides | None, where: Where
+    plan: Plan, declared: Mapping[str, Scenario], roots: Sequence[Path], out: Path, opened: Sides | None,
+    where: Where
 ) -> Ended:  # fmt: skip
     """Do a job's runs and judge them; after an interrupt, judge what was finished."""
     stopped, begun, unproved = False, time.monotonic(), set[str]()
@@ -258,7 +267,8 @@ def _conduct(
 
             coin = plan.gate.coin if plan.gate else 0
             plan = procedure.conduct(
-                plan, declared, roots, out, do, interleave=lambda requests: sides.interleave(requests, coin), remeasure=again
+                plan, declared, roots, out, do, interleave=lambda requests: sides.interleave(requests, coin),
+                remeasure=again
             )  # fmt: skip
     except KeyboardInterrupt:
         stopped, plan = True, plans.read(out)

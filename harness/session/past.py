@@ -171,7 +171,8 @@ class Answer(typing.NamedTuple):
 
 
 def search(
-    how: Measuring, metric: str, commits: Sequence[str], passed_over: dict[Path, HarnessError], say: Callable[[str], None], *,
+    how: Measuring, metric: str, commits: Sequence[str], passed_over: dict[Path, HarnessError],
+    say: Callable[[str], None], *,
     max_runs: int,
 ) -> Answer:  # fmt: skip
     """Search for the commit that moved a metric, with as few runs as its noise allows.

@@ -34,8 +34,10 @@ if typing.TYPE_CHECKING:
 
 
 def conduct(
-    plan: Plan, declared: Mapping[str, Scenario], roots: Sequence[Path], out: Path, do: Callable[[Sequence[RunRequest]], None], *,
-    interleave: Callable[[Sequence[RunRequest]], Sequence[RunRequest]] = tuple, keep: Callable[[Plan], None] | None = None,
+    plan: Plan, declared: Mapping[str, Scenario], roots: Sequence[Path], out: Path,
+    do: Callable[[Sequence[RunRequest]], None], *,
+    interleave: Callable[[Sequence[RunRequest]], Sequence[RunRequest]] = tuple,
+    keep: Callable[[Plan], None] | None = None,
     remeasure: remeasuring.Measure | None = None,
 ) -> Plan:  # fmt: skip
     """Run a job to its end and return its plan as it grew; what was measured lies in `out`.
@@ -126,7 +128,8 @@ def _further(plan: Plan, want: Want) -> list[RunRequest]:
 
 
 def assemble(
-    plan: Plan, declared: Mapping[str, Scenario], roots: Sequence[Path], out: Path, *, minutes: float = 0.0, stopped: bool = False
+    plan: Plan, declared: Mapping[str, Scenario], roots: Sequence[Path], out: Path, *, minutes: float = 0.0,
+    stopped: bool = False
 ) -> Job:  # fmt: skip
     """Judge everything that the runs of a plan left in `out` so far and put it into one job.
 
@@ -152,7 +155,8 @@ def assemble(
 
 
 def rejudge(
-    job: Job, declared: Mapping[str, Scenario], roots: Sequence[Path], out: Path | None = None, today: dt.date | None = None
+    job: Job, declared: Mapping[str, Scenario], roots: Sequence[Path], out: Path | None = None,
+    today: dt.date | None = None
 ) -> Job:  # fmt: skip
     """Judge the results of a job again; everything measured stays as it is.
 
@@ -188,7 +192,8 @@ def rejudge(
 
 
 def _evidence(
-    results: Iterable[RunResult], probed: Iterable[Probe], declared: Mapping[str, Scenario], roots: Sequence[Path],
+    results: Iterable[RunResult], probed: Iterable[Probe], declared: Mapping[str, Scenario],
+    roots: Sequence[Path],
     settings: GateSettings, out: Path | None, read: Reader | None = None,
 ) -> list[Evidence]:  # fmt: skip
     """Sort results by variant, side and round; one evidence a variant that was measured, with its reference: base runs, or stored baselines.
@@ -217,7 +222,8 @@ def _evidence(
             else next((run.request.scenario_paths for run in every), ())
         )
         evidence = Evidence(
-            scenario=declared[name], variant=variant, tier=tier, head=head, base=base if settings.against else None, stored=None,
+            scenario=declared[name], variant=variant, tier=tier, head=head,
+            base=base if settings.against else None, stored=None,
             stored_here=None, counted=work, paths=own, folder="RUN" if out is None else str(out),
             base_counted=counted.get((name, variant, "base")), probe=probes.get((name, variant)),
         )  # fmt: skip
@@ -235,14 +241,16 @@ def _evidence(
 
 
 def _with_baselines(
-    evidence: Evidence, measured: Measurement, first: Sequence[RunResult], sets: Sequence[str], roots: Sequence[Path], out: Path | None,
+    evidence: Evidence, measured: Measurement, first: Sequence[RunResult], sets: Sequence[str],
+    roots: Sequence[Path], out: Path | None,
     read: Reader | None,
 ) -> Evidence:  # fmt: skip
     """Add the stored baselines, memory that was measured here again, and flipped images; a damaged baseline is a reason."""
     name, variant, tier = evidence.scenario.name, evidence.variant, evidence.tier
     try:
         references = baselines.find(
-            roots, name, variant, tier, measured.environment, version=measured.scenario_version, data=measured.datasets
+            roots, name, variant, tier, measured.environment, version=measured.scenario_version,
+            data=measured.datasets
         )  # fmt: skip
         if references is None:
             return evidence

@@ -27,7 +27,16 @@ T = TypeVar("T")
 MOST_BYTES = 4 << 30
 """An archive that unpacks to more is refused: a few kilobytes can claim any size."""
 _BEGINNING_BYTES = 4 << 10
-_NUMPY_RAISES = (ValueError, EOFError, SyntaxError, TypeError, KeyError, AttributeError, OverflowError, MemoryError)  # fmt: skip
+_NUMPY_RAISES = (
+    ValueError,
+    EOFError,
+    SyntaxError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    OverflowError,
+    MemoryError,
+)
 _FULL = "Free some space there or choose another folder, then run the command again"
 _PERMISSION = "Give yourself write permission there or choose another folder"
 _LOCAL = "Choose folders on a local disk: --out for results, HARNESS_CACHE for the cache, TMPDIR for temporary files"

@@ -164,7 +164,9 @@ def parents(folder: str | os.PathLike[str], commits: Iterable[str]) -> dict[str,
         If there is no checkout.
     """
     hashes = [commit for commit in dict.fromkeys(commits) if _HASH.fullmatch(commit)]
-    known = text(folder, "rev-list", "--no-walk=unsorted", "--ignore-missing", *hashes).split() if hashes else []  # fmt: skip
+    known = (
+        text(folder, "rev-list", "--no-walk=unsorted", "--ignore-missing", *hashes).split() if hashes else []
+    )
     if not known:
         return {}
     try:

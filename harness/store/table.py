@@ -35,8 +35,10 @@ def rows(job: Job) -> Iterator[Row]:
     for result in job.results:
         request = result.request
         head = dict.fromkeys(COLUMNS, "") | {
-            "scenario": request.scenario, "variant": request.variant, "tier": request.tier, "seed": request.seed, "device": request.device,
-            "backend": request.backend, "status": result.status, "disturbed": result.disturbed, "value": None, "started": result.started,
+            "scenario": request.scenario, "variant": request.variant, "tier": request.tier,
+            "seed": request.seed, "device": request.device,
+            "backend": request.backend, "status": result.status, "disturbed": result.disturbed, "value": None,
+            "started": result.started,
             "commit": job.commit, "error": result.error,
         }  # fmt: skip
         if not result.metrics:

@@ -126,7 +126,8 @@ def test_a_log_of_any_size(run_probe: Callable[..., Finished], harness: Harness)
     [
         # a training that diverged to a number whose square is infinite
         (
-            "run.record('last_loss', 1e200 * (run.seed + 1))", "metrics=(Metric('last_loss', better='lower', gated=True),)", 2,
+            "run.record('last_loss', 1e200 * (run.seed + 1))",
+            "metrics=(Metric('last_loss', better='lower', gated=True),)", 2,
             {"accuracy": "NO_BASELINE", "last_loss": "ERROR"},
         ),
         ("run.record('loss', float('nan'))", "gated=('accuracy', 'loss')", 2, {"accuracy": "NO_BASELINE", "loss": "ERROR"}),
@@ -134,7 +135,8 @@ def test_a_log_of_any_size(run_probe: Callable[..., Finished], harness: Harness)
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_number_never_passes(
-    run_probe: Callable[..., Finished], harness: Harness, extra: str, declared: str, code: int, verdicts: dict[str, str]
+    run_probe: Callable[..., Finished], harness: Harness, extra: str, declared: str, code: int,
+    verdicts: dict[str, str]
 ) -> None:  # fmt: skip
     """One that no statistics can take is an ERROR that names it, a violated identity fails without statistics; the rest is judged."""
     done = run_probe(

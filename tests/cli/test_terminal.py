@@ -103,7 +103,8 @@ def test_any_encoding(stored: Harness, encoding: str) -> None:
         ("history out", 0, "accuracy"),
     ):
         done = subprocess.run(
-            [sys.executable, "-m", "harness", *words.split()], cwd=stored.folder, env=environment, capture_output=True, timeout=TIME_LIMIT,
+            [sys.executable, "-m", "harness", *words.split()], cwd=stored.folder, env=environment,
+            capture_output=True, timeout=TIME_LIMIT,
             check=False,
         )  # fmt: skip
         assert (done.returncode, done.stderr) == (code, b"")
@@ -135,7 +136,8 @@ def test_a_verdict_outlives_its_output(
 ) -> None:
     """Where nobody can read what is said, a verdict that was reached is the exit code all the same; anything else is an error."""
     done = subprocess.run(
-        ["bash", "-c", f"{sys.executable} -m harness {words} {ending}"], cwd=stored.folder, env=stored.environment, capture_output=True,
+        ["bash", "-c", f"{sys.executable} -m harness {words} {ending}"], cwd=stored.folder,
+        env=stored.environment, capture_output=True,
         text=True, timeout=TIME_LIMIT, check=False,
     )  # fmt: skip
     assert done.returncode == code, done.stderr
