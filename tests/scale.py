@@ -12,7 +12,6 @@ import argparse
 import contextlib
 import dataclasses
 import json
-import random
 import statistics
 import subprocess
 import sys
@@ -173,7 +172,7 @@ def timed(folder: Path, out: str, runs: int, executor: str) -> float:
 
 def many_runs(folder: Path, runs: int) -> Iterator[str]:
     """Watch runner and scheduler while tiny runs go through four workers."""
-    cluster = Cluster(folder, random.Random(0), workers=4)
+    cluster = Cluster(folder, workers=4)
     words = [
         "run",
         "probe",

@@ -26,6 +26,9 @@ from pathlib import Path
 
 import psutil
 
+if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
+
 from tests.conftest import HEAD
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -160,19 +163,30 @@ class Cluster:
     KINDS = ("scheduler", "worker", "nanny", "run", "runner", "terminate")
     ENDS = ("scheduler", "runner", "terminate")
 
-    def __init__(self, folder: Path, rng: random.Random, workers: int = WORKERS) -> None:
-        self.rng, self._workers = rng, workers
+    def __init__(
+        self, folder: Path, rng: random.Random | None = None, workers: int = WORKERS, options: Sequence[str] = ("--resources", "run=1")
+    ) -> None:  # fmt: skip
+        self.rng, self._workers, self._options = rng or random.Random(0), workers, options
         self._folder = Path(tempfile.mkdtemp(prefix="harness-cluster-"))
         self._variables = {**variables(folder), "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}
         self._parts: list[Process] = []
 
     @property
     def scheduler(self) -> Process:
-        """The scheduler's process; the others are nannies that look after a worker each."""
+        """The scheduler's process."""
         return self._parts[0]
 
+    @property
+    def nannies(self) -> list[Process]:
+        """The processes that look after a worker each."""
+        return self._parts[1:]
+
     def words(self) -> list[str]:
-        """Start what is missing, without a scheduler everything, and return the options that say where a job runs."""
+        """Start what is missing, and return the options that say where a job runs."""
+        return ["--executor", "dask", "--scheduler", self.mend()]
+
+    def mend(self) -> str:
+        """Start what is missing and return the scheduler's address; without a scheduler everything starts anew."""
         file = self._folder / "cluster.json"
         if not self._parts or self.scheduler.poll() is not None:
             self._end()
@@ -182,12 +196,12 @@ class Cluster:
                 time.sleep(0.1)
         alive = [part for part in self._parts if part.poll() is None]
         further = 1 + self._workers - len(alive)
-        slot = ("worker", "--nthreads", "1", "--resources", "run=1")
+        slot = ("worker", "--nthreads", "1", *self._options)
         self._parts = [*alive, *(self._start(*slot) for _ in range(further))]
         address = str(json.loads(file.read_text())["address"])
         if further:
             connected(address, self._workers)
-        return ["--executor", "dask", "--scheduler", address]
+        return address
 
     def _start(self, *words: str) -> Process:
         file = ("--no-dashboard", "--scheduler-file", str(self._folder / "cluster.json"))
@@ -200,7 +214,7 @@ class Cluster:
 
     def strike(self, runner: Process, kind: str) -> bool:
         """Kill in one of six ways; return whether there was something to kill."""
-        nanny = self.rng.choice(self._parts[1:])
+        nanny = self.rng.choice(self.nannies)
         if kind in {"runner", "terminate"}:
             runner.send_signal(signal.SIGKILL if kind == "runner" else signal.SIGTERM)
         elif kind == "scheduler":

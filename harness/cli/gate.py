@@ -19,7 +19,7 @@ if typing.TYPE_CHECKING:
 
     from harness.records import Job
 
-_LIMITS = ("against", "max_runs", "max_minutes", "strict", "expectations", "remeasure")
+_LIMITS = ("against", "max_runs", "max_minutes", "strict", "expectations", "remeasure", "why")
 """Options that are fields of `GateSettings`."""
 
 
@@ -64,6 +64,10 @@ _LIMITS = ("against", "max_runs", "max_minutes", "strict", "expectations", "reme
     show_default=True,
     help="If another kind of machine made a baseline, measure its commit's memory here.",
 )
+@click.option(
+    "--why/--no-why", default=True, show_default=True,
+    help="After a confirmed regression, run both sides once more under a profiler and say where it comes from.",
+)  # fmt: skip
 @click.option("--junit", type=shared.PATH, metavar="FILE", help="Write JUnit XML.")
 @click.option("--summary", type=shared.PATH, metavar="FILE", help="Append a Markdown summary.")
 @click.option(

@@ -67,8 +67,6 @@ def status_command() -> None:
 def fetch_command(names: tuple[str, ...]) -> None:
     """Download data sets into your cache and verify them.
 
-    torchvision downloads them.
-
     Example: harness data fetch mnist kmnist
     """
     from harness import data
@@ -106,7 +104,7 @@ def doctor_command(
         from harness.session import noise
 
         click.echo(f"\nnoise: {pairs} pairs of fresh processes")
-        measured = noise.measure(pairs, lambda holder: click.echo(visible(f"Waiting: {holder}.")))
+        measured = noise.measure(pairs, lambda: click.echo("Waiting: another job measures on this machine."))
         for line in noise.described(*measured):
             click.echo(line)
     return 2 if any(finding.wrong for finding in findings) else 0

@@ -105,6 +105,9 @@ def show(console: Console, job: Job, page: Path) -> None:
     for comparison in job.comparisons:
         for line in _attention(comparison):
             say(console, line)
+    for cause in job.gate.why if job.gate else ():
+        reason = f"{cause.scenario}:{cause.variant} {cause.metric}: {wording.why(cause)}"
+        say(console, f"[bold]Why[/] {marked(reason)}")
     for line in _incomparable(job):
         say(console, line)
     say(console, f"Report: {marked(str(page))}")

@@ -136,8 +136,8 @@ def gate(
     device: str = "cpu",
     backend: str | None = None, threads: int = 2, max_runs: int = 1000, max_minutes: float = 60.0,
     strict: bool = False,
-    expectations: bool = False, scenarios: Sequence[Folder] | None = None, baselines: Folder | None = None,
-    out: Folder | None = None, force: bool = False,
+    expectations: bool = False, why: bool = True, scenarios: Sequence[Folder] | None = None,
+    baselines: Folder | None = None, out: Folder | None = None, force: bool = False,
 ) -> ShownJob:  # fmt: skip
     """Run, compare with stored baselines or another commit, and confirm on fresh runs what looks worse, as ``harness gate`` does.
 
@@ -157,6 +157,8 @@ def gate(
         Minutes after which no further round of runs begins.
     strict, expectations : bool
         Whether an undecided runtime, or a missed published value, fails too.
+    why : bool
+        Whether both sides run once more under a profiler after a confirmed regression.
 
     Returns
     -------
@@ -175,7 +177,12 @@ def gate(
         tier, seeds, GateSettings().seeds, scenarios, device=device, backend=backend, threads=threads
     )
     limits = GateSettings(
-        against=against, max_runs=max_runs, max_minutes=max_minutes, strict=strict, expectations=expectations
+        against=against,
+        max_runs=max_runs,
+        max_minutes=max_minutes,
+        strict=strict,
+        expectations=expectations,
+        why=why,
     )
     words = ("--against", against) if against else ("--no-against",)
     return _stored(

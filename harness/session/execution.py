@@ -17,7 +17,7 @@ from harness.judging.gate.trials import first_runs
 from harness.machine.environment import git_commit
 from harness.records import Outputs
 from harness.running import executors, plans, sides
-from harness.session import choosing, procedure
+from harness.session import choosing, procedure, why
 from harness.sources import catalogue
 from harness.store import commands, files
 
@@ -218,9 +218,9 @@ def _first_look(
     # scenario versions that differ are seen in the results too, and make what they measured INCOMPARABLE
     shared = [one for one in selection if (one[0].name, one[1]) not in new]
     sides.check(opened, shared, settings.tier, base=base)
-    drawn = int(opened.head_commit[:6], 16) ^ int(opened.base_commit[:6], 16) if coin is None else coin
+    drawn = int(opened.head.commit[:6], 16) ^ int(opened.base.commit[:6], 16) if coin is None else coin
     completed = dataclasses.replace(
-        limits, base_commit=opened.base_commit, head_commit=opened.head_commit, coin=drawn,
+        limits, base_commit=opened.base.commit, head_commit=opened.head.commit, coin=drawn,
         code_changed=opened.code_changed,
         dependencies_changed=opened.dependencies_changed, notes=opened.notes,
     )  # fmt: skip
@@ -275,4 +275,12 @@ def _conduct(
     minutes = (time.monotonic() - begun) / 60
     plan = plans.noted(plans.ended(plan, out), sorted(unproved - {""})[:1], out)
     job = procedure.assemble(plan, declared, roots, out, minutes=minutes, stopped=stopped)
+    if where.local and not stopped and job.gate is not None and job.gate.settings.why:
+        with where.execute() as executor:
+
+            def measure(requests: Sequence[RunRequest], folder: Path) -> Sequence[RunResult]:
+                return list(where.follow(executors.run_all(executor, requests, declared, folder), requests))
+
+            places = why.explained(job, roots, opened, measure)
+        job = dataclasses.replace(job, gate=dataclasses.replace(job.gate, why=places))
     return Ended(job, declared, out, plan.outputs, stopped)

@@ -59,7 +59,7 @@ def once() -> tuple[float, float]:
     return clock.read()
 
 
-def measure(pairs: int, waiting: Callable[[str], None] = lambda _holder: None) -> tuple[Floats, float | None]:
+def measure(pairs: int, waiting: Callable[[], None] = lambda: None) -> tuple[Floats, float | None]:
     """Time the fixed workload in two fresh processes a pair, alone on this machine.
 
     Parameters
