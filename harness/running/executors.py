@@ -26,6 +26,8 @@ if typing.TYPE_CHECKING:
 SLOT, CARD = "run", "GPU"
 """Dask resources: what a run takes, and what one on a card takes besides."""
 CONNECT_SECONDS = 20
+RETURN_SECONDS = 60
+"""How long a cluster without any worker is waited for: a nanny starts a worker that died anew."""
 WAITING = 2
 """Runs submitted for every slot, those that run there included."""
 
@@ -100,6 +102,9 @@ class Dask:
 
     def _check_slots(self, requests: Iterable[RunRequest], out: Path) -> None:
         """Raise WorkerError if no worker has what a run needs: Dask would wait for ever."""
+        if not self._workers(out):
+            with contextlib.suppress(TimeoutError):
+                self.client.wait_for_workers(1, timeout=RETURN_SECONDS)
         offers = [worker["resources"] for worker in self._workers(out)]
         for request in requests:
             needed = _needed(request)

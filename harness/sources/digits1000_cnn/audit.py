@@ -52,7 +52,8 @@ def audit(reports: Mapping[str, Report] = REPORTS, logs: Logs = LOGS) -> list[Au
         _finding("Section 2", claim, "classes × images per class; parts of a class", found, holds),
         *(finding for name, log in logs.items() for finding in _whole_images(reports[name].place, log)),
         *(finding for name, report in reports.items() for finding in _report(name, report, logs)),
-        *(_damaged(name, reports[name], ways) for name, ways in (("dropout", dropout), ("final", final))),
+        _damaged("dropout", reports["dropout"], dropout),
+        _damaged("final", reports["final"], final),
         *_sentences(reports["final"].matrix, logs),
         *repeats(SOURCE.slug, EXPECTATIONS),
     ]
@@ -231,7 +232,8 @@ def completions(options: Sequence[Iterable[Cells]], table: Sequence[Sequence[flo
     table : sequence of (precision, recall, f1)
         Printed scores of each class, with two digits.
     """
-    kept, limits = [], []
+    kept: list[list[Cells]] = []
+    limits: list[Fraction | None] = []
     for label, (rows, (precision, recall, _)) in enumerate(zip(options, table, strict=True)):
         kept.append([row for row in rows if rounds_to(Fraction(row[label], sum(row)), recall, SECOND_DIGIT)])
         least = printed(precision, SECOND_DIGIT).low

@@ -34,7 +34,7 @@ def facts(run: Run, data: Dataset) -> None:
         "data.train_per_class": train.min(),
         "data.test_per_class": test.min(),
         "data.classes": len(train),
-        "data.pixels": np.prod(data.train.images.shape[1:]),
+        "data.pixels": int(np.prod(data.train.images.shape[1:])),
         "folds": run.options["folds"],
         "validation_share": 1 / run.options["folds"],
     }

@@ -224,11 +224,10 @@ def _run(task: _Task, epochs: int, stopping: str) -> Training:
             kept = xp.take(columns.half, like(live, columns.half), axis=1)  # (785, live)
             columns = _padded(kept, columns.model[live], task)
     rates = len(task.rates)
-    recorded = values.reshape(3, rates, folds, -1)
-    return Training(
-        task.rates, xp.reshape(weights, (rates, folds, -1)), *recorded, run.reshape(rates, folds), task.schedule.steps,
-        first_losses.reshape(rates, folds, -1),
-    )  # fmt: skip
+    loss, validation_loss, accuracy = values.reshape(3, rates, folds, -1)
+    weights, run = xp.reshape(weights, (rates, folds, -1)), run.reshape(rates, folds)
+    first = first_losses.reshape(rates, folds, -1)
+    return Training(task.rates, weights, loss, validation_loss, accuracy, run, task.schedule.steps, first)
 
 
 def _task(

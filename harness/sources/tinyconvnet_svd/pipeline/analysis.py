@@ -257,7 +257,8 @@ def patch_cosines(part: Decomposition, images: Bytes) -> Doubles:
         count += columns.shape[0] * columns.shape[2]
     mean = total / count
     _, vectors = np.linalg.eigh(squares / count - np.outer(mean, mean))
-    return np.abs(part.right_t.astype(np.float64) @ vectors[:, ::-1])
+    cosines: Doubles = np.abs(part.right_t.astype(np.float64) @ vectors[:, ::-1])
+    return cosines
 
 
 def class_structure(
