@@ -329,13 +329,10 @@ def terminable() -> Iterator[None]:
 
 
 def _keep_verbose(context: click.Context, _: click.Parameter, value: bool) -> None:
-    context.meta[_VERBOSE] = value
+    if value:
+        from harness.cli import terminal  # late: it imports rich
 
-
-def verbose() -> bool:
-    """Whether the command was called with -v."""
-    context = click.get_current_context(silent=True)
-    return bool(context and context.meta.get(_VERBOSE))
+        context.meta[terminal.VERBOSE] = True
 
 
 def _all(*options: Option) -> Option:
@@ -354,7 +351,6 @@ def seeds_option(default: int, about: str) -> Option:
     return click.option("--seeds", type=Number(1, MOST_SEEDS), default=default, show_default=True, help=about)
 
 
-_VERBOSE = "harness.verbose"
 verbose_option = click.option(
     "-v", "--verbose", is_flag=True, expose_value=False, callback=_keep_verbose,
     help="Print a line for each run, and which data are not all here.",

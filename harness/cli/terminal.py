@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing
 from collections import Counter
 
+import click
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -15,7 +16,6 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from harness.cli.shared import verbose
 from harness.judging import answer, outcome, wording
 from harness.judging.outcome import ATTENTION, needs_attention
 from harness.records.metrics import is_share
@@ -43,6 +43,16 @@ MOST_FAILURES = 20
 """Reasons of failed runs that are printed; the report and the logs have them all."""
 _SHARED = ("ERROR", "NO_BASELINE", "INCOMPARABLE")
 """Verdicts that many metrics of a variant have for one reason."""
+
+
+VERBOSE = "harness.verbose"
+"""Where a command keeps whether it was called with -v."""
+
+
+def verbose() -> bool:
+    """Whether the command was called with -v."""
+    context = click.get_current_context(silent=True)
+    return bool(context and context.meta.get(VERBOSE))
 
 
 def follow(
