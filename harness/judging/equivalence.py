@@ -21,6 +21,7 @@ import numpy as np
 from harness import records
 from harness.errors import HarnessError
 from harness.judging import flips, reduced, statistics
+from harness.machine import environment
 from harness.measure.scores import set_scored_from_labels
 from harness.records.metrics import find, is_share
 from harness.store import stored
@@ -386,14 +387,29 @@ def _sides(
 
 
 def _headings(done: Sequence[Runs], folders: Sequence[str]) -> list[str]:
-    """Name each side for its variant, backend, device and threads where they set it apart, else for its folder."""
-    words = []
-    for first, *_ in done:
-        request, recorded = first.request, _measured([first])[0].environment
-        threads = f"{recorded['threads']} threads" if "threads" in recorded else ""
-        words.append((request.variant, request.backend, request.device, threads))
-    differing = [place for place in range(len(words[0])) if len({own[place] for own in words}) > 1]
-    labels = [" ".join(filter(None, (own[place] for place in differing))) for own in words]
+    """Name each side for what sets it apart: variant, backend, device, precision, versions, threads, machine, commit; at last its folder."""
+    recorded = [_measured(runs)[0].environment for runs in done]
+    settings = ("torch_", "keras_", "tensorflow_", "jax_")
+    precision = sorted({name for own in recorded for name in own if name.startswith(settings)})
+    columns = [
+        [getattr(runs[0].request, field) for runs in done] for field in ("variant", "backend", "device")
+    ]
+    for field in (*precision, *environment.LIBRARIES, "python", "threads", "gpu", "cpu", "commit"):
+        values = [own.get(field, "") for own in recorded]
+        if field == "threads":
+            columns.append([f"{value} threads" if value else "" for value in values])
+        elif field in {"gpu", "cpu"}:
+            columns.append(values)
+        else:
+            columns.append(
+                [f"{field} {value[:10] if field == 'commit' else value}" if value else "" for value in values]
+            )
+    labels = [""] * len(done)
+    # what only some sides record, such as the settings of a framework, comes last
+    for column in sorted(columns, key=lambda column: not all(column)):
+        finer = [f"{label} {value}".strip() for label, value in zip(labels, column, strict=True)]
+        if len(set(finer)) > len(set(labels)):
+            labels = finer
     return [
         label if label and labels.count(label) == 1 else f"{label} {folder}".strip()
         for label, folder in zip(labels, folders, strict=True)

@@ -430,13 +430,27 @@ def test_equal_labels_settle_only_what_was_scored_from_them(tmp_path: Path, metr
 
 def test_any_number_of_jobs_are_columns_named_for_what_differs() -> None:
     """Each job is compared with the reference; one that cannot be is left out and the others stay."""
-    sides = (("torch", "cpu", 4.0), ("torch", "cuda", 1.0), ("torch", "cuda", 0.5), ("jax", "cpu", 2.0))
+    highest, medium = ({"cpu": "A", "torch_matmul_precision": name} for name in ("highest", "medium"))
+    sides = (
+        ("torch", "cpu", 4.0, highest),
+        ("torch", "cuda", 1.0, highest),
+        ("torch", "cuda", 0.5, medium),
+        ("jax", "cpu", 2.0, {"cpu": "A"}),
+    )
     jobs = [
-        [result(seed, backend=backend, device=device, seconds=seconds) for seed in range(3)]
-        for backend, device, seconds in sides
+        [
+            result(seed, backend=backend, device=device, seconds=seconds, environment=environment)
+            for seed in range(3)
+        ]
+        for backend, device, seconds, environment in sides
     ]
     ((variant,), left_out) = compare(*jobs, [result(0, version=2)])
-    assert [side.name for side in variant.sides] == ["torch cpu", "torch cuda B", "torch cuda C", "jax cpu"]
+    assert [side.name for side in variant.sides] == [
+        "torch cpu torch_matmul_precision highest",
+        "torch cuda torch_matmul_precision highest",
+        "torch cuda torch_matmul_precision medium",
+        "jax cpu",
+    ]
     ratios = [other(variant, "train", "seconds", side).ratio for side in range(4)]
     assert ratios == [None, 0.25, 0.125, 0.5]
     verdicts = [side and side.judged and side.judged.verdict for side in variant.scores[0].sides]
