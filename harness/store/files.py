@@ -56,6 +56,10 @@ _NEXT_STEPS = {
 }  # fmt: skip
 
 
+_IRREPLACEABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY, errno.EXDEV}
+"""What the system says of a file that cannot be replaced, and may be overwritten all the same."""
+
+
 def storage_error(path: Path, error: OSError, doing: str = "write") -> StorageError:
     """Turn an operating system error into one that names the file, as the user knows it, and the next step."""
     reason = error.strerror or type(error).__name__
@@ -105,8 +109,8 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
 def writing(path: Path) -> Iterator[IO[bytes]]:
     """Open a temporary file whose content goes into a file that the user named when the body ends well.
 
-    The file is written as what it is: a symbolic link stays, and what it leads to is written; a device, a pipe or an open descriptor
-    (``/dev/stdout``) is written; a file that is mounted, or whose folder may not be changed, cannot be replaced, so none is.
+    A new file, or a regular one, is replaced in one step. A symbolic link stays, and what it leads to is written. A device, a pipe or an open
+    descriptor (``/dev/stdout``) is written. A file that is mounted, or whose folder may not be changed, cannot be replaced: it is overwritten.
 
     Raises
     ------
@@ -117,9 +121,20 @@ def writing(path: Path) -> Iterator[IO[bytes]]:
         with tempfile.TemporaryFile() as whole:
             yield whole
             whole.seek(0)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("ab" if is_stream(path) else "wb") as file:
-                shutil.copyfileobj(whole, file)
+            if is_stream(path):
+                with path.open("ab") as file:
+                    shutil.copyfileobj(whole, file)
+                return
+            try:
+                with replacing(Path(os.path.realpath(path))) as file:
+                    shutil.copyfileobj(whole, file)
+            except StorageError as error:
+                refused = error.__cause__
+                if not (isinstance(refused, OSError) and refused.errno in _IRREPLACEABLE and path.is_file()):
+                    raise (refused or error) from error
+                whole.seek(0)
+                with path.open("wb") as file:
+                    shutil.copyfileobj(whole, file)
     except OSError as error:
         raise storage_error(path, error) from error
 
