@@ -10,7 +10,8 @@ import pytest
 from benchmarks import backends
 from harness.judging import jobs
 from harness.records import Amount, Compared, Contrast, SideJob
-from tests.judging.test_equivalence import compare, job, result
+from tests.judging import made
+from tests.judging.test_equivalence import compare, result
 
 if typing.TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +19,7 @@ if typing.TYPE_CHECKING:
 
 def side_by_side(**changes: typing.Any) -> Compared:
     """Set three runs on each side beside each other."""
-    a, b = (job(*(result(seed, accuracy=0.9 + seed / 100) for seed in range(3))) for _ in "AB")
+    a, b = ([result(seed, accuracy=0.9 + seed / 100) for seed in range(3)] for _ in "AB")
     (variant,), _ = compare(a, b)
     side = SideJob(folder="", created="", commit="", command="")
     whole = Compared(
@@ -39,7 +40,7 @@ def contrast(*, disturbed: bool) -> Contrast:
 def test_disturbed_times_are_not_claimed() -> None:
     """A ratio of quiet runs stands with its interval; one of disturbed runs does not stand at all, and the page says why."""
     machine = {"cpu": "C", "cores": "2", "ram_gib": "4", "python": "3", "os": "Linux"}
-    ran = [dataclasses.replace(job(result(0)), environment=machine, command="harness run")]
+    ran = [made.job([result(0)], environment=machine, command="harness run")]
     quiet = backends.page({("x", "y"): side_by_side(contrasts=(contrast(disturbed=False),))}, ran)
     assert "| total: time | 1 s | 2 s | 2 | 1.5 to 2.5 |" in quiet
     assert "Other work ran beside" not in quiet

@@ -11,7 +11,8 @@ from benchmarks import precision
 from harness.judging import jobs
 from harness.records import Measured, RunResult
 from tests.benchmarks.test_backends import contrast, side_by_side
-from tests.judging.test_equivalence import job, result
+from tests.judging import made
+from tests.judging.test_equivalence import result
 
 if typing.TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +30,7 @@ def test_the_page_shows_scores_ratios_and_bytes() -> None:
     """Each pair has its rows, a quiet time its ratio, and bytes stand as a share of the first variant's."""
     machine = {"cpu": "C", "cores": "2", "ram_gib": "4", "python": "3", "os": "Linux"}
     runs = [storing(seed, name, stored) for name, stored in (("full", 4e6), ("half", 2e6)) for seed in (0, 1)]
-    ran = dataclasses.replace(job(*runs), environment=machine, command="harness run")
+    ran = made.job(runs, environment=machine, command="harness run")
     text = precision.page({("full", "half"): side_by_side(contrasts=(contrast(disturbed=False),))}, [ran])
     assert "| full | half | accuracy, points |" in text
     assert "| full | half | total: time | 1 s | 2 s | 2 | 1.5 to 2.5 |" in text
