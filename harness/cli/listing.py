@@ -21,7 +21,7 @@ def as_plain(scenarios: Mapping[str, Scenario]) -> list[dict[str, typing.Any]]:
 
 def _scenario(scenario: Scenario) -> dict[str, typing.Any]:
     variants = [
-        {"name": variant.name, "default": index == 0, "tiers": [t for t in variant.tiers if t in scenario.tiers], "doc": variant.doc}
+        {"name": variant.name, "default": index == 0, "tiers": scenario.tiers_of(variant.name), "doc": variant.doc}
         for index, variant in enumerate(scenario.variants)
     ]  # fmt: skip
     data = {

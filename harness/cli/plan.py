@@ -10,6 +10,7 @@ import click
 
 from harness.cli.shared import (
     MOST_SEEDS,
+    TIER_HELP,
     Known,
     Number,
     baselines_option,
@@ -17,7 +18,7 @@ from harness.cli.shared import (
     scenario_option,
     warn_before_runs,
 )
-from harness.records import BACKENDS, DEVICES, TIERS
+from harness.records import BACKENDS, DEVICES
 from harness.store.visible import marked, print_table
 
 if typing.TYPE_CHECKING:
@@ -41,9 +42,7 @@ if typing.TYPE_CHECKING:
     default=None,
     help="As for `harness run`: by default from 5 seeds on.",
 )
-@click.option(
-    "--tier", type=Known("tier", TIERS), default="smoke", show_default=True, help="How much to run."
-)
+@click.option("--tier", metavar="TIER", default="smoke", show_default=True, help=TIER_HELP)
 @click.option(
     "--device", type=Known("device", DEVICES), default="cpu", show_default=True, help="Where to compute."
 )

@@ -23,7 +23,7 @@ import click
 
 from harness.errors import HarnessError, unknown
 from harness.judging import outcome
-from harness.records import BACKENDS, DEVICES, EXECUTORS, TIERS
+from harness.records import BACKENDS, DEVICES, EXECUTORS
 from harness.store import git
 from harness.store.visible import marked, visible
 
@@ -362,8 +362,9 @@ def _with(options: Sequence[Callable[[Command], Command]], function: Command) ->
     return function
 
 
+TIER_HELP = "How much to run: smoke, short, paper, or another that the scenario declares."
 _HOW = (
-    click.option("--tier", type=Known("tier", TIERS), default="smoke", show_default=True, help="How much to run."),
+    click.option("--tier", metavar="TIER", default="smoke", show_default=True, help=TIER_HELP),
     click.option("--device", type=Known("device", DEVICES), default="cpu", show_default=True, help="Where to compute."),
     click.option("--backend", type=Known("backend", BACKENDS), help="Framework; each scenario's first by default."),
     click.option("--threads", type=Number(1, MOST_THREADS), default=2, show_default=True, help="Threads of each worker."),

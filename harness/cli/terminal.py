@@ -37,7 +37,7 @@ STYLES = {
 }  # fmt: skip
 LONGEST_NAME = 25
 """Characters of a variant's name that leave room for the numbers in 80 columns."""
-_RUN_HEADINGS = ("accuracy", "published", "time", "peak", "identities", "verdict")
+_RUN_HEADINGS = ("published", "time", "peak", "identities", "verdict")
 _GATE_HEADINGS = ("before", "after", "delta", "time", "peak", "verdict")
 MOST_FAILURES = 20
 """Reasons of failed runs that are printed; the report and the logs have them all."""
@@ -157,9 +157,10 @@ def _table(job: Job) -> Table:
     """Make a table of one line a variant that fits 80 columns: a run's numbers, or a gate's before and after."""
     table = Table(box=None, pad_edge=False, padding=(0, 1), collapse_padding=True)
     table.add_column("scenario:variant", no_wrap=True)
-    for heading in _RUN_HEADINGS if job.gate is None else _GATE_HEADINGS:
+    lines = answer.lines(job)
+    for heading in (answer.heading(lines), *_RUN_HEADINGS) if job.gate is None else _GATE_HEADINGS:
         table.add_column(heading, justify="left" if heading == "verdict" else "right", no_wrap=True)
-    for line in answer.lines(job):
+    for line in lines:
         verdict = f"[{STYLES[line.verdict]}]{answer.WORDS[line.verdict]}[/]" if line.verdict else ""
         identities = f"[bold red]{line.identities}[/]" if line.broken else line.identities
         run = (line.score, line.published, line.time, line.memory, identities)

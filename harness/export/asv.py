@@ -22,7 +22,6 @@ from harness.store.table import Series, headlines
 if typing.TYPE_CHECKING:
     from harness.records import Job
 
-TIERS = ("short", "paper")
 RESULTS_VERSION = 2
 BENCHMARKS_VERSION = 2
 MACHINE_VERSION = 1
@@ -64,10 +63,10 @@ def write(job: Job, results: Path, machine: str = "", repository: Path = Path())
     StorageError
         If `results` is not asv's, is another project's, of an unknown version, or cannot be written.
     """
-    found = [series for series in headlines(job) if series.tier in TIERS and lower_is_better(series)]
+    found = [series for series in headlines(job) if series.tier != "smoke" and lower_is_better(series)]
     if not found:
         raise HarnessError(
-            "the run has no finished runs of tier short or paper", "Type: harness run --tier short"
+            "the run has no finished runs of a tier above smoke", "Type: harness run --tier short"
         )
     _refuse_other_machine(job, machine)
     date = _commit_milliseconds(job.commit, repository)

@@ -23,7 +23,7 @@ _NOTE = 600
 """Characters kept free to say what was cut."""
 _GLYPHS = {0: "✓", 2: "!", 3: "?", outcome.INTERRUPTED: "!"}
 _DECISIONS = ("scenario", "metric", "verdict", "value vs. reference", "bounds", "why and evidence", "next")
-_RUN = ("scenario", "accuracy", "published", "time", "peak memory", "identities", "verdict")
+_RUN = ("published", "time", "peak memory", "identities", "verdict")
 _GATE = ("scenario", "before", "after", "change", "time", "peak memory", "identities", "verdict")
 MOST_LINES = 20
 """Variants whose line is not folded."""
@@ -156,7 +156,9 @@ def _tables(job: Job) -> Iterator[_Table]:
         key=lambda line: outcome.ATTENTION.index(line.verdict) if line.verdict in outcome.ATTENTION else 99,
     )
     columns, rows = (
-        (_RUN, list(map(_run_row, lines))) if job.gate is None else (_GATE, list(map(_gate_row, lines)))
+        (("scenario", answer.heading(lines), *_RUN), list(map(_run_row, lines)))
+        if job.gate is None
+        else (_GATE, list(map(_gate_row, lines)))
     )
     if rows:
         yield _Table("", columns, rows[:MOST_LINES], folded=False)

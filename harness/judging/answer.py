@@ -25,6 +25,8 @@ WORDS = {
     "INCOMPARABLE": "other", "WAIVED": "waived", "ERROR": "ERROR",
 }  # fmt: skip
 """Verdict against a baseline -> the word of the table's last column."""
+MOST_HEADING = 12
+"""Characters of a metric's name that may head a column."""
 _FIRST = (SCORE, TIME, MEMORY)
 _KINDS = ("accuracy", "identity", "memory", "runtime", "size", "work", "trajectory")
 """Kinds of metric in the order in which a reader wants to hear of them."""
@@ -96,6 +98,13 @@ def lines(job: Job) -> list[Line]:
         _line(comparison, groups.get((comparison.scenario, comparison.variant, comparison.tier), ()))
         for comparison in job.comparisons
     ]
+
+
+def heading(found: Sequence[Line]) -> str:
+    """Name the score that lines show: the metric, where all have the same and it is short, else ``score``."""
+    metrics = {line.metric for line in found} or {SCORE}
+    metric = min(metrics, key=len)
+    return metric if len(metrics) == 1 and len(metric) <= MOST_HEADING else "score"
 
 
 def _line(comparison: Comparison, results: Iterable[RunResult]) -> Line:

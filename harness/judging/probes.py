@@ -14,14 +14,13 @@ from harness.judging import trajectories
 from harness.machine import environment
 from harness.measure.work import PREFIX
 from harness.records import (
-    TIERS,
-    TIME_LIMITS,
     Baseline,
     BaselineMetric,
     Judgement,
     Measured,
     Probe,
     RunRequest,
+    time_limit,
 )
 from harness.store import files
 
@@ -54,11 +53,10 @@ def lowest_tier(scenario: Scenario, variant: str) -> Tier:
     ValueError
         If it has none.
     """
-    having = set(scenario.tiers) & set(scenario.variant(variant).tiers)
-    lowest = next((tier for tier in TIERS if tier in having), None)
-    if lowest is None:
+    having = scenario.tiers_of(variant)
+    if not having:
         raise ValueError(f"{scenario.name}:{variant} has no tier, so nothing of it can be counted")
-    return lowest
+    return having[0]
 
 
 def requests(measured: Iterable[RunRequest], scenarios: Mapping[str, Scenario]) -> list[RunRequest]:
@@ -85,7 +83,7 @@ def requests(measured: Iterable[RunRequest], scenarios: Mapping[str, Scenario]) 
 
 def _counting(request: RunRequest, scenarios: Mapping[str, Scenario], repeat: int) -> RunRequest:
     tier = lowest_tier(scenarios[request.scenario], request.variant)
-    limit = request.time_limit if request.tier == tier else TIME_LIMITS[tier]
+    limit = request.time_limit if request.tier == tier else time_limit(tier)
     return dataclasses.replace(
         request,
         tier=tier,

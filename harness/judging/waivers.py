@@ -246,7 +246,7 @@ def idle(waiver: Waiver, scenarios: Mapping[str, Scenario], counted: Iterable[st
     variant = next((found for found in scenario.variants if found.name == waiver.variant), None)
     if variant is None:
         return f"{scenario.name} has no variant '{waiver.variant}'"
-    if waiver.tier not in scenario.tiers or waiver.tier not in variant.tiers:
+    if waiver.tier not in scenario.tiers_of(variant.name):
         return f"{scenario.name}:{variant.name} has no tier '{waiver.tier}'"
     return "" if judges(scenario, counted, waiver.metric) else f"{scenario.name} gates no '{waiver.metric}'"
 

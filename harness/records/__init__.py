@@ -46,7 +46,6 @@ from harness.records.words import (
     GIVEN,
     MOST,
     TIERS,
-    TIME_LIMITS,
     Cause,
     Direction,
     Kind,
@@ -58,6 +57,7 @@ from harness.records.words import (
     Value,
     Verdict,
     finite,
+    time_limit,
 )
 
 __all__ = [
@@ -68,7 +68,6 @@ __all__ = [
     "MOST",
     "PRECISIONS",
     "TIERS",
-    "TIME_LIMITS",
     "Amount",
     "Attempt",
     "Baseline",
@@ -126,4 +125,5 @@ __all__ = [
     "Waiver",
     "as_declared",
     "finite",
+    "time_limit",
 ]

@@ -8,7 +8,6 @@ import dataclasses
 import typing
 
 from harness.errors import StorageError
-from harness.records import TIERS
 from harness.report import job_index, linking
 from harness.report.templating import constants, environment
 from harness.report.verdicts import Sign
@@ -70,7 +69,7 @@ def render(found: Index, name: str) -> str:
         trends=list(_trends(shown)), older=len(found.rows) - len(shown), more_left=max(0, len(found.left) - MOST_LEFT),
         damaged=sum(left.damaged for left in found.left), tallies=[(sign, counted[tone]) for tone, sign in SIGNS.items() if counted[tone]],
         scenarios=list(dict.fromkeys(scenario for row in shown for scenario in row.scenarios)),
-        tiers=[tier for tier in TIERS if any(tier in row.tiers for row in shown)], **constants(script=True),
+        tiers=list(dict.fromkeys(tier for row in shown for tier in row.tiers)), **constants(script=True),
     )  # fmt: skip
 
 

@@ -13,7 +13,6 @@ import urllib.parse
 
 from harness.errors import HarnessError
 from harness.judging import answer, jobs
-from harness.records import TIERS
 from harness.report import linking, section, sections, verdicts
 from harness.report.templating import commit
 from harness.running import plans
@@ -188,7 +187,7 @@ def row(job: Job, path: Path) -> Row:
     return Row(
         folder=path.name, link=page, created=job.created, command=_cut(job.command), gate=job.gate is not None,
         commit=commit(job.commit), parts=tuple(parts), variants=len(keys), runs=len(job.results),
-        tiers=tuple(tier for tier in TIERS if any(key[2] == tier for key in keys)),
+        tiers=tuple(dict.fromkeys(key[2] for key in keys)),
         scenarios=tuple(dict.fromkeys(key[0] for key in keys)), headline=verdicts.headline(job),
         scores=tuple(_scores(job)),
     )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from harness.judging import outcome
+from harness.judging import answer, outcome
 from harness.report import answers, attention, claims, environments, flipped, gating, room, sections, verdicts
 from harness.report.templating import commit, constants, environment, moment
 from harness.store import commands
@@ -48,6 +48,7 @@ def render(job: Job, folder: Path, scenarios: Mapping[str, Scenario], up: str = 
     shared = {
         "row_of": {row.anchor: row for row in rows},
         "rows": rows,
+        "heading": answer.heading([row.line for row in rows]),
         "headline": verdicts.headline(job),
         "facts": list(filter(None, _facts(job))),
         "environments": environments.table(job.environment, job.results),

@@ -9,13 +9,14 @@ import statistics
 from typing import TYPE_CHECKING
 
 from harness.judging.outcome import needs_attention
+from harness.records.metrics import VALUE_SCORES
 from harness.report import evidence, numbers, spread, strips
 from harness.report.verdicts import SIGNS, Sign
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from harness.records import IdentityCheck, Judgement, Measured, RunResult, Value
+    from harness.records import IdentityCheck, Judgement, Kind, Measured, RunResult, Value
     from harness.report.spread import Spread
 
 _ROUNDING = 1e-12
@@ -146,7 +147,7 @@ def judgement_row(
     near = [number for value in (j.value, j.reference) for number in numbers.flat(value)]
     # a share stays a share where a bound lies beyond what shares can be
     ends = [j.lower, j.upper] if j.unit else []
-    scale = numbers.scale(j.kind, j.unit, [*near, *ends], j.resolution or j.spread)
+    scale = numbers.scale(_kind(j.metric, j.kind), j.unit, [*near, *ends], j.resolution or j.spread)
     if j.against == "identity":
         scale = numbers.Scale()
     reference, urgent = numbers.number(j.reference), needs_attention(j)
@@ -241,11 +242,16 @@ def metric_rows(results: Sequence[RunResult], names: Iterable[str]) -> list[Metr
     return [_metric_row(name, [r.metrics[name] for r in results if name in r.metrics]) for name in names]
 
 
+def _kind(metric: str, kind: Kind) -> Kind:
+    """Return the kind by which a number is written: an error of real values, or R², is no share."""
+    return "size" if metric.rpartition(".")[2] in VALUE_SCORES else kind
+
+
 def _metric_row(name: str, found: list[Measured]) -> MetricRow:
     first = found[0]
     singles = [number for measured in found if (number := numbers.number(measured.value)) is not None]
     spread = statistics.stdev(singles) if len(singles) > 1 and all(map(math.isfinite, singles)) else None
-    scale = numbers.scale(first.kind, first.unit, singles or numbers.flat(first.value), spread)
+    scale = numbers.scale(_kind(name, first.kind), first.unit, singles or numbers.flat(first.value), spread)
     value: Value = statistics.fmean(singles) if singles else first.value
     return MetricRow(
         name=name, kind=first.kind, value=shown(value, scale),

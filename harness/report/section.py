@@ -97,6 +97,11 @@ class Section:
         return any(not use.complete for use in self.datasets)
 
     @property
+    def noun(self) -> str:
+        """What a row of the data is called, in the plural."""
+        return next((run.measurement.noun for run in self.done if run.measurement), "images")
+
+    @property
     def title(self) -> str:
         """How the section is called."""
         return f"{self.scenario}:{self.variant}"

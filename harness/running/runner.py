@@ -273,8 +273,11 @@ def _read_measurement(folder: Path) -> Measurement:
 def _score(result: RunResult, measurement: Measurement, scenario: Scenario, folder: Path) -> RunResult:
     """Merge recorded, scored, stage and derived metrics; what cannot be scored makes the run an error."""
     try:
-        scored = scores.of_run(files.read_npz(folder / "predictions.npz"), measurement.predictions)
-        metrics = {**measurement.metrics, **scored}
+        arrays = files.read_npz(folder / "predictions.npz")
+        sets = (*measurement.predictions, *measurement.others)
+        scored = scores.of_run(arrays, sets, measurement.noun)
+        scores.refuse_misfits(scenario.gated, scored, measurement.others)
+        metrics = {**measurement.metrics, **scored, **scores.declared(scenario, arrays, sets)}
         if measurement.request.purpose == "measure":  # a counted run's time and memory mean nothing
             metrics |= stage_metrics(measurement.stages, whole=not measurement.resumed)
             metrics |= helper_metrics(result.memory, measurement.stages)

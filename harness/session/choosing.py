@@ -8,8 +8,8 @@ import typing
 
 from harness.errors import UnknownNameError, unknown
 from harness.judging import baselines, probes
-from harness.measure import given
-from harness.records import TIERS, TIME_LIMITS, RunRequest
+from harness.measure import given, scores
+from harness.records import RunRequest, time_limit
 from harness.sources.catalogue import find, is_built_in
 from harness.store import files
 
@@ -63,15 +63,25 @@ def select(
     Raises
     ------
     UnknownNameError
-        If a scenario or variant is unknown, or a named one does not have the tier.
+        If a scenario or variant is unknown, a named one does not have the tier, or one declares a score that scikit-learn does not have.
     """
+    chosen = _chosen(scenarios, names, tier, built_in=built_in)
+    for scenario in {scenario.name: scenario for scenario, _ in chosen}.values():
+        scores.refuse_unknown(scenario)
+    return chosen
+
+
+def _chosen(
+    scenarios: Mapping[str, Scenario], names: Sequence[str], tier: Tier, *, built_in: bool
+) -> list[tuple[Scenario, str]]:
+    known = {known for scenario in scenarios.values() for known in scenario.tiers}
+    if tier not in known:
+        raise unknown("tier", tier, known)
     if not names:
         return [
             (scenario, scenario.variants[0].name)
             for name, scenario in scenarios.items()
-            if (built_in or not is_built_in(name))
-            and tier in scenario.tiers
-            and tier in scenario.variants[0].tiers
+            if (built_in or not is_built_in(name)) and tier in scenario.tiers_of(scenario.variants[0].name)
         ]
     chosen = list(itertools.chain.from_iterable(_select_one(scenarios, name, tier) for name in names))
     return list({(scenario.name, variant): (scenario, variant) for scenario, variant in chosen}.values())
@@ -82,20 +92,14 @@ def _select_one(scenarios: Mapping[str, Scenario], name: str, tier: Tier) -> lis
     scenario = find(scenarios, slug)
     variants = {declared.name: declared for declared in scenario.variants}
     if variant == "all":
-        wanted = [
-            declared.name
-            for declared in scenario.variants
-            if tier in declared.tiers and tier in scenario.tiers
-        ]
-    elif variant and variant not in variants:
+        return [(scenario, name) for name in variants if tier in scenario.tiers_of(name)]
+    if variant and variant not in variants:
         raise unknown(f"variant of {slug}", variant, variants)
-    else:
-        wanted = [variant or scenario.variants[0].name]
-    for chosen in wanted:
-        if tier not in scenario.tiers or tier not in variants[chosen].tiers:
-            having = [known for known in TIERS if known in scenario.tiers and known in variants[chosen].tiers]
-            raise UnknownNameError(f"{slug}:{chosen} has no tier '{tier}'", f"It has: {', '.join(having)}")
-    return [(scenario, chosen) for chosen in wanted]
+    chosen = variant or scenario.variants[0].name
+    having = scenario.tiers_of(chosen)
+    if tier not in having:
+        raise UnknownNameError(f"{slug}:{chosen} has no tier '{tier}'", f"It has: {', '.join(having)}")
+    return [(scenario, chosen)]
 
 
 def requests(selection: Sequence[tuple[Scenario, str]], settings: Settings) -> list[RunRequest]:
@@ -128,7 +132,7 @@ def _request(scenario: Scenario, variant: str, seed: int, settings: Settings) ->
         backend=backend,
         threads=settings.threads,
         scenario_paths=files.absolute(settings.scenario_paths),
-        time_limit=settings.time_limit or TIME_LIMITS[settings.tier],
+        time_limit=settings.time_limit or time_limit(settings.tier),
         memory_limit=settings.memory_limit and settings.memory_limit * 2**20,
         keep_weights=settings.keep_weights,
     )
