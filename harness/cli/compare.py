@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import shlex
 import sys
 import typing
@@ -12,7 +11,6 @@ import click
 
 from harness.cli.shared import force_option, name_passed_over, tell_all
 from harness.errors import HarnessError, StorageError
-from harness.records.version import __version__
 from harness.store.visible import visible
 
 if typing.TYPE_CHECKING:
@@ -53,7 +51,7 @@ class MarginType(click.ParamType):  # type: ignore[type-arg]  # generic since cl
 @click.option(
     "--margin", type=MarginType(), metavar="MARGIN",
     help="Difference that counts as none: 0.5points (of shares), 2% (of the reference's mean), 0.01 (in the score's own unit), or spread:"
-    " 2 standard deviations of the reference's runs. Default: spread, and for shares at most 0.5points.",
+    " 2 standard deviations of the reference's runs. Default: `tolerance` of the configuration, else spread, and for shares at most 0.5points.",
 )  # fmt: skip
 @click.option(
     "--variants",
@@ -85,12 +83,14 @@ def compare_command(
     from rich.console import Console
 
     from harness.cli import equivalence_table
+    from harness.session import comparing
 
     ordered = _ordered(folders, reference)
     if out is not None and not force:
         _refuse_stored(out, ordered)
     passed_over: dict[Path, HarnessError] = {}
-    found = _found(ordered, margin, variants, passed_over)
+    command = shlex.join(["harness", *sys.argv[1:]])
+    found = comparing.compare(ordered, margin, variants, passed_over, command)
     ordered = [folder for folder in ordered if folder not in passed_over]
     page = None if out is None else _store(found, ordered, out)
     tell_all(
@@ -140,42 +140,6 @@ def _refuse_stored(out: Path, folders: Sequence[Path]) -> None:
     if {Path(job.folder).resolve() for job in old.jobs} != {folder.resolve() for folder in folders}:
         names = ", ".join(job.folder for job in old.jobs)
         raise StorageError(f"'{out}' holds the comparison of {names}", step)
-
-
-def _found(
-    folders: Sequence[Path],
-    margin: Margin | None,
-    variants: tuple[str, str] | None,
-    passed_over: dict[Path, HarnessError],
-) -> Compared:
-    """Compare what can be read with the reference; an unreadable reference, or nothing left to compare with it, is an error."""
-    from harness.judging import equivalence, jobs
-    from harness.records import Compared, SideJob
-    from harness.store import masking, predictions
-
-    read = list(jobs.readable(folders, passed_over))
-    if folders[0] in passed_over or len(read) < 2:
-        raise next(iter(passed_over.values()))
-    folders = [folder for folder in folders if folder not in passed_over]
-    asked = equivalence.Asked(
-        names=tuple(map(str, folders)),
-        readers=tuple(map(predictions.reader, folders)),
-        margin=margin,
-        variants=variants,
-    )
-    compared, left_out = equivalence.compare(read, asked)
-    return Compared(
-        schema=equivalence.SCHEMA,
-        created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        command=masking.masked(shlex.join(["harness", *sys.argv[1:]])),
-        version=__version__,
-        jobs=tuple(
-            SideJob(folder=str(folder), created=job.created, commit=job.commit, command=job.command)
-            for folder, job in zip(folders, read, strict=True)
-        ),
-        variants=compared,
-        left_out=left_out,
-    )
 
 
 def _store(found: Compared, folders: Sequence[Path], out: Path) -> Path:

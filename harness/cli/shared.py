@@ -250,7 +250,13 @@ def configured(command: click.Command) -> dict[str, typing.Any]:
 
     own = project.find()
     paths = tuple(os.path.relpath(file) for file in own.scenarios)
-    values = {"scenario_paths": paths, "tier": own.tier, "seeds": own.seeds, "against": own.against}
+    values = {
+        "scenario_paths": paths,
+        "tier": own.tier,
+        "seeds": own.seeds,
+        "against": own.against,
+        "margin": own.tolerance,
+    }
     wanted = {name: value for name, value in values.items() if value}
 
     def of(one: click.Command) -> dict[str, typing.Any]:
