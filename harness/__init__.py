@@ -13,6 +13,7 @@ from harness.records import Expectation, IdentityCheck, Metric, Scenario, Source
 from harness.records.version import __version__
 
 if typing.TYPE_CHECKING:
+    from harness.measure.callbacks import keras_callback, lightning_callback
     from harness.measure.run import Run
     from harness.session.api import compare, frame, gate, judge, read, run
     from harness.sources.wrappers import (
@@ -36,7 +37,9 @@ __all__ = [
     "frame",
     "gate",
     "judge",
+    "keras_callback",
     "keras_scenario",
+    "lightning_callback",
     "predictions_scenario",
     "read",
     "run",
@@ -45,6 +48,7 @@ __all__ = [
 ]
 _LATE = {
     "Run": "harness.measure.run",
+    **dict.fromkeys(("keras_callback", "lightning_callback"), "harness.measure.callbacks"),
     **dict.fromkeys(("compare", "frame", "gate", "judge", "read", "run"), "harness.session.api"),
     **dict.fromkeys(
         ("keras_scenario", "predictions_scenario", "sklearn_scenario", "torch_scenario"),

@@ -147,6 +147,11 @@ class Run:
         """Backend asked for."""
         return self.request.backend
 
+    @property
+    def within(self) -> str:
+        """Name of the stage that is open; empty if none is."""
+        return self._open_stage
+
     def dataset(self, name: str) -> typing.Any:  # noqa: ANN401 - the data layer lies above this one
         """Load a data set and note how it was found.
 
