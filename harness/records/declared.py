@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from harness.records.metrics import OWN, Metric, find
-from harness.records.words import Direction, Rule, Tier, Value
+from harness.records.words import TIERS, Direction, Rule, Tier, Value
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +111,7 @@ class Scenario:
     variants: tuple[Variant, ...]
     """Declared configurations; the first is the default."""
     tiers: Mapping[Tier, Mapping[str, Any]]
-    """Options of each tier, below those of the variant; the quickest tier first."""
+    """Options of each tier, below those of the variant; the quickest tier first, unless all are names in `TIERS`."""
     gated: tuple[str, ...] = ()
     """Metrics that a gate judges: names of the harness's own, and those in `metrics` that are declared gated."""
     metrics: tuple[Metric, ...] = ()
@@ -155,7 +155,8 @@ class Scenario:
     def tiers_of(self, variant: str) -> list[Tier]:
         """List the tiers that a variant has, the quickest first; KeyError if there is no such variant."""
         own = self.variant(variant).tiers
-        return [tier for tier in self.tiers if own is None or tier in own]
+        known = TIERS if set(self.tiers) <= set(TIERS) else tuple(self.tiers)
+        return [tier for tier in known if tier in self.tiers and (own is None or tier in own)]
 
     def variant(self, name: str) -> Variant:
         """Return the variant called `name`; KeyError if there is none."""

@@ -111,7 +111,7 @@ class ShownComparison(Compared):
                              "unit": contrast.unit, "kind": contrast.kind, "runs": amount.runs, "value": amount.median, "change": amount.ratio,
                              "lower": amount.lower, "upper": amount.upper, "margin": None, "verdict": ""}
                         )  # fmt: skip
-        found = pd.DataFrame(rows, columns=COMPARED)
+        found = pd.DataFrame(rows, columns=list(COMPARED))
         return found.astype(dict.fromkeys(("value", "change", "lower", "upper", "margin"), "float64"))
 
     def _repr_html_(self) -> str:

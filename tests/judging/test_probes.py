@@ -102,8 +102,12 @@ def measured(run: RunResult, tier: Tier = "smoke", **environment: str) -> RunRes
 
 @pytest.mark.parametrize(("variant", "tier"), [("default", "smoke"), ("late", "short")])
 def test_counting_happens_in_the_lowest_tier(variant: str, tier: str) -> None:
-    """The order is that of the tiers, whatever the order of the declaration."""
+    """The order is that of the built-in tiers, whatever the order of the declaration; tiers of one's own have the declaration's."""
     assert probes.lowest_tier(SCENARIO, variant) == tier
+    own = dataclasses.replace(
+        SCENARIO, tiers={"quick": {}, "paper": {}, "smoke": {}}, variants=(Variant(name=variant),)
+    )
+    assert probes.lowest_tier(own, variant) == "quick"
 
 
 def test_a_variant_without_a_tier_cannot_be_counted() -> None:
