@@ -94,7 +94,7 @@ def _line(index: int, total: int, result: RunResult) -> str:
 def show(console: Console, job: Job, page: Path) -> None:
     """Print the table of a job, what needs attention, and the report's path."""
     print_table(console, _table(job))
-    tier = f", tier {job.results[0].request.tier}" if job.results else ""
+    tier = f", tier {marked(job.results[0].request.tier)}" if job.results else ""
     runs = f"{len(job.results)} run{'s' * (len(job.results) != 1)}{tier}"
     console.print(f"[bold]{marked(answer.headline(job))}.[/]", highlight=False, soft_wrap=True)
     console.print(f"{runs}: {outcome.sentence(outcome.counts(job))}", highlight=False, soft_wrap=True)
@@ -159,7 +159,7 @@ def _table(job: Job) -> Table:
     table.add_column("scenario:variant", no_wrap=True)
     lines = answer.lines(job)
     for heading in (answer.heading(lines), *_RUN_HEADINGS) if job.gate is None else _GATE_HEADINGS:
-        table.add_column(heading, justify="left" if heading == "verdict" else "right", no_wrap=True)
+        table.add_column(marked(heading), justify="left" if heading == "verdict" else "right", no_wrap=True)
     for line in lines:
         verdict = f"[{STYLES[line.verdict]}]{answer.WORDS[line.verdict]}[/]" if line.verdict else ""
         identities = f"[bold red]{line.identities}[/]" if line.broken else line.identities

@@ -135,7 +135,7 @@ def _facts(job: Job) -> Iterator[str]:
     elif job.gate:
         yield "against stored baselines"
     tiers = dict.fromkeys(comparison.tier for comparison in job.comparisons)
-    yield f"tier {', '.join(tiers)}" if tiers else ""
+    yield f"tier {prose(', '.join(tiers))}" if tiers else ""
     base_runs = job.gate.base_results if job.gate else ()
     beside = f" and {len(base_runs)} of the base" if base_runs else ""
     minutes = f" in {job.gate.minutes:.1f} minutes" if job.gate else ""
@@ -156,7 +156,7 @@ def _tables(job: Job) -> Iterator[_Table]:
         key=lambda line: outcome.ATTENTION.index(line.verdict) if line.verdict in outcome.ATTENTION else 99,
     )
     columns, rows = (
-        (("scenario", answer.heading(lines), *_RUN), list(map(_run_row, lines)))
+        (("scenario", prose(answer.heading(lines)), *_RUN), list(map(_run_row, lines)))
         if job.gate is None
         else (_GATE, list(map(_gate_row, lines)))
     )
@@ -192,7 +192,7 @@ def _gate_row(line: Line) -> tuple[str, ...]:
 
 def _named(line: Line) -> str:
     metric = "" if line.metric == answer.SCORE else f" {code(line.metric)}"
-    return f"{code(f'{line.scenario}:{line.variant}')} {line.tier}{metric}"
+    return f"{code(f'{line.scenario}:{line.variant}')} {prose(line.tier)}{metric}"
 
 
 def _word(line: Line) -> str:
@@ -231,7 +231,7 @@ def _decisions(job: Job) -> Iterator[tuple[str, ...]]:
 def _decision(comparison: Comparison, judgement: Judgement) -> tuple[str, ...]:
     why = f"{judgement.reason}. {evidence(comparison, judgement)}".strip(" .")
     return (
-        f"{code(f'{comparison.scenario}:{comparison.variant}')} {comparison.tier}",
+        f"{code(f'{comparison.scenario}:{comparison.variant}')} {prose(comparison.tier)}",
         f"{code(judgement.metric)}{_place(judgement)}",
         f"**{judgement.verdict}**",
         prose(f"{_number(judgement.value, judgement)} vs. {_number(judgement.reference, judgement)}"),
@@ -244,7 +244,7 @@ def _decision(comparison: Comparison, judgement: Judgement) -> tuple[str, ...]:
 def _verdicts(comparison: Comparison) -> _Table:
     counted = collections.Counter(judgement.verdict for judgement in comparison.judgements)
     told = ", ".join(f"{count} {verdict}" for verdict, count in counted.most_common()) or "nothing was judged"
-    title = f"{code(f'{comparison.scenario}:{comparison.variant}')} ({comparison.tier}): {told}"
+    title = f"{code(f'{comparison.scenario}:{comparison.variant}')} ({prose(comparison.tier)}): {told}"
     rows = [
         (
             judgement.against,
@@ -274,7 +274,7 @@ def _probes(job: Job) -> Iterator[tuple[str, ...]]:
     words = {True: "equal", False: "**differ**"}
     for probe in job.probes:
         yield (
-            f"{code(f'{probe.scenario}:{probe.variant}')} {probe.tier}",
+            f"{code(f'{probe.scenario}:{probe.variant}')} {prose(probe.tier)}",
             str(probe.seed),
             words[probe.predictions_equal],
             words[probe.work_equal],
