@@ -120,9 +120,8 @@ def _line(comparison: Comparison, results: Iterable[RunResult]) -> Line:
     values = tuple(_values(runs, metric))
     before = score.reference if score else None
     after = score.value if score and score.value is not None else _mean(values)
-    share = is_share(
-        metric, score.unit if score else "", [v for v in (before, after, *values) if isinstance(v, float)]
-    )
+    unit = score.unit if score else ""
+    share = is_share(metric, unit, [v for v in (before, after, *values) if isinstance(v, float)])
     write: Callable[[float], str] = wording.percent if share else wording.short
     counted = collections.Counter(
         judged.verdict for judged in comparison.judgements if judged.against == "identity"

@@ -21,7 +21,11 @@ VALUE_SCORES = ("mean_absolute_error", "root_mean_squared_error", "r2")
 ROW_COUNTS = ("accuracy", "correct", "errors")
 """Scores that are shares or counts of rows, so that one row more or less is the smallest difference."""
 
-_SHARES = tuple(score for score in LABEL_SCORES if score not in {"correct", "errors"})
+_SHARES = {
+    "accuracy", "balanced_accuracy", "top_k_accuracy", "average_precision", "hamming_loss", "roc_auc", "roc_auc_ovr", "roc_auc_ovo",
+    *(f"{score}{mean}" for score in ("precision", "recall", "f1", "jaccard") for mean in ("", "_micro", "_macro", "_weighted", "_samples")),
+}  # fmt: skip
+"""Scores of the harness and of scikit-learn that are shares."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

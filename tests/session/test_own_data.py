@@ -72,7 +72,7 @@ def with_baseline(harness: Harness, name: str, text: str, tier: str) -> None:
 
 
 def test_a_worse_regressor_is_caught(harness: Harness) -> None:
-    """Its table shows the first gated score in its unit, no accuracy; a stronger penalty makes the gate end with 1."""
+    """Its table shows the first gated score, no accuracy; a stronger penalty makes the gate end with 1."""
     with_baseline(harness, "sugar", REGRESSOR, "smoke")
     shown = harness("judge", "first")
     assert "error" in shown.out
@@ -127,6 +127,7 @@ def test_a_worse_classifier_of_several_labels_is_caught(harness: Harness) -> Non
         if found["against"] == "baseline" and found["gated"]
     }
     assert {verdicts[name] for name in ("f1_micro", "accuracy", "cost")} == {"REGRESSED"}
+    assert "%" in next(line for line in gate.out.splitlines() if line.startswith("topics:default"))
     compared = harness("compare", "first", "gate", "--out", "compared.html")
     assert "Traceback" not in compared.err, compared.err
     assert compared.code in {0, 1}, (compared.out, compared.err)
