@@ -297,18 +297,18 @@ def test_the_action_writes_one_comment_anew(tmp_path: Path, comments: str, writi
 @pytest.mark.parametrize(("fails", "calls"), [("LISTING", 1), ("WRITING", 2)])
 def test_a_comment_that_cannot_be_written_is_a_warning(tmp_path: Path, fails: str, calls: int) -> None:
     """Without the permission the step succeeds, with a warning, and nothing is written where the comments cannot be listed."""
-    made, done, said = commented(tmp_path, COMMENTS="", **{fails: "1"})
+    made, done, said = commented(tmp_path, True, COMMENTS="", **{fails: "1"})
     assert (len(made), done) == (calls, 0)
     assert "::warning title=No comment::" in said
 
 
 def test_without_a_summary_there_is_no_comment(tmp_path: Path) -> None:
     """A gate that ended before it had a summary leaves the old comment as it is."""
-    calls, done, _ = commented(tmp_path, summary=False, COMMENTS="12\\n")
+    calls, done, _ = commented(tmp_path, False, COMMENTS="12\\n")
     assert (calls, done) == ([], 0)
 
 
-def commented(folder: Path, *, summary: bool = True, **variables: str) -> tuple[list[list[str]], int, str]:
+def commented(folder: Path, summary: bool = True, **variables: str) -> tuple[list[list[str]], int, str]:
     """Run the action's comment step with a stand-in for `gh`; return the words of its calls, the exit code and what was printed."""
     (step,) = (step for step in action()["runs"]["steps"] if step["name"] == "Comment")
     assert "github.event.pull_request.head.repo.full_name == github.repository" in step["if"]

@@ -77,11 +77,11 @@ def pairs(
             told = f"labels of set '{name}' are classes ({truth.dtype}), its predictions real values ({guess.dtype})"
             raise ValueError(f"{told}: give labels of floating numbers, or predicted classes")
         truth, guess = classes(truth, "labels"), classes(guess, "predictions")
-    stored = {"labels": truth, "predicted": guess}
+    stored: dict[str, NDArray[typing.Any]] = {"labels": truth, "predicted": guess}
     if probabilities is not None:
         if real:
             raise ValueError(f"set '{name}' holds real values, which have no probabilities")
-        stored["probabilities"] = distributions(probabilities, truth, name)
+        stored["probabilities"] = distributions(probabilities, stored["labels"], name)
     return stored
 
 

@@ -377,8 +377,8 @@ def compare(
     if variants:
         words += ["--variants", *variants]
     compared = comparing.compare(paths, found, variants, passed_over, shlex.join(words))
-    for error in passed_over.values():
-        raise error
+    for unreadable in passed_over.values():
+        raise unreadable
     return ShownComparison(
         **{field.name: getattr(compared, field.name) for field in dataclasses.fields(Compared)}
     )

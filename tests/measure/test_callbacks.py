@@ -33,7 +33,7 @@ def test_keras_tells_of_its_training() -> None:
     for counted in (False, True):
         model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, activation="softmax")])
         model.compile("sgd", "sparse_categorical_crossentropy")
-        run, seen = begun(counted=counted), []
+        run, seen = begun(counted=counted), list[float]()
         noting = keras.callbacks.LambdaCallback(
             on_train_batch_end=lambda _, logs, seen=seen: seen.append(logs["loss"])
         )

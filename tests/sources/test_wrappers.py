@@ -173,14 +173,16 @@ def test_a_classifier_may_predict_several_labels_a_row(kind: str) -> None:
 
 def test_a_function_may_return_real_values_or_several_labels() -> None:
     """Real labels decide; whole floating numbers are classes, as long as the predictions are whole too."""
+
+    def giving(pair: typing.Any) -> Scenario:
+        return harness.predictions_scenario("mine", lambda _: pair, gated=())
+
     pairs = {
         "real values": ([0.5, 1.0], [0.4, 1.1]), "classes": ([0.0, 1.0], [1.0, 1.0]), "several labels": ([[0, 1]], [[1, 1]]),
     }  # fmt: skip
     for held, pair in pairs.items():
-        run = measured(harness.predictions_scenario("mine", lambda _, pair=pair: pair, gated=()))
-        assert sort(stored(run)) == held
-    whole = measured(harness.predictions_scenario("mine", lambda _: ([150.0, 75.0], [149.5, 75.5])))
-    assert sort(stored(whole)) == "real values"
+        assert sort(stored(measured(giving(pair)))) == held
+    assert sort(stored(measured(giving(([150.0, 75.0], [149.5, 75.5]))))) == "real values"
 
 
 def test_a_function_becomes_a_scenario() -> None:
