@@ -160,7 +160,7 @@ def test_every_score_is_json() -> None:
     [
         ([0, 1], [0], None, "do not pair up"),
         ([], [], None, "do not pair up"),
-        ([[0]], [[0]], None, "do not pair up"),
+        ([[[0]]], [[[0]]], None, "do not pair up"),
         ([-1], [0], None, "must not be negative"),
         ([2], [0], [[0.5, 0.5]], "do not cover every label"),
         ([0], [0], [[0.5, 0.5], [0.5, 0.5]], "do not cover every label"),
