@@ -353,6 +353,8 @@ def scored_images(runs: Iterable[RunResult], metric: str) -> float | None:
         of_classes = found is not None and score in LABEL_SCORES and name in found.predictions
         if not of_classes and not (found is not None and score in ROW_COUNTS and name in found.others):
             return None
-        images = run.metrics.get("test_images")
-        return None if images is None or isinstance(images.value, list) else images.value
+        images, scored = run.metrics.get("test_images"), run.metrics.get(metric)
+        if images is None or isinstance(images.value, list):
+            return None
+        return images.value if scored is None or scored.unit in {"", images.unit} else None
     return None
