@@ -187,7 +187,14 @@ def test_a_notebook_shows_a_job_as_a_table(here: Harness) -> None:
 @pytest.mark.slow
 def test_jobs_are_compared_side_by_side(here: Harness) -> None:
     """As the command does it: the configured tolerance is the margin, scores have a verdict, times a ratio; a notebook shows it, escaped."""
-    body = "SCENARIO = declare(lambda run: guess(run, 90 + run.seed % 3), gated=('accuracy',))"
+    body = """
+    def measure(run):
+        with run.stage("fit"):
+            sum(range(100_000))
+        guess(run, 90 + run.seed % 3)
+
+    SCENARIO = declare(measure, gated=("accuracy",))
+    """
     here.scenario(body)
     (here.folder / "harness.toml").write_text('scenarios = ["probe.py"]\nseeds = 4\ntolerance = "50points"\n')
     for out in ("a", "<b>"):
@@ -200,7 +207,7 @@ def test_jobs_are_compared_side_by_side(here: Harness) -> None:
     assert len(set(scores["value"])) == 1
     assert set(scores["verdict"]) == {"", "equivalent"}
     assert scores["margin"].dropna().tolist() == [0.5]
-    times = frame[frame.index.get_level_values("metric") == "total.seconds"]
+    times = frame[frame.index.get_level_values("metric") == "fit.seconds"]
     assert (times["value"] > 0).all()
     assert times["change"].count() == 1
     page = found._repr_html_()
