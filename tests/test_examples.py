@@ -19,7 +19,7 @@ def test_the_three_uses(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     made = runpy.run_path(str(DOCS / "examples" / "three_uses.py"))
     assert made["gate"].exit_code == 1
-    assert "balanced_accuracy" in made["gate"]._repr_html_()
+    assert "accuracy" in made["gate"]._repr_html_()
     assert made["published"].verdict == "REPRODUCED", made["published"].reason
     assert set(made["scores"]["verdict"]) == {"equivalent"}
     assert "equivalent" in made["compared"]._repr_html_()
