@@ -24,7 +24,7 @@ TORCH = (
     "tests/measure/test_work_torch.py",
     "tests/data/test_fetching.py",
 )
-KERAS = ("tests/sources", "tests/measure/test_work_keras.py")
+KERAS = ("tests/sources", "tests/measure/test_callbacks.py", "tests/measure/test_work_keras.py")
 """Where tests of a framework lie: each process collects no other files."""
 SECOND_BACKEND = ("mnist_interpolation", "digits1000_cnn")
 """Pipelines whose tests train on torch as well."""
