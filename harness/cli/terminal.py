@@ -37,7 +37,8 @@ STYLES = {
 }  # fmt: skip
 LONGEST_NAME = 25
 """Characters of a variant's name that leave room for the numbers in 80 columns."""
-_RUN_HEADINGS = ("published", "time", "peak", "identities", "verdict")
+_RUN_HEADINGS = ("accuracy", "published", "time", "peak", "identities", "verdict")
+"""Of a run's table; the first is another score where a scenario gates another first."""
 _GATE_HEADINGS = ("before", "after", "delta", "time", "peak", "verdict")
 MOST_FAILURES = 20
 """Reasons of failed runs that are printed; the report and the logs have them all."""
@@ -158,7 +159,7 @@ def _table(job: Job) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1), collapse_padding=True)
     table.add_column("scenario:variant", no_wrap=True)
     lines = answer.lines(job)
-    for heading in (answer.heading(lines), *_RUN_HEADINGS) if job.gate is None else _GATE_HEADINGS:
+    for heading in (answer.heading(lines), *_RUN_HEADINGS[1:]) if job.gate is None else _GATE_HEADINGS:
         table.add_column(marked(heading), justify="left" if heading == "verdict" else "right", no_wrap=True)
     for line in lines:
         verdict = f"[{STYLES[line.verdict]}]{answer.WORDS[line.verdict]}[/]" if line.verdict else ""
