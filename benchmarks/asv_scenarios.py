@@ -33,7 +33,7 @@ def measure(scenario: str, *variants: str) -> Results:
     Raises
     ------
     RuntimeError
-        If the harness could not start the job; a single failed run is told by whoever reads it.
+        If the harness could not start the job; a single failed run is left to whoever reads it.
     """
     names = [f"{scenario}:{variant}" for variant in variants]
     root = str(proof.folder())
@@ -44,8 +44,10 @@ def measure(scenario: str, *variants: str) -> Results:
             env={**os.environ, "PYTHONPATH": root}, capture_output=True, text=True, check=False, timeout=SECONDS,
         )  # fmt: skip
         if not (out / "run.json").is_file():
-            told = f"harness run {' '.join(names)} exited with code {done.returncode}: {done.stderr.strip()}"
-            raise RuntimeError(told)
+            message = (
+                f"harness run {' '.join(names)} exited with code {done.returncode}: {done.stderr.strip()}"
+            )
+            raise RuntimeError(message)
         found = json.loads((out / "run.json").read_text())["results"]
     return {result["request"]["variant"]: result for result in found}
 
@@ -141,87 +143,18 @@ def _digits1000_cnn() -> Results:
     return measure("digits1000_cnn", "final")
 
 
-for _function in (
-    _kmnist_svd_logreg,
-    _tinyconvnet_svd,
-    _mnist_autoencoder,
-    _mnist_interpolation,
-    _digits1000_cnn,
+_SVD = [f"{model}_{step}" for model in ("svd", "uncompressed") for step in ("prepare", "train", "test")]
+_AUTOENCODER = ["autoencoder", "reconstruct", "features", "head", "finetune", "test_head", "test"]
+for _name, _measured, _variants, _stages in (
+    ("KmnistSvdLogreg", _kmnist_svd_logreg, ["o-ma", "su-ma"], ["svd_compress", *_SVD]),
+    ("TinyConvNetSvd", _tinyconvnet_svd, ["default"], ["train", "analyse"]),
+    ("MnistAutoencoder", _mnist_autoencoder, ["default"], _AUTOENCODER),
+    ("MnistInterpolation", _mnist_interpolation, ["case4"], ["resample", "prepare", "train", "test"]),
+    ("Digits1000Cnn", _digits1000_cnn, ["final"], ["load", "read", "train", "test", "save", "predict_files"]),
 ):
-    _function.timeout = SECONDS  # type: ignore[attr-defined]
-
-
-class KmnistSvdLogreg(_Scores):
-    """Truncated SVD and logistic regression."""
-
-    params = (["o-ma", "su-ma"],)
-    setup_cache = staticmethod(_kmnist_svd_logreg)
-
-
-class KmnistSvdLogregStages(_Stages):
-    """Its stages."""
-
-    params = (
-        ["o-ma", "su-ma"],
-        ["svd_prepare", "svd_compress", "svd_train", "svd_test", "uncompressed_prepare", "uncompressed_train", "uncompressed_test"],
-    )  # fmt: skip
-    setup_cache = staticmethod(_kmnist_svd_logreg)
-
-
-class TinyConvNetSvd(_Scores):
-    """A small convolutional network and the SVD of its layers."""
-
-    params = (["default"],)
-    setup_cache = staticmethod(_tinyconvnet_svd)
-
-
-class TinyConvNetSvdStages(_Stages):
-    """Its stages."""
-
-    params = (["default"], ["train", "analyse"])
-    setup_cache = staticmethod(_tinyconvnet_svd)
-
-
-class MnistAutoencoder(_Scores):
-    """An autoencoder's features and a classifier on them."""
-
-    params = (["default"],)
-    setup_cache = staticmethod(_mnist_autoencoder)
-
-
-class MnistAutoencoderStages(_Stages):
-    """Its stages."""
-
-    params = (
-        ["default"],
-        ["autoencoder", "reconstruct", "features", "head", "finetune", "test_head", "test"],
+    _measured.timeout = SECONDS  # type: ignore[attr-defined]
+    _shared = {"__module__": __name__, "setup_cache": staticmethod(_measured)}
+    globals()[_name] = type(_name, (_Scores,), {**_shared, "params": (_variants,)})
+    globals()[f"{_name}Stages"] = type(
+        f"{_name}Stages", (_Stages,), {**_shared, "params": (_variants, _stages)}
     )
-    setup_cache = staticmethod(_mnist_autoencoder)
-
-
-class MnistInterpolation(_Scores):
-    """Images that are made smaller and larger again."""
-
-    params = (["case4"],)
-    setup_cache = staticmethod(_mnist_interpolation)
-
-
-class MnistInterpolationStages(_Stages):
-    """Its stages."""
-
-    params = (["case4"], ["resample", "prepare", "train", "test"])
-    setup_cache = staticmethod(_mnist_interpolation)
-
-
-class Digits1000Cnn(_Scores):
-    """A convolutional network on 1,000 digits."""
-
-    params = (["final"],)
-    setup_cache = staticmethod(_digits1000_cnn)
-
-
-class Digits1000CnnStages(_Stages):
-    """Its stages."""
-
-    params = (["final"], ["load", "read", "train", "test", "save", "predict_files"])
-    setup_cache = staticmethod(_digits1000_cnn)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import functools
 import gzip
 import json
 import shlex
@@ -14,14 +16,14 @@ import numpy as np
 
 from harness.cli.equivalence_table import cells
 from harness.errors import HarnessError
-from harness.judging import equivalence
+from harness.judging import equivalence, jobs
 from harness.judging.statistics import runs_for_tost
 from harness.records import Compared
 from harness.store import files
 from harness.store.stored import PACKED
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from harness.records import Contrast, Job, Score, SideRuns, VariantSides
 
@@ -36,13 +38,13 @@ SCORE_COLUMNS = (
     "for half a point",
 )
 CONTRAST_COLUMNS = ("what", "A", "B", "B / A", "interval")
-SCORES_TOLD = (
+SCORES_TEXT = (
     "B less A, the 90% interval that two one-sided Welch tests of 5% leave, and the margin: 2 standard deviations of A's runs, the",
     "spread over seeds. The last column says how many runs a side would show agreement within half a point, with 90% power,",
     "if there is no difference.",
 )
 LABEL_COLUMNS = ("images", "runs", "labels", "changed", "right on A alone", "right on B alone")
-LABELS_TOLD = (
+LABELS_TEXT = (
     "B predicted the test images with A's weights too. What is left of the difference between two trainings is then how they compute:",
     "labels that differ, over all images and runs.",
 )
@@ -51,53 +53,75 @@ _WORDS = {
 }  # fmt: skip
 
 
-def ran(command: Sequence[str], folder: Path) -> None:
-    """Run a job, go on where it was stopped, or leave what is whole.
+Pair = tuple[str, str]
+Found = dict[Pair, Compared]
+
+
+def parser(name: str, *, tier: str, seeds: int) -> argparse.ArgumentParser:
+    """Return the options that both programs have; `name` is that of the program and of its folders."""
+    options = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}")
+    options.add_argument("--tier", default=tier)
+    options.add_argument("--seeds", type=int, default=seeds)
+    options.add_argument("--runs", type=Path, default=Path("reports", name), help="where runs are kept")
+    options.add_argument("--reference", type=Path, default=Path("reports", "reference", name))
+    options.add_argument("--markdown", type=Path, help="file to write the page to")
+    options.set_defaults(name=name)
+    return options
+
+
+def measure(
+    options: argparse.Namespace, runs: Mapping[str, Sequence[str]], pairs: Mapping[Pair, Sequence[str]],
+    page: Callable[[Found, list[Job]], str],
+) -> int:  # fmt: skip
+    """Run what is missing, compare each pair, store, write the page; 0, or 2 if something could not be measured.
 
     Parameters
     ----------
-    command : sequence of str
-        ``harness run ... --out folder``.
-    folder : Path
-        Where the job's runs lie.
-
-    Raises
-    ------
-    HarnessError
-        If the command fails.
+    options : Namespace
+        Of `parser`.
+    runs : mapping
+        Name of a job -> what follows ``harness run``. A job that is whole is left, one that was stopped goes on.
+    pairs : mapping
+        Names of two sides -> what follows ``harness compare``.
+    page : callable
+        Lays out what was found in these jobs.
     """
-    if not (folder / "run.json").is_file():
-        begun = (folder / "plan.json").is_file()
-        _typed(["harness", "run", "--resume", str(folder)] if begun else command, {0})
+    shared = ["--tier", options.tier, "--seeds", str(options.seeds), "--no-count"]
+    try:
+        for name, words in runs.items():
+            folder = options.runs / name
+            if not (folder / "run.json").is_file():
+                begun = ["--resume", str(folder)] if (folder / "plan.json").is_file() else None
+                _typed(["harness", "run", *(begun or [*words, *shared, "--out", str(folder)])], {0})
+        # when every job has run, for this makes the checkout differ from its commit
+        for name in runs:
+            _keep(options.runs / name, options.reference / name)
+        found = {}
+        for pair, words in pairs.items():
+            folder = options.reference / "-".join(pair)
+            _typed(["harness", "compare", *words, "--margin", "spread", "--out", str(folder)], {0, 1})
+            # only the page is kept next to the jobs, which give the record again
+            record = folder / "compare.json"
+            found[pair] = files.decode(record.read_bytes(), Compared, str(record))
+            record.unlink()
+        text = page(found, [jobs.read(options.reference / name) for name in runs])
+        if options.markdown:
+            files.write_text(options.markdown, text)
+        else:
+            print(text)
+    except HarnessError as error:
+        print(f"benchmarks.{options.name}: {error}", file=sys.stderr)
+        return 2
+    return 0
 
 
-def keep(folder: Path, kept: Path) -> None:
-    """Keep a job packed in a folder of the checkout; call it when every job has run, for it makes the checkout differ from its commit."""
+def _keep(folder: Path, kept: Path) -> None:
+    """Keep a job packed in a folder of the checkout."""
     content = json.dumps(json.loads((folder / "run.json").read_bytes()))
     kept.mkdir(parents=True, exist_ok=True)
     # where the checkout lies is nobody's business; without a time of day in it the same job gives the same file
     below = content.replace(f"{Path.cwd()}/", "")
     (kept / PACKED).write_bytes(gzip.compress(below.encode(), mtime=0))
-
-
-def compared(command: Sequence[str], folder: Path) -> Compared:
-    """Set two sides beside each other; only the page is kept beside the jobs, which give the record again.
-
-    Parameters
-    ----------
-    command : sequence of str
-        ``harness compare ... --out folder``.
-
-    Raises
-    ------
-    HarnessError
-        If nothing could be compared.
-    """
-    _typed(command, {0, 1})
-    path = folder / "compare.json"
-    found = files.decode(path.read_bytes(), Compared, str(path))
-    path.unlink()
-    return found
 
 
 def _typed(command: Sequence[str], good: Iterable[int]) -> None:
@@ -109,17 +133,83 @@ def _typed(command: Sequence[str], good: Iterable[int]) -> None:
 # -- the page -------------------------------------------------------------------------------------
 
 
+def page(
+    head: Sequence[str], found: Found, ran: Sequence[Job], wanted: Iterable[tuple[str, str]], *, named: bool, about: Sequence[str] = (),
+    steps: str, labels: bool = False,
+) -> str:  # fmt: skip
+    """Lay out what was found, and what was typed for it, as a docs page.
+
+    Parameters
+    ----------
+    head : sequence of str
+        Title and first lines.
+    wanted : iterable of (stage, metric)
+        Times and memory that are shown; ``compare.html`` has all.
+    named : bool
+        Whether rows begin with the variant, where a pair has several.
+    about : sequence of str
+        Lines below the commands.
+    steps : str
+        What is said of first and later steps.
+    labels : bool
+        Whether to show what was predicted with the same weights.
+    """
+    columns = ("variant", "A", "B") if named else ("A", "B")
+    variants = [
+        ((variant.title, *pair) if named else pair, variant)
+        for pair, side in found.items()
+        for variant in side.variants
+    ]
+    sides = {
+        name: side
+        for pair, compared in found.items()
+        for variant in compared.variants
+        for name, side in zip(pair, variant.sides, strict=True)
+        if side.disturbed
+    }
+
+    def rows(names: Sequence[str], make: Callable[[VariantSides], Iterable[tuple[str, ...]]]) -> list[str]:
+        lines = ((*first, *row) for first, variant in variants for row in make(variant))
+        return table((*columns, *names), len(columns) + 1, lines)
+
+    commands = [*(job.command for job in ran), *(side.command for side in found.values())]
+    return "\n".join(
+        [
+            *head,
+            "",
+            "```console",
+            *(f"$ {command}" for command in commands),
+            "```",
+            "",
+            *about,
+            "## Scores",
+            "",
+            *SCORES_TEXT,
+            "",
+            *rows(SCORE_COLUMNS, scores),
+            "",
+            *(["## Same weights", "", *LABELS_TEXT, "", *rows(LABEL_COLUMNS, label_rows), ""] if labels else []),
+            "## Times and memory",
+            "",
+            *disturbed(sides),
+            f"B over A with the interval of the median of all ratios. {steps}",
+            "",
+            *rows(CONTRAST_COLUMNS, functools.partial(contrasts, wanted=list(wanted))),
+            "",
+        ]
+    )  # fmt: skip
+
+
 def machine(*ran: Job) -> str:
     """Say where and when jobs ran on one machine, and of which commits; a changed checkout is said."""
     found = ran[0].environment
-    commits = dict.fromkeys(_commit(job) for job in ran)
+    commits = dict.fromkeys(
+        (job.commit.removesuffix("+dirty")[:10] or "none")
+        + ("+dirty" if job.commit.endswith("+dirty") else "")
+        for job in ran
+    )
     where = f"{found['cpu']}, {found['cores']} cores, {found['ram_gib']} GiB, Python {found['python']}, {found['os']}"
     return f"runs of {ran[0].created[:10]}: {where};\ncommit {', '.join(commits)}"
-
-
-def _commit(job: Job) -> str:
-    mark = "+dirty" if job.commit.endswith("+dirty") else ""
-    return (job.commit.removesuffix("+dirty")[:10] or "none") + mark
 
 
 def table(columns: Sequence[str], words: int, rows: Iterable[Sequence[str]]) -> list[str]:
@@ -157,7 +247,7 @@ def scores(variant: VariantSides) -> Iterator[tuple[str, ...]]:
         )
 
 
-def labels(variant: VariantSides) -> Iterator[tuple[str, ...]]:
+def label_rows(variant: VariantSides) -> Iterator[tuple[str, ...]]:
     """Write each set that both sides predicted with the same weights, as `LABEL_COLUMNS` name it."""
     for found in variant.weights:
         numbers = (found.runs, found.labels, found.changed, found.worse, found.better)
@@ -174,13 +264,10 @@ def _half_a_point(score: Score) -> str:
 
 def disturbed(sides: Mapping[str, SideRuns]) -> list[str]:
     """Say of which sides, by name, times must not be used."""
-    loud = [
-        f"{side.disturbed} of {len(side.seeds)} on {name}" for name, side in sides.items() if side.disturbed
-    ]
-    if not loud:
+    if not sides:
         return []
-    told = ", ".join(loud)
-    return [f"**Other work ran beside**: disturbed were {told} of a variant's runs. Times of such runs are not claimed.", ""]  # fmt: skip
+    loud = ", ".join(f"{side.disturbed} of {len(side.seeds)} on {name}" for name, side in sides.items())
+    return [f"**Other work ran beside**: disturbed were {loud} of a variant's runs. Times of such runs are not claimed.", ""]  # fmt: skip
 
 
 def contrasts(variant: VariantSides, wanted: Iterable[tuple[str, str]]) -> Iterator[tuple[str, ...]]:

@@ -17,10 +17,12 @@ FRAMEWORKS = sorted(set(kernels.FRAMEWORKS.values()))
 
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse two frameworks at once; set what a framework reads when it is first imported."""
-    asked = [name for name in FRAMEWORKS if name in config.option.markexpr.replace(f"not {name}", "")]
-    if len(asked) > 1:
-        told = f"-m '{config.option.markexpr}': {' and '.join(asked)} abort in one process; name one a call"
-        raise pytest.UsageError(told)
+    frameworks = [name for name in FRAMEWORKS if name in config.option.markexpr.replace(f"not {name}", "")]
+    if len(frameworks) > 1:
+        message = (
+            f"-m '{config.option.markexpr}': {' and '.join(frameworks)} abort in one process; name one a call"
+        )
+        raise pytest.UsageError(message)
     for variable, value in kernels.ENVIRONMENT.items():
         os.environ.setdefault(variable, value)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import statistics
@@ -39,7 +38,7 @@ data = datasets.load(name)
 start = time.perf_counter()
 for first, second in pairs:
     training, test = (pipeline.select_pair(np.asarray(s.images), np.asarray(s.labels), first, second) for s in (data.train, data.test))
-    assert len(pipeline.grid(training, test, seed=0)) == 90
+    assert len(list(pipeline.grid(training, test, seed=0))) == 90
 print(time.perf_counter() - start, memory.peak_bytes())
 """
 
@@ -76,8 +75,7 @@ for day in range(int(sys.argv[2])):
 """
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(typing.NamedTuple):
     """One cost of the harness."""
 
     name: str
@@ -138,24 +136,13 @@ def smoke() -> list[Cost]:
         written = page.read_bytes()
         rendered = _seconds(_harness("report", f"{folder}/five"))
         differing = 0.0 if page.read_bytes() == written else 1.0
+    same = "the report that the job wrote against the one rendered from run.json"
     return [
         Cost("smoke job of the two SVD scenarios", two, "s", 30.0, "one process, report included"),
         Cost("smoke job of all five scenarios", five, "s", 90.0, "one process, report included"),
-        Cost(
-            "rendering of that job's report",
-            rendered,
-            "s",
-            10.0,
-            "`harness report`: one process, five scenarios with all figures",
-        ),
-        Cost(
-            "pages that differ when rendered again",
-            differing,
-            "",
-            0.0,
-            "the report that the job wrote beside the one rendered from run.json",
-        ),
-    ]
+        Cost("rendering of that job's report", rendered, "s", 10.0, "`harness report`: one process, five scenarios with all figures"),
+        Cost("pages that differ when rendered again", differing, "", 0.0, same),
+    ]  # fmt: skip
 
 
 def training() -> list[Cost]:
@@ -165,16 +152,13 @@ def training() -> list[Cost]:
         command = _harness("run", *names, "--tier", "short", "--out", folder)
         subprocess.run(command, check=True, capture_output=True)
         found = json.loads(Path(folder, "run.json").read_text())["results"]
+    how = "share of the loop's wall time; tier short, one run"
     return [
-        Cost(_loop(result, metric), 100 * told["value"], "%", 10.0, "share of the loop's wall time; tier short, one run")
+        Cost(f"outside the training step: {result['request']['scenario']}, {metric.partition('.')[0]}", 100 * measured["value"], "%", 10.0, how)
         for result in found
-        for metric, told in result["metrics"].items()
+        for metric, measured in result["metrics"].items()
         if metric.endswith(".share_outside")
     ]  # fmt: skip
-
-
-def _loop(result: dict[str, typing.Any], metric: str) -> str:
-    return f"outside the training step: {result['request']['scenario']}, {metric.split('.', maxsplit=1)[0]}"
 
 
 def features() -> list[Cost]:
@@ -213,22 +197,15 @@ def history(commits: int = 1000, metrics: int = 50) -> list[Cost]:
         done = subprocess.run(_harness("history", "--metric", "*"), check=True, capture_output=True, text=True, cwd=folder)  # fmt: skip
         value = time.perf_counter() - start
     step = f"from {501:08d}"
-    missed = sum(not _tells(done.stdout, f" m{index}: ", step) for index in range(metrics))
-    what = f"harness history: {commits:,} commits x {metrics} metrics"
+    lines = done.stdout.splitlines()
+    missed = sum(
+        not any(f" m{index}: " in line and step in line for line in lines) for index in range(metrics)
+    )
+    detail = f"of {metrics} metrics with a step of 10 sd at commit 501 each"
     return [
-        Cost(what, value, "s", 5.0, "one process, reading every run.json included"),
-        Cost(
-            "steps that it missed",
-            missed,
-            "",
-            0.0,
-            f"of {metrics} metrics with a step of 10 sd at commit 501 each",
-        ),
-    ]
-
-
-def _tells(text: str, metric: str, step: str) -> bool:
-    return any(metric in line and step in line for line in text.splitlines())
+        Cost(f"harness history: {commits:,} commits x {metrics} metrics", value, "s", 5.0, "one process, reading every run.json included"),
+        Cost("steps that it missed", missed, "", 0.0, detail),
+    ]  # fmt: skip
 
 
 def grid_on_kmnist() -> list[Cost]:

@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from harness import data as datasets
-from harness.sources.digits1000_cnn.pipeline.augmentation import Ranges
+from harness.sources.digits1000_cnn.pipeline.experiment import Ranges
 from harness.sources.mnist_interpolation import pipeline as interpolation
 from harness.sources.mnist_interpolation.pipeline.operators import both_sides, operator
 from harness.sources.tinyconvnet_svd import pipeline as tiny
-from harness.sources.tinyconvnet_svd.pipeline.analytical import verify
+from harness.sources.tinyconvnet_svd.pipeline.analysis import verify
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

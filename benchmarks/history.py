@@ -15,10 +15,8 @@ import sys
 import typing
 from pathlib import Path
 
-from packaging.version import Version
-
 from benchmarks import proof
-from harness.errors import HarnessError, MissingExtraError, RevisionError
+from harness.errors import HarnessError, RevisionError
 from harness.export import asv
 from harness.running.sides import revisions, worktrees
 from harness.store import files, git
@@ -29,26 +27,11 @@ if typing.TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGURATION = Path("benchmarks", "asv.conf.json")
 RESULTS, PROOF = Path(".asv", "results"), Path(".asv", "proof.json")
-KNOWN = (Version("0.6.4"), Version("0.7"))
 _WHOSE = "import harness; print(harness.__file__)"
 
 
 def main(argv: Sequence[str]) -> int:
     """Benchmark every commit, oldest first; 0 if all benchmarks of all commits ran, 1 if one failed, 2 if it could not begin."""
-    options, passed = _parser().parse_known_args(argv)
-    try:
-        refuse_unknown_asv(options.python)
-        top = checkout(ROOT)
-        wanted = commits(top, options.commits)
-        asv.refuse_other_project(top / RESULTS, top)
-        codes = [_benchmark(top, commit, options.python, passed) for commit in wanted]
-    except HarnessError as error:
-        print(f"benchmarks.history: {error}", file=sys.stderr)
-        return 2
-    return max(map(bool, codes))
-
-
-def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.history", epilog="Other options go to asv run."
     )
@@ -58,53 +41,19 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--python", default=sys.executable, help="the environment's interpreter (default: this one)"
     )
-    return parser
-
-
-def refuse_unknown_asv(python: str) -> str:
-    """Return the version of asv that an interpreter has.
-
-    Raises
-    ------
-    MissingExtraError
-        If it has none.
-    HarnessError
-        If there is no such interpreter, or this script was not written for that version.
-    """
-    step = f"Type: {python} -m pip install 'asv>={KNOWN[0]},<{KNOWN[1]}'"
-    told = "import importlib.metadata as m; print(m.version('asv'))"
+    options, passed = parser.parse_known_args(argv)
     try:
-        done = subprocess.run([python, "-c", told], capture_output=True, text=True, check=False)
-    except OSError as error:
-        raise HarnessError(
-            f"'{python}' is no interpreter: {error.strerror}", "Name one with --python"
-        ) from error
-    if done.returncode:
-        raise MissingExtraError(f"asv is not installed for {python}", step)
-    found = Version(done.stdout.strip())
-    if not KNOWN[0] <= found < KNOWN[1]:
-        raise HarnessError(f"asv {found} is not known here", step)
-    return str(found)
+        top = Path(git.text(ROOT, "rev-parse", "--show-toplevel"))
+        wanted = commits(top, options.commits)
+        asv.refuse_other_project(top / RESULTS, top)
+        codes = [_benchmark(top, commit, options.python, passed) for commit in wanted]
+    except HarnessError as error:
+        print(f"benchmarks.history: {error}", file=sys.stderr)
+        return 2
+    return max(map(bool, codes))
 
 
-def checkout(folder: Path) -> Path:
-    """Return the top of the checkout that holds this suite.
-
-    Raises
-    ------
-    RevisionError
-        If there is none.
-    """
-    try:
-        return Path(git.text(folder, "rev-parse", "--show-toplevel"))
-    except RevisionError as error:
-        if "not a git repository" not in error.what:
-            raise
-        told = f"'{folder}' is not in a git checkout, so it has no past commits"
-        raise RevisionError(told, "Clone the repository and type it there") from error
-
-
-def commits(top: Path, asked: str) -> list[str]:
+def commits(top: Path, named: str) -> list[str]:
     """Return the commits of a range ``A..B`` on the first-parent line, oldest first, or the one commit named.
 
     Raises
@@ -112,13 +61,13 @@ def commits(top: Path, asked: str) -> list[str]:
     RevisionError
         If an end names no commit, with how to fetch it in a shallow clone, or if the range is empty.
     """
-    first, dots, last = asked.partition("..")
+    first, dots, last = named.partition("..")
     if not dots:
         return [revisions.commit_of(top, first)]
     ends = [revisions.commit_of(top, ref or "HEAD") for ref in (first, last)]
     found = git.text(top, "rev-list", "--reverse", "--first-parent", "..".join(ends)).splitlines()
     if not found:
-        raise RevisionError(f"the range '{asked}' holds no commit", "Name the older commit first: OLD..NEW")
+        raise RevisionError(f"the range '{named}' holds no commit", "Name the older commit first: OLD..NEW")
     return found
 
 
@@ -155,8 +104,8 @@ def prove(top: Path, commit: str, code: Path, python: str) -> None:
         )
     file = Path(done.stdout.strip())
     if not file.is_relative_to(code):
-        told = f"commit {commit[:10]} has no package harness, or '{file.parent}' comes before it"
-        raise RevisionError(told, "Name later commits, or uninstall what leads there")
+        message = f"commit {commit[:10]} has no package harness, or '{file.parent}' comes before it"
+        raise RevisionError(message, "Name later commits, or uninstall what leads there")
     path = top / PROOF
     written = json.loads(path.read_bytes()) if path.is_file() else {}
     files.write_text(path, json.dumps({**written, commit: str(file.relative_to(code))}, indent=1) + "\n")

@@ -15,7 +15,7 @@ import tempfile
 import typing
 from pathlib import Path
 
-from harness.judging.gate.floors import MEMORY_BYTES, MEMORY_SHARE
+from harness.judging.gate.rules import MEMORY_BYTES, MEMORY_SHARE
 from harness.machine import environment, variables
 from harness.records import Measurement, RunRequest
 from harness.running import runner

@@ -18,7 +18,7 @@ if typing.TYPE_CHECKING:
 Result = typing.Any
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Pair:
     """Two ways of doing the same."""
 
@@ -28,20 +28,16 @@ class Pair:
     """On which data."""
     fast: Callable[[], Result]
     """The way the harness does it."""
-    plain: Callable[[], Result] | None = None
+    plain: Callable[[], Result] | None
     """The plain way; None where there is only the harness's."""
     difference: Callable[[], float]
     """Largest difference between both results, at a size where rounding has no steps to grow over; without a plain way, how far
     the result is from what must hold of it."""
-    allowed: float
+    allowed: float = 0.0
     """Largest difference that counts as the same result."""
-    fast_units: float
-    """Units of work that one call of `fast` does."""
-    plain_units: float = 1.0
-    """Units of work that one call of `plain` does."""
-    unit: str
-    """What a unit of work is."""
-    wanted: float = 0.0
+    work: tuple[float, float] = (1.0, 1.0)
+    """How much of the work one call of `fast` and of `plain` does."""
+    wanted: float = 1.0
     """Ratio that the project asks for."""
     seconds: float = 0.0
     """Seconds that the project allows for one call of `fast`; 0 if it names none."""

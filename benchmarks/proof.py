@@ -26,5 +26,5 @@ def refuse_elsewhere() -> None:
     """
     wanted = os.environ.get(VARIABLE)
     if wanted and folder() != Path(wanted).resolve():
-        told = f"harness was imported from '{folder()}', not from the commit's worktree '{wanted}'"
-        raise ImportError(told)
+        message = f"harness was imported from '{folder()}', not from the commit's worktree '{wanted}'"
+        raise ImportError(message)

@@ -46,8 +46,7 @@ def test_kernel(kernel: tuple[str, Pair, float], way: str, benchmark: BenchmarkF
     assert call is not None
     benchmark.group = name
     benchmark.extra_info |= {
-        "kernel": name, "way": way, "what": pair.name, "data": pair.data, "unit": pair.unit,
-        "units_per_call": pair.fast_units if way == "ours" else pair.plain_units,
+        "kernel": name, "way": way, "what": pair.name, "data": pair.data, "work": pair.work[way == "plain"],
         "difference": difference, "difference_allowed": pair.allowed,
     }  # fmt: skip
     benchmark.pedantic(call, rounds=5, warmup_rounds=1)  # type: ignore[no-untyped-call]

@@ -13,14 +13,9 @@ MOST_NAMES = 24
 
 
 class HarnessError(Exception):
-    """Anything the harness can explain; the faces print it in one line and exit with code 2.
+    """Anything the harness can explain; commands print it in one line and exit with code 2.
 
-    Parameters
-    ----------
-    what : str
-        What is wrong, naming the thing.
-    next_step : str
-        What the reader can do or type next; may be empty.
+    `what` says what is wrong, naming the thing; `next_step` what the reader can do or type next, if anything.
     """
 
     def __init__(self, what: str, next_step: str = "") -> None:
@@ -42,26 +37,6 @@ class MissingExtraError(HarnessError):
 
 class DataError(HarnessError):
     """Data is missing, truncated, foreign or unreadable."""
-
-
-class _OfDatasetError(HarnessError):
-    """Something went wrong for want of a data set.
-
-    Parameters
-    ----------
-    what, next_step : str
-        As for every error.
-    dataset : str
-        Its name.
-    """
-
-    def __init__(self, what: str, next_step: str, dataset: str) -> None:
-        super().__init__(what, next_step)
-        self.dataset = dataset
-
-
-class MissingDataError(_OfDatasetError, DataError):
-    """A data set is nowhere on this machine; elsewhere it may be."""
 
 
 class BaselineError(HarnessError):
@@ -88,10 +63,6 @@ class ExplainedError(LastingError):
     """A run failed for a reason that its worker explained whole: its log adds nothing."""
 
 
-class WithoutDataError(_OfDatasetError, ExplainedError):
-    """A run failed because its machine has not the data set that it needs."""
-
-
 class RevisionError(HarnessError):
     """A commit cannot be had as code to run: no checkout, no such commit, uncommitted changes, or it does not import."""
 
@@ -101,17 +72,7 @@ class StorageError(HarnessError):
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
-    """Build the error for a name nothing declares, with the nearest known name.
-
-    Parameters
-    ----------
-    kind : str
-        What was named, e.g. ``"scenario"``.
-    name : str
-        The name as typed.
-    known : iterable of str
-        Every name that would have been accepted.
-    """
+    """Build the error for a name, of a kind such as ``"scenario"``, that nothing declares, with the nearest known name."""
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
     hint = f"Did you mean '{near[0]}'? " if near else ""

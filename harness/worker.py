@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from harness import data
-from harness.errors import HarnessError, MissingDataError
+from harness.errors import HarnessError
 from harness.machine import environment, imports, processes, variables
 from harness.measure import accelerators, keeping, memory
 from harness.measure.predicted import sort
@@ -49,12 +49,8 @@ def main(argv: Sequence[str]) -> int:
     except Exception as error:  # noqa: BLE001 - whatever a scenario raises becomes a message in one place
         traceback.print_exc()
         # what the harness can explain (no data, no device) would only fail again
-        lasting = isinstance(error, HarnessError)
-        missing = error.dataset if isinstance(error, MissingDataError) else ""
-        no_file = isinstance(error, FileNotFoundError)
-        files.write_json(
-            folder / "failure.json", Failure(_explain(error, request), lasting, missing, no_file)
-        )
+        failure = Failure(_explain(error, request), lasting=isinstance(error, HarnessError))
+        files.write_json(folder / "failure.json", failure)
         return 1
     return 0
 
@@ -62,16 +58,12 @@ def main(argv: Sequence[str]) -> int:
 def end_with_runner(lifeline: int, folder: Path) -> None:
     """End this process and its session as soon as the runner is gone, even by SIGKILL.
 
-    Parameters
-    ----------
-    lifeline : int
-        Descriptor of a pipe that only the runner can write to, and never does: it reads as ended when the runner is dead.
-    folder : Path
-        Folder of the run; on a worker of a cluster it is temporary too.
+    Only the runner can write to the pipe `lifeline`, and it never does: the pipe reads as ended when the runner is dead.
     """
 
     def wait() -> None:
         os.read(lifeline, 1)
+        # the run's folder is temporary too on a worker of a cluster
         for temporary in (Path(tempfile.gettempdir()), folder.parent):
             processes.remove_scratch(temporary)
         processes.end_session(os.getsid(0), os.environ.get(processes.MARK, ""))
@@ -91,34 +83,35 @@ def _explain(error: Exception, request: RunRequest | None) -> str:
     if isinstance(error, MemoryError):
         return f"out of memory: {error} {where}. Use a smaller tier or another machine"
     if accelerators.out_of_memory(error):
-        return accelerators.told_out_of_memory(error, where, request)
-    return f"{type(error).__name__}: {_told(error)} {where}"
-
-
-def _told(error: Exception) -> str:
-    """Return an error's text as UTF-8 can hold it; some cannot say what they are."""
+        return accelerators.explain_out_of_memory(error, where, request)
     try:
         text = str(error)
     except Exception as another:  # noqa: BLE001 - whatever its own code raises
         text = f"its text cannot be had ({type(another).__name__})"
-    return text.encode(errors="backslashreplace").decode()
+    # a surrogate, as of a file name that is no UTF-8, cannot be stored
+    return f"{type(error).__name__}: {text.encode(errors='backslashreplace').decode()} {where}"
 
 
 def measure(request: RunRequest, folder: Path) -> None:
     """Run the stages and write what was measured into `folder`."""
-    inherited = variables.recorded(
-        os.environ
-    )  # now: libraries set variables of their own when they are imported
+    # now: libraries set variables of their own when they are imported
+    inherited = variables.recorded(os.environ)
     scenario, imported = _import_stage(request)
     calibration = calibrate()
     earlier = keeping.Kept(folder / keeping.FOLDER, lambda: _identity(scenario, request))
-    run = _execute(scenario, request, earlier)
+    run = _execute(scenario, request, earlier, folder)
     foreign = run.foreign_cpu.cores()
     if request.purpose == "measure" and not run.resumed:
-        _record_left(run, imported)
-    if imported.peak_bytes is None:
-        # all that such a system tells; never set beside a stage's peak
-        run.record("process.peak_bytes", memory.total_peak_bytes())
+        # what is still held when `measure` has returned: what a run leaks shows here, below the peaks of its stages too
+        memory.settle()
+        left = memory.resident_bytes()
+        if left is not None and imported.peak_bytes is not None:
+            run.record(LEFT, max(0, left - imported.peak_bytes))
+    problems = list(run.problems)
+    if run.resumed:
+        parts = ", ".join(run.resumed)
+        message = "time and memory of these parts, and the total, are not known"
+        problems.append(f"it went on from an earlier attempt ({parts}): {message}")
     measurement = Measurement(
         request=request,
         scenario_version=scenario.version,
@@ -131,8 +124,8 @@ def measure(request: RunRequest, folder: Path) -> None:
         noun=scenario.noun,
         figures=tuple(run.figures),
         datasets=tuple(run.datasets.values()),
-        environment=inherited | _environment(request) | run.settings.told(),
-        problems=(*run.problems, *_told_resumed(run)),
+        environment=inherited | _environment(request) | run.settings.by_stage(),
+        problems=tuple(problems),
         uncounted=run.uncounted,
         trajectories=run.trajectories.kept,
         foreign_cpu=None if foreign is None else round(foreign, 3),
@@ -153,33 +146,16 @@ def measure(request: RunRequest, folder: Path) -> None:
     earlier.discard()
 
 
-def _told_resumed(run: Run) -> list[str]:
-    parts = ", ".join(run.resumed)
-    told = f"it went on from an earlier attempt ({parts}): time and memory of these parts, and the total, are not known"
-    return [told] if run.resumed else []
-
-
 def _identity(scenario: Scenario, request: RunRequest) -> str:
-    """Write down what must be the same before what an earlier attempt kept is used: request, code, libraries.
-
-    Of the user's code, the scenario files and what they may import from their project.
-    """
+    """Write down what must be the same before what an earlier attempt kept is used: request, code, libraries."""
     package = Path(environment.__file__).parent.parent
+    # the scenario files, and what they may import from their project
     beside = sorted({file for path in request.scenario_paths for file in project.code(Path(path))})
     code = hashlib.sha256()
     for path in (*sorted(package.rglob("*.py")), *beside):
         code.update(path.read_bytes())
     libraries = msgspec.json.encode(environment.loaded_libraries(), order="sorted").decode()
     return f"{msgspec.json.encode(request).decode()} {scenario.version} {code.hexdigest()} {libraries}"
-
-
-def _record_left(run: Run, imported: StageResult) -> None:
-    """Record what is still held when `measure` has returned: what a run leaks shows here, below the peaks of its stages too."""
-    memory.settle()
-    left = memory.resident_bytes()
-    if left is not None and imported.peak_bytes is not None:
-        above = max(0, left - imported.peak_bytes)
-        run.record(LEFT, above)
 
 
 def _import_stage(request: RunRequest) -> tuple[Scenario, StageResult]:
@@ -209,20 +185,16 @@ def _import_stage(request: RunRequest) -> tuple[Scenario, StageResult]:
     )
 
 
-def _execute(scenario: Scenario, request: RunRequest, earlier: keeping.Kept) -> Run:
+def _execute(scenario: Scenario, request: RunRequest, earlier: keeping.Kept, folder: Path) -> Run:
     options = {**scenario.tiers[request.tier], **scenario.variant(request.variant).options}
     if request.purpose == "count":
         return _count(scenario, request, options)
+    if request.purpose != "measure":
+        return _profile(scenario, request, options, folder)
     run = Run(
-        request,
-        options,
-        _load,
-        accelerators.of(request),
-        settings=environment.numerics,
-        threads=environment.thread_pools,
-        earlier=earlier,
-        declared=scenario.metrics,
-    )
+        request, options, _load, accelerators.of(request), settings=environment.numerics,
+        threads=environment.thread_pools, earlier=earlier, declared=scenario.metrics,
+    )  # fmt: skip
     scenario.measure(run)
     return run
 
@@ -240,6 +212,18 @@ def _count(scenario: Scenario, request: RunRequest, options: dict[str, typing.An
     return run
 
 
+def _profile(scenario: Scenario, request: RunRequest, options: dict[str, typing.Any], folder: Path) -> Run:
+    """Run the stages under a profiler; what it saw lies in the run's folder afterwards."""
+    # imported here: no profiler may be near a run that is measured
+    from harness.measure import profiling
+
+    profile = profiling.Profile(request.purpose, Path(request.code) if request.code else Path.cwd())
+    run = Run(request, options, _load, accelerators.of(request), profile, declared=scenario.metrics)
+    profile.run(lambda: scenario.measure(run))
+    files.write_json(folder / profiling.FILE, profile.sites)
+    return run
+
+
 def _load(name: str) -> data.Dataset:
     """Load a data set; a child decodes what is not decoded yet, or the first run's memory would differ from every later one's."""
     if not data.is_decoded(name):
@@ -249,13 +233,17 @@ def _load(name: str) -> data.Dataset:
 
 
 def _environment(request: RunRequest) -> dict[str, str]:
-    found = environment.machine() | environment.loaded_libraries()
-    found |= {"blas": environment.blas(), "threads": str(request.threads)}
-    found |= {"device": request.device, "backend": request.backend}
-    found |= environment.numerics() | accelerators.environment(request)
-    if request.code:
-        found["imported_from"] = str(Path(environment.__file__).parent.parent)
-    return found
+    return {
+        **environment.machine(),
+        **environment.loaded_libraries(),
+        "blas": environment.blas(),
+        "threads": str(request.threads),
+        "device": request.device,
+        "backend": request.backend,
+        **environment.numerics(),
+        **accelerators.environment(request),
+        **({"imported_from": str(Path(environment.__file__).parent.parent)} if request.code else {}),
+    }
 
 
 if __name__ == "__main__":

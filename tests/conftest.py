@@ -38,7 +38,7 @@ if typing.TYPE_CHECKING:
     from collections.abc import Callable
 
 LONGEST = (
-    "report/test_accessibility.py",
+    "report/test_browser.py",
     "test_pytest_plugin.py",
     "running/test_resume.py",
     "running/test_executors.py",
@@ -48,7 +48,6 @@ LONGEST = (
     "test_tutorial.py",
     "judging/gate/test_flips_command.py",
     "judging/test_probes.py",
-    "report/test_browser.py",
     "judging/gate/test_against.py",
     "benchmarks/test_asv.py",
     "session/test_concurrency.py",

@@ -31,9 +31,12 @@ KINDS = ("scheduler", "worker", "nanny", "run", "runner", "terminate")
 
 
 class Cluster:
-    """A scheduler and workers with one slot each; parts that died are started anew."""
+    """A scheduler and workers, by default with one slot each; parts that died are started anew."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, workers: int = WORKERS, options: tuple[str, ...] = ("--resources", "run=1")
+    ) -> None:
+        self._workers, self._options = workers, options
         self._folder = Path(tempfile.mkdtemp(prefix="harness-cluster-"))
         self._variables = {
             **os.environ, "PYTHONPATH": str(soak.ROOT), "HARNESS_CACHE": str(folder / "cache"),
@@ -61,26 +64,17 @@ class Cluster:
             while not file.exists() or not file.read_bytes().endswith(b"}"):
                 time.sleep(0.1)
         alive = [nanny for nanny in self.nannies if nanny.poll() is None]
-        further = WORKERS - len(alive)
+        further = self._workers - len(alive)
         self._parts = [self.scheduler, *alive]
-        self._parts += [
-            self._start("worker", "--nthreads", "1", "--resources", "run=1") for _ in range(further)
-        ]
+        self._parts += [self._start("worker", "--nthreads", "1", *self._options) for _ in range(further)]
         address = str(json.loads(file.read_text())["address"])
         if further:
-            connected(address, WORKERS)
+            connected(address, self._workers)
         return address
 
     def _start(self, *words: str) -> subprocess.Popen[bytes]:
-        command = [
-            sys.executable,
-            "-m",
-            "dask",
-            *words,
-            "--no-dashboard",
-            "--scheduler-file",
-            str(self._folder / "cluster.json"),
-        ]
+        file = str(self._folder / "cluster.json")
+        command = [sys.executable, "-m", "dask", *words, "--no-dashboard", "--scheduler-file", file]
         return subprocess.Popen(
             command, cwd=self._folder, env=self._variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             start_new_session=True,

@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.error_rates import noise, power
 from benchmarks.error_rates.power import CHUNK, CONFIRM_PAIRS, CONFIRM_RUNS, MIB, SCREEN_PAIRS, Group
-from harness.judging.gate import outcome
+from harness.judging import outcome
 from harness.judging.gate.trials import FIRST_PAIRS
 from harness.records import GateSettings, Judgement
 

@@ -13,8 +13,8 @@ from collections import Counter
 import numpy as np
 
 from benchmarks.error_rates.noise import heavy, humps, normal, skewed
-from harness.judging.gate.evidence import Evidence
 from harness.judging.gate.trials import decide
+from harness.judging.gate.values import Evidence
 from harness.records import (
     Baseline,
     BaselineMetric,

@@ -107,13 +107,7 @@ def show_command(
 
 
 @baseline_group.command("waive")
-@click.argument("metric", metavar="[SCENARIO[:VARIANT]/]METRIC")
-@click.option(
-    "--scenario",
-    default="",
-    metavar="NAME[:VARIANT]",
-    help="Scenario of the metric; its default variant if none is named.",
-)
+@click.argument("metric", metavar="SCENARIO[:VARIANT]/METRIC")
 @click.option("--tier", metavar="TIER", default="smoke", show_default=True)
 @click.option(
     "--until", required=True, metavar="DATE", help="Last day, such as 2030-01-31; at most 180 ahead."
@@ -131,12 +125,11 @@ def waive_command(
 
     Example: harness baseline waive digits1000_cnn/accuracy --until 2027-01-31 --reason "new data"
     """
-    from harness.judging import waivers
     from harness.session import approval
     from harness.sources import catalogue
 
-    asked, declared = waivers.Asked(metric=metric, **options), catalogue.load_all(scenario_paths)
-    click.echo(visible(approval.waive(asked, declared, baselines_folder, _today())))
+    declared = catalogue.load_all(scenario_paths)
+    click.echo(visible(approval.waive(metric, declared, baselines_folder, _today(), **options)))
 
 
 def _today() -> dt.date:

@@ -95,6 +95,12 @@ _OUTPUTS = tuple(field.name for field in dataclasses.fields(Outputs))
     show_default=True,
     help="If another kind of machine made a baseline, measure its commit's memory here.",
 )
+@click.option(
+    "--why/--no-why",
+    default=True,
+    show_default=True,
+    help="After a confirmed regression, run both sides once more under a profiler and say where it comes from.",
+)
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit XML.")
 @click.option("--summary", type=click.Path(path_type=Path), metavar="FILE", help="Append a Markdown summary.")
 @click.option(
@@ -133,7 +139,7 @@ def gate_command(
 def _begin(
     names: Sequence[str], out: Path | None, baselines_folder: Path | None, where: dict[str, typing.Any], outputs: Outputs, *,
     scenario_paths: tuple[str, ...], tier: Tier, seeds: int, against: str, no_against: bool, max_runs: int, max_minutes: float,
-    coin: int | None, strict: bool, expectations: bool, remeasure: bool, force: bool, **options: typing.Any,  # noqa: ANN401
+    coin: int | None, strict: bool, expectations: bool, remeasure: bool, why: bool, force: bool, **options: typing.Any,  # noqa: ANN401
 ) -> int:  # fmt: skip
     """Plan a gate's first look, and conduct it."""
     from harness.judging import baselines, jobs, waivers
@@ -148,7 +154,7 @@ def _begin(
         raise HarnessError("--against runs on this machine only", "Leave --executor out, or add --no-against")
     asked = GateSettings(
         against=against, seeds=seeds, max_runs=max_runs, max_minutes=max_minutes, strict=strict, expectations=expectations,
-        remeasure=remeasure,
+        remeasure=remeasure, why=why,
         scenario_paths=files.absolute(scenario_paths),
     )  # fmt: skip
     settings = choosing.Settings(tier=tier, seeds=seeds, scenario_paths=scenario_paths, **options)

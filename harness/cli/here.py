@@ -55,8 +55,6 @@ def status_command() -> None:
 def fetch_command(names: tuple[str, ...]) -> None:
     """Download data sets into your cache and verify them.
 
-    torchvision downloads them.
-
     Example: harness data fetch mnist kmnist
     """
     from harness import data
@@ -108,8 +106,8 @@ def _noise(pairs: int, scenario: str, scenario_paths: tuple[str, ...]) -> None:
     from harness.session import choosing, noise
     from harness.sources import catalogue
 
-    def waiting(holder: str) -> None:
-        click.echo(visible(f"Waiting: {holder}."))
+    def waiting() -> None:
+        click.echo("Waiting: another job measures on this machine.")
 
     declared = catalogue.load_all(scenario_paths)
     chosen = choosing.select(declared, [scenario], "smoke") if scenario else []

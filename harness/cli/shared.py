@@ -25,7 +25,7 @@ from harness.errors import HarnessError, unknown
 from harness.judging import outcome
 from harness.records import BACKENDS, DEVICES, EXECUTORS
 from harness.store import git
-from harness.store.visible import marked, visible
+from harness.store.visible import visible
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -306,8 +306,8 @@ def executing(console: Console, where: dict[str, typing.Any]) -> Iterator[Execut
     """
     from harness.running import executors
 
-    def waiting(holder: str) -> None:
-        console.print(f"Waiting: {marked(holder)}.", highlight=False, soft_wrap=True)
+    def waiting() -> None:
+        console.print("Waiting: another job measures on this machine.")
 
     with terminable(), executors.opened(waiting=waiting, **where) as executor:
         yield executor

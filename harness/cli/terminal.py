@@ -108,6 +108,9 @@ def show(console: Console, job: Job, page: Path) -> None:
     for comparison in job.comparisons:
         for line in _attention(comparison):
             console.print(line, highlight=False, soft_wrap=True)
+    for cause in job.gate.why if job.gate else ():
+        reason = f"{cause.scenario}:{cause.variant} {cause.metric}: {wording.why(cause)}"
+        console.print(f"[bold]Why[/] {marked(reason)}", highlight=False, soft_wrap=True)
     for line in _incomparable(job):
         console.print(line, highlight=False, soft_wrap=True)
     console.print(f"Report: {marked(str(page))}", highlight=False, soft_wrap=True)

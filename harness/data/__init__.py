@@ -2,8 +2,7 @@
 
 from harness.data.declared import DECLARED
 from harness.data.fetching import fetch
-from harness.data.listing import Status, status
-from harness.data.loading import Dataset, Split, is_decoded, load
+from harness.data.loading import Dataset, Split, Status, is_decoded, load, status
 
 NAMES = tuple(DECLARED)
 

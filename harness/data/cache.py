@@ -1,8 +1,7 @@
-"""Decoded arrays on disk: written once, checked by size and time, then memory-mapped.
+"""The per-user cache: where it lies, its locks, and decoded arrays that are written once and then memory-mapped.
 
-Each array is a ``.npy`` file with a JSON note beside it. The note says what it was decoded from, the hash of
-its content, and size and time of the ``.npy``; where any of it does not fit, the array is decoded again. So
-47 MB are hashed once and not in every run.
+Each array is a ``.npy`` file with a JSON note. The note says what it was decoded from, the hash of its content, and size and time of the
+``.npy``; where any of it does not fit, the array is decoded again. So 47 MB are hashed once and not in every run.
 """
 
 from __future__ import annotations
@@ -14,18 +13,17 @@ import json
 import os
 import stat
 import tempfile
+import typing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from harness.data import idx
-from harness.errors import StorageError
+from harness.errors import DataError, StorageError
 from harness.store import files, locks
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
+if typing.TYPE_CHECKING:
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
@@ -52,34 +50,6 @@ def machine_lock(name: str, seconds: float = -1.0) -> Iterator[None]:
         raise files.storage_error(path.parent, error, "create the folder") from error
     with locks.held(path, seconds):
         yield
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Original:
-    """Something that decodes to an array."""
-
-    key: str
-    """Name of the cache entry."""
-    identity: dict[str, int | str]
-    """Changes whenever the content may have changed."""
-    open: Callable[[], AbstractContextManager[idx.Opened]]
-    """Start to decode."""
-    gz_md5: Callable[[], str]
-    """Hash of the file as downloaded, or empty if it is no gzip file."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class Decoded:
-    """A decoded array and the hashes of its content."""
-
-    array: NDArray[np.uint8]
-    """Read-only; memory-mapped unless the cache could not be written."""
-    sha256: str
-    """Hash of the unpacked IDX file."""
-    gz_md5: str
-    """Hash of the gzip file, or empty."""
-    warning: str = ""
-    """Why it is not cached, if it is not."""
 
 
 def cache_folder() -> Path:
@@ -110,105 +80,94 @@ def _temporary_folder() -> Path:
     """Make a folder that only this user can enter; it is left for the next command."""
     # a worker's own temporary folder goes with its run
     folder = Path("/tmp" if os.path.isdir("/tmp") else tempfile.gettempdir(), f"report-harness-{os.getuid()}")  # noqa: S108, PTH112
-    step = f"Set {VARIABLE} to a folder that can be written"
+    what, step = (
+        "there is no home folder for the cache, and",
+        f"Set {VARIABLE} to a folder that can be written",
+    )
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.lstat()
+        status = folder.lstat()
     except OSError as error:
-        raise StorageError(
-            f"there is no home folder for the cache, and {folder} cannot be made: {error.strerror}", step
-        ) from error
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-        raise StorageError(
-            f"there is no home folder for the cache, and {folder} is open to other users", step
-        )
+        raise StorageError(f"{what} {folder} cannot be made: {error.strerror}", step) from error
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
+        raise StorageError(f"{what} {folder} is open to other users", step)
     return folder
 
 
-def decoded(original: Original, folder: Path) -> Decoded:
-    """Return an array from the cache, after filling it where it is missing, outdated or damaged.
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Decoded:
+    """A decoded array and the hashes of its content."""
 
-    Parameters
-    ----------
-    original : Original
-        What to decode.
-    folder : Path
-        Folder of the cache entries.
+    array: NDArray[np.uint8]
+    """Read-only and memory-mapped."""
+    sha256: str
+    """Hash of the unpacked IDX file."""
+    gz_md5: str
+    """Hash of the gzip file as downloaded; empty if it is no gzip file."""
 
-    Returns
-    -------
-    Decoded
-        Held in memory, with a warning, if the cache cannot be written.
+
+def decoded(path: Path, name: str, shape: tuple[int, ...], folder: Path) -> Decoded:
+    """Return the array of an IDX file from the cache, after filling it where it is missing, outdated or damaged.
+
+    The array has the given shape or fewer items. Its entry in the folder begins with `name`.
 
     Raises
     ------
     DataError
-        If the original cannot be decoded.
+        If the file cannot be read.
+    StorageError
+        If the cache cannot be written.
     """
-    entry = folder / f"{original.key}.npy"
-    if found := _recall(entry, original.identity):
-        return found
+    entry, identity = _entry(path, name, folder), _identity(path)
+    if known := _recall(entry, identity):
+        return known
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with locks.held(entry.with_suffix(".lock"), LOCK_SECONDS):
-            return _recall(entry, original.identity) or _fill(entry, original)
-    except StorageError as error:
-        reason = error.what
+            return _recall(entry, identity) or _fill(entry, identity, path, shape)
     except OSError as error:
-        reason = files.storage_error(folder, error).what
-    return _in_memory(original, f"decoded data are not cached: {reason}")
+        raise files.storage_error(folder, error) from error
 
 
-def is_current(original: Original, folder: Path) -> bool:
+def is_current(path: Path, name: str, folder: Path) -> bool:
     """Whether an array can be mapped from the cache without decoding anything."""
-    return _recall(folder / f"{original.key}.npy", original.identity) is not None
+    return _recall(_entry(path, name, folder), _identity(path)) is not None
 
 
-def _recall(entry: Path, identity: dict[str, int | str]) -> Decoded | None:
+def _entry(path: Path, name: str, folder: Path) -> Path:
+    return folder / f"{name}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:12]}.npy"
+
+
+def _identity(path: Path) -> dict[str, int]:
+    """Return what changes whenever the content of a file may have changed."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}", idx.LOOK) from error
+    return {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
+
+
+def _recall(entry: Path, identity: dict[str, int]) -> Decoded | None:
     """Map an entry, or return None if any of it is missing, outdated or damaged: then it is decoded again."""
     try:
         note = json.loads(entry.with_suffix(".json").read_bytes())
-        if note["identity"] != identity or note["file"] != _file_identity(entry):
+        if note["identity"] != identity or note["file"] != _identity(entry):
             return None
         array = np.load(entry, mmap_mode="r", allow_pickle=False)
         return Decoded(array, str(note["sha256"]), str(note["gz_md5"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, DataError, ValueError, KeyError, TypeError):
         return None
 
 
-def _fill(entry: Path, original: Original) -> Decoded:
-    with original.open() as opened, files.replacing(entry) as target:
-        np.lib.format.write_array_header_1_0(target, _npy_header(opened.shape))
-        sha256 = _stream(opened, target.write)
-    note: dict[str, Any] = {"identity": original.identity, "file": _file_identity(entry)}
-    note |= {"sha256": sha256, "gz_md5": original.gz_md5()}
+def _fill(entry: Path, identity: dict[str, int], path: Path, shape: tuple[int, ...]) -> Decoded:
+    with idx.open_idx(path, shape[1:], shape[0]) as opened, files.replacing(entry) as target:
+        header = {"descr": "|u1", "fortran_order": False, "shape": opened.shape}
+        np.lib.format.write_array_header_1_0(target, header)
+        sha256 = hashlib.sha256(idx.header(opened.shape))
+        for block in opened.blocks:
+            sha256.update(block)
+            target.write(block)
+    hashes = {"sha256": sha256.hexdigest(), "gz_md5": idx.gz_md5(path) if path.suffix == ".gz" else ""}
+    note = {"identity": identity, "file": _identity(entry), **hashes}
     files.write_text(entry.with_suffix(".json"), json.dumps(note))
-    array = np.load(entry, mmap_mode="r", allow_pickle=False)
-    return Decoded(array, sha256, note["gz_md5"])
-
-
-def _in_memory(original: Original, warning: str) -> Decoded:
-    content = bytearray()
-    with original.open() as opened:
-        sha256 = _stream(opened, content.extend)
-    array = np.frombuffer(content, np.uint8).reshape(opened.shape)
-    array.flags.writeable = False
-    return Decoded(array, sha256, original.gz_md5(), warning)
-
-
-def _stream(opened: idx.Opened, write: Callable[[bytes], object]) -> str:
-    """Pass every block on and return the SHA-256 of the IDX file they make up."""
-    content_hash = hashlib.sha256(idx.header(opened.shape))
-    for block in opened.blocks:
-        content_hash.update(block)
-        write(block)
-    return content_hash.hexdigest()
-
-
-def _npy_header(shape: tuple[int, ...]) -> dict[str, Any]:
-    return {"descr": "|u1", "fortran_order": False, "shape": shape}
-
-
-def _file_identity(path: Path) -> dict[str, int]:
-    status = path.stat()
-    return {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
+    return Decoded(np.load(entry, mmap_mode="r", allow_pickle=False), **hashes)

@@ -25,6 +25,7 @@ BLOCK_BYTES = 1 << 20
 _GZIP_MAGIC = b"\x1f\x8b"
 REPLACE = "Replace it by the original; 'harness data fetch' gets one"
 """Next step for a file that is not what it should be."""
+LOOK = "Look at that file, its folders and their permissions"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -74,22 +75,21 @@ def open_idx(path: Path, item_shape: tuple[int, ...], most: int | None = None) -
     """
     with contextlib.ExitStack() as stack:
         with _explained(path):
-            file = stack.enter_context(_open(path))
+            file: IO[bytes] = stack.enter_context(files.open_regular(path))
+            if path.suffix == ".gz":
+                magic = file.read(2)
+                if magic != _GZIP_MAGIC:
+                    raise _wrong(path, "not gzip", "bytes 1f8b at its start", magic.hex() or "none")
+                file.seek(0)
+                file = stack.enter_context(gzip.GzipFile(fileobj=file))  # type: ignore[arg-type]  # a binary file but for its annotations
             shape = _read_header(path, file, item_shape)
-            _refuse_more(path, shape[0], most)
+        if most is not None and shape[0] > most:
+            raise _wrong(path, "foreign", f"at most {most:,} items", f"a header that says {shape[0]:,}")
         yield Opened(shape, _blocks(path, file, math.prod(shape)))
 
 
-def _open(path: Path) -> IO[bytes]:
-    if path.suffix != ".gz":
-        return files.open_regular(path)
-    with files.open_regular(path) as raw:
-        magic = raw.read(2)
-    if magic != _GZIP_MAGIC:
-        raise DataError(
-            f"{path} is not gzip: expected bytes 1f8b at its start, found {magic.hex() or 'none'}", REPLACE
-        )
-    return gzip.GzipFile(path)  # type: ignore[return-value]  # a binary file but for its annotations
+def _wrong(path: Path, what: str, expected: str, actual: str) -> DataError:
+    return DataError(f"{path} is {what}: expected {expected}, found {actual}", REPLACE)
 
 
 @contextlib.contextmanager
@@ -102,42 +102,25 @@ def _explained(path: Path) -> Iterator[None]:
     except PermissionError as error:
         raise DataError(f"{path} cannot be read: permission denied", f"Type: chmod +r {path}") from error
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(
-            f"{path} is truncated or damaged: expected a whole gzip file, found: {error}", REPLACE
-        ) from error
+        raise _wrong(path, "truncated or damaged", "a whole gzip file", str(error)) from error
     except OSError as error:
-        raise DataError(
-            f"{path} cannot be read: {error.strerror or error}", "Look at that file and its disk"
-        ) from error
+        raise DataError(f"{path} cannot be read: {error.strerror or error}", LOOK) from error
 
 
 def _read_header(path: Path, file: IO[bytes], item_shape: tuple[int, ...]) -> tuple[int, ...]:
     size = 8 + 4 * len(item_shape)
-    found = file.read(size)
+    start = file.read(size)
     magic = header((0, *item_shape))[:4]
-    if found[:4] != magic:
-        raise DataError(
-            f"{path} is foreign: expected IDX magic {magic.hex()}, found {found[:4].hex() or 'nothing'}",
-            REPLACE,
-        )
-    if len(found) < size:
-        raise DataError(
-            f"{path} is truncated: expected a header of {size} bytes, found {len(found)}", REPLACE
-        )
-    shape: tuple[int, ...] = struct.unpack_from(f">{1 + len(item_shape)}I", found, 4)
+    if start[:4] != magic:
+        raise _wrong(path, "foreign", f"IDX magic {magic.hex()}", start[:4].hex() or "nothing")
+    if len(start) < size:
+        raise _wrong(path, "truncated", f"a header of {size} bytes", str(len(start)))
+    shape: tuple[int, ...] = struct.unpack_from(f">{1 + len(item_shape)}I", start, 4)
     if shape[1:] != item_shape:
-        raise DataError(
-            f"{path} is foreign: expected items of shape {item_shape}, found {shape[1:]}", REPLACE
-        )
+        raise _wrong(path, "foreign", f"items of shape {item_shape}", str(shape[1:]))
     if shape[0] == 0:
         raise DataError(f"{path} is empty: its header says 0 items", REPLACE)
     return shape
-
-
-def _refuse_more(path: Path, count: int, most: int | None) -> None:
-    if most is not None and count > most:
-        told = f"{path} is foreign: expected at most {most:,} items, its header says {count:,}"
-        raise DataError(told, REPLACE)
 
 
 def _blocks(path: Path, file: IO[bytes], total: int) -> Iterator[bytes]:
@@ -147,10 +130,6 @@ def _blocks(path: Path, file: IO[bytes], total: int) -> Iterator[bytes]:
             read += len(block)
             yield block
         if read < total:
-            raise DataError(
-                f"{path} is truncated: expected {total:,} bytes behind the header, found {read:,}", REPLACE
-            )
+            raise _wrong(path, "truncated", f"{total:,} bytes behind the header", f"{read:,}")
         if file.read(1):  # reading on to the end also makes gzip compare its checksum
-            raise DataError(
-                f"{path} is longer than its header says: expected {total:,} bytes, found more", REPLACE
-            )
+            raise _wrong(path, "longer than its header says", f"{total:,} bytes", "more")

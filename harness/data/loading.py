@@ -6,13 +6,12 @@ import dataclasses
 import hashlib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 from harness.data import idx
-from harness.data.cache import Decoded, Original, cache_folder, decoded, is_current
-from harness.data.declared import Declared, Part, declared
-from harness.data.idx import REPLACE
-from harness.errors import DataError, MissingDataError
+from harness.data.cache import Decoded, cache_folder, decoded, is_current
+from harness.data.declared import DECLARED, Declared, Part, declared
+from harness.errors import DataError, StorageError
 from harness.records import DatasetUse
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ VARIABLE = "HARNESS_DATA"
 EMBEDDED = Path(__file__).parent / "embedded"
 """Folder of the excerpts that travel in the package."""
 REINSTALL = "Install report-harness anew"
-_LOOK = "Look at that file, its folders and their permissions"
 Origin = Literal["embedded", "HARNESS_DATA", "cache"]
 
 
@@ -62,8 +60,6 @@ class Dataset:
     """Hash of what ``sha256sum`` prints for the unpacked IDX files: train images, train labels, then test."""
     found: str
     """One sentence: counts, origin, what is missing or unverified."""
-    warnings: tuple[str, ...] = ()
-    """What worked less well than it should, e.g. a cache that cannot be written; names paths."""
 
     @property
     def use(self) -> DatasetUse:
@@ -78,17 +74,9 @@ class Dataset:
 
 
 def load(name: str) -> Dataset:
-    """Load a data set: an excerpt as it ships, others from HARNESS_DATA or else from the per-user cache.
+    """Load a data set: mnist-excerpt and kmnist-excerpt as they ship, mnist and kmnist from HARNESS_DATA or else from the per-user cache.
 
-    Parameters
-    ----------
-    name : str
-        mnist-excerpt, kmnist-excerpt, mnist or kmnist.
-
-    Returns
-    -------
-    Dataset
-        Usable even if incomplete; `Dataset.complete` and `Dataset.found` say so.
+    It is usable even if incomplete; `Dataset.complete` and `Dataset.found` say so.
 
     Raises
     ------
@@ -107,88 +95,31 @@ def find(wanted: Declared) -> tuple[Origin, Path]:
 
     Raises
     ------
-    MissingDataError
-        If it is nowhere.
     DataError
-        If HARNESS_DATA names no folder.
+        If it is nowhere, or HARNESS_DATA names no folder.
     """
     if not wanted.folder:
         return "embedded", EMBEDDED / wanted.name
-    cached = raw_folder(cache_folder(), wanted)
-    places: list[tuple[Origin, Path]] = [("cache", cached)]
+    places: list[tuple[Origin, Path]] = [("cache", raw_folder(cache_folder(), wanted))]
     if chosen := os.environ.get(VARIABLE):
         root = Path(chosen).expanduser().resolve()
         if not root.is_dir():
-            raise DataError(
-                f"{VARIABLE} names {root}, which is not a folder", f"Correct {VARIABLE} or unset it"
-            )
+            message = f"{VARIABLE} names {root}, which is not a folder"
+            raise DataError(message, f"Correct {VARIABLE} or unset it")
         places.insert(0, ("HARNESS_DATA", raw_folder(root, wanted)))
     for origin, folder in places:
         if any(part_file(folder, part) for part in wanted.parts):
             return origin, folder
     looked = " and ".join(str(folder) for _, folder in places)
-    raise MissingDataError(
+    raise DataError(
         f"the data set '{wanted.name}' is not here: looked in {looked}",
         f"Type: harness data fetch {wanted.name} (or let {VARIABLE} name a folder in torchvision's layout)",
-        wanted.name,
     )
 
 
 def raw_folder(root: Path, wanted: Declared) -> Path:
     """Return the folder of a data set's IDX files in torchvision's layout."""
     return root / wanted.folder / "raw"
-
-
-def load_from(wanted: Declared, origin: Origin, folder: Path, cache: Path | None = None) -> Dataset:
-    """Load a data set from a given folder, decoding into a given cache; see `load`."""
-    cache = cache or cache_folder() / "decoded"
-    found = [_read(wanted, part, folder, cache) for part in wanted.parts]
-    verified = [_verify(wanted, part, array, path) for part, array, path in found]
-    problems = list(filter(None, verified))
-    train, test = _split(wanted, found[:2]), _split(wanted, found[2:])
-    return Dataset(
-        name=wanted.name,
-        train=train,
-        test=test,
-        classes=wanted.classes,
-        complete=not problems,
-        train_share=None if any(verified[2:]) else len(train) / wanted.parts[0].shape[0],
-        origin=origin,
-        sha256=_combined(found),
-        found=_sentence(origin, train, test, problems),
-        warnings=tuple(dict.fromkeys(item.array.warning for item in found if item.array.warning)),
-    )
-
-
-def is_decoded(name: str) -> bool:
-    """Whether `load` would map every array of a data set from the cache; raises what `find` raises."""
-    wanted = declared(name)
-    _, folder = find(wanted)
-    cache = cache_folder() / "decoded"
-    paths = [part_file(folder, part) for part in wanted.parts]
-    return all(
-        path is not None and is_current(_original(wanted, part, path), cache)
-        for part, path in zip(wanted.parts, paths, strict=True)
-    )
-
-
-class _Found(NamedTuple):
-    """A part as it was found."""
-
-    part: Part
-    array: Decoded
-    path: Path
-    """Its file."""
-
-
-def _read(wanted: Declared, part: Part, folder: Path, cache: Path) -> _Found:
-    path = part_file(folder, part)
-    if path is None:
-        raise DataError(
-            f"{part.title} are missing: expected {folder / part.file} or {part.file}.gz",
-            f"Put the file there or type: harness data fetch {wanted.name}" if wanted.folder else REINSTALL,
-        )
-    return _Found(part, decoded(_original(wanted, part, path), cache), path)
 
 
 def part_file(folder: Path, part: Part) -> Path | None:
@@ -199,29 +130,57 @@ def part_file(folder: Path, part: Part) -> Path | None:
         except FileNotFoundError:
             continue
         except OSError as error:
-            raise DataError(f"{path} cannot be read: {error.strerror}", _LOOK) from error
+            raise DataError(f"{path} cannot be read: {error.strerror}", idx.LOOK) from error
         return path
     return None
 
 
-def _original(wanted: Declared, part: Part, path: Path) -> Original:
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}", _LOOK) from error
-    place = hashlib.sha256(os.fsencode(path)).hexdigest()[:12]
-    return Original(
-        key=f"{wanted.name}-{part.file}-{place}",
-        identity={"size": status.st_size, "mtime_ns": status.st_mtime_ns},
-        open=lambda: idx.open_idx(path, part.shape[1:], part.shape[0]),
-        gz_md5=lambda: idx.gz_md5(path) if path.suffix == ".gz" else "",
+def is_decoded(name: str) -> bool:
+    """Whether `load` would map every array of a data set from the cache; raises what `find` raises."""
+    wanted = declared(name)
+    _, folder = find(wanted)
+    cache = cache_folder() / "decoded"
+    paths = {part: part_file(folder, part) for part in wanted.parts}
+    return all(path and is_current(path, f"{name}-{part.file}", cache) for part, path in paths.items())
+
+
+def load_from(wanted: Declared, origin: Origin, folder: Path, cache: Path | None = None) -> Dataset:
+    """Load a data set from a given folder, decoding into a given cache; see `load`."""
+    cache = cache or cache_folder() / "decoded"
+    paths, arrays = [], []
+    for part in wanted.parts:
+        path = part_file(folder, part)
+        if path is None:
+            message = f"{part.title} are missing: expected {folder / part.file} or {part.file}.gz"
+            step = f"Put the file there or type: harness data fetch {wanted.name}"
+            raise DataError(message, step if wanted.folder else REINSTALL)
+        paths.append(path)
+        arrays.append(decoded(path, f"{wanted.name}-{part.file}", part.shape, cache))
+    checked = list(zip(wanted.parts, arrays, paths, strict=True))
+    verified = [_verify(wanted, part, array, path) for part, array, path in checked]
+    train = _split(wanted, arrays[0], arrays[1], paths[1])
+    test = _split(wanted, arrays[2], arrays[3], paths[3])
+    hashes = "".join(f"{array.sha256}  {part.file}\n" for part, array, _ in checked)
+    where = {"embedded": "that travel in the package", "cache": "from the per-user cache"}
+    counts = f"{len(train):,} train and {len(test):,} test images {where.get(origin, f'from {origin}')}"
+    problems = "; ".join(filter(None, verified))
+    return Dataset(
+        name=wanted.name,
+        train=train,
+        test=test,
+        classes=wanted.classes,
+        complete=not problems,
+        train_share=None if any(verified[2:]) else len(train) / wanted.parts[0].shape[0],
+        origin=origin,
+        sha256=hashlib.sha256(hashes.encode()).hexdigest(),
+        found=f"{counts}; incomplete: {problems}" if problems else f"{counts}; complete, verified by hash",
     )
 
 
-def _verify(wanted: Declared, part: Part, decoded: Decoded, path: Path) -> str:
+def _verify(wanted: Declared, part: Part, array: Decoded, path: Path) -> str:
     """Say what keeps a part from being complete, or nothing; raise if it is something else altogether."""
-    count, expected = len(decoded.array), part.shape[0]
-    if decoded.sha256 == part.sha256 or (part.gz_md5 and decoded.gz_md5 == part.gz_md5):
+    count, expected = len(array.array), part.shape[0]
+    if array.sha256 == part.sha256 or (part.gz_md5 and array.gz_md5 == part.gz_md5):
         return ""
     if count < expected:
         return f"{part.title}: {count:,} of {expected:,}"
@@ -229,40 +188,67 @@ def _verify(wanted: Declared, part: Part, decoded: Decoded, path: Path) -> str:
         return f"{part.title}: all {count:,}, but unverified: only the original gzip file has a known hash"
     raise DataError(
         f"{path} is foreign: expected {expected:,} items with SHA-256 {part.sha256 or 'unknown'}, "
-        f"found {count:,} with {decoded.sha256}",
-        REPLACE if wanted.folder else REINSTALL,
+        f"found {count:,} with {array.sha256}",
+        idx.REPLACE if wanted.folder else REINSTALL,
     )
 
 
-def _split(wanted: Declared, found: list[_Found]) -> Split:
-    """Pair images with labels and check that they belong together."""
-    (images, labels), path = (item.array.array for item in found), found[1].path
-    if len(images) != len(labels):
-        raise DataError(
-            f"{path} does not fit its images: expected {len(images):,} labels, found {len(labels):,}",
-            "Take both files from the same download",
-        )
-    if (highest := int(labels.max())) >= len(wanted.classes):
-        raise DataError(
-            f"{path} is foreign: expected labels from 0 to {len(wanted.classes) - 1}, found {highest}",
-            REPLACE,
-        )
-    return Split(images=images, labels=labels)
+def _split(wanted: Declared, images: Decoded, labels: Decoded, path: Path) -> Split:
+    """Pair images with labels, whose file is named, and check that they belong together."""
+    if len(images.array) != len(labels.array):
+        counts = f"expected {len(images.array):,} labels, found {len(labels.array):,}"
+        raise DataError(f"{path} does not fit its images: {counts}", "Take both files from the same download")
+    if (highest := int(labels.array.max())) >= len(wanted.classes):
+        message = f"{path} is foreign: expected labels from 0 to {len(wanted.classes) - 1}, found {highest}"
+        raise DataError(message, idx.REPLACE)
+    return Split(images=images.array, labels=labels.array)
 
 
-def _combined(found: list[_Found]) -> str:
-    return hashlib.sha256(
-        "".join(f"{item.array.sha256}  {item.part.file}\n" for item in found).encode()
-    ).hexdigest()
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """What `harness data status` shows of a data set."""
+
+    name: str
+    """Data set name."""
+    where: str = ""
+    """Folder of its files, ``travels in the package``, or empty if it is nowhere."""
+    complete: bool = False
+    """Whether every image is there and verified."""
+    train: int = 0
+    """Training images found."""
+    test: int = 0
+    """Test images found."""
+    bytes: int = 0
+    """Size of the files found."""
+    problem: str = ""
+    """What is wrong, or empty."""
+    next_step: str = ""
+    """What to do about it, or empty."""
 
 
-def _sentence(origin: Origin, train: Split, test: Split, problems: list[str]) -> str:
-    where = {"embedded": "that travel in the package", "cache": "from the per-user cache"}.get(
-        origin, f"from {origin}"
+def status() -> list[Status]:
+    """Look at every declared data set, in order; decodes and verifies what was not decoded before.
+
+    A data set that is missing or damaged, or that the cache cannot hold, is a row and no error.
+    """
+    return [_status(wanted) for wanted in DECLARED.values()]
+
+
+def _status(wanted: Declared) -> Status:
+    row = Status(name=wanted.name)
+    try:
+        origin, folder = find(wanted)
+        sizes = (path.stat().st_size for part in wanted.parts if (path := part_file(folder, part)))
+        where = str(folder) if wanted.folder else "travels in the package"
+        row = dataclasses.replace(row, where=where, bytes=sum(sizes))
+        dataset = load_from(wanted, origin, folder)
+    except (DataError, StorageError) as error:
+        return dataclasses.replace(row, problem=error.what, next_step=error.next_step)
+    row = dataclasses.replace(
+        row, complete=dataset.complete, train=len(dataset.train), test=len(dataset.test)
     )
-    counts = f"{len(train):,} train and {len(test):,} test images {where}"
-    return (
-        f"{counts}; incomplete: {'; '.join(problems)}"
-        if problems
-        else f"{counts}; complete, verified by hash"
-    )
+    if dataset.complete:
+        return row
+    step = f"Type: harness data fetch {wanted.name}" if wanted.folder else REINSTALL
+    aside = f", then unset {VARIABLE}" if origin == VARIABLE else ""
+    return dataclasses.replace(row, problem=dataset.found, next_step=step + aside)

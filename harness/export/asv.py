@@ -6,6 +6,7 @@ rate), and other metrics that improve upwards are left out. The files are asv's 
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import platform
 import re
@@ -63,8 +64,8 @@ def write(job: Job, results: Path, machine: str = "", repository: Path = Path())
     StorageError
         If `results` is not asv's, is another project's, of an unknown version, or cannot be written.
     """
-    found = [series for series in headlines(job) if series.tier != "smoke" and lower_is_better(series)]
-    if not found:
+    chosen = [series for series in headlines(job) if series.tier != "smoke" and _lower_is_better(series)]
+    if not chosen:
         raise HarnessError(
             "the run has no finished runs of a tier above smoke", "Type: harness run --tier short"
         )
@@ -72,38 +73,42 @@ def write(job: Job, results: Path, machine: str = "", repository: Path = Path())
     date = _commit_milliseconds(job.commit, repository)
     refuse_other_project(results, repository)
     named = machine or platform.node()
-    benchmarks = _load(results / "benchmarks.json", BENCHMARKS_VERSION) or _new(results)
-    benchmarks |= {_name(series): _benchmark(series) for series in found}
-    contents = {results / "benchmarks.json": benchmarks, **_machine(job, results, named)}
-    for backend, device in sorted({(series.backend, series.device) for series in found}):
-        chosen = [series for series in found if (series.backend, series.device) == (backend, device)]
+    if re.search(r"[/\\]|^\.*$", named):
+        raise HarnessError(f"'{named}' cannot name a machine", "Name it with --machine, without slashes")
+    benchmarks = _load(results / "benchmarks.json", BENCHMARKS_VERSION)
+    if benchmarks is None:
+        if results.is_dir() and any(results.iterdir()):
+            raise StorageError(
+                f"'{results}' holds files but no benchmarks.json, so it is no results folder of asv",
+                "Name the results_dir of asv.conf.json with --results",
+            )
+        benchmarks = {"version": BENCHMARKS_VERSION}
+    contents = {
+        results / "benchmarks.json": benchmarks | {_name(series): _benchmark(series) for series in chosen}
+    }
+    if not (results / named / "machine.json").exists():
+        contents[results / named / "machine.json"] = _hardware(job, named) | {"version": MACHINE_VERSION}
+    for backend, device in sorted({(series.backend, series.device) for series in chosen}):
+        ours = [series for series in chosen if (series.backend, series.device) == (backend, device)]
         head = _head(job, named, backend, device, date)
-        path = results / named / _file_name(job, head["env_name"])
-        old = _load(path, RESULTS_VERSION) or {}
-        head["results"] = {**old.get("results", {}), **{_name(s): _result(s, job) for s in chosen}}
-        contents[path] = head
+        name = f"{job.commit[:8]}-{head['env_name']}.json"
+        if not files.is_plain_name(
+            name
+        ):  # what a damaged or foreign job holds must not lead out of the folder
+            what = f"the run's Python, backend or device make no file name: '{name}'"
+            raise HarnessError(what, "Look at its run.json: nothing that was run here looks so")
+        old = _load(results / named / name, RESULTS_VERSION) or {}
+        head["results"] = {**old.get("results", {}), **{_name(s): _result(s, job) for s in ours}}
+        contents[results / named / name] = head
     for path, content in contents.items():
         files.write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
     return list(contents)
 
 
-def _file_name(job: Job, environment_name: str) -> str:
-    """Return the name of a results file; what a damaged or foreign job holds must not lead out of the folder."""
-    name = f"{job.commit[:8]}-{environment_name}.json"
-    if not files.is_plain_name(name):
-        told = f"the run's Python, backend or device make no file name: '{name}'"
-        raise HarnessError(told, "Look at its run.json: nothing that was run here looks so")
-    return name
-
-
-def lower_is_better(series: Series) -> bool:
-    """Whether asv can be told of a metric: it improves downwards, or is a share that can be turned round."""
-    return series.better == "lower" or _is_share(series)
-
-
-def _is_share(series: Series) -> bool:
+def _lower_is_better(series: Series) -> bool:
+    """Whether asv can draw a metric: it improves downwards, or is a share that can be written as what is missing to 1."""
     unit_free = series.kind == "accuracy" and series.better == "higher" and series.unit == ""
-    return unit_free and all(0 <= value <= 1 for value in series.values)
+    return series.better == "lower" or (unit_free and all(0 <= value <= 1 for value in series.values))
 
 
 def _name(series: Series) -> str:
@@ -131,32 +136,28 @@ def _benchmark(series: Series) -> Plain:
 def _result(series: Series, job: Job) -> list[typing.Any]:
     """Lay out one metric in the order of `COLUMNS`: the median, and the runs as samples if there are several."""
     samples = [1 - value if series.better == "higher" else value for value in series.values]
-    created = _milliseconds(job.created)
+    created = int(dt.datetime.fromisoformat(job.created).timestamp() * 1000)
     row: list[typing.Any] = [[statistics.median(samples)], [], f"scenario version {series.version}", created]
-    if len(samples) == 1:
-        return row
-    low, high = _interval(samples)
-    first, _, third = statistics.quantiles(samples, n=4, method="inclusive")
-    return [*row, None, [low], [high], [first], [third], [1], [len(samples)], [samples]]
-
-
-def _interval(samples: list[float]) -> tuple[float, float]:
-    """Return the 99% t interval of the mean; asv compares these where it has too few samples for its rank test."""
     runs = len(samples)
-    half = t_quantile(0.995, runs - 1) * statistics.stdev(samples) / runs**0.5
-    middle = statistics.mean(samples)
-    return middle - half, middle + half
+    if runs == 1:
+        return row
+    # the 99% t interval of the mean: asv compares these where it has too few samples for its rank test
+    half, middle = (
+        t_quantile(0.995, runs - 1) * statistics.stdev(samples) / runs**0.5,
+        statistics.mean(samples),
+    )
+    first, _, third = statistics.quantiles(samples, n=4, method="inclusive")
+    return [*row, None, [middle - half], [middle + half], [first], [third], [1], [runs], [samples]]
 
 
 def _head(job: Job, machine: str, backend: str, device: str, date: int) -> Plain:
     python = job.environment.get("python", "")
-    told = {key: value for key, value in _hardware(job, machine).items() if key != "version"}
     return {
         "version": RESULTS_VERSION,
         "commit_hash": job.commit,
         "env_name": f"harness-py{'.'.join(python.split('.')[:2])}-{backend}-{device}",
         "date": date,
-        "params": {**told, "python": python, "backend": backend, "device": device},
+        "params": {**_hardware(job, machine), "python": python, "backend": backend, "device": device},
         "python": python,
         "requirements": {},
         "env_vars": {},
@@ -167,24 +168,10 @@ def _head(job: Job, machine: str, backend: str, device: str, date: int) -> Plain
 
 
 def _hardware(job: Job, machine: str) -> Plain:
-    found = job.environment
-    return {
-        "machine": machine,
-        "os": f"{found.get('os', '')} {found.get('kernel', '')}".strip(),
-        "arch": found.get("arch", ""),
-        "cpu": found.get("cpu", ""),
-        "num_cpu": found.get("cores", ""),
-        "ram": found.get("ram_gib", ""),
-        "version": MACHINE_VERSION,
-    }
-
-
-def _machine(job: Job, results: Path, machine: str) -> dict[Path, Plain]:
-    """Describe the machine, unless asv has done so."""
-    if re.search(r"[/\\]|^\.*$", machine):
-        raise HarnessError(f"'{machine}' cannot name a machine", "Name it with --machine, without slashes")
-    path = results / machine / "machine.json"
-    return {} if path.exists() else {path: _hardware(job, machine)}
+    here = job.environment
+    system = f"{here.get('os', '')} {here.get('kernel', '')}".strip()
+    fields = {"arch": "arch", "cpu": "cpu", "num_cpu": "cores", "ram": "ram_gib"}
+    return {"machine": machine, "os": system, **{ours: here.get(name, "") for ours, name in fields.items()}}
 
 
 def _refuse_other_machine(job: Job, machine: str) -> None:
@@ -200,16 +187,6 @@ def _refuse_other_machine(job: Job, machine: str) -> None:
         )
 
 
-def _new(results: Path) -> Plain:
-    """Start the list of benchmarks in a folder that is empty or missing; any other folder is not asv's."""
-    if results.is_dir() and any(results.iterdir()):
-        raise StorageError(
-            f"'{results}' holds files but no benchmarks.json, so it is no results folder of asv",
-            "Name the results_dir of asv.conf.json with --results",
-        )
-    return {"version": BENCHMARKS_VERSION}
-
-
 def refuse_other_project(results: Path, checkout: Path) -> None:
     """See that what lies in asv's results folder is of the checkout's project.
 
@@ -218,20 +195,18 @@ def refuse_other_project(results: Path, checkout: Path) -> None:
     StorageError
         If it holds results, and none of a commit that the checkout knows; or if one cannot be read.
     """
-    written = [path for path in results.glob("*/*.json") if path.name != "machine.json"]
-    held = {_commit_in(path) for path in written}
+    held = set()
+    for path in results.glob("*/*.json"):
+        if path.name != "machine.json":
+            try:
+                held.add(str(json.loads(path.read_bytes())["commit_hash"]))
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                raise StorageError(f"{path} is no result of asv: {error!r}", "Move it away") from error
     if held and not any(_known(checkout, commit) for commit in held):
         raise StorageError(
             f"'{results}' holds results of {len(held)} commits, none of which is in this checkout",
             "If the clone is shallow, type: git fetch --unshallow; else move another project's folder away",
         )
-
-
-def _commit_in(path: Path) -> str:
-    try:
-        return str(json.loads(path.read_bytes())["commit_hash"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StorageError(f"{path} is no result of asv: {error!r}", "Move it away") from error
 
 
 def _known(checkout: Path, commit: str) -> bool:
@@ -250,10 +225,10 @@ def _load(path: Path, version: int) -> Plain | None:
         return None
     except (OSError, ValueError) as error:
         raise StorageError(f"{path} cannot be read: {error}", "Restore it, or name another folder") from error
-    found = content.get("version") if isinstance(content, dict) else None
-    if found != version:
+    written = content.get("version") if isinstance(content, dict) else None
+    if written != version:
         raise StorageError(
-            f"{path} is of version {found}, known is {version}", "Use asv 0.6, or name another folder"
+            f"{path} is of version {written}, known is {version}", "Use asv 0.6, or name another folder"
         )
     return typing.cast("Plain", content)
 
@@ -265,22 +240,15 @@ def _commit_milliseconds(commit: str, repository: Path) -> int:
         raise HarnessError(
             f"the run was made with {state}; asv orders results by commit", "Commit and run again"
         )
-    if not _COMMIT.fullmatch(
-        commit
-    ):  # git would take a word with a dash for an option, some of which write files
+    # git would take a word with a dash for an option, some of which write files
+    if not _COMMIT.fullmatch(commit):
         raise HarnessError(f"'{commit}' of the run is no commit", "Look at its run.json")
     git.top(repository, "Type it in the checkout that asv is configured for")
     step = "Type it in that checkout; if it is shallow, first: git fetch --unshallow"
     try:
-        told = git.text(repository, "show", "-s", "--format=%ct", "--end-of-options", commit, "--")
+        shown = git.text(repository, "show", "-s", "--format=%ct", "--end-of-options", commit, "--")
     except RevisionError as error:
         raise HarnessError(
             f"commit {commit[:8]} of the run is not in the checkout around '{repository}'", step
         ) from error
-    return int(told.split()[-1]) * 1000
-
-
-def _milliseconds(moment: str) -> int:
-    import datetime as dt
-
-    return int(dt.datetime.fromisoformat(moment).timestamp() * 1000)
+    return int(shown.split()[-1]) * 1000

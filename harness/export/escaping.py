@@ -26,19 +26,17 @@ def flat(text: str, most: int = 400) -> str:
 
 def _visible(sign: str) -> str:
     category = unicodedata.category(sign)
-    if sign.isspace():
-        return " "
     hidden = category in {"Cc", "Cs"} or (category == "Cf" and sign not in _KEPT)
-    return "\N{REPLACEMENT CHARACTER}" if hidden else sign
+    return " " if sign.isspace() else "\N{REPLACEMENT CHARACTER}" if hidden else sign
 
 
 def prose(text: str, most: int = 400) -> str:
     """Return text for GitHub's Markdown, tables included, that shows as it is and refers to nothing."""
     parts, end = [], 0
     plain = flat(text, most)
-    for found in _REFERENCES.finditer(plain):
-        parts += [_entities(plain[end : found.end()]), _BREAKS]
-        end = found.end()
+    for match in _REFERENCES.finditer(plain):
+        parts += [_entities(plain[end : match.end()]), _BREAKS]
+        end = match.end()
     return "".join([*parts, _entities(plain[end:])])
 
 

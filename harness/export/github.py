@@ -9,7 +9,7 @@ from harness.judging import outcome, wording
 from harness.store.commands import resume
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from harness.records import Job
 
@@ -22,19 +22,25 @@ def commands(job: Job) -> list[str]:
 
     Of each kind at most `MOST`; where there are more, the last one says how many.
     """
-    found: dict[str, list[tuple[str, str]]] = {"error": [], "warning": [], "notice": []}
+    notes: dict[str, list[tuple[str, str]]] = {"error": [], "warning": [], "notice": []}
     if outcome.interrupted(job):
-        step = resume(job)
-        found["error"].append(("interrupted", f"{outcome.interruption(job)}. Next: {step}"))
+        notes["error"].append(("interrupted", f"{outcome.interruption(job)}. Next: {resume(job)}"))
     for result in outcome.runs(job):
         if result.status != "ok":
             request = result.request
-            found["error"].append(
-                (f"ERROR {request.scenario}:{request.variant} {wording.run_name(request)}", result.error)
-            )
+            title = f"ERROR {request.scenario}:{request.variant} {wording.run_name(request)}"
+            notes["error"].append((title, result.error))
     for kind, title, message in (*_judged(job), *_noticed(job)):
-        found[kind].append((title, message))
-    return [_command(kind, *note) for kind, notes in found.items() for note in _first(notes)]
+        notes[kind].append((title, message))
+    lines = []
+    for kind, listed in notes.items():
+        if len(listed) > MOST:
+            more = f"and {len(listed) - MOST + 1} more"
+            listed[MOST - 1 :] = [(more, "GitHub shows no more of this kind; read the step's summary.")]
+        for title, message in listed:
+            text = command_data(flat(message, 1000))
+            lines.append(f"::{kind} title={command_property(flat(title, 200))}::{text}")
+    return lines
 
 
 def _judged(job: Job) -> Iterator[tuple[str, str, str]]:
@@ -56,17 +62,3 @@ def _noticed(job: Job) -> Iterator[tuple[str, str, str]]:
             yield "notice", title, ", ".join(probe.differing) or "predictions or work differ"
     for note in outcome.notes(job):
         yield "warning", "Before you believe this", note
-
-
-def _first(notes: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
-    if len(notes) <= MOST:
-        return notes
-    more = len(notes) - MOST + 1
-    return [
-        *notes[: MOST - 1],
-        (f"and {more} more", "GitHub shows no more of this kind; read the step's summary."),
-    ]
-
-
-def _command(kind: str, title: str, message: str) -> str:
-    return f"::{kind} title={command_property(flat(title, 200))}::{command_data(flat(message, 1000))}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import dataclasses
 import itertools
 import re
 import typing
@@ -15,7 +14,7 @@ from harness.judging import outcome, wording
 from harness.store import commands, stored
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from harness.records import Comparison, GateSettings, Job, Judgement, RunResult
 
@@ -37,108 +36,82 @@ def xml_parts(job: Job) -> Iterator[str]:
     """
     if outcome.unjudged(job):
         raise StorageError("the run has no judgements", "Type: harness judge RUN, then export it again")
-    return itertools.chain(
-        ['<?xml version="1.0" encoding="utf-8"?>\n<testsuites name="harness">\n'],
-        itertools.chain.from_iterable(_suites(job)),
-        _interruption(job),
-        ["</testsuites>\n"],
-    )
+    return _parts(job)
 
 
-def _suites(job: Job) -> Iterator[Iterator[str]]:
+def _parts(job: Job) -> Iterator[str]:
+    yield '<?xml version="1.0" encoding="utf-8"?>\n<testsuites name="harness">\n'
     settings = job.gate.settings if job.gate else None
-    base = job.gate.base_results if job.gate else ()
-    notes = outcome.notes(job)
-    parts = [stored.groups(runs) for runs in (job.results, base)]
+    sides = [stored.groups(runs) for runs in (job.results, job.gate.base_results if job.gate else ())]
     for comparison in job.comparisons:
         key = (comparison.scenario, comparison.variant, comparison.tier)
-        runs = [*(part.get(key, ()) for part in parts), job.counted_of(*key[:2])]
+        runs = [*(side.get(key, ()) for side in sides), job.counted_of(*key[:2])]
         judged = [_judgement_case(comparison, judgement, settings) for judgement in comparison.judgements]
-        yield _suite(comparison, runs, judged, notes)
+        yield from _suite(comparison, runs, judged, outcome.notes(job))
+    if outcome.interrupted(job):
+        yield from _interruption(job)
+    yield "</testsuites>\n"
 
 
 def _interruption(job: Job) -> Iterator[str]:
     """Yield a suite of errors for what an interrupted job lacks: without it the file would look like success."""
-    if not outcome.interrupted(job):
-        return
     lacking = [(name, f"{count} planned runs are missing") for name, count in job.unfinished.items()]
-    cases = lacking or [("gate", outcome.interruption(job))]
-    yield f'  <testsuite name="interrupted" failures="0" errors="{len(cases)}" skipped="0" tests="{len(cases)}" time="0.000">\n'
-    for name, told in cases:
-        message = _clean(f"{told}. Next: {commands.resume(job)}")
-        classname = _clean(f"harness.{name.replace(':', '.')}")
-        case = ET.Element("testcase", classname=classname, name="planned runs", time="0.000")
+    cases = []
+    for name, reason in lacking or [("gate", outcome.interruption(job))]:
+        case = _case(f"harness.{name.replace(':', '.')}", "planned runs", 0.0)
+        message = _clean(f"{reason}. Next: {commands.resume(job)}")
         ET.SubElement(case, "error", type="interrupted", message=message)
-        ET.indent(case, level=2)
-        yield f"    {ET.tostring(case, encoding='unicode')}\n"
+        cases.append(case)
+    yield f'  <testsuite name="interrupted" failures="0" errors="{len(cases)}" skipped="0" tests="{len(cases)}" time="0.000">\n'
+    yield from _written(cases)
     yield "  </testsuite>\n"
 
 
-@dataclasses.dataclass(slots=True)
-class _Totals:
-    """What a suite says of all its runs."""
-
-    runs: int = 0
-    """How many there are."""
-    errors: int = 0
-    """How many of them failed."""
-    seconds: float = 0.0
-    """Their wall time together."""
-    started: str = ""
-    """Start of the first one."""
-
-    def add(self, run: RunResult) -> None:
-        """Count one more."""
-        self.runs += 1
-        self.errors += run.status != "ok"
-        self.seconds += run.wall_seconds
-        self.started = self.started or run.started
-
-
 def _suite(
-    comparison: Comparison,
-    runs: Sequence[Sequence[RunResult]],
-    judged: Sequence[ET.Element],
-    notes: Sequence[str],
-) -> Iterator[str]:
+    comparison: Comparison, runs: Sequence[Sequence[RunResult]], judged: Sequence[ET.Element], notes: Sequence[str]
+) -> Iterator[str]:  # fmt: skip
     """Yield a suite: its totals stand before its cases, so the runs are passed through twice rather than held."""
-    totals = _Totals()
+    count = errors = 0
+    seconds, started = 0.0, ""
     for run in itertools.chain(*runs):
-        totals.add(run)
+        count, errors = count + 1, errors + (run.status != "ok")
+        seconds, started = seconds + run.wall_seconds, started or run.started
     tags = collections.Counter(child.tag for case in judged for child in case)
     attributes = {
         "name": _clean(f"{comparison.scenario}:{comparison.variant} ({comparison.tier})"),
         "failures": str(tags["failure"]),
-        "errors": str(tags["error"] + totals.errors),
+        "errors": str(tags["error"] + errors),
         "skipped": str(tags["skipped"]),
-        "tests": str(totals.runs + len(judged)),
-        "time": f"{totals.seconds:.3f}",
+        "tests": str(count + len(judged)),
+        "time": f"{seconds:.3f}",
     }
-    if totals.runs:
-        # JUnit's own schema wants local time without an offset; this is UTC
-        attributes["timestamp"] = totals.started[:19]
-    yield "  <testsuite " + " ".join(f"{name}={quoteattr(told)}" for name, told in attributes.items()) + ">\n"
-    yield from _properties(notes)
-    for case in itertools.chain((_run_case(comparison, run) for run in itertools.chain(*runs)), judged):
-        ET.indent(case, level=2)
-        yield f"    {ET.tostring(case, encoding='unicode')}\n"
+    if count:  # JUnit's schema wants local time without an offset; this is UTC
+        attributes["timestamp"] = started[:19]
+    yield "  <testsuite " + " ".join(f"{name}={quoteattr(text)}" for name, text in attributes.items()) + ">\n"
+    if notes:  # in each suite: some readers show one suite alone
+        lines = (f'      <property name="note" value={quoteattr(_clean(note))}/>\n' for note in notes)
+        yield f"    <properties>\n{''.join(lines)}    </properties>\n"
+    yield from _written(_run_case(comparison, run) for run in itertools.chain(*runs))
+    yield from _written(judged)
     yield "  </testsuite>\n"
 
 
-def _properties(notes: Sequence[str]) -> Iterator[str]:
-    """Yield what a reader must know before believing a pass, in each suite: some readers show one suite alone."""
-    if notes:
-        lines = (f'      <property name="note" value={quoteattr(_clean(note))}/>\n' for note in notes)
-        yield f"    <properties>\n{''.join(lines)}    </properties>\n"
+def _written(cases: Iterable[ET.Element]) -> Iterator[str]:
+    for case in cases:
+        ET.indent(case, level=2)
+        yield f"    {ET.tostring(case, encoding='unicode')}\n"
 
 
-def _case(comparison: Comparison, name: str, seconds: float) -> ET.Element:
-    classname = f"harness.{comparison.scenario}.{comparison.variant}.{comparison.tier}"
+def _case(classname: str, name: str, seconds: float) -> ET.Element:
     return ET.Element("testcase", classname=_clean(classname), name=_clean(name), time=f"{seconds:.3f}")
 
 
+def _class(comparison: Comparison) -> str:
+    return f"harness.{comparison.scenario}.{comparison.variant}.{comparison.tier}"
+
+
 def _run_case(comparison: Comparison, result: RunResult) -> ET.Element:
-    case = _case(comparison, wording.run_name(result.request), result.wall_seconds)
+    case = _case(_class(comparison), wording.run_name(result.request), result.wall_seconds)
     if result.status != "ok":
         error = ET.SubElement(case, "error", type="ERROR", message=_clean(result.error))
         error.text = _clean(result.log_tail)
@@ -150,11 +123,12 @@ def _judgement_case(
 ) -> ET.Element:
     where = ", ".join(part for part in (judgement.place, judgement.row) if part)
     place = f" [{where}]" if judgement.against == "expectation" and where else ""
-    case = _case(comparison, f"{judgement.against}: {judgement.metric}{place}", 0.0)
+    case = _case(_class(comparison), f"{judgement.against}: {judgement.metric}{place}", 0.0)
     tag = outcome.element(judgement, settings)
     if tag:
-        told = _clean(wording.sentence(f"{comparison.scenario}:{comparison.variant}", judgement))
-        ET.SubElement(case, tag, type=f"{judgement.verdict} {judgement.kind}", message=told).text = told
+        message = _clean(wording.sentence(f"{comparison.scenario}:{comparison.variant}", judgement))
+        element = ET.SubElement(case, tag, type=f"{judgement.verdict} {judgement.kind}", message=message)
+        element.text = message
     return case
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import dataclasses
 import typing
 
 from harness.errors import StorageError
@@ -15,7 +14,7 @@ if typing.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from harness.judging.answer import Line
-    from harness.records import Comparison, Job, Judgement, Look, Value
+    from harness.records import Comparison, Job, Judgement, Value
 
 MOST_CHARACTERS = 60_000
 """GitHub refuses a comment of 65,536 characters and a step summary of 1 MiB."""
@@ -30,32 +29,34 @@ MOST_LINES = 20
 _ALL = ("against", "metric", "verdict", "value", "reference", "bounds", "runs")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Table:
-    """A titled table, folded or open; its rows may be cut from the end."""
+class _Table(typing.NamedTuple):
+    """A titled table, folded or open; all escaped. Its rows may be cut from the end."""
 
-    title: str
-    """Title, escaped; one that is open has none."""
+    title: str  # one that is open has none
     columns: tuple[str, ...]
-    """Heads."""
     rows: Sequence[tuple[str, ...]]
-    """Cells, escaped."""
     folded: bool = True
-    """Whether a reader opens it first."""
 
     def text(self, rows: int) -> str:
         """Write the first so many rows, and how many are missing."""
         lines = [self.columns, ("---",) * len(self.columns), *self.rows[:rows]]
         table = "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
         missing = len(self.rows) - rows
-        cut = (
-            f"\n\n{missing} of {len(self.rows)} rows are cut here; the report has them all."
-            if missing
-            else ""
-        )
-        if not self.folded:
-            return f"{table}{cut}\n"
-        return f"<details><summary>{self.title}</summary>\n\n{table}{cut}\n\n</details>\n"
+        if missing:
+            table += f"\n\n{missing} of {len(self.rows)} rows are cut here; the report has them all."
+        folded = f"<details><summary>{self.title}</summary>\n\n{table}\n\n</details>\n"
+        return folded if self.folded else f"{table}\n"
+
+    def fitting(self, room: int) -> int:
+        """Return how many rows may be shown within so many characters."""
+        if len(self.text(len(self.rows))) <= room:
+            return len(self.rows)
+        used = len(self.text(0))  # with the longest note of what is cut
+        for count, cells in enumerate(self.rows):
+            used += len("| " + " | ".join(cells) + " |\n")
+            if used > room:
+                return count
+        return len(self.rows)
 
 
 def markdown(job: Job, report_url: str = "") -> str:
@@ -78,49 +79,37 @@ def markdown(job: Job, report_url: str = "") -> str:
     """
     if outcome.unjudged(job):
         raise StorageError("the run has no judgements", "Type: harness judge RUN, then export it again")
-    return _fitted(_head(job, report_url), list(_tables(job)))
-
-
-def _fitted(head: str, tables: Sequence[_Table]) -> str:
-    """Put the tables below the head, as many rows of each as there is room for."""
-    parts, left, dropped = [head], MOST_CHARACTERS - _NOTE - len(head), []
-    for table in tables:
-        rows = _rows_that_fit(table, left - 1)
+    parts = [_head(job, report_url)]
+    left, dropped = MOST_CHARACTERS - _NOTE - len(parts[0]), 0
+    for table in _tables(job):
+        rows = table.fitting(left - 1)
         if rows or not table.rows:
             parts.append(table.text(rows))
             left -= len(parts[-1]) + 1
         else:
-            dropped.append(table)
+            dropped += 1
     if dropped:
-        parts.append(f"{len(dropped)} more tables are cut here for length; the report has them all.\n")
+        parts.append(f"{dropped} more tables are cut here for length; the report has them all.\n")
     return "\n".join(parts)
-
-
-def _rows_that_fit(table: _Table, room: int) -> int:
-    """Return how many rows a table may show within so many characters."""
-    if len(table.text(len(table.rows))) <= room:
-        return len(table.rows)
-    # the longest note of what is cut names as many rows as there are
-    used = len(table.text(0))
-    for count, cells in enumerate(table.rows):
-        used += len("| " + " | ".join(cells) + " |\n")
-        if used > room:
-            return count
-    return len(table.rows)
 
 
 # -- head --------------------------------------------------------------------------------------------------------------
 
 
 def _head(job: Job, report_url: str) -> str:
-    meaning = outcome.meaning(job)
-    stopped = outcome.interrupted(job) or (outcome.exit_code(job) == 0 and outcome.undecided(job))
-    glyph = "!" if stopped else _GLYPHS.get(outcome.exit_code(job), "✕")
+    meaning, code_of = outcome.meaning(job), outcome.exit_code(job)
+    stopped = outcome.interrupted(job) or (code_of == 0 and outcome.undecided(job))
+    glyph = "!" if stopped else _GLYPHS.get(code_of, "✕")
     sentence = prose(outcome.sentence(outcome.counts(job)))
-    facts = [f"exit code {outcome.exit_code(job)}: {meaning}", *_facts(job), link("report", report_url)]
+    facts = [f"exit code {code_of}: {meaning}", *_facts(job), link("report", report_url)]
     notes = "".join(f"- {prose(note)}\n" for note in outcome.notes(job))
+    why = "".join(
+        f"\nWhy {code(f'{cause.scenario}:{cause.variant}')} {code(cause.metric)}: {prose(wording.why(cause), 600)}.\n"
+        for cause in (job.gate.why if job.gate else ())
+    )
     return (
-        f"### {glyph} {prose(answer.headline(job), 300)}\n\n{meaning[:1].upper()}{meaning[1:]}: {sentence}\n\n{' · '.join(filter(None, facts))}\n"
+        f"### {glyph} {prose(answer.headline(job), 300)}\n\n{meaning[:1].upper()}{meaning[1:]}: {sentence}\n\n"
+        f"{' · '.join(filter(None, facts))}\n{why}"
         + (f"\nBefore you believe this:\n\n{notes}" if notes else "")
     )
 
@@ -151,15 +140,11 @@ def _commit(commit: str) -> str:
 
 
 def _tables(job: Job) -> Iterator[_Table]:
-    lines = sorted(
-        answer.lines(job),
-        key=lambda line: outcome.ATTENTION.index(line.verdict) if line.verdict in outcome.ATTENTION else 99,
-    )
-    columns, rows = (
-        (("scenario", prose(answer.heading(lines)), *_RUN), list(map(_run_row, lines)))
-        if job.gate is None
-        else (_GATE, list(map(_gate_row, lines)))
-    )
+    places: dict[str, int] = {verdict: place for place, verdict in enumerate(outcome.ATTENTION)}
+    lines = sorted(answer.lines(job), key=lambda line: places.get(line.verdict or "", len(places)))
+    run = ("scenario", prose(answer.heading(lines)), *_RUN)
+    columns, row = (run, _run_row) if job.gate is None else (_GATE, _gate_row)
+    rows = list(map(row, lines))
     if rows:
         yield _Table("", columns, rows[:MOST_LINES], folded=False)
     if len(rows) > MOST_LINES:
@@ -169,25 +154,22 @@ def _tables(job: Job) -> Iterator[_Table]:
         yield _Table(f"Needs a decision: {len(decisions)}", _DECISIONS, decisions)
     for comparison in job.comparisons:
         yield _verdicts(comparison)
-    yield from _surroundings(job)
+    if job.probes:
+        even = sum(probe.predictions_equal and probe.work_equal for probe in job.probes)
+        title = f"Same seed twice: {even} of {len(job.probes)} variants give equal bits"
+        yield _Table(title, ("scenario", "seed", "predictions", "work", "differing"), list(_probes(job)))
+    facts = [("command", job.command), ("harness", job.version), *job.environment.items()]
+    yield _Table("Environment", ("field", "value"), [(prose(name), code(value)) for name, value in facts])
 
 
 def _run_row(line: Line) -> tuple[str, ...]:
-    return (_named(line), line.score, line.published, line.time, line.memory, line.identities, _word(line))
+    return _named(line), line.score, line.published, line.time, line.memory, line.identities, _word(line)
 
 
 def _gate_row(line: Line) -> tuple[str, ...]:
     delta = f"{line.delta} ({line.interval})" if line.interval else line.delta
-    return (
-        _named(line),
-        line.before,
-        line.score,
-        delta,
-        line.time_change,
-        line.memory_change,
-        line.identities,
-        _word(line),
-    )
+    changes = (delta, line.time_change, line.memory_change)
+    return _named(line), line.before, line.score, *changes, line.identities, _word(line)
 
 
 def _named(line: Line) -> str:
@@ -203,26 +185,17 @@ def _word(line: Line) -> str:
 def _decisions(job: Job) -> Iterator[tuple[str, ...]]:
     """Yield a row for what an interrupted job lacks, for every failed run and every verdict that a person should see, worst first."""
     if outcome.interrupted(job):
-        told, step = outcome.interruption(job), commands.resume(job)
-        yield ("", "planned runs", "**interrupted**", "", "", prose(told), code(step))
+        missing, step = prose(outcome.interruption(job)), code(commands.resume(job))
+        yield "", "planned runs", "**interrupted**", "", "", missing, step
     for result in outcome.runs(job):
         if result.status != "ok":
-            request = result.request
-            yield (
-                code(f"{request.scenario}:{request.variant}"),
-                prose(wording.run_name(result.request)),
-                "**ERROR**",
-                "",
-                "",
-                prose(result.error),
-                "",
+            name, run = (
+                f"{result.request.scenario}:{result.request.variant}",
+                wording.run_name(result.request),
             )
-    loud = [
-        (comparison, judgement)
-        for comparison in job.comparisons
-        for judgement in comparison.judgements
-        if outcome.needs_attention(judgement)
-    ]
+            yield code(name), prose(run), "**ERROR**", "", "", prose(result.error), ""
+    every = [(comparison, judgement) for comparison in job.comparisons for judgement in comparison.judgements]
+    loud = [pair for pair in every if outcome.needs_attention(pair[1])]
     loud.sort(key=lambda pair: (outcome.ATTENTION.index(pair[1].verdict), not pair[1].gated))
     for comparison, judgement in loud:
         yield _decision(comparison, judgement)
@@ -243,8 +216,10 @@ def _decision(comparison: Comparison, judgement: Judgement) -> tuple[str, ...]:
 
 def _verdicts(comparison: Comparison) -> _Table:
     counted = collections.Counter(judgement.verdict for judgement in comparison.judgements)
-    told = ", ".join(f"{count} {verdict}" for verdict, count in counted.most_common()) or "nothing was judged"
-    title = f"{code(f'{comparison.scenario}:{comparison.variant}')} ({prose(comparison.tier)}): {told}"
+    verdicts = (
+        ", ".join(f"{count} {verdict}" for verdict, count in counted.most_common()) or "nothing was judged"
+    )
+    title = f"{code(f'{comparison.scenario}:{comparison.variant}')} ({prose(comparison.tier)}): {verdicts}"
     rows = [
         (
             judgement.against,
@@ -260,26 +235,12 @@ def _verdicts(comparison: Comparison) -> _Table:
     return _Table(title, _ALL, rows)
 
 
-def _surroundings(job: Job) -> Iterator[_Table]:
-    """Yield probes and the environment."""
-    if job.probes:
-        uneven = sum(not (probe.predictions_equal and probe.work_equal) for probe in job.probes)
-        title = f"Same seed twice: {len(job.probes) - uneven} of {len(job.probes)} variants give equal bits"
-        yield _Table(title, ("scenario", "seed", "predictions", "work", "differing"), list(_probes(job)))
-    facts = [("command", job.command), ("harness", job.version), *job.environment.items()]
-    yield _Table("Environment", ("field", "value"), [(prose(name), code(value)) for name, value in facts])
-
-
 def _probes(job: Job) -> Iterator[tuple[str, ...]]:
     words = {True: "equal", False: "**differ**"}
     for probe in job.probes:
-        yield (
-            f"{code(f'{probe.scenario}:{probe.variant}')} {prose(probe.tier)}",
-            str(probe.seed),
-            words[probe.predictions_equal],
-            words[probe.work_equal],
-            prose(", ".join(probe.differing)),
-        )
+        name = f"{code(f'{probe.scenario}:{probe.variant}')} {prose(probe.tier)}"
+        equal = words[probe.predictions_equal], words[probe.work_equal]
+        yield name, str(probe.seed), *equal, prose(", ".join(probe.differing))
 
 
 def _number(value: Value | None, judgement: Judgement) -> str:
@@ -304,26 +265,14 @@ def _place(judgement: Judgement) -> str:
 
 def evidence(comparison: Comparison, judgement: Judgement) -> str:
     """Say p, level, round and runs of the gate's look that a verdict rests on; without a look, the test and the number of runs."""
-    found = _decisive(comparison, judgement) if judgement.against == "baseline" else None
-    if found is None:
-        runs_told = f"{judgement.n} run{'s' if judgement.n > 1 else ''}" if judgement.n else ""
-        return ", ".join(part for part in (judgement.test, runs_told) if part)
-    look, divisor = found
-    level = f"{look.level:.2g}" + (f" / {divisor}" if divisor > 1 else "")
-    counted = (
-        f"{len(look.head)} pairs"
-        if judgement.kind == "runtime"
-        else f"{len(look.head)} against {len(look.base)} runs"
-    )
-    return f"p = {look.p:.2g} at level {level}, {look.round} round, {counted}"
-
-
-def _decisive(comparison: Comparison, judgement: Judgement) -> tuple[Look, int] | None:
-    """Return the look that a verdict rests on, in the verdict's direction, with Holm's divisor."""
     direction = "better" if judgement.verdict == "IMPROVED" else "worse"
-    for trial in comparison.trials:
-        if trial.direction == direction:
-            look = trial.decisive(judgement.metric)
-            if look is not None:
-                return look, trial.divisor_of(look)
-    return None
+    for trial in comparison.trials if judgement.against == "baseline" else ():
+        look = trial.decisive(judgement.metric) if trial.direction == direction else None
+        if look is not None:
+            divisor = trial.divisor_of(look)
+            level = f"{look.level:.2g}" + (f" / {divisor}" if divisor > 1 else "")
+            paired, runs = judgement.kind == "runtime", f"{len(look.head)} against {len(look.base)} runs"
+            counted = f"{len(look.head)} pairs" if paired else runs
+            return f"p = {look.p:.2g} at level {level}, {look.round} round, {counted}"
+    runs = f"{judgement.n} run{'s' if judgement.n > 1 else ''}" if judgement.n else ""
+    return ", ".join(part for part in (judgement.test, runs) if part)

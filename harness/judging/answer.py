@@ -9,7 +9,7 @@ import collections
 import dataclasses
 import typing
 
-from harness.judging import outcome, reduced, wording
+from harness.judging import outcome, wording
 from harness.records.metrics import is_share
 from harness.store import stored
 
@@ -116,8 +116,14 @@ def _line(comparison: Comparison, results: Iterable[RunResult]) -> Line:
         _leading(gated or compared, kind, name) for kind, name in (("runtime", TIME), ("memory", MEMORY))
     )
     metric = score.metric if score else SCORE
-    runs = reduced.reduce(results, {*_FIRST, metric}).done
-    values = tuple(_values(runs, metric))
+    runs, found = 0, {name: list[float]() for name in (*_FIRST, metric)}
+    for run in results:  # of which each may be decoded anew
+        runs += run.status == "ok"
+        for name, numbers in found.items():
+            value = run.metrics[name].value if run.status == "ok" and name in run.metrics else None
+            if isinstance(value, float | int):
+                numbers.append(float(value))
+    values = tuple(found[metric])
     before = score.reference if score else None
     after = score.value if score and score.value is not None else _mean(values)
     unit = score.unit if score else ""
@@ -131,14 +137,14 @@ def _line(comparison: Comparison, results: Iterable[RunResult]) -> Line:
     )
     printed = next((value for value in published if isinstance(value, float)), None)
     return Line(
-        scenario=comparison.scenario, variant=comparison.variant, tier=comparison.tier, runs=len(runs), metric=metric,
+        scenario=comparison.scenario, variant=comparison.variant, tier=comparison.tier, runs=runs, metric=metric,
         score=write(after) if isinstance(after, float) else "", published="" if printed is None else write(printed),
         before=write(before) if isinstance(before, float) else "", delta=wording.change(after, before, share=share),
         lost=score is not None and score.verdict == "REGRESSED",
         interval=_interval(comparison, metric, share=share),
         values=values, base=score.reference_runs if score else (),
-        time=_written(_values(runs, TIME), wording.seconds), time_change=_ratio(time),
-        memory=_written(_values(runs, MEMORY), wording.mebibytes), memory_change=_ratio(memory),
+        time=_written(found[TIME], wording.seconds), time_change=_ratio(time),
+        memory=_written(found[MEMORY], wording.mebibytes), memory_change=_ratio(memory),
         held=counted["PASS"], broken=counted["REGRESSED"], verdict=_verdict(comparison),
     )  # fmt: skip
 
@@ -148,19 +154,12 @@ def _leading(judged: Iterable[Judgement], kind: str, name: str) -> Judgement | N
     return next((judgement for judgement in of_kind if judgement.metric == name), next(iter(of_kind), None))
 
 
-def _values(runs: Iterable[RunResult], metric: str) -> Iterator[float]:
-    for run in runs:
-        value = run.metrics[metric].value if metric in run.metrics else None
-        if isinstance(value, float | int):
-            yield float(value)
-
-
 def _mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
 
 
-def _written(values: Iterable[float], write: Callable[[float], str]) -> str:
-    mean = _mean(list(values))
+def _written(values: Sequence[float], write: Callable[[float], str]) -> str:
+    mean = _mean(values)
     return "" if mean is None else write(mean)
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import json
 import math
 import os
+import statistics
 import typing
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from harness.records import PRECISIONS, Baseline, BaselineMetric, finite
 from harness.store import files, project
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from harness.records import DatasetUse, RunResult, Tier
 
@@ -27,27 +29,20 @@ SCHEMA = 1
 SEEDS_AT_LEAST = 5
 """Fewer runs give a bound of several standard deviations: refused."""
 _NEVER_NEGATIVE = ("memory", "runtime", "size", "work")
-_INSTALLED = {"site-packages", "dist-packages"}
-
 _FOLDER = "baselines"
 _PACKAGE = Path(__file__).resolve().parent.parent
+_RESTORE = "Restore it from version control"
+T = typing.TypeVar("T")
 
 
 def own_folder() -> Path:
-    """Return the copy that comes with the code: inside an installed package, or beside it in a checkout."""
+    """Return the copy that comes with the code: inside an installed package, or next to it in a checkout."""
     packaged = _PACKAGE / "_baselines"
     return packaged if packaged.is_dir() else _PACKAGE.parent / "baselines"
 
 
 def search_path(named: Path | None, start: Path = Path()) -> list[Path]:
-    """Folders to read baselines from, in order: the named one, the project's, the code's own copy.
-
-    Parameters
-    ----------
-    named : Path or None
-        Folder that the user named.
-    start : Path
-        Where the project's folder is looked for; see `project_folder`.
+    """Return the folders to read baselines from, in order: the named one, the project's (see `project_folder`), the code's own copy.
 
     Raises
     ------
@@ -55,9 +50,8 @@ def search_path(named: Path | None, start: Path = Path()) -> list[Path]:
         If the named folder does not exist.
     """
     if named is not None and not named.is_dir():
-        raise BaselineError(
-            f"there is no baselines folder '{named}'", "Name an existing folder with --baselines"
-        )
+        step = "Name an existing folder with --baselines"
+        raise BaselineError(f"there is no baselines folder '{named}'", step)
     folders = [named] if named is not None else []
     return [*folders, *(folder for folder in (project_folder(start), own_folder()) if folder.is_dir())]
 
@@ -89,8 +83,7 @@ def folder_of(scenario: str, variant: str, tier: str) -> Path:
     return Path(scenario, variant, tier)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class References:
+class References(typing.NamedTuple):
     """The stored baselines that the runs of one variant are compared with, each with its path."""
 
     newest: tuple[Baseline, str]
@@ -117,14 +110,10 @@ def find(
     ----------
     roots : iterable of Path
         Folders of baselines.
-    scenario, variant, tier : str
-        What ran.
-    ours : mapping
-        Environment of the runs.
-    version : int, optional
-        Scenario version of the runs; any version may be compared if None.
-    data : sequence of DatasetUse, optional
-        Data that the runs read; any data may be compared if None.
+    scenario, variant, tier, ours : str and mapping
+        What ran, and its environment.
+    version, data : int and sequence of DatasetUse, optional
+        Scenario version of the runs, and the data that they read; None for any.
 
     Raises
     ------
@@ -146,20 +135,40 @@ def find(
             )
             for path, baseline in stored.items()
         }
-        newest = _newest(stored, differing, fields=1)
-        nearest = _newest(stored, differing, fields=2)
-        return References(newest=(stored[newest], newest), nearest=(stored[nearest], nearest))
+        chosen = []
+        for fields in (1, 2):  # those with the fewest differences in the first fields; of these the newest
+            fewest = min(counts[:fields] for counts in differing.values())
+            fitting = [path for path, counts in differing.items() if counts[:fields] == fewest]
+            date = max(stored[path].date for path in fitting)
+            path = min((path for path in fitting if stored[path].date == date), key=differing.__getitem__)
+            chosen.append((stored[path], path))
+        return References(*chosen)
     return None
 
 
-def _newest(
-    stored: Mapping[str, Baseline], differing: Mapping[str, tuple[int, int, int]], *, fields: int
-) -> str:
-    """Return the newest of the baselines with the fewest differences in the first `fields` counts; break ties by all counts."""
-    fewest = min(counts[:fields] for counts in differing.values())
-    fitting = [path for path, counts in differing.items() if counts[:fields] == fewest]
-    date = max(stored[path].date for path in fitting)
-    return min((path for path in fitting if stored[path].date == date), key=lambda path: differing[path])
+class _Versioned(msgspec.Struct):
+    schema: typing.Annotated[int, msgspec.Meta(ge=1)]
+
+
+def decode(path: Path, kind: type[T], newest: int, what: str) -> T:
+    """Read a JSON file that people keep under version control, called `what` in messages, up to schema `newest`.
+
+    Raises
+    ------
+    BaselineError
+        If it cannot be read, is damaged, or of a newer schema.
+    """
+    try:
+        content = files.read_bytes(path)
+        schema = msgspec.json.decode(content, type=_Versioned).schema
+        if schema <= newest:
+            return msgspec.json.decode(content, type=kind)
+    except OSError as error:
+        raise BaselineError(f"{what} cannot be read: {error}", _RESTORE) from error
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise BaselineError(f"{what} is damaged: {error}", _RESTORE) from error
+    step = "Upgrade report-harness"
+    raise BaselineError(f"{what} has schema {schema}, this version reads up to {newest}", step)
 
 
 def load(path: Path) -> Baseline:
@@ -171,124 +180,76 @@ def load(path: Path) -> Baseline:
         If it is unreadable, no baseline, of a newer schema, in another variant's folder, or holds values that
         cannot be.
     """
-    try:
-        raw = msgspec.json.decode(files.read_bytes(path))
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise BaselineError(
-            f"baseline {path} cannot be read: {error}", "Restore it from version control"
-        ) from error
-    schema = raw.get("schema") if isinstance(raw, dict) else None
-    if isinstance(schema, int) and schema > SCHEMA:
-        raise BaselineError(
-            f"baseline {path} has schema {schema}, this version reads up to {SCHEMA}",
-            "Upgrade report-harness",
-        )
-    try:
-        baseline = msgspec.convert(raw, Baseline)
-    except msgspec.ValidationError as error:
-        raise BaselineError(
-            f"baseline {path} is damaged: {error}", "Restore it from version control"
-        ) from error
-    _check(baseline, path)
+    baseline = decode(path, Baseline, SCHEMA, f"baseline {path}")
+    place = Path(baseline.scenario, baseline.variant, baseline.tier)  # only shown: what is read is `path`
+    if path.parts[-4:-1] != place.parts:
+        raise BaselineError(f"baseline {path} is one of {place}", "Move it to its own folder or remove it")
+    if wrong := next(itertools.chain(_wrong(baseline), _wrong_counts(baseline)), ""):
+        raise BaselineError(f"baseline {path} {wrong}", _RESTORE)
     return baseline
 
 
-def _check(baseline: Baseline, path: Path) -> None:
-    place = Path(baseline.scenario, baseline.variant, baseline.tier)  # only told: what is read is `path`
-    if path.parts[-4:-1] != place.parts:
-        raise BaselineError(f"baseline {path} is one of {place}", "Move it to its own folder or remove it")
-    wrong = (
-        _wrong_head(baseline)
-        or _wrong_metric(baseline)
-        or _wrong_count(baseline)
-        or _wrong_trajectory(baseline)
-    )
-    if wrong:
-        raise BaselineError(f"baseline {path} {wrong}", "Restore it from version control")
-
-
-def _wrong_head(baseline: Baseline) -> str:
-    if not 1 <= baseline.schema <= SCHEMA:
-        return f"has schema {baseline.schema}, which never was one"
-    if len(set(baseline.seeds)) < len(baseline.seeds):
-        return "names a seed twice"
-    return "" if baseline.metrics else "holds no metric"
-
-
-def _wrong_metric(baseline: Baseline) -> str:
-    """Say which metric cannot be, and why; empty if none."""
+def _wrong(baseline: Baseline) -> Iterator[str]:
+    """Yield what is wrong with seeds or metrics."""
+    count = len(baseline.seeds)
+    if len(set(baseline.seeds)) < count:
+        yield "names a seed twice"
+    if not baseline.metrics:
+        yield "holds no metric"
     for name, metric in baseline.metrics.items():
         values = metric.values
-        if len(values) != len(baseline.seeds):
-            return f"has {len(values)} values of metric '{name}' for {len(baseline.seeds)} seeds"
+        if len(values) != count:
+            yield f"has {len(values)} values of metric '{name}' for {count} seeds"
         if len(values) < SEEDS_AT_LEAST:
-            return f"has {len(values)} values of metric '{name}', at least {SEEDS_AT_LEAST} are needed"
+            yield f"has {len(values)} values of metric '{name}', at least {SEEDS_AT_LEAST} are needed"
         if not all(map(finite, values)):
-            return f"has a value of metric '{name}' that is not finite, or too large to square"
+            yield f"has a value of metric '{name}' that is not finite, or too large to square"
         if metric.kind in _NEVER_NEGATIVE and min(values) < 0:
-            return f"has a negative value of metric '{name}', a {metric.kind}"
-    return ""
+            yield f"has a negative value of metric '{name}', a {metric.kind}"
+
+
+def _wrong_counts(baseline: Baseline) -> Iterator[str]:
+    """Yield what is wrong with counts or trajectories."""
+    for name, metric in baseline.counted.items():
+        if metric.kind != "work":
+            yield f"has a count '{name}' of kind {metric.kind}, not work"
+        if len(metric.values) != 1:
+            yield f"has {len(metric.values)} values of count '{name}', one is needed"
+        if not (finite(metric.values[0]) and metric.values[0] >= 0):
+            yield f"has a value of count '{name}' that is negative or not finite"
+    for name, trajectory in baseline.trajectories.items():
+        if trajectory.dtype not in PRECISIONS:
+            known = ", ".join(PRECISIONS)
+            yield f"has a trajectory '{name}' in '{trajectory.dtype}', which is none of {known}"
+        if not trajectory.values or not all(map(finite, trajectory.values)):
+            yield f"has a trajectory '{name}' without losses, or with one that is not finite"
 
 
 def of_base(runs: Sequence[RunResult]) -> Baseline | None:
-    """Put base runs of one variant into a baseline's shape, to be held against and never stored; None below two runs."""
+    """Put base runs of one variant into a baseline's shape, to compare with and never stored; None below two runs."""
     done = [run for run in runs if run.status == "ok" and run.measurement is not None]
     measurements = [run.measurement for run in done if run.measurement is not None]
     if len(done) < 2:
         return None
-    request = done[0].request
-    metrics = {
-        name: BaselineMetric(
-            values=numbers(name, done), unit=measured.unit, kind=measured.kind, better=measured.better
-        )
-        for name, measured in done[0].metrics.items()
-        if not isinstance(measured.value, list)
-    }
+    metrics = {}
+    for name, measured in done[0].metrics.items():
+        values = numbers(name, done)
+        if len(values) == len(done):
+            metrics[name] = BaselineMetric(
+                values=values, unit=measured.unit, kind=measured.kind, better=measured.better
+            )
+    request, first = done[0].request, measurements[0]
     return Baseline(
-        schema=SCHEMA,
-        scenario=request.scenario,
-        scenario_version=measurements[0].scenario_version,
-        variant=request.variant,
-        tier=request.tier,
-        who="",
-        reason="base runs",
-        date=done[0].started,
-        commit=measurements[0].environment.get("commit", ""),
-        seeds=tuple(run.request.seed for run in done),
-        environment=measurements[0].environment,
-        datasets=measurements[0].datasets,
-        metrics={name: metric for name, metric in metrics.items() if len(metric.values) == len(done)},
-    )
+        schema=SCHEMA, scenario=request.scenario, scenario_version=first.scenario_version, variant=request.variant,
+        tier=request.tier, who="", reason="base runs", date=done[0].started, commit=first.environment.get("commit", ""),
+        seeds=tuple(run.request.seed for run in done), environment=first.environment, datasets=first.datasets, metrics=metrics,
+    )  # fmt: skip
 
 
 def numbers(name: str, runs: Sequence[RunResult]) -> list[float]:
     """Return a metric's values, those of the runs that have it as a finite number."""
     values = [run.metrics[name].value for run in runs if name in run.metrics]
     return [float(value) for value in values if not isinstance(value, list) and math.isfinite(value)]
-
-
-def _wrong_count(baseline: Baseline) -> str:
-    """Say which count of work cannot be, and why; empty if none."""
-    for name, metric in baseline.counted.items():
-        if metric.kind != "work":
-            return f"has a count '{name}' of kind {metric.kind}, not work"
-        if len(metric.values) != 1:
-            return f"has {len(metric.values)} values of count '{name}', one is needed"
-        if not (finite(metric.values[0]) and metric.values[0] >= 0):
-            return f"has a value of count '{name}' that is negative or not finite"
-    return ""
-
-
-def _wrong_trajectory(baseline: Baseline) -> str:
-    """Say which trajectory cannot be, and why; empty if none."""
-    for name, trajectory in baseline.trajectories.items():
-        if trajectory.dtype not in PRECISIONS:
-            return (
-                f"has a trajectory '{name}' in '{trajectory.dtype}', which is none of {', '.join(PRECISIONS)}"
-            )
-        if not trajectory.values or not all(map(finite, trajectory.values)):
-            return f"has a trajectory '{name}' without losses, or with one that is not finite"
-    return ""
 
 
 def outdated_by(baseline: Baseline, root: Path) -> list[Path]:
@@ -335,10 +296,9 @@ def write(baseline: Baseline, root: Path) -> Path:
 def refuse_installed(root: Path) -> None:
     """Raise BaselineError if a folder lies in an installed package."""
     resolved = root.resolve()
-    if _INSTALLED & set(resolved.parts) or resolved.is_relative_to(_PACKAGE):
-        raise BaselineError(
-            f"'{root}' belongs to an installed package", "Name a folder of your own with --baselines"
-        )
+    if {"site-packages", "dist-packages"} & set(resolved.parts) or resolved.is_relative_to(_PACKAGE):
+        step = "Name a folder of your own with --baselines"
+        raise BaselineError(f"'{root}' belongs to an installed package", step)
 
 
 def as_text(baseline: Baseline) -> str:
@@ -348,27 +308,25 @@ def as_text(baseline: Baseline) -> str:
     do not conflict. Counts of work and trajectories follow in the same way, if there are any.
     """
     plain = msgspec.to_builtins(baseline)
-    metrics = plain.pop("metrics")
-    further = {title: plain.pop(title) for title in ("counted", "trajectories")}
-    head = [f"{json.dumps(key)}: {_wide(value)}" for key, value in plain.items()]
-    parts = [_block("metrics", metrics), *(_block(title, found) for title, found in further.items() if found)]
+    parts = []
+    for title in ("metrics", "counted", "trajectories"):
+        found = plain.pop(title)
+        lines = [
+            f"{json.dumps(name)}: {json.dumps(found[name], ensure_ascii=False)}" for name in sorted(found)
+        ]
+        if lines or title == "metrics":
+            parts.append(f"{json.dumps(title)}: {{\n\n" + ",\n\n".join(lines) + "\n\n}")
+    head = [
+        f"{json.dumps(key)}: {json.dumps(value, indent=_indent(value), ensure_ascii=False)}"
+        for key, value in plain.items()
+    ]
     return "{\n" + ",\n".join(head) + ",\n\n" + ",\n\n".join(parts) + "\n}\n"
 
 
-def _block(title: str, metrics: Mapping[str, object]) -> str:
-    body = [
-        f"{json.dumps(name)}: {json.dumps(metrics[name], ensure_ascii=False)}" for name in sorted(metrics)
-    ]
-    return f"{json.dumps(title)}: {{\n\n" + ",\n\n".join(body) + "\n\n}"
-
-
-def _wide(value: object) -> str:
-    nested = isinstance(value, (dict, list)) and value and not _flat(value)
-    return json.dumps(value, indent=1 if nested else None, ensure_ascii=False)
-
-
-def _flat(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(item, (int, float)) for item in value)
+def _indent(value: object) -> int | None:
+    """Give each entry a line, but for a list of numbers or what is empty."""
+    flat = isinstance(value, list) and all(isinstance(item, (int, float)) for item in value)
+    return 1 if isinstance(value, (dict, list)) and value and not flat else None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -376,9 +334,7 @@ class Change:
     """How one metric of a proposed baseline differs from the stored one."""
 
     metric: str
-    """Metric name."""
     unit: str
-    """Unit."""
     old: float | None
     """Stored mean; None if the metric is new."""
     new: float | None
@@ -398,21 +354,16 @@ def diff(old: Baseline | None, new: Baseline) -> list[Change]:
 
 def deterministic(baseline: Baseline) -> dict[str, BaselineMetric]:
     """Return the counts of a baseline, and its trajectories as metrics whose values are losses."""
-    followed = {
-        f"{PREFIX}{name}": BaselineMetric(
-            values=list(found.values), unit="", kind="trajectory", better="none"
-        )
-        for name, found in baseline.trajectories.items()
-    }
-    return {**baseline.counted, **followed}
+    found = dict(baseline.counted)
+    for name, followed in baseline.trajectories.items():
+        losses = list(followed.values)
+        found[f"{PREFIX}{name}"] = BaselineMetric(values=losses, unit="", kind="trajectory", better="none")
+    return found
 
 
 def _change(name: str, old: BaselineMetric | None, new: BaselineMetric | None) -> Change:
-    known = new or old
-    mean_new = sum(new.values) / len(new.values) if new else None
-    spread = None
-    varies = new is not None and len(new.values) > 1 and new.kind != "trajectory"  # a count is one value
-    if new and mean_new is not None and varies:
-        spread = math.sqrt(sum((value - mean_new) ** 2 for value in new.values) / (len(new.values) - 1))
-    mean_old = sum(old.values) / len(old.values) if old else None
-    return Change(metric=name, unit=known.unit if known else "", old=mean_old, new=mean_new, spread=spread)
+    known, spread = new or old, None
+    if new and len(new.values) > 1 and new.kind != "trajectory":  # a count is one value
+        spread = statistics.stdev(new.values)
+    means = [statistics.fmean(metric.values) if metric else None for metric in (old, new)]
+    return Change(metric=name, unit=known.unit if known else "", old=means[0], new=means[1], spread=spread)

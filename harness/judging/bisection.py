@@ -11,7 +11,7 @@ import typing
 
 import numpy as np
 
-from harness.judging.gate import floors, rules
+from harness.judging.gate import rules
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -71,7 +71,7 @@ def look(metric: str, kind: Kind, unit: str, good: Floats, bad: Floats, images: 
     good, bad : float64 arrays of shape (n,)
         Values; times as pairs. n is one of `end_looks`.
     images : float, optional
-        See `harness.judging.gate.floors.smallest`.
+        See `harness.judging.gate.rules.smallest`.
     """
     higher = float(bad.mean()) > float(good.mean())
     if kind == "runtime":
@@ -81,7 +81,7 @@ def look(metric: str, kind: Kind, unit: str, good: Floats, bad: Floats, images: 
     taken: rules.Taken = "single" if len(bad) == END_LOOKS[0] else "confirm"
     if kind == "memory":
         return rules.memory_look(metric, good, bad, worse=worse, round_=taken)
-    floor = floors.smallest(kind, unit, float(good.mean()), images)
+    floor = rules.smallest(kind, unit, float(good.mean()), images)
     return rules.score_look(metric, good, bad, worse=worse, round_=taken, floor=floor)
 
 

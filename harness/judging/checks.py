@@ -1,4 +1,4 @@
-"""A test's own metrics held against stored values: what the pytest fixture `harness_check` does.
+"""A test's own metrics compared with stored values: what the pytest fixture `harness_check` does.
 
 Values are stored as JSON, one file a check; direction, kind and bounds are declared by the test.
 """
@@ -12,12 +12,12 @@ import re
 import shlex
 import typing
 
-import msgspec
 import numpy as np
 
 from harness.data.cache import machine_lock
 from harness.errors import BaselineError
-from harness.judging.gate import comparable, floors, trials, verdicts
+from harness.judging import baselines
+from harness.judging.gate import comparable, rules, trials, verdicts
 from harness.judging.gate.comparable import Candidate
 from harness.judging.statistics import spread
 from harness.machine import environment, variables
@@ -25,10 +25,10 @@ from harness.records import BaselineMetric, Direction, Judgement, Kind, finite
 from harness.store import files
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from harness.records import Cause, Tier, Verdict
+    from harness.records import Cause, Verdict
 
 SCHEMA = 1
 VALUES_FOR_A_SPREAD = 3
@@ -56,7 +56,6 @@ class Check:
     kind: Kind = "accuracy"
     """Kind of metric; runtime is stored and never judged."""
     unit: str = ""
-    """Unit."""
     abs: float | None = None
     """Allowed difference of the means, in `unit`."""
     rel: float | None = None
@@ -79,7 +78,7 @@ class Stored:
     metrics: dict[str, BaselineMetric]
     """Raw values by metric name."""
     test: str = ""
-    """The test that they belong to, as pytest calls it; empty in older files."""
+    """The test that they belong to, as pytest calls it."""
 
 
 def declare(metrics: Mapping[str, float | Sequence[float] | Check]) -> dict[str, Check]:
@@ -92,45 +91,42 @@ def declare(metrics: Mapping[str, float | Sequence[float] | Check]) -> dict[str,
     """
     if not metrics:
         raise BaselineError("a check needs at least one metric with a value", "Give e.g. accuracy=0.97")
-    found = {
-        name: item if isinstance(item, Check) else _by_name(name, item) for name, item in metrics.items()
-    }
-    for name, check in found.items():
-        wrong = _unsound(check)
-        if wrong:
+    found = {}
+    for name, item in metrics.items():
+        check = item if isinstance(item, Check) else _by_name(name, item)
+        if wrong := next(_wrong(check), ""):
             raise BaselineError(f"metric '{name}' of the check {wrong}", "See harness.judging.checks.Check")
+        found[name] = check
     return found
 
 
-def _unsound(check: Check) -> str:
-    """Say what of a declaration cannot be, before it is stored; empty if it is sound."""
+def _wrong(check: Check) -> Iterator[str]:
+    """Yield what of a declaration cannot be, before it is stored."""
     try:
         numbers = np.asarray(check.value, np.float64)
     except (TypeError, ValueError):
-        return "is no number and no sequence of numbers"
-    bounds = (bound for bound in (check.abs, check.rel) if bound is not None)
-    checks = [
-        (numbers.ndim <= 1, "has more than one dimension: give one number a seed"),
-        (numbers.size > 0, "has no value"),
-        (
-            check.better in typing.get_args(Direction),
-            f"has better='{check.better}', not one of {', '.join(typing.get_args(Direction))}",
-        ),
-        (check.kind in _KINDS, f"has kind='{check.kind}', not one of {', '.join(_KINDS)}"),
-        (all(finite(bound) and bound >= 0 for bound in bounds), "has a bound that is negative or not finite"),
-    ]
-    return next((what for holds, what in checks if not holds), "")
+        yield "is no number and no sequence of numbers"
+        return
+    if numbers.ndim > 1:
+        yield "has more than one dimension: give one number a seed"
+    if not numbers.size:
+        yield "has no value"
+    for word, value, known in (
+        ("better", check.better, typing.get_args(Direction)),
+        ("kind", check.kind, _KINDS),
+    ):
+        if value not in known:
+            yield f"has {word}='{value}', not one of {', '.join(known)}"
+    if not all(finite(bound) and bound >= 0 for bound in (check.abs, check.rel) if bound is not None):
+        yield "has a bound that is negative or not finite"
 
 
 def _by_name(name: str, value: float | Sequence[float]) -> Check:
     for word in reversed(re.split(r"[_.]", name)):
         if word in _WORDS:
-            better, kind, unit = _WORDS[word]
-            return Check(value, better, kind, unit)
-    raise BaselineError(
-        f"the name '{name}' does not tell which direction is better",
-        f"Give {name}=Check(value, better='higher') from harness.judging.checks",
-    )
+            return Check(value, *_WORDS[word])
+    step = f"Give {name}=Check(value, better='higher') from harness.judging.checks"
+    raise BaselineError(f"the name '{name}' does not tell which direction is better", step)
 
 
 def path_of(folder: Path, name: str) -> Path:
@@ -142,9 +138,8 @@ def path_of(folder: Path, name: str) -> Path:
         If the name would leave the folder or is no file name.
     """
     if not _NAME.fullmatch(name):
-        raise BaselineError(
-            f"'{name}' cannot name a check", "Use letters, digits, '_', '-', '.', '[', ']', and '/'"
-        )
+        step = "Use letters, digits, '_', '-', '.', '[', ']', and '/'"
+        raise BaselineError(f"'{name}' cannot name a check", step)
     return folder / f"{name}.json"
 
 
@@ -156,21 +151,12 @@ def load(path: Path) -> Stored | None:
     BaselineError
         If it is damaged, of a newer schema, or holds values that cannot be.
     """
-    try:
-        stored = msgspec.json.decode(files.read_bytes(path), type=Stored)
-    except FileNotFoundError:
+    if not path.exists():
         return None
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise BaselineError(f"{path} is damaged: {error}", "Restore it from version control") from error
-    if stored.schema > SCHEMA:
-        raise BaselineError(
-            f"{path} has schema {stored.schema}, this version reads up to {SCHEMA}", "Upgrade report-harness"
-        )
+    stored = baselines.decode(path, Stored, SCHEMA, str(path))
     if not all(metric.values and all(map(finite, metric.values)) for metric in stored.metrics.values()):
-        raise BaselineError(
-            f"{path} holds a metric without a value, or one that is not finite",
-            "Restore it from version control",
-        )
+        what = f"{path} holds a metric without a value, or one that is not finite"
+        raise BaselineError(what, "Restore it from version control")
     return stored
 
 
@@ -181,21 +167,11 @@ def here() -> dict[str, str]:
 
 
 def judge(path: Path, stored: Stored | None, checks: Mapping[str, Check], test: str = "") -> list[Judgement]:
-    """Hold every metric of a check, and every stored one, against what is stored: by a gate's looks, as one that can have no fresh runs.
+    """Compare every metric of a check, and every stored one, with what is stored: by a gate's looks, as one that can have no fresh runs.
 
-    Parameters
-    ----------
-    path : Path
-        The check's file.
-    stored : Stored or None
-        Its content.
-    checks : mapping
-        The test's metrics.
-    test : str
-        What pytest calls the test, for the next command.
+    `test` is what pytest calls the test, for the next command.
     """
     prepared = [_prepared(path, name, check, stored) for name, check in checks.items()]
-    name: tuple[str, str, Tier] = ("check", path.stem, "smoke")
     looks = [
         (item.judgement.kind, way, look)
         for item in prepared
@@ -204,69 +180,55 @@ def judge(path: Path, stored: Stored | None, checks: Mapping[str, Check], test: 
             item, np.asarray(item.judgement.reference_runs), np.asarray(checks[item.judgement.metric].values)
         )
     ]
-    decided = verdicts.verdicts(trials.single(trials.grouped(name, looks)))
+    decided = verdicts.verdicts(trials.single(trials.grouped(("check", path.stem, "smoke"), looks)))
     judged = [
         verdicts.judged(item.judgement, decided, "too few stored values")
         if isinstance(item, Candidate)
         else item
         for item in prepared
     ]
-    gone = [
-        _blank(path, name, metric.kind, metric.unit, "missing", "stored, but the test does not give it")
-        for name, metric in (stored.metrics if stored else {}).items()
-        if name not in checks
-    ]
-    return [_with_next_step(item, test) for item in (*judged, *gone)]
+    for name, metric in (stored.metrics if stored else {}).items():
+        if name not in checks:
+            gone = _blank(path, name, metric.kind, metric.unit, "missing")
+            judged.append(dataclasses.replace(gone, reason="stored, but the test does not give it"))
+    return [_with_next_step(item, test) for item in judged]
 
 
-def _blank(
-    path: Path, name: str, kind: Kind, unit: str, cause: Cause, reason: str, verdict: Verdict = "ERROR"
-) -> Judgement:
+def _blank(path: Path, name: str, kind: Kind, unit: str, cause: Cause) -> Judgement:
     return Judgement(
-        against="baseline",
-        metric=name,
-        verdict=verdict,
-        cause=cause,
-        kind=kind,
-        unit=unit,
-        reason=reason,
-        place=str(path),
+        against="baseline", metric=name, verdict="ERROR", cause=cause, kind=kind, unit=unit, place=str(path),
         gated=kind != "runtime",
-    )
+    )  # fmt: skip
 
 
 def _with_next_step(judgement: Judgement, test: str) -> Judgement:
     """Add what to type next: new values are offered only where a person has something to approve."""
-    again = shlex.join(["pytest", *([test] if test else [])])
-    update = judgement.verdict in {"IMPROVED", "NO_BASELINE"} or judgement.cause in {"missing", "redefined"}
     if judgement.verdict in SETTLED:
         return judgement
-    step = (
-        f"{again} --harness-update, if the new values are right"
-        if update
-        else f"look at what changed, then: {again}"
-    )
+    again = shlex.join(["pytest", *([test] if test else [])])
+    step = f"look at what changed, then: {again}"
+    if judgement.verdict in {"IMPROVED", "NO_BASELINE"} or judgement.cause in {"missing", "redefined"}:
+        step = f"{again} --harness-update, if the new values are right"
     return dataclasses.replace(judgement, next_step=step)
 
 
 def _prepared(path: Path, name: str, check: Check, stored: Stored | None) -> Judgement | Candidate:
     """Prepare a metric for the looks; equality, bounds that the test gives, and what cannot be compared need none."""
     values = np.asarray(check.values, np.float64)  # (values,)
+    blank = dataclasses.replace(_blank(path, name, check.kind, check.unit, "not_finite"), n=len(values))
 
     def refused(cause: Cause, reason: str, verdict: Verdict = "ERROR") -> Judgement:
         return dataclasses.replace(blank, verdict=verdict, cause=cause, reason=reason)
 
-    blank = _blank(path, name, check.kind, check.unit, "not_finite", "it is not finite")
     if not np.isfinite(values).all():
-        return dataclasses.replace(blank, n=len(values))
-    blank = dataclasses.replace(blank, n=len(values), value=float(values.mean()), spread=spread(values))
+        return refused("not_finite", "it is not finite")
+    blank = dataclasses.replace(blank, value=float(values.mean()), spread=spread(values))
     if check.kind == "runtime":
         return refused("shown", "runtime is stored, never judged here", "NOT_JUDGED")
     if stored is None or name not in stored.metrics:
         return refused("no_reference", "nothing is stored for it", "NO_BASELINE")
     theirs = stored.metrics[name]
-    changed = comparable.redefined(check, theirs)
-    if changed:
+    if changed := comparable.redefined(check, theirs):
         return refused("redefined", "; ".join(reason for _, reason in changed))
     other = environment.differences("memory", here(), stored.environment) if check.kind == "memory" else []
     if other:
@@ -274,17 +236,13 @@ def _prepared(path: Path, name: str, check: Check, stored: Stored | None) -> Jud
     base = np.asarray(theirs.values, np.float64)  # (stored values,)
     middle = float(base.mean())
     blank = dataclasses.replace(blank, reference=middle, reference_runs=tuple(theirs.values))
+    floor, shared = rules.smallest(check.kind, check.unit, middle), "equality but for rounding"
     if check.abs is not None or check.rel is not None:
-        allowed = max(check.abs or 0.0, (check.rel or 0.0) * abs(middle))
-        return comparable.constant(
-            blank, check.better, values.mean(keepdims=True), middle, allowed, "bounds given by the test"
-        )
-    floor = floors.smallest(check.kind, check.unit, middle)
-    if len(base) < VALUES_FOR_A_SPREAD or np.ptp(base) == 0:
-        return comparable.constant(
-            blank, check.better, values.mean(keepdims=True), middle, floor, "equality but for rounding"
-        )
-    return Candidate(blank, check.better, floor)
+        floor = max(check.abs or 0.0, (check.rel or 0.0) * abs(middle))
+        shared = "bounds given by the test"
+    elif len(base) >= VALUES_FOR_A_SPREAD and np.ptp(base) > 0:
+        return Candidate(blank, check.better, floor)
+    return comparable.constant(blank, check.better, values.mean(keepdims=True), middle, floor, shared)
 
 
 def update(path: Path, checks: Mapping[str, Check], judged: Iterable[Judgement], test: str) -> None:
@@ -298,23 +256,17 @@ def update(path: Path, checks: Mapping[str, Check], judged: Iterable[Judgement],
         If it cannot be written.
     """
     passing = {judgement.metric for judgement in judged if judgement.verdict == "PASS"}
-    with machine_lock(
-        "checks.lock"
-    ):  # of two workers of pytest-xdist, the second one sees what the first has stored
+    # of two workers of pytest-xdist, the second one sees what the first has stored
+    with machine_lock("checks.lock"):
         stored = load(path)
         refuse_other_test(path, stored, test)
-        kept = {
-            name: metric for name, metric in (stored.metrics if stored else {}).items() if name in passing
-        }
+        kept = {}
         for name, check in checks.items():
-            if not all(math.isfinite(value) for value in check.values):
+            if not all(map(math.isfinite, check.values)):
                 raise BaselineError(f"metric '{name}' is not finite and is not stored", "Look at the test")
-            if name not in kept:
-                kept[name] = BaselineMetric(
-                    values=check.values, unit=check.unit, kind=check.kind, better=check.better
-                )
-        ordered = {name: kept[name] for name in checks}
-        files.write_json(path, Stored(schema=SCHEMA, environment=here(), metrics=ordered, test=test))
+            new = BaselineMetric(values=check.values, unit=check.unit, kind=check.kind, better=check.better)
+            kept[name] = stored.metrics.get(name, new) if stored and name in passing else new
+        files.write_json(path, Stored(schema=SCHEMA, environment=here(), metrics=kept, test=test))
 
 
 def refuse_other_test(path: Path, stored: Stored | None, test: str) -> None:

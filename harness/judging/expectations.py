@@ -74,31 +74,22 @@ def judge(expected: Expectation, key: str, tier: Tier, done: Sequence[RunResult]
     """
     first_tier = expected.tiers[0] if expected.tiers else tier
     blank = Judgement(
-        against="expectation",
-        metric=expected.metric,
-        verdict="NOT_JUDGED",
-        unit=expected.unit,
-        reference=expected.value,
-        place=expected.place,
-        row=expected.row,
-        next_step=f"harness run {key} --tier {first_tier} --seeds {PROMISED_RUNS}",
-    )
-    if expected.unreadable:
-        return dataclasses.replace(blank, verdict="NOT_JUDGED", reason=expected.unreadable)
-    if not done:
-        return dataclasses.replace(blank, reason="no run finished")
-    timed = _is_timed(expected, done)
-    if timed:
-        done = [result for result in done if not result.disturbed] or done
-    lacking = _incomplete(done) if expected.needs_complete else []
-    obstacle = _obstacle(expected, tier, done, timed=timed)
-    if lacking and not obstacle:
+        against="expectation", metric=expected.metric, verdict="NOT_JUDGED", unit=expected.unit, reference=expected.value,
+        place=expected.place, row=expected.row, next_step=f"harness run {key} --tier {first_tier} --seeds {PROMISED_RUNS}",
+    )  # fmt: skip
+    if expected.unreadable or not done:
+        return dataclasses.replace(blank, reason=expected.unreadable or "no run finished")
+    obstacle = "" if tier in expected.tiers else f"published for the {'/'.join(expected.tiers)} tier"
+    if _is_timed(expected, done):
+        quiet = [result for result in done if not result.disturbed]
+        if not quiet and not obstacle:
+            obstacle = "disturbed: other processes used the machine in every run"
+        done = quiet or done
+    lacking = _incomplete(done) if expected.needs_complete and not obstacle else []
+    if lacking:
         obstacle = "incomplete data: " + "; ".join(use.found for use in lacking)
-        blank = dataclasses.replace(
-            blank, next_step=f"harness data fetch {' '.join(use.name for use in lacking)}"
-        )
-    else:
-        lacking = []
+        fetch = f"harness data fetch {' '.join(use.name for use in lacking)}"
+        blank = dataclasses.replace(blank, next_step=fetch)
     try:
         values, published = _stack(expected, done), _published(expected)
         _check_pair(expected, values, published, done)
@@ -122,20 +113,10 @@ def judge(expected: Expectation, key: str, tier: Tier, done: Sequence[RunResult]
     return dataclasses.replace(judged, verdict="NOT_JUDGED", would_be=judged.verdict, reason=reason)
 
 
-def _obstacle(expected: Expectation, tier: Tier, done: Sequence[RunResult], *, timed: bool) -> str:
-    """Give a reason not to judge that lies in the protocol: another tier, or times of a busy machine; empty if there is none."""
-    if tier not in expected.tiers:
-        return f"published for the {'/'.join(expected.tiers)} tier"
-    if timed and done[0].disturbed:
-        return "disturbed: other processes used the machine in every run"
-    return ""
-
-
 def _is_timed(expected: Expectation, done: Sequence[RunResult]) -> bool:
     names = expected.order or (expected.metric,)
-    return any(
-        result.metrics[name].kind == "runtime" for result in done for name in names if name in result.metrics
-    )
+    measured = (result.metrics[name] for result in done for name in names if name in result.metrics)
+    return any(one.kind == "runtime" for one in measured)
 
 
 def _incomplete(done: Sequence[RunResult]) -> list[DatasetUse]:
@@ -218,9 +199,8 @@ def _luck(errors: Floats, expected: Expectation) -> float:
     # variance of our mean over theirs; one fixed test set of ours is as uncertain as theirs
     ratio = 1.0 if expected.rule == "split" else expected.runs / k
     difference = math.sqrt(chi2_quantile(PROMISED_POWER, size) / size * (1 + ratio))
-    widest = 1 + math.sqrt(
-        (size - 1) / k
-    )  # sd in the direction where ten runs happen to differ most, over the true one
+    # sd in the direction where ten runs happen to differ most, over the true one
+    widest = 1 + math.sqrt((size - 1) / k)
     return difference + t_quantile(1 - AGREEMENT_LEVEL, k - 1) * widest * math.sqrt(ratio / size)
 
 
@@ -231,9 +211,8 @@ def _chance(expected: Expectation) -> str:
         parts.append(f"the source tested {expected.test_images:,} images")
     if expected.source_sd:
         runs = "ran once" if expected.runs == 1 else f"ran {expected.runs} times"
-        parts.append(
-            f"the source {runs}, and runs differ by {amount(expected.unit, expected.source_sd)} (sd)"
-        )
+        differ = f"runs differ by {amount(expected.unit, expected.source_sd)} (sd)"
+        parts.append(f"the source {runs}, and {differ}")
     return "; ".join(parts)
 
 
@@ -293,13 +272,10 @@ def _check_pair(expected: Expectation, values: Floats, published: Floats, done: 
 
 def _described(expected: Expectation, blank: Judgement, values: Floats) -> Judgement:
     mean = values.mean(axis=0)
-    over_runs = values.std(axis=0, ddof=1) if len(values) > 1 else None
+    value = float(mean.min()) if expected.order else mean.tolist()
+    over_runs = float(values.std(axis=0, ddof=1).max()) if len(values) > 1 else None
     described = dataclasses.replace(
-        blank,
-        n=len(values),
-        value=float(mean.min()) if expected.order else mean.tolist(),
-        spread=float(np.max(over_runs)) if over_runs is not None else None,
-        test=_TESTS[expected.rule],
+        blank, n=len(values), value=value, spread=over_runs, test=_TESTS[expected.rule]
     )
     if expected.rule in _NO_STATISTICS:
         return described
@@ -335,16 +311,10 @@ def _decide(expected: Expectation, blank: Judgement, values: Floats, published: 
     if verdict == "INCONCLUSIVE":
         reason += "; " + _what_decides(needed)
     return dataclasses.replace(
-        blank,
-        verdict=verdict,
-        margin=evidence.margin(k),
-        resolution=float(np.max(width)),
-        lower=float(published) - wide if single else None,
-        upper=float(published) + wide if single else None,
-        runs_needed=needed,
-        next_step=_with_seeds(blank.next_step, needed),
-        reason=reason,
-    )
+        blank, verdict=verdict, margin=evidence.margin(k), resolution=float(np.max(width)),
+        lower=float(published) - wide if single else None, upper=float(published) + wide if single else None,
+        runs_needed=needed, next_step=_with_seeds(blank.next_step, needed), reason=reason,
+    )  # fmt: skip
 
 
 def _with_seeds(step: str, needed: int | None) -> str:
@@ -435,9 +405,8 @@ def _ordered(expected: Expectation, blank: Judgement, values: Floats) -> Judgeme
     one_image = 1 / expected.test_images if expected.test_images else 0.0
 
     def agrees(runs: int) -> bool:
-        return bool(
-            (leads - t_quantile(1 - AGREEMENT_LEVEL, runs - 1) * s / math.sqrt(runs) >= -wide - least).all()
-        )
+        half = t_quantile(1 - AGREEMENT_LEVEL, runs - 1) * s / math.sqrt(runs)
+        return bool((leads - half >= -wide - least).all())
 
     def behind(runs: int) -> bool:
         half = t_quantile(1 - LEVEL / len(s), runs - 1) * s / math.sqrt(runs)
@@ -454,24 +423,17 @@ def _ordered(expected: Expectation, blank: Judgement, values: Floats) -> Judgeme
         reason += f": a tie within the tolerance of {amount(expected.unit, wide)} ({blank.tolerance_reason}), no lead is shown"
     if verdict == "INCONCLUSIVE":
         reason += "; " + _what_decides(needed)
+    widest = float(t_quantile(1 - LEVEL / len(s), k - 1) * s[nearest] / math.sqrt(k))
     return dataclasses.replace(
-        blank,
-        verdict=verdict,
-        value=lead,
-        spread=float(s[nearest]),
-        margin=margin,
-        lower=-wide,
-        resolution=max(float(t_quantile(1 - LEVEL / len(s), k - 1) * s[nearest] / math.sqrt(k)), one_image),
-        runs_needed=needed,
-        next_step=_with_seeds(blank.next_step, needed),
-        reason=reason,
-    )
+        blank, verdict=verdict, value=lead, spread=float(s[nearest]), margin=margin, lower=-wide,
+        resolution=max(widest, one_image), runs_needed=needed, next_step=_with_seeds(blank.next_step, needed), reason=reason,
+    )  # fmt: skip
 
 
 def _held_in_every_run(
     expected: Expectation, blank: Judgement, values: Floats, published: Floats
 ) -> Judgement:
-    """Hold every run to equality or to a bound, up to the printed digits; the element furthest outside gives the verdict."""
+    """Compare every run with an equality or a bound, up to the printed digits; the element furthest outside gives the verdict."""
     allowed = expected.half_width + ROUNDING * np.maximum(np.abs(published), np.abs(values).max(axis=0))
     high, low = (values - published).max(axis=0), (values - published).min(axis=0)
     above = high - allowed if expected.rule != "at_least" else np.full_like(high, -np.inf)
@@ -486,14 +448,10 @@ def _held_in_every_run(
     if published.ndim == 0:
         lower = None if expected.rule == "at_most" else float(published - allowed)
         upper = None if expected.rule == "at_least" else float(published + allowed)
+    reason = "every run keeps to the print" if verdict == "REPRODUCED" else f"off by {off:+.4g}{where}"
+    resolution = expected.half_width or None
     return dataclasses.replace(
-        blank,
-        verdict=verdict,
-        cause="exact",
-        lower=lower,
-        upper=upper,
-        resolution=expected.half_width or None,
-        reason="every run keeps to the print" if verdict == "REPRODUCED" else f"off by {off:+.4g}{where}",
+        blank, verdict=verdict, cause="exact", lower=lower, upper=upper, resolution=resolution, reason=reason
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import contextlib
 import dataclasses
 import datetime as dt
 import itertools
@@ -23,7 +22,7 @@ from harness.store import files, project, stored
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from harness.records import GateSettings, Plan, RunResult
+    from harness.records import Plan, RunResult
 
 SCHEMA = 3
 """Of ``run.json``. Since 3, judgements have a `cause`, comparisons their `trials`, and an identity is PASS or REGRESSED.
@@ -38,40 +37,19 @@ def unjudged(plan: Plan, results: Sequence[RunResult], out: Path) -> Job:
     Date, commit and environment are the plan's: the job may be put together later, elsewhere, and by other code.
     """
     counted = tuple(stored.of(results, "count"))
-    base, unfinished = stored.of(results, "measure", "base"), _unfinished(plan, results)
-    return Job(
-        schema=SCHEMA,
-        created=plan.created,
-        command=plan.command,
-        version=__version__,
-        commit=plan.commit,
-        environment=plan.environment,
-        results=stored.of(results, "measure", "head"),
-        comparisons=(),
-        counted=counted,
-        probes=tuple(probes.compare(*pair, out) for pair in probes.pairs(counted)),
-        gate=None if plan.gate is None else _unjudged_gate(plan.gate, base, cut_short=bool(unfinished)),
-        unfinished=unfinished,
-    )
-
-
-def _unfinished(plan: Plan, results: Sequence[RunResult]) -> dict[str, int]:
-    """Count the planned runs of each variant that left no result."""
     left = collections.Counter(f"{request.scenario}:{request.variant}" for request in plan.requests)
     for (scenario, variant, _), runs in stored.groups(results).items():
         left[f"{scenario}:{variant}"] -= len(runs)
-    return dict(+left)
-
-
-def _unjudged_gate(settings: GateSettings, base: Sequence[RunResult], *, cut_short: bool) -> Gate:
-    """Return what is known of a gate that decided nothing yet: never that it passed."""
-    return Gate(
-        settings=settings,
-        base_results=base,
-        minutes=0.0,
-        exit_code=outcome.INTERRUPTED if cut_short else 2,
-        interrupted=cut_short,
-    )
+    unfinished = dict(+left)
+    gate = None if plan.gate is None else Gate(
+        settings=plan.gate, base_results=stored.of(results, "measure", "base"), minutes=0.0,
+        exit_code=outcome.INTERRUPTED if unfinished else 2, interrupted=bool(unfinished),
+    )  # fmt: skip
+    return Job(
+        schema=SCHEMA, created=plan.created, command=plan.command, version=__version__, commit=plan.commit,
+        environment=plan.environment, results=stored.of(results, "measure", "head"), comparisons=(), counted=counted,
+        probes=tuple(probes.compare(*pair, out) for pair in probes.pairs(counted)), gate=gate, unfinished=unfinished,
+    )  # fmt: skip
 
 
 def read(folder: Path) -> Job:
@@ -84,27 +62,19 @@ def read(folder: Path) -> Job:
     StorageError
         If there is none, or it is damaged or of a newer schema.
     """
-    path = folder / "run.json"
-    if not path.exists() and (folder / stored.PACKED).exists():
-        return _decoded(
-            stored.unpacked(folder / stored.PACKED), folder / stored.PACKED, "Take it anew from where it came"
-        )
+    path, packed = folder / "run.json", folder / stored.PACKED
+    if not path.exists() and packed.exists():
+        return _decoded(stored.unpacked(packed), packed, "Take it anew from where it came")
     if not path.exists() and (folder / "plan.json").exists():
         plan = plans.read(folder)
         return unjudged(plan, plans.results(plan, folder), folder)
-    if not path.exists():
-        finished = sorted(folder.glob("runs/*/result.json"), key=lambda found: found.stat().st_mtime_ns)
-        if finished:
-            results = stored.gathered(finished)
-            return unjudged(plans.unknown(results[0].started), results, folder)
     step = f"Remove it and type: harness judge {shlex.quote(str(folder))}"
     try:
         large = stored.read_large(path, step)
         content = b"" if large else files.read_bytes(path)
     except OSError as error:
-        raise StorageError(
-            f"there is no readable run in '{folder}': {error.strerror}", "Type: harness run"
-        ) from error
+        what = f"there is no readable run in '{folder}': {error.strerror}"
+        raise StorageError(what, "Type: harness run") from error
     if large:
         _refuse_newer(large.schema, path)
         _check_numbers(large, path)
@@ -113,15 +83,7 @@ def read(folder: Path) -> Job:
 
 
 def readable(folders: Iterable[Path], passed_over: dict[Path, HarnessError]) -> Iterator[Job]:
-    """Read stored jobs one after the other, each when it is asked for.
-
-    Parameters
-    ----------
-    folders : iterable of Path
-        Their folders.
-    passed_over : dict
-        Gets every folder whose job cannot be read, with the reason; the others are read all the same.
-    """
+    """Read stored jobs one after the other, each when it is asked for; `passed_over` gets every folder that cannot be read, with the reason."""
     for folder in folders:
         try:
             yield read(folder)
@@ -139,9 +101,8 @@ def _decoded(content: bytes, path: Path, step: str) -> Job:
 
 def _refuse_newer(schema: int, path: Path) -> None:
     if schema > SCHEMA:
-        raise StorageError(
-            f"{path} has schema {schema}, this version reads up to {SCHEMA}", "Upgrade report-harness"
-        )
+        what = f"{path} has schema {schema}, this version reads up to {SCHEMA}"
+        raise StorageError(what, "Upgrade report-harness")
 
 
 def _check_numbers(job: Job, path: Path) -> None:
@@ -165,19 +126,13 @@ def default_folder(root: Path = Path()) -> Path:
     """
     first = project.reports_folder(root) / dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%SZ")
     folder, number = first, 1
-    with contextlib.suppress(OSError):
-        while folder.exists() or not _made(folder):
+    while True:
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
             number += 1
             folder = first.with_name(f"{first.name}-{number}")
-    return folder
-
-
-def _made(folder: Path) -> bool:
-    """Make a folder; return False if somebody else has made it meanwhile."""
-    try:
-        folder.mkdir(parents=True)
-    except FileExistsError:
-        if not folder.is_dir():
-            raise
-        return False
-    return True
+        except OSError:
+            return folder
+        else:
+            return folder

@@ -54,17 +54,7 @@ class Change:
 
 
 def changes(values: Floats, better: Direction, *, spikes: bool = False) -> list[Change]:
-    """Find where the level of a sequence changes.
-
-    Parameters
-    ----------
-    values : float64 array of shape (points,)
-        Oldest first.
-    better : str
-        Direction of improvement.
-    spikes : bool
-        Whether single points that lie far from those before and after are returned too.
-    """
+    """Find where the level of a sequence, (points,) oldest first, changes; with `spikes` also single points far from those before and after."""
     starts, alone = segmented(values)
     inner = np.setdiff1d(np.arange(len(values)), alone)
     found = []

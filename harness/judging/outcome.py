@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 import itertools
 import typing
 
@@ -12,7 +13,7 @@ from harness.measure.stages import HELPERS
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from harness.records import GateSettings, Job, Judgement, RunResult, Verdict
+    from harness.records import Gate, GateSettings, Job, Judgement, RunResult, Verdict
 
 ATTENTION: tuple[Verdict, ...] = (
     "ERROR", "REGRESSED", "BELOW", "ABOVE", "INCONCLUSIVE", "IMPROVED", "CHANGED", "NO_BASELINE", "INCOMPARABLE", "WAIVED",
@@ -43,8 +44,8 @@ PHRASES: Mapping[str, tuple[str, str]] = {
 _FINE = (*GOOD, "holds")
 NOTED_BYTES = 2**20
 """Helper processes that held less than this are no more than a shell command."""
-INTERRUPTED = 130
-"""Exit code of a gate that did not come to its end."""
+WORSE, UNMEASURED, APPROVE, INTERRUPTED = 1, 2, 3, 130
+"""Exit codes: worse; not measured or undecided; a person must decide; a gate that did not come to its end."""
 MOST_NAMES = 8
 """Variants with missing runs that a sentence names; their number is said."""
 
@@ -55,56 +56,51 @@ def runs(job: Job) -> Iterator[RunResult]:
     return itertools.chain(job.results, base, job.counted)
 
 
+def judgements(job: Job) -> Iterator[Judgement]:
+    """Yield every judgement of a job."""
+    return itertools.chain.from_iterable(comparison.judgements for comparison in job.comparisons)
+
+
 def notes(job: Job) -> tuple[str, ...]:
-    """List what a reader must know before believing a pass, one sentence each; every face shows the same list."""
-    if job.gate is None:
-        return tuple(_helpers(job))
-    settings = job.gate.settings
-    changed = [
-        f"what measures changed between base and head, so times are not compared: {path}"
-        for path in settings.code_changed
-    ]
-    dependencies = [
-        f"a dependency changed between base and head: {change}" for change in settings.dependencies_changed
-    ]
-    return (*settings.notes, *changed, *dependencies, *_helpers(job))
+    """List what a reader must know before believing a pass, one sentence each; every face shows the same list.
 
-
-def _helpers(job: Job) -> Iterator[str]:
-    """Name the variants whose helper processes hold memory that is in no peak; silent where a scenario has it judged."""
+    Helper processes whose memory is in no peak are named, unless a scenario has it judged.
+    """
+    found: list[str] = []
+    if job.gate is not None:
+        settings = job.gate.settings
+        measures = "what measures changed between base and head, so times are not compared"
+        depends = "a dependency changed between base and head"
+        found += settings.notes
+        found += (f"{measures}: {path}" for path in settings.code_changed)
+        found += (f"{depends}: {change}" for change in settings.dependencies_changed)
     held: dict[str, float] = {}
     for run in runs(job):
         most = run.metrics[HELPERS].value if HELPERS in run.metrics else 0.0
         if isinstance(most, float) and most >= NOTED_BYTES:
             name = f"{run.request.scenario}:{run.request.variant}"
             held[name] = max(held.get(name, 0.0), most)
-    judged = {
-        f"{comparison.scenario}:{comparison.variant}"
-        for comparison in job.comparisons
-        for judgement in comparison.judgements
-        if judgement.metric == HELPERS
-    }
-    for name in sorted(held.keys() - judged):
-        yield (
-            f"helper processes of {name} held up to {wording.mebibytes(held[name])}, which is in no peak: "
-            f"{HELPERS} records it and is not gated"
-        )
+    for comparison in job.comparisons:
+        if any(judgement.metric == HELPERS for judgement in comparison.judgements):
+            held.pop(f"{comparison.scenario}:{comparison.variant}", None)
+    for name in sorted(held):
+        memory = f"helper processes of {name} held up to {wording.mebibytes(held[name])}"
+        found.append(f"{memory}, which is in no peak: {HELPERS} records it and is not gated")
+    return tuple(found)
 
 
 def needs_attention(judgement: Judgement) -> bool:
     """Whether a person should look; what no gate acts on need not have a baseline that compares."""
-    only_shown = judgement.against == "baseline" and not judgement.gated
-    return judgement.verdict in ATTENTION and not (
-        only_shown and judgement.verdict in {"INCOMPARABLE", "NO_BASELINE"}
-    )
+    if judgement.against == "baseline" and not judgement.gated:
+        return judgement.verdict in ATTENTION and judgement.verdict not in {"INCOMPARABLE", "NO_BASELINE"}
+    return judgement.verdict in ATTENTION
 
 
 def counts(job: Job) -> collections.Counter[str]:
     """Count verdicts, failed runs as ``runs`` and missing ones as ``unfinished``; what is only shown and has no reference is left out."""
-    judged = [judgement for comparison in job.comparisons for judgement in comparison.judgements]
     found = collections.Counter[str](
         _word(judgement)
-        for judgement in judged
+        for judgement in judgements(job)
         if needs_attention(judgement) or judgement.verdict not in ATTENTION
     )
     found["runs"] = sum(result.status != "ok" for result in runs(job))
@@ -176,54 +172,30 @@ def meaning(job: Job) -> str:
         return "; ".join(filter(None, ("passed", undecided(job))))
     if code != 1:
         return {2: "could not measure", 3: "a person must approve"}.get(code, "unknown")
-    worse = {_damage(judgement) for comparison in job.comparisons for judgement in comparison.judgements}
+    worse = {
+        "broken" if judgement.against == "identity" else "slower" if judgement.kind == "runtime" else "worse"
+        for judgement in judgements(job)
+        if judgement.verdict == "REGRESSED"
+    }
     return " and ".join(word for word in ("broken", "worse", "slower") if word in worse) or "worse"
 
 
 def undecided(job: Job) -> str:
     """Name the kinds of gated metrics that a gate has no verdict on; empty if it has one on all of them."""
-    gated = [
-        judgement
-        for comparison in job.comparisons
-        for judgement in comparison.judgements
-        if job.gate is not None and judgement.gated and judgement.against == "baseline"
-    ]
     ways = {"INCONCLUSIVE": "undecided", "INCOMPARABLE": "not compared"}
     found = (
-        f"{_KINDS.get(judgement.kind, judgement.kind)} {ways[judgement.verdict]}"
-        for judgement in gated
-        if judgement.verdict in ways
+        f"{'time' if judgement.kind == 'runtime' else judgement.kind} {ways[judgement.verdict]}"
+        for judgement in judgements(job)
+        if judgement.gated and judgement.against == "baseline" and judgement.verdict in ways
     )
-    return ", ".join(dict.fromkeys(found))
-
-
-_KINDS = {"runtime": "time"}
-
-
-def _damage(judgement: Judgement) -> str:
-    """Say what a failure means: a violated identity is broken code, a regressed time is slower, anything else worse."""
-    if judgement.verdict != "REGRESSED":
-        return ""
-    if judgement.against == "identity":
-        return "broken"
-    return "slower" if judgement.kind == "runtime" else "worse"
+    return ", ".join(dict.fromkeys(found)) if job.gate is not None else ""
 
 
 def element(judgement: Judgement, settings: GateSettings | None = None) -> str:
-    """Name the part of a CI report that tells a verdict, in JUnit's words.
+    """Name the part of a CI report that shows a verdict, in JUnit's words.
 
-    Parameters
-    ----------
-    judgement : Judgement
-        The verdict.
-    settings : GateSettings, optional
-        What a gate was asked to be strict about.
-
-    Returns
-    -------
-    str
-        ``failure`` (worse, slower, broken), ``error`` (it could not be measured or decided), ``skipped`` (a person decides, or
-        nothing was judged), or empty for a pass.
+    It is ``failure`` (worse, slower, broken), ``error`` (it could not be measured or decided), ``skipped`` (a person decides, or
+    nothing was judged), or empty for a pass; `settings` say what a gate is strict about.
     """
     strict, published = (settings.strict, settings.expectations) if settings else (False, False)
     if judgement.verdict in GOOD:
@@ -232,11 +204,9 @@ def element(judgement: Judgement, settings: GateSettings | None = None) -> str:
         return "failure"
     if judgement.against == "expectation" and settings and not published:
         return "skipped"  # published values change no exit code of this gate
-    undecided = judgement.verdict == "INCONCLUSIVE" or (
-        judgement.verdict == "INCOMPARABLE" and may_warn(judgement, settings)
-    )
-    acts = judgement.gated and (strict or not may_warn(judgement, settings))
-    acts = acts or (published and judgement.against == "expectation")
+    warns = may_warn(judgement, settings)
+    undecided = judgement.verdict == "INCONCLUSIVE" or (judgement.verdict == "INCOMPARABLE" and warns)
+    acts = (judgement.gated and (strict or not warns)) or (published and judgement.against == "expectation")
     return "error" if judgement.verdict == "ERROR" or (acts and undecided) else "skipped"
 
 
@@ -250,3 +220,43 @@ def may_warn(judgement: Judgement, settings: GateSettings | None) -> bool:
     stored = settings is None or not settings.against
     elsewhere = judgement.verdict == "INCOMPARABLE" and judgement.cause in {"environment", ""}
     return judgement.kind == "memory" and elsewhere and stored
+
+
+# -- a gate's exit code -----------------------------------------------------------------------------------------------
+
+
+def closed(job: Job) -> Job:
+    """Write the exit code into a gate's job."""
+    if job.gate is None:
+        return job
+    return dataclasses.replace(job, gate=dataclasses.replace(job.gate, exit_code=_gate_code(job, job.gate)))
+
+
+def _gate_code(job: Job, gate: Gate) -> int:
+    """Return 130 if interrupted, 1 for worse, 2 for not measured or undecided, 3 if a person must decide, else 0; the first that holds."""
+    if gate.interrupted:
+        return INTERRUPTED
+    codes = {code_of(judgement, gate.settings) for judgement in judgements(job)}
+    failed = any(comparison.failed for comparison in job.comparisons)
+    if not job.comparisons or failed or any(run.status != "ok" for run in runs(job)):
+        codes.add(UNMEASURED)
+    return min(codes - {0}, default=0)
+
+
+def code_of(judgement: Judgement, settings: GateSettings) -> int:
+    """Return the exit code that one judgement asks for; 0 if none."""
+    verdict = judgement.verdict
+    if judgement.against == "expectation":
+        codes = {"BELOW": WORSE, "ABOVE": WORSE, "ERROR": UNMEASURED, "INCONCLUSIVE": UNMEASURED}
+        return codes.get(verdict, 0) if settings.expectations else 0
+    if verdict == "REGRESSED":
+        return WORSE
+    if verdict == "ERROR":
+        return UNMEASURED
+    if not judgement.gated:
+        return 0
+    if may_warn(judgement, settings):
+        return UNMEASURED if settings.strict else 0
+    if verdict == "INCONCLUSIVE" or judgement.cause == "other_test":
+        return UNMEASURED
+    return APPROVE if verdict in {"IMPROVED", "CHANGED", "NO_BASELINE", "INCOMPARABLE"} else 0

@@ -13,15 +13,7 @@ from harness.errors import StorageError
 from harness.judging import trajectories
 from harness.machine import environment
 from harness.measure.work import PREFIX
-from harness.records import (
-    Baseline,
-    BaselineMetric,
-    Judgement,
-    Measured,
-    Probe,
-    RunRequest,
-    time_limit,
-)
+from harness.records import BaselineMetric, Judgement, Probe, time_limit
 from harness.store import files
 
 if typing.TYPE_CHECKING:
@@ -31,18 +23,25 @@ if typing.TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from harness.records import Cause, RunResult, Scenario, Tier, Trajectory, Verdict
+    from harness.records import (
+        Baseline,
+        Cause,
+        Measured,
+        RunRequest,
+        RunResult,
+        Scenario,
+        Tier,
+        Trajectory,
+        Verdict,
+    )
 
-    Counts = Mapping[str, Measured]
     Reference = Mapping[str, BaselineMetric]
 
-RETIRED = (".calls", ".rounds")
-"""Endings of counts of function calls and loop rounds, which older versions counted; a baseline or base commit may still hold them."""
 REPEATABLE = "work.repeatable"
 """Whether two equal runs predicted and counted the same, bit by bit: 1 or 0. A baseline keeps it among its counts."""
 COUNTED_SEED = 0
 """Seed of every counting run: where training stops early, another seed does other work."""
-NOT_COUNTED = "no work was counted: the run failed, or its worker is older than the counters"
+NOT_COUNTED = "no work was counted"
 
 
 def lowest_tier(scenario: Scenario, variant: str) -> Tier:
@@ -62,40 +61,21 @@ def lowest_tier(scenario: Scenario, variant: str) -> Tier:
 def requests(measured: Iterable[RunRequest], scenarios: Mapping[str, Scenario]) -> list[RunRequest]:
     """List the counting runs that belong to measured ones: two of each variant, backend, device and side, always at one seed.
 
-    Parameters
-    ----------
-    measured : iterable of RunRequest
-        Runs of a job or gate.
-    scenarios : mapping
-        Scenarios by name.
-
-    Returns
-    -------
-    list of RunRequest
-        Equal but for `repeat`, 0 and 1; in the variant's lowest tier, without a limit of memory.
+    They are equal but for `repeat`, 0 and 1; in the variant's lowest tier, without a limit of memory.
     """
     first: dict[tuple[str, ...], RunRequest] = {}
     for request in measured:
         key = (request.scenario, request.variant, request.backend, request.device, request.side)
         first.setdefault(key, request)
-    return [_counting(request, scenarios, repeat) for request in first.values() for repeat in (0, 1)]
-
-
-def _counting(request: RunRequest, scenarios: Mapping[str, Scenario], repeat: int) -> RunRequest:
-    tier = lowest_tier(scenarios[request.scenario], request.variant)
-    limit = request.time_limit if request.tier == tier else time_limit(tier)
-    return dataclasses.replace(
-        request,
-        tier=tier,
-        seed=COUNTED_SEED,
-        purpose="count",
-        repeat=repeat,
-        round="screen",
-        time_limit=limit,
-        memory_limit=None,
-        keep_weights=False,
-        weights="",
-    )
+    found = []
+    for request in first.values():
+        tier = lowest_tier(scenarios[request.scenario], request.variant)
+        counting = dataclasses.replace(
+            request, tier=tier, seed=COUNTED_SEED, purpose="count", repeat=0, round="screen", memory_limit=None,
+            time_limit=request.time_limit if request.tier == tier else time_limit(tier), keep_weights=False, weights="",
+        )  # fmt: skip
+        found += [counting, dataclasses.replace(counting, repeat=1)]
+    return found
 
 
 # -- the probe ---------------------------------------------------------------------------------------------------------
@@ -127,44 +107,31 @@ def pairs(counted: Sequence[RunResult]) -> list[tuple[RunResult, RunResult]]:
 
 
 def compare(first: RunResult, second: RunResult, folder: Path) -> Probe:
-    """Hold two counting runs with all else equal against each other, bit by bit.
+    """Compare two counting runs with all else equal, bit by bit; `folder` is the job's, where both have stored their predictions.
 
-    Parameters
-    ----------
-    first, second : RunResult
-        The runs; a failed one gives a probe that could not be made, with the reason.
-    folder : Path
-        Folder of the job, in which both have stored their predictions.
+    A failed run gives a probe that could not be made, with the reason.
     """
-    why = _unprobed(first, second)
-    if why:
-        return _probe(first, predictions=False, work=False, differing=(why,))
-    try:
-        ours, theirs = (
-            files.read_npz_below(folder, f"{run.folder}/predictions.npz") for run in (first, second)
-        )
-    except StorageError as error:
-        return _probe(first, predictions=False, work=False, differing=(str(error),))
-    sets = [name for name in {**ours, **theirs} if not _same(ours.get(name), theirs.get(name))]
+    request, runs = first.request, (first, second)
+    probe = Probe(
+        scenario=request.scenario, variant=request.variant, tier=request.tier, seed=request.seed,
+        predictions_equal=False, work_equal=False,
+    )  # fmt: skip
+    failed = next((run for run in runs if run.status != "ok"), None)
+    if failed is not None:
+        return dataclasses.replace(probe, differing=(f"a counting run failed: {failed.error}",))
     a, b = counts(first), counts(second)
+    if not a or not b:
+        return dataclasses.replace(probe, differing=(NOT_COUNTED,))
+    try:
+        ours, theirs = (files.read_npz_below(folder, f"{run.folder}/predictions.npz") for run in runs)
+    except StorageError as error:
+        return dataclasses.replace(probe, differing=(str(error),))
+    sets = [name for name in {**ours, **theirs} if not _same(ours.get(name), theirs.get(name))]
     work = [name for name in {**a, **b} if a.get(name) != b.get(name)]
     work += trajectories.unlike(followed(first), followed(second))
-    return _probe(first, predictions=not sets, work=not work, differing=(*sets, *work))
-
-
-def _unprobed(first: RunResult, second: RunResult) -> str:
-    failed = next((run for run in (first, second) if run.status != "ok"), None)
-    if failed is not None:
-        return f"a counting run failed: {failed.error}"
-    return "" if counts(first) and counts(second) else NOT_COUNTED
-
-
-def _probe(first: RunResult, *, predictions: bool, work: bool, differing: tuple[str, ...]) -> Probe:
-    request = first.request
-    return Probe(
-        scenario=request.scenario, variant=request.variant, tier=request.tier, seed=request.seed,
-        predictions_equal=predictions, work_equal=work, differing=differing,
-    )  # fmt: skip
+    return dataclasses.replace(
+        probe, predictions_equal=not sets, work_equal=not work, differing=(*sets, *work)
+    )
 
 
 def _same(a: NDArray[np.generic] | None, b: NDArray[np.generic] | None) -> bool:
@@ -190,16 +157,17 @@ def made(probe: Probe) -> bool:
 def reference_of(result: RunResult) -> dict[str, BaselineMetric]:
     """Turn what a run counted into a reference: for a gate's base side, or a baseline."""
     return {
-        name: BaselineMetric(
-            values=[float(typing.cast("float", measured.value))], unit=measured.unit, kind=measured.kind,
-            better=measured.better,
-        )
-        for name, measured in counts(result).items()
-    }  # fmt: skip
+        name: BaselineMetric(values=[_number(count)], unit=count.unit, kind=count.kind, better=count.better)
+        for name, count in counts(result).items()
+    }
+
+
+def _number(count: Measured) -> float:
+    return float(typing.cast("float", count.value))
 
 
 def obstacles(counted: RunResult, stored: Baseline) -> list[str]:
-    """Say what forbids holding a run's counts against a baseline's.
+    """Say what forbids comparing a run's counts with a baseline's.
 
     The data count only if they are the same tier's: a baseline of a higher tier notes data that its counting run never read.
     """
@@ -221,15 +189,13 @@ def against_stored(
     if counted is None:
         return []
     stored, place = nearest or (None, "")
-    hindered = obstacles(counted, stored) if stored and (stored.counted or stored.trajectories) else ()
+    hindered = obstacles(counted, stored) if stored and (stored.counted or stored.trajectories) else []
     work = judge_work(counted, probe, stored.counted if stored else None, place, hindered=hindered)
     if stored is None or counted.measurement is None:
         return work
     same = _same_bits(probe, counted.measurement.environment, stored.environment)
-    return [
-        *work,
-        *trajectories.judge(followed(counted), stored.trajectories, place, same=same, hindered=hindered),
-    ]
+    found = trajectories.judge(followed(counted), stored.trajectories, place, same=same, hindered=hindered)
+    return [*work, *found]
 
 
 def against_base(
@@ -238,23 +204,18 @@ def against_base(
     """Judge counts and trajectories against those of a gate's base side."""
     if counted is None:
         return []
-    ours, theirs = counted.measurement, base.measurement if base is not None else None
+    ours, theirs = counted.measurement, base.measurement if base else None
     hindered = []
     if ours and theirs and ours.scenario_version != theirs.scenario_version:
         hindered.append(f"scenario version: {ours.scenario_version}, not {theirs.scenario_version}")
-    work = judge_work(
-        counted, probe, reference_of(base) if base is not None else None, place, hindered=hindered
-    )
-    if base is None or not ours or not theirs:
+    work = judge_work(counted, probe, reference_of(base) if base else None, place, hindered=hindered)
+    if not ours or not theirs:
         return work
     same = _same_bits(probe, ours.environment, theirs.environment)
-    loose = probe.differing if probe is not None else ()
-    return [
-        *work,
-        *trajectories.judge(
-            followed(counted), theirs.trajectories, place, same=same, hindered=hindered, loose=loose
-        ),
-    ]
+    loose = probe.differing if probe else ()
+    before = theirs.trajectories
+    found = trajectories.judge(followed(counted), before, place, same=same, hindered=hindered, loose=loose)
+    return [*work, *found]
 
 
 def _same_bits(probe: Probe | None, ours: Mapping[str, str], theirs: Mapping[str, str]) -> bool:
@@ -277,7 +238,7 @@ def judge_work(
     counted : RunResult
         The first counting run.
     probe : Probe or None
-        What comparing it with its repeat told.
+        What comparing it with its repeat showed.
     reference : mapping or None
         One value a count, from a baseline's `counted` or `reference_of` a base run; None if there is none. With `REPEATABLE`
         in it the probe itself is judged too.
@@ -295,108 +256,96 @@ def judge_work(
     """
     found, known = counts(counted), dict(reference or {})
     repeated = known.pop(REPEATABLE, None)
-    if f"{PREFIX}total.rounds" in known:
-        known = {name: old for name, old in known.items() if name in found or not name.endswith(RETIRED)}
     blank = Judgement(
         against="baseline", metric="work", verdict="ERROR", kind="work", n=1 if found else 0, test="equality in one run",
         place=place, gated=True, cause="uncounted",
     )  # fmt: skip
-    trouble = [dataclasses.replace(blank, reason=why) for why in _trouble(counted, probe)]
-    if hindered:
-        judged = [
-            _with(blank, name, count, "INCOMPARABLE", "environment", "; ".join(hindered))
-            for name, count in found.items()
-        ]
-        return [*trouble, *judged]
-    loose = set(probe.differing) if probe is not None else set()
-    if found and not known:
-        told = f"none is stored for any of {len(found)} counts"
-        unknown = (
-            []
-            if trouble
-            else [dataclasses.replace(blank, verdict="NO_BASELINE", cause="no_reference", reason=told)]
-        )
-        restless = [
-            _judge(blank, name, count, None, loose=True) for name, count in found.items() if name in loose
-        ]
-        return [*trouble, *unknown, *restless]
-    judged = [
-        _judge(blank, name, count, known.get(name), loose=name in loose) for name, count in found.items()
+    judged = []
+    if trouble := _trouble(counted, probe):
+        judged.append(dataclasses.replace(blank, reason=trouble))
+    if found and not known and not hindered and not trouble:
+        reason = f"none is stored for any of {len(found)} counts"
+        judged.append(dataclasses.replace(blank, verdict="NO_BASELINE", cause="no_reference", reason=reason))
+    for name, count in found.items():
+        own = dataclasses.replace(blank, metric=name, unit=count.unit, value=count.value)
+        if hindered:
+            reason = "; ".join(hindered)
+            judged.append(
+                dataclasses.replace(own, verdict="INCOMPARABLE", cause="environment", reason=reason)
+            )
+        elif probe is not None and name in probe.differing:
+            reason = "two equal runs count it differently here: give every generator its seed, and order what threads do"
+            judged.append(
+                dataclasses.replace(own, verdict="NOT_JUDGED", cause="not_repeatable", reason=reason)
+            )
+        elif known:
+            judged.append(_judge(own, count, known.get(name)))
+    if hindered or (found and not known):
+        return judged
+    reason = (
+        "it is in the baseline, and was not counted in this run; the report says what could not be counted"
+    )
+    judged += [
+        dataclasses.replace(blank, metric=name, unit=old.unit, reference=old.values[0], n=0, reason=reason)
+        for name, old in known.items()
+        if name not in found
     ]
-    missing = [_missing(blank, name, old) for name, old in known.items() if name not in found]
-    return [*trouble, *judged, *missing, *_repeated(blank, probe, repeated)]
+    if probe is not None and repeated is not None and made(probe):
+        judged.append(_repeated(blank, probe, repeated))
+    return judged
 
 
-def _trouble(counted: RunResult, probe: Probe | None) -> list[str]:
+def _trouble(counted: RunResult, probe: Probe | None) -> str:
     """Say why work could not be counted or probed at all; empty if it could."""
     if counted.status != "ok":
-        return [f"the counting run failed: {counted.error}"]
+        return f"the counting run failed: {counted.error}"
     if not counts(counted):
-        return [NOT_COUNTED]
+        return NOT_COUNTED
     return (
-        []
+        ""
         if probe is None or made(probe)
-        else [f"determinism could not be probed: {'; '.join(probe.differing)}"]
+        else f"determinism could not be probed: {'; '.join(probe.differing)}"
     )
 
 
-def _with(
-    blank: Judgement, name: str, count: Measured, verdict: Verdict, cause: Cause, reason: str
-) -> Judgement:
-    return dataclasses.replace(
-        blank, metric=name, verdict=verdict, cause=cause, unit=count.unit, value=count.value, reason=reason
-    )
-
-
-def _judge(
-    blank: Judgement, name: str, count: Measured, old: BaselineMetric | None, *, loose: bool
-) -> Judgement:
-    """Hold one count against its reference."""
-    if loose:
-        told = "two equal runs count it differently here: give every generator its seed, and order what threads do"
-        return _with(blank, name, count, "NOT_JUDGED", "not_repeatable", told)
+def _judge(own: Judgement, count: Measured, old: BaselineMetric | None) -> Judgement:
+    """Compare one count with its reference."""
     if old is None:
-        return _with(blank, name, count, "NO_BASELINE", "new_metric", "none is stored for this count")
-    now, before = float(typing.cast("float", count.value)), old.values[0]
-    verdict, reason = _verdict(now, before, count)
-    judged = _with(blank, name, count, verdict, "equal" if now == before else "unequal", reason)
-    return dataclasses.replace(judged, reference=before, lower=before, upper=before)
+        reason = "none is stored for this count"
+        return dataclasses.replace(own, verdict="NO_BASELINE", cause="new_metric", reason=reason)
+    now, before = _number(count), old.values[0]
+    verdict: Verdict = "REGRESSED"
+    cause: Cause = "unequal"
+    reason = f"{now:,.0f} instead of {before:,.0f}" + (f", {now / before - 1:+.2%}" if before else "")
+    if now == before:
+        verdict, cause, reason = "PASS", "equal", "equal to the baseline"
+    elif count.better == "none":
+        reason += ": another protocol"
+    elif (now < before) == (count.better == "lower"):
+        verdict = "IMPROVED"
+        reason += ": less work"
+    else:
+        reason += ": more work"
+    return dataclasses.replace(
+        own, verdict=verdict, cause=cause, reason=reason, reference=before, lower=before, upper=before
+    )
 
 
-def _repeated(blank: Judgement, probe: Probe | None, old: BaselineMetric | None) -> list[Judgement]:
+def _repeated(blank: Judgement, probe: Probe, old: BaselineMetric) -> Judgement:
     """Judge whether equal runs are still equal: a generator without a seed changes no mean, and no other metric would show it."""
-    if probe is None or old is None or not made(probe):
-        return []
     now = float(repeatable(probe))
+    verdict: Verdict
     if not old.values[0]:
-        verdict, told = "NOT_JUDGED", "two equal runs differed when the baseline was made"
+        verdict, reason = "NOT_JUDGED", "two equal runs differed when the baseline was made"
     elif now:
-        verdict, told = "PASS", "two equal runs are equal, bit by bit"
+        verdict, reason = "PASS", "two equal runs are equal, bit by bit"
     else:
         verdict = "REGRESSED"
-        told = (
+        reason = (
             f"two equal runs differ now in {', '.join(probe.differing)}; none did when the baseline was made: "
             "give every generator its seed, and order what threads do"
         )
-    cause: Cause = "repeatable" if now else "not_repeatable"
-    judged = dataclasses.replace(
-        blank, metric=REPEATABLE, reason=told, verdict=typing.cast("Verdict", verdict), cause=cause
-    )
-    return [dataclasses.replace(judged, n=2, value=now, reference=old.values[0])]
-
-
-def _verdict(now: float, before: float, count: Measured) -> tuple[Verdict, str]:
-    if now == before:
-        return "PASS", "equal to the baseline"
-    share = f", {now / before - 1:+.2%}" if before else ""
-    told = f"{now:,.0f} instead of {before:,.0f}{share}"
-    if count.better == "none":
-        return "REGRESSED", f"{told}: another protocol"
-    better = now < before if count.better == "lower" else now > before
-    return ("IMPROVED", f"{told}: less work") if better else ("REGRESSED", f"{told}: more work")
-
-
-def _missing(blank: Judgement, name: str, old: BaselineMetric) -> Judgement:
-    """Make an ERROR of a count that is known but was not taken: nothing is never taken for zero."""
-    told = "it is in the baseline, and was not counted in this run; the report says what could not be counted"
-    return dataclasses.replace(blank, metric=name, unit=old.unit, reference=old.values[0], n=0, reason=told)
+    return dataclasses.replace(
+        blank, metric=REPEATABLE, verdict=verdict, cause="repeatable" if now else "not_repeatable", n=2, value=now,
+        reference=old.values[0], reason=reason,
+    )  # fmt: skip

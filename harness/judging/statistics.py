@@ -11,11 +11,13 @@ import typing
 import numpy as np
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
+
+K = typing.TypeVar("K", bound=typing.Hashable)
 
 
 @functools.cache
@@ -58,10 +60,8 @@ def rank_p(low: Floats, high: Floats) -> float:
     low, high : float64 arrays of shapes (m,) and (n,)
         Values of the group said to be lower, and of the other.
     """
-    # a tie counts as `low` above `high`
-    above = np.searchsorted(
-        np.sort(high), low, side="right"
-    )  # (m,), how many of `high` each of `low` is not below
+    # how many of `high` each of `low` is not below: a tie counts as above
+    above = np.searchsorted(np.sort(high), low, side="right")  # (m,)
     return _rank_p_of(int(above.sum()), len(low), len(high))
 
 
@@ -117,34 +117,23 @@ def signflip_p(differences: Floats) -> float:
     return min(1.0, float(chances[int(np.abs(halves).sum() + halves.sum()) :].sum()))
 
 
-def normal_scores(ranks: Floats, count: int) -> Floats:
-    """Return normal quantiles of ranks among `count` values (van der Waerden 1952), in whole 32nds: their sums can be counted.
-
-    As weights of a rank test they lose nothing to the t test on bell-shaped noise and gain on any other (Chernoff and Savage
-    1958): where times fall into two humps, what happens within a hump counts for more.
-    """
-    from scipy.special import ndtri
-
-    return np.asarray(np.rint(32 * ndtri(ranks / (count + 1))))
-
-
 def paired_rank_p(base: Floats, head: Floats) -> float:
     """Exact p that `head` ranks above `base`, pair by pair, when a coin ordered each pair.
 
-    All values are ranked together; differences of the ranks' normal scores are tested by `signflip_p`. The coin
-    alone makes the level hold, whatever the noise looks like.
+    All values are ranked together; differences of the ranks' normal scores (van der Waerden 1952), rounded to whole 32nds, are tested by
+    `signflip_p`. As weights of a rank test they lose nothing to the t test on bell-shaped noise and gain on any other (Chernoff and Savage
+    1958). The coin alone makes the level hold, whatever the noise looks like.
 
     Parameters
     ----------
     base, head : float64 arrays of shape (n,)
         Value i of both is one pair.
     """
-    values = np.concatenate([base, head])
-    ordered = np.sort(values)
-    below, up_to = np.searchsorted(ordered, values), np.searchsorted(ordered, values, side="right")
-    scores = normal_scores(
-        (below + up_to + 1) / 2, 2 * len(base)
-    )  # (2 n,), equal values share their middle rank
+    from scipy.special import ndtri
+    from scipy.stats import rankdata
+
+    ranks = rankdata(np.concatenate([base, head]))  # (2 n,), equal values share their middle rank
+    scores = np.rint(32 * ndtri(ranks / (len(ranks) + 1)))
     return signflip_p(scores[len(base) :] - scores[: len(base)])
 
 
@@ -172,29 +161,17 @@ def predicted_share(
     float64 array of that shape
         Distance, at least 0.
     """
+    from scipy.stats import hypergeom
+
     found, side = np.asarray(share, np.float64).ravel(), np.asarray(above).ravel()
     # a share that lies below is a share of the other images that lies above
     successes = np.rint(np.where(side, found, 1 - found) * seen)
     low, high = np.floor(successes / seen * images), np.full(found.shape, images + 1.0)
     while (high - low > 1).any():  # accepted, refused
         middle = np.floor((low + high) / 2)
-        refused = _more_p(middle, successes, seen, images) <= 1 - level
+        refused = hypergeom.sf(middle - 1, seen + images, successes + middle, images) <= 1 - level
         low, high = np.where(refused, low, middle), np.where(refused, middle, high)
     return np.asarray(np.maximum(low / images - successes / seen, 0.0).reshape(np.shape(share)))
-
-
-def _more_p(count: Floats, successes: Floats, seen: int, images: int) -> Floats:
-    """Return Fisher's one-sided p of each of `count` among `images`, (n,), against `successes` among `seen`, (n,)."""
-    from scipy.special import gammaln
-
-    def ways(of: Floats | int, taken: Floats) -> Floats:
-        taken = np.where((taken >= 0) & (taken <= of), taken, np.nan)
-        return np.asarray(gammaln(of + 1) - gammaln(taken + 1) - gammaln(of - taken + 1))
-
-    drawn, total = np.arange(images + 1.0), (successes + count)[:, None]
-    logarithms = ways(images, drawn) + ways(seen, total - drawn) - ways(seen + images, total)
-    shares = np.where(np.isnan(logarithms), 0.0, np.exp(logarithms))  # (n, images + 1)
-    return np.asarray(np.where(drawn >= count[:, None], shares, 0.0).sum(axis=1))
 
 
 def worse_p(base: Floats, head: Floats) -> tuple[float, float]:
@@ -251,7 +228,7 @@ def median_interval(pairwise: Floats, shape: tuple[int, int], level: float = 0.9
     return float(ordered[first]), float(ordered[m * n - 1 - first])
 
 
-def holm(ratios: typing.Mapping[typing.Hashable, float]) -> dict[typing.Hashable, tuple[int, bool]]:
+def holm(ratios: Mapping[K, float]) -> dict[K, tuple[int, bool]]:
     """Step down through tests made at once (Holm 1979).
 
     Parameters
@@ -264,12 +241,12 @@ def holm(ratios: typing.Mapping[typing.Hashable, float]) -> dict[typing.Hashable
     dict
         Test to the divisor of its level and whether it is confirmed.
     """
-    found: dict[typing.Hashable, tuple[int, bool]] = {}
-    open_still = True
+    found: dict[K, tuple[int, bool]] = {}
+    confirmed = True
     for rank, (key, ratio) in enumerate(sorted(ratios.items(), key=lambda pair: pair[1])):
         divisor = len(ratios) - rank
-        open_still = open_still and ratio * divisor <= 1 + 1e-9
-        found[key] = divisor, open_still
+        confirmed = confirmed and ratio * divisor <= 1 + 1e-9
+        found[key] = divisor, confirmed
     return found
 
 
@@ -312,35 +289,24 @@ def welch_tost(first: Floats, second: Floats, margin: float, level: float = 0.05
     level : float
         Share of errors on each side.
     """
-    difference = float(second.mean() - first.mean())
-    error, degrees = _welch(first, second)
-    if error == 0:
-        return Tost(
-            difference, difference, difference, float(difference <= -margin), float(difference >= margin)
-        )
     from scipy.special import stdtr, stdtrit
 
-    away = float(stdtrit(degrees, 1 - level)) * error
-    return Tost(
-        difference,
-        difference - away,
-        difference + away,
-        float(stdtr(degrees, -(difference + margin) / error)),
-        float(stdtr(degrees, (difference - margin) / error)),
-    )
-
-
-def _welch(first: Floats, second: Floats) -> tuple[float, float]:
-    """Return the standard error of a difference of means and its degrees of freedom (Welch and Satterthwaite)."""
+    difference = float(second.mean() - first.mean())
     # equal values have no variance, but their mean may be rounded
     parts = [float(group.var(ddof=1)) / len(group) if np.ptp(group) else 0.0 for group in (first, second)]
     error = math.sqrt(sum(parts))
     if error == 0:
-        return 0.0, math.inf
+        p_low, p_high = float(difference <= -margin), float(difference >= margin)
+        return Tost(difference, difference, difference, p_low, p_high)
     # shares first: variances far below one would underflow when squared
-    shares = [part / error**2 for part in parts]
-    lost = sum(share**2 / (len(group) - 1) for share, group in zip(shares, (first, second), strict=True))
-    return error, 1 / lost
+    lost = [
+        (part / error**2) ** 2 / (len(group) - 1) for part, group in zip(parts, (first, second), strict=True)
+    ]
+    degrees = 1 / sum(lost)
+    away = float(stdtrit(degrees, 1 - level)) * error
+    p_low = float(stdtr(degrees, -(difference + margin) / error))
+    p_high = float(stdtr(degrees, (difference - margin) / error))
+    return Tost(difference, difference - away, difference + away, p_low, p_high)
 
 
 def tost_power(runs: int, difference: float, margin: float, sd: float, level: float = 0.05) -> float:

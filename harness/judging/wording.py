@@ -9,7 +9,7 @@ from harness.records.metrics import is_share
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness.records import Judgement, RunRequest, Value
+    from harness.records import Judgement, Place, RunRequest, Value, Why
 
 
 def sentence(key: str, judgement: Judgement) -> str:
@@ -165,3 +165,40 @@ def run_name(asked: RunRequest) -> str:
         f"repeat {asked.repeat}" if asked.repeat else "",
     ]
     return f"run seed {asked.seed} ({', '.join([asked.backend, asked.device, *filter(None, unusual)])})"
+
+
+def why(cause: Why) -> str:
+    """Say where a regression comes from, in one paragraph; claim nothing that the profiled pair does not show."""
+    if cause.error:
+        return f"No profile: {cause.error}"
+    if cause.kind not in {"runtime", "memory"}:
+        if not cause.differences:
+            return "Data, options, settings and libraries are the same on both sides: the difference is in the code"
+        return f"Besides the code differ: {'; '.join(cause.differences)}"
+    what = f"{'Time' if cause.kind == 'runtime' else 'Memory'} of {cause.stage or 'the whole run'}"
+    amount = seconds if cause.kind == "runtime" else mebibytes
+    measured = f"the gate measured {amount(cause.change)} more"
+    if not cause.shown:
+        return f"{what}: {measured}, under a profiler it is {amount(cause.profiled)}: no place stands out"
+    first = cause.places[0]
+    verb = "takes" if cause.kind == "runtime" else "holds"
+    more = f"{what}: {measured}; under a profiler {place(first)} {verb} {amount(first.more)} more"
+    return more + (f": {_allocations(first)}" if cause.kind == "memory" else "")
+
+
+def place(spot: Place) -> str:
+    """Name a function with file and line, the library below it, and the commit that changed it."""
+    changed = f"changed in {spot.commit}, {spot.subject}" if spot.commit else spot.subject
+    parts = [f"{spot.file}:{spot.line}", f"in {spot.library} below it" if spot.library else "", changed]
+    return f"{spot.function} ({'; '.join(filter(None, parts))})"
+
+
+def _allocations(spot: Place) -> str:
+    """Tell more allocations from larger ones."""
+    if not spot.base_count:
+        return f"{spot.head_count} allocations that base does not have"
+    if spot.head_count > 1.5 * spot.base_count:
+        return f"{spot.head_count} allocations instead of {spot.base_count}"
+    return (
+        f"about as many allocations as before ({spot.head_count}), {spot.head / spot.base:.1f} times as large"
+    )

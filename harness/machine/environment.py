@@ -88,7 +88,7 @@ def differences(kind: Kind, ours: Mapping[str, str], theirs: Mapping[str, str]) 
 
 def differing(kind: Kind, ours: Mapping[str, str], theirs: Mapping[str, str]) -> list[tuple[str, str, str]]:
     """Return the fields that forbid comparing `kind`, with both values."""
-    found = []
+    fields = []
     known = {*ours, *theirs}
     inherited = sorted(name for name in known if variables.forbids(name, kind, known))
     for name, precision in (*MUST_MATCH[kind], *((name, "exact") for name in inherited)):
@@ -97,36 +97,23 @@ def differing(kind: Kind, ours: Mapping[str, str], theirs: Mapping[str, str]) ->
         if name in _WHERE_KNOWN and not (name in ours and name in theirs):
             continue
         a, b = ours.get(name, "none"), theirs.get(name, "none")
-        if _reduce(name, a, precision) != _reduce(name, b, precision):
-            found.append((name, a, b))
-    return found
+        parts = {"exact": None, "major": 2 if name == "python" else 1}[precision]
+        if a.split(".")[:parts] != b.split(".")[:parts]:
+            fields.append((name, a, b))
+    return fields
 
 
 def other_data(ours: Iterable[DatasetUse], theirs: Iterable[DatasetUse]) -> list[str]:
     """Name the data sets whose content differs, or that one side alone read."""
-    a, b = ({use.name: use.sha256 for use in uses} for uses in (ours, theirs))
-    return [
-        f"data set {name}: other content"
-        for name in sorted(a.keys() | b.keys())
-        if a.get(name) != b.get(name)
-    ]
-
-
-def _reduce(name: str, version: str, precision: Precision) -> str:
-    if precision == "exact":
-        return version
-    return ".".join(version.split(".")[: 2 if name == "python" else 1])
+    a, b = ({(use.name, use.sha256) for use in uses} for uses in (ours, theirs))
+    return [f"data set {name}: other content" for name in sorted({name for name, _ in a ^ b})]
 
 
 @functools.cache
 def _cpu() -> tuple[str, str]:
     """Return (model, the vector instruction flags that change numerical kernels)."""
     model, flags = platform.processor() or "unknown", ""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return model, flags
-    for line in lines:
+    for line in _text("/proc/cpuinfo").splitlines():
         key, _, value = line.partition(":")
         if key.strip() == "model name":
             model = value.strip()
@@ -137,21 +124,11 @@ def _cpu() -> tuple[str, str]:
     return model, flags
 
 
-def _governor() -> str:
+def _text(path: str) -> str:
     try:
-        return Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").read_text().strip()
+        return Path(path).read_text().strip()
     except OSError:
-        return "unknown"
-
-
-def _huge_pages() -> dict[str, str]:
-    """Return whether memory comes in pages of 2 MiB unasked: a run of `kmnist_svd_logreg:o-ma` then takes 26.4 MiB instead of 22.8."""
-    try:
-        told = Path("/sys/kernel/mm/transparent_hugepage/enabled").read_text()
-    except OSError:
-        return {}
-    chosen = re.search(r"\[(\w+)\]", told)  # always [madvise] never
-    return {"huge_pages": chosen[1]} if chosen else {}
+        return ""
 
 
 def git_commit(folder: str = ".", paths: Iterable[str] = ()) -> str:
@@ -168,6 +145,10 @@ def git_commit(folder: str = ".", paths: Iterable[str] = ()) -> str:
 def machine() -> dict[str, str]:
     """Describe machine and interpreter; cheap, needs no framework."""
     model, flags = _cpu()
+    # with "always" memory comes in pages of 2 MiB unasked: `kmnist_svd_logreg:o-ma` then takes 26.4 MiB instead of 22.8
+    pages = re.search(
+        r"\[(\w+)\]", _text("/sys/kernel/mm/transparent_hugepage/enabled")
+    )  # always [madvise] never
     return {
         "os": platform.system(),
         "kernel": platform.release(),
@@ -176,25 +157,28 @@ def machine() -> dict[str, str]:
         "cpu_flags": flags,
         "cores": str(psutil.cpu_count() or 0),
         "ram_gib": f"{psutil.virtual_memory().total / 2**30:.1f}",
-        "governor": _governor(),
-        **_huge_pages(),
-        "load": f"{os.getloadavg()[0]:.2f}" if hasattr(os, "getloadavg") else "unknown",
+        "governor": _text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor") or "unknown",
+        **({"huge_pages": pages[1]} if pages else {}),
+        "load": f"{os.getloadavg()[0]:.2f}",
         "python": platform.python_version(),
     }
 
 
 def loaded_libraries() -> dict[str, str]:
     """Return versions of the numerical libraries that this process has imported."""
-    return {name: _version(name) for name in LIBRARIES if _MODULES.get(name, name) in sys.modules}
-
-
-def _version(name: str) -> str:
     from importlib import metadata
 
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:  # another distribution brings the module, e.g. tensorflow-cpu
-        return str(getattr(sys.modules[_MODULES.get(name, name)], "__version__", "unknown"))
+    versions = {}
+    for name in LIBRARIES:
+        module = sys.modules.get(_MODULES.get(name, name))
+        if _MODULES.get(name, name) in sys.modules:
+            try:
+                versions[name] = metadata.version(name)
+            except (
+                metadata.PackageNotFoundError
+            ):  # another distribution brings the module, e.g. tensorflow-cpu
+                versions[name] = str(getattr(module, "__version__", "unknown"))
+    return versions
 
 
 def blas() -> str:
@@ -202,20 +186,20 @@ def blas() -> str:
     import threadpoolctl
 
     pools = threadpoolctl.threadpool_info()
-    found = {f"{pool['internal_api']} {pool['version']} x{pool['num_threads']}" for pool in pools}
-    return ", ".join(sorted(found)) or "unknown"
+    names = {f"{pool['internal_api']} {pool['version']} x{pool['num_threads']}" for pool in pools}
+    return ", ".join(sorted(names)) or "unknown"
 
 
 def thread_pools() -> dict[str, int]:
     """Return how many threads each numerical library in this process would use."""
     import threadpoolctl
 
-    found = {
+    counts = {
         f"{pool['internal_api']} {Path(pool['filepath']).name}": int(pool["num_threads"])
         for pool in threadpoolctl.threadpool_info()
     }
     torch = sys.modules.get("torch")
-    return found | ({"torch": int(torch.get_num_threads())} if torch is not None else {})
+    return counts | ({"torch": int(torch.get_num_threads())} if torch is not None else {})
 
 
 def numerics() -> dict[str, str]:
@@ -224,13 +208,13 @@ def numerics() -> dict[str, str]:
     They are recorded so that two runs can be told apart; but for `tracing`, no kind of metric is refused for them, and fingerprints leave
     them out.
     """
-    found = tracing()
+    settings = tracing()
     for framework, read in _NUMERICS.items():
         if sys.modules.get(framework) is not None:
-            found |= {
+            settings |= {
                 f"{framework}_{name}": str(value) for name, value in read(sys.modules[framework]).items()
             }
-    return found
+    return settings
 
 
 def tracing() -> dict[str, str]:
@@ -248,59 +232,47 @@ def tracing() -> dict[str, str]:
 
 
 def _torch_numerics(torch: typing.Any) -> dict[str, object]:  # noqa: ANN401 - a module that may not be installed
+    def known(read: Callable[[], object]) -> object:
+        """Read a setting; torch refuses to where its old and new names for it were both used, which is worth knowing too."""
+        try:
+            return read()
+        except RuntimeError:
+            return "mixed"
+
     backends = torch.backends
+    casts = [kind for kind in ("cpu", "cuda") if torch.is_autocast_enabled(kind)]
     return {
-        "tf32_matmul": _told(lambda: backends.cuda.matmul.allow_tf32),
-        "tf32_cudnn": _told(lambda: backends.cudnn.allow_tf32),
+        "tf32_matmul": known(lambda: backends.cuda.matmul.allow_tf32),
+        "tf32_cudnn": known(lambda: backends.cudnn.allow_tf32),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "cudnn_benchmark": backends.cudnn.benchmark,
         "cudnn_deterministic": backends.cudnn.deterministic,
-        "matmul_precision": _told(torch.get_float32_matmul_precision),
-        "autocast": _autocast(torch),
+        "matmul_precision": known(torch.get_float32_matmul_precision),
+        "autocast": ", ".join(f"{kind}: {torch.get_autocast_dtype(kind)}" for kind in casts) or "off",
     }
-
-
-def _autocast(torch: typing.Any) -> str:  # noqa: ANN401
-    """Say to what dtype torch casts on which device just now; off outside of every ``torch.autocast``."""
-    kinds = [kind for kind in ("cpu", "cuda") if torch.is_autocast_enabled(kind)]
-    return ", ".join(f"{kind}: {torch.get_autocast_dtype(kind)}" for kind in kinds) or "off"
-
-
-def _told(read: Callable[[], object]) -> object:
-    """Read a setting; torch refuses to where its old and new names for it were both used, which is worth knowing too."""
-    try:
-        return read()
-    except RuntimeError:
-        return "mixed"
-
-
-def _keras_numerics(keras: typing.Any) -> dict[str, object]:  # noqa: ANN401
-    return {"dtype_policy": keras.config.dtype_policy().name, "floatx": keras.config.floatx()}
 
 
 def _tensorflow_numerics(tensorflow: typing.Any) -> dict[str, object]:  # noqa: ANN401
-    experimental = tensorflow.config.experimental
     # TensorFlow has no public way to ask for op determinism, only one to switch it on
     config = sys.modules.get("tensorflow.python.framework.config")
-    asked = getattr(config, "is_op_determinism_enabled", None)
+    deterministic = getattr(config, "is_op_determinism_enabled", lambda: "unknown")
     return {
-        "tf32": experimental.tensor_float_32_execution_enabled(),
-        "deterministic": asked() if asked is not None else "unknown",
-    }
-
-
-def _jax_numerics(jax: typing.Any) -> dict[str, object]:  # noqa: ANN401
-    return {
-        "matmul_precision": jax.config.jax_default_matmul_precision or "default",
-        "x64": jax.config.jax_enable_x64,
+        "tf32": tensorflow.config.experimental.tensor_float_32_execution_enabled(),
+        "deterministic": deterministic(),
     }
 
 
 _NUMERICS: dict[str, Callable[[typing.Any], dict[str, object]]] = {
     "torch": _torch_numerics,
-    "keras": _keras_numerics,
+    "keras": lambda keras: {
+        "dtype_policy": keras.config.dtype_policy().name,
+        "floatx": keras.config.floatx(),
+    },
     "tensorflow": _tensorflow_numerics,
-    "jax": _jax_numerics,
+    "jax": lambda jax: {
+        "matmul_precision": jax.config.jax_default_matmul_precision or "default",
+        "x64": jax.config.jax_enable_x64,
+    },
 }
 
 

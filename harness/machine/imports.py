@@ -62,27 +62,22 @@ def outside_installations() -> dict[str, str]:
     The standard library and ``site-packages`` are left out; what an editable installation or ``PYTHONPATH`` leads to is not.
     A submodule that lies below its package's folder goes without saying.
     """
-    installed = _installed()
-    found: dict[str, str] = {}
-    for name, file in sorted(_files().items()):
-        package = found.get(name.partition(".")[0])
-        inside = package is not None and Path(package).parent in Path(file).parents
-        if not inside and not any(folder in Path(file).parents for folder in installed):
-            found[name] = file
-    return found
-
-
-def _files() -> dict[str, str]:
-    """Return the file of every module that has one; the lazy ones are not woken."""
-    found = {}
+    files = {}
     for name, module in list(sys.modules.items()):
         try:
-            file = object.__getattribute__(module, "__dict__").get("__file__")
+            file = object.__getattribute__(module, "__dict__").get("__file__")  # lazy modules are not woken
         except AttributeError:  # anything may stand in for a module
             continue
         if isinstance(file, str) and name not in {"__main__", "__mp_main__"}:
-            found[name] = str(Path(file).absolute())
-    return found
+            files[name] = Path(file).absolute()
+    installed = _installed()
+    outside: dict[str, str] = {}
+    for name, path in sorted(files.items()):
+        package = outside.get(name.partition(".")[0])
+        inside = package is not None and Path(package).parent in path.parents
+        if not inside and not any(folder in path.parents for folder in installed):
+            outside[name] = str(path)
+    return outside
 
 
 def _installed() -> list[Path]:

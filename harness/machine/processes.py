@@ -66,16 +66,10 @@ def supervise(
 
     Parameters
     ----------
-    command : sequence of str
-        Program and arguments.
-    environment : mapping
-        All its environment variables.
-    log : Path
-        File for what it prints.
+    command, environment, log, folder
+        Program and arguments, all its environment variables, the file for what it prints, its working folder.
     limits : Limits
         What ends it early.
-    folder : str, optional
-        Its working folder; this process's by default.
     watch : callable, optional
         Called time and again with the number of the command's own process; returns the seconds until it wants the next look.
 
@@ -92,57 +86,47 @@ def supervise(
         If it was called off.
     """
     mark = uuid.uuid4().hex
-    with _lifeline() as descriptor, log.open("wb") as output:
-        process = subprocess.Popen(
-            [*command, str(descriptor)], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-            env={**environment, MARK: mark}, cwd=folder, start_new_session=True, pass_fds=(descriptor,),
-        )  # fmt: skip
-        try:
-            code = _wait(process, limits, watch)
-            if code == 0:
-                _refuse_leftovers(process.pid, mark, limits.name)
-            return code
-        finally:
-            end_session(process.pid, mark)
-            process.wait()
-
-
-@contextlib.contextmanager
-def _lifeline() -> Iterator[int]:
-    """Give the reading end of a pipe whose writing end only this process holds."""
+    # the reading end of a pipe whose writing end only this process holds
     reading, writing = os.pipe()
     try:
-        yield reading
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [*command, str(reading)], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                env={**environment, MARK: mark}, cwd=folder, start_new_session=True, pass_fds=(reading,),
+            )  # fmt: skip
+            try:
+                code = _wait(process, limits, watch)
+                if code == 0:
+                    _refuse_leftovers(process.pid, mark, limits.name)
+                return code
+            finally:
+                end_session(process.pid, mark)
+                process.wait()
     finally:
         os.close(reading)
         os.close(writing)
 
 
 def _wait(process: subprocess.Popen[bytes], limits: Limits, watch: Callable[[int], float] | None) -> int:
-    deadline = time.monotonic() + limits.seconds
-    limited = limits.memory_bytes is not None or limits.called_off is not None
+    """Wait for the end of a command; raise where a limit is passed, or it was called off."""
+    deadline, most = time.monotonic() + limits.seconds, limits.memory_bytes
+    limited = most is not None or limits.called_off is not None
     polled = time.monotonic() + POLL_SECONDS if limited else deadline
     while (left := deadline - time.monotonic()) > 0:
         pause = min(left, watch(process.pid) if watch else left, max(polled - time.monotonic(), 0.0))
         with contextlib.suppress(subprocess.TimeoutExpired):
             return process.wait(timeout=pause)
-        if limited and time.monotonic() >= polled:
-            _refuse(process.pid, limits)
-            polled = time.monotonic() + POLL_SECONDS
-    told = f"{limits.name} was ended after its time limit of {limits.seconds:g} s"
-    raise LastingError(told, "Raise --time-limit or take a smaller tier")
-
-
-def _refuse(session: int, limits: Limits) -> None:
-    """Raise if a command was called off, or holds more memory than it may."""
-    if limits.called_off is not None and limits.called_off():
-        raise WorkerError(
-            f"{limits.name} was called off", "Type: harness run --resume DIR, or harness gate --resume DIR"
-        )
-    held, limit = resident_bytes(session) if limits.memory_bytes is not None else 0, limits.memory_bytes
-    if limit is not None and held > limit:
-        told = f"{limits.name} was ended out of memory: it held {held / 2**20:.0f} MiB, its limit is {limit / 2**20:.0f} MiB"
-        raise LastingError(told, "Raise --memory-limit or take a smaller tier")
+        if not limited or time.monotonic() < polled:
+            continue
+        if limits.called_off is not None and limits.called_off():
+            step = "Type: harness run --resume DIR, or harness gate --resume DIR"
+            raise WorkerError(f"{limits.name} was called off", step)
+        if most is not None and (held := resident_bytes(process.pid)) > most:
+            message = f"{limits.name} was ended out of memory: it held {held / 2**20:.0f} MiB, its limit is {most / 2**20:.0f} MiB"
+            raise LastingError(message, "Raise --memory-limit or take a smaller tier")
+        polled = time.monotonic() + POLL_SECONDS
+    message = f"{limits.name} was ended after its time limit of {limits.seconds:g} s"
+    raise LastingError(message, "Raise --time-limit or take a smaller tier")
 
 
 def _refuse_leftovers(session: int, mark: str, name: str) -> None:
@@ -150,31 +134,31 @@ def _refuse_leftovers(session: int, mark: str, name: str) -> None:
     deadline = time.monotonic() + LEAVE_SECONDS
     while left := _commands(session, mark):
         if time.monotonic() > deadline:
-            told = f"{name} left {len(left)} process{'es' * (len(left) > 1)} running, ended now: {', '.join(left)}"
-            raise LastingError(told, "End and wait for what a stage starts before it ends")
+            message = f"{name} left {len(left)} process{'es' * (len(left) > 1)} running, ended now: {', '.join(left)}"
+            raise LastingError(message, "End and wait for what a stage starts before it ends")
         time.sleep(POLL_SECONDS / 10)
 
 
 def _commands(session: int, mark: str) -> list[str]:
     """Return the commands of what runs in a session or carries its mark; what has ended and was not waited for does not run."""
-    found = []
+    commands = []
     for pid in {*members(session), *_marked(mark)}:
         with contextlib.suppress(psutil.Error):
             process = psutil.Process(pid)
             if process.status() != psutil.STATUS_ZOMBIE:
-                found.append(f"'{' '.join(process.cmdline()) or process.name()}'"[:_SHOWN])
-    return sorted(found)
+                commands.append(f"'{' '.join(process.cmdline()) or process.name()}'"[:_SHOWN])
+    return sorted(commands)
 
 
 def _marked(mark: str) -> list[int]:
     """List the processes whose environment has a mark, whatever session they are in."""
-    found = []
+    pids = []
     for process in psutil.process_iter():
         # other users' processes do not tell, and none of theirs is ours
         with contextlib.suppress(psutil.Error, OSError):
             if process.environ().get(MARK) == mark:
-                found.append(process.pid)
-    return found
+                pids.append(process.pid)
+    return pids
 
 
 def resident_bytes(session: int) -> int:
@@ -202,12 +186,12 @@ def helper_bytes(leader: int) -> int:
 
 def members(session: int) -> list[int]:
     """List the processes of a session, those in process groups of their own too."""
-    found = []
+    pids = []
     for pid in psutil.pids():
         with contextlib.suppress(ProcessLookupError, PermissionError):
             if os.getsid(pid) == session:
-                found.append(pid)
-    return found
+                pids.append(pid)
+    return pids
 
 
 def end_session(session: int, mark: str = "") -> None:

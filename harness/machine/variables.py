@@ -20,18 +20,8 @@ if typing.TYPE_CHECKING:
 Treatment = typing.Literal["set", "default", "removed", "kept"]
 MEASURED: tuple[Kind, ...] = ("memory", "runtime")
 FRAMEWORKS = ("torch", "tensorflow", "jax")
-
-
-THREADS = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "BLIS_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-    "TF_NUM_INTRAOP_THREADS",
-)
-"""Variables that hold the number of threads."""
+_RUNTIME: tuple[Kind, ...] = ("runtime",)
+_TORCH, _TENSORFLOW = ("torch",), ("tensorflow",)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -53,109 +43,83 @@ class Variable:
     """Libraries that read it: a run that imported none of them is not affected. Empty if any program may."""
 
 
+def _set(names: str, why: str, value: str = "") -> list[Variable]:
+    return [Variable(name, "set", why, value) for name in names.split()]
+
+
+def _removed(names: str, why: str) -> list[Variable]:
+    return [Variable(name, "removed", why) for name in names.split()]
+
+
+def _kept(
+    names: str, why: str, forbids: tuple[Kind, ...] = MEASURED, libraries: tuple[str, ...] = ()
+) -> list[Variable]:
+    return [Variable(name, "kept", why, "", forbids, libraries) for name in names.split()]
+
+
+_ONEDNN = "TensorFlow turns oneDNN on by itself only on some CPUs; without it memory is 1.7 times as large"
+_SPIN = "threads that spin for long make small torch steps four times slower next to other work; this short a spin costs nothing alone"
+_MALLOC = "arenas, thresholds and padding of the C library's allocator; Dask's nannies set one of them"
 TABLE = (
-    Variable(
-        "TF_ENABLE_ONEDNN_OPTS",
-        "default",
-        "TensorFlow turns oneDNN on by itself only on some CPUs; without it memory is 1.7 times as large",
-        "1",
-        libraries=("tensorflow",),
+    Variable("TF_ENABLE_ONEDNN_OPTS", "default", _ONEDNN, "1", libraries=_TENSORFLOW),
+    *_set(
+        "OMP_NUM_THREADS OPENBLAS_NUM_THREADS MKL_NUM_THREADS BLIS_NUM_THREADS", "threads, recorded as such"
     ),
-    *(Variable(name, "set", "threads, recorded as such") for name in THREADS),
-    Variable("PYTHONHASHSEED", "set", "order of sets", "0"),
-    Variable("TF_NUM_INTEROP_THREADS", "set", "threads of TensorFlow", "1"),
-    Variable("TF_CPP_MIN_LOG_LEVEL", "set", "messages of TensorFlow", "2"),
-    Variable("MPLBACKEND", "set", "windows that no worker can open", "agg"),
-    Variable("MATPLOTLIBRC", "set", "a user's settings of figures, such as text drawn by TeX", os.devnull),
-    Variable(
-        "GOMP_SPINCOUNT",
-        "set",
-        "threads that spin for long make small torch steps four times slower next to other work; this short a spin costs nothing alone",
-        "20000",
-    ),
-    Variable("PYTHONTRACEMALLOC", "removed", "notes every allocation: more memory, times up to 20-fold"),
-    Variable("PYTHONMALLOC*", "removed", "another allocator, or checks of it"),
-    Variable("PYTHONDEVMODE", "removed", "debug hooks of the allocator"),
-    Variable("PYTHONDEBUG", "removed", "output of the parser"),
-    Variable("PYTHONDUMPREFS*", "removed", "list of objects that are alive at the end"),
-    Variable("PYTHONVERBOSE", "removed", "a line for each import"),
-    Variable("PYTHONINSPECT", "removed", "a prompt at the end"),
-    Variable("PYTHONPROFILEIMPORTTIME", "removed", "a line for each import"),
-    Variable("PYTHONASYNCIODEBUG", "removed", "checks in event loops"),
-    Variable("PYTHONNODEBUGRANGES", "removed", "smaller code objects"),
-    Variable("PYTHONPERFSUPPORT", "removed", "code written for a profiler"),
-    Variable("PYTHON_PERF_JIT_SUPPORT", "removed", "code written for a profiler"),
-    Variable(
-        "MALLOC_*",
-        "removed",
-        "arenas, thresholds and padding of the C library's allocator; Dask's nannies set one of them",
-    ),
-    Variable("PYTHONOPTIMIZE", "kept", "asserts and docstrings left out"),
-    Variable("PYTHON_GIL", "kept", "threads that run at once"),
-    Variable("PYTHON_JIT", "kept", "compiled bytecode"),
-    Variable("PYTHON_CPU_COUNT", "kept", "number of cores that libraries see"),
-    Variable("COVERAGE_PROCESS_*", "kept", "coverage measured in the worker"),
-    Variable("COV_CORE_*", "kept", "coverage measured in the worker"),
-    Variable("LD_PRELOAD", "kept", "another allocator, or hooks in any library"),
-    Variable("LD_AUDIT", "kept", "hooks in any library"),
-    Variable("GLIBC_TUNABLES", "kept", "allocator and CPU features of the C library"),
-    Variable("_RJEM_*", "kept", "settings of jemalloc"),
-    Variable("TCMALLOC_*", "kept", "settings of tcmalloc"),
-    Variable("MIMALLOC_*", "kept", "settings of mimalloc"),
-    Variable("ONEDNN_MAX_CPU_ISA", "kept", "instructions that oneDNN uses", libraries=FRAMEWORKS),
-    Variable("DNNL_MAX_CPU_ISA", "kept", "instructions that oneDNN uses", libraries=FRAMEWORKS),
-    Variable("ONEDNN_*", "kept", "caches and output of oneDNN", libraries=FRAMEWORKS),
-    Variable("DNNL_*", "kept", "caches and output of oneDNN", libraries=FRAMEWORKS),
-    Variable("OPENBLAS_CORETYPE", "kept", "instructions that OpenBLAS uses", forbids=("runtime",)),
-    Variable("OPENBLAS_L2_SIZE", "kept", "block sizes of OpenBLAS", forbids=("runtime",)),
-    Variable("OPENBLAS_*", "kept", "memory and threads of OpenBLAS"),
-    Variable("MKL_*", "kept", "instructions, memory and threads of MKL"),
-    Variable("NPY_DISABLE_CPU_FEATURES", "kept", "instructions that NumPy uses", forbids=("runtime",)),
-    Variable("NPY_*", "kept", "huge pages and threads of NumPy"),
-    Variable(
-        "ATEN_CPU_CAPABILITY",
-        "kept",
-        "instructions that torch uses",
-        forbids=("runtime",),
-        libraries=("torch",),
-    ),
-    Variable("OMP_*", "kept", "threads of OpenMP: waiting, places, stacks"),
-    Variable("GOMP_*", "kept", "threads of OpenMP"),
-    Variable("KMP_DUPLICATE_LIB_OK", "kept", "nothing; scikit-learn sets it when it is imported", forbids=()),
-    Variable("KMP_INIT_AT_FORK", "kept", "nothing; scikit-learn sets it when it is imported", forbids=()),
-    Variable("KMP_*", "kept", "threads of OpenMP"),
-    Variable("LRU_CACHE_CAPACITY", "kept", "torch's cache of oneDNN kernels", libraries=("torch",)),
-    Variable("THP_MEM_ALLOC_ENABLE", "kept", "large pages for torch", libraries=("torch",)),
-    Variable("PYTORCH_*", "kept", "torch's allocators", libraries=("torch",)),
-    Variable("XLA_*", "kept", "compilation and allocation by XLA", libraries=("tensorflow", "jax")),
-    Variable("TF_XLA_FLAGS", "kept", "compilation by XLA", libraries=("tensorflow",)),
-    Variable("TF_GPU_*", "kept", "TensorFlow's GPU allocator and threads", libraries=("tensorflow",)),
-    Variable("TF_CPU_*", "kept", "TensorFlow's CPU allocator", libraries=("tensorflow",)),
-    Variable("TF_FORCE_GPU_ALLOW_GROWTH", "kept", "TensorFlow's GPU allocator", libraries=("tensorflow",)),
-    Variable(
-        "TF_DETERMINISTIC_OPS", "kept", "other kernels", forbids=("runtime",), libraries=("tensorflow",)
-    ),
-    Variable("TF_CUDNN_*", "kept", "other kernels", libraries=("tensorflow",)),
-    Variable(
-        "CUDA_LAUNCH_BLOCKING", "kept", "every kernel waited for", forbids=("runtime",), libraries=FRAMEWORKS
-    ),
-    Variable(
-        "CUDA_MODULE_LOADING", "kept", "kernels loaded at once or when they are used", libraries=FRAMEWORKS
-    ),
-    Variable(
-        "CUDA_DEVICE_MAX_CONNECTIONS", "kept", "queues of the GPU", forbids=("runtime",), libraries=FRAMEWORKS
-    ),
-    Variable("CUBLAS_WORKSPACE_CONFIG", "kept", "workspace of cuBLAS", libraries=FRAMEWORKS),
-    Variable(
-        "NVIDIA_TF32_OVERRIDE", "kept", "rounding on the GPU", forbids=("runtime",), libraries=FRAMEWORKS
-    ),
-    Variable(
-        "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
-        "kept",
-        "rounding on the GPU",
-        forbids=("runtime",),
-        libraries=("torch",),
-    ),
+    *_set("NUMEXPR_NUM_THREADS VECLIB_MAXIMUM_THREADS TF_NUM_INTRAOP_THREADS", "threads, recorded as such"),
+    *_set("PYTHONHASHSEED", "order of sets", "0"),
+    *_set("TF_NUM_INTEROP_THREADS", "threads of TensorFlow", "1"),
+    *_set("TF_CPP_MIN_LOG_LEVEL", "messages of TensorFlow", "2"),
+    *_set("MPLBACKEND", "windows that no worker can open", "agg"),
+    *_set("MATPLOTLIBRC", "a user's settings of figures, such as text drawn by TeX", os.devnull),
+    *_set("GOMP_SPINCOUNT", _SPIN, "20000"),
+    *_removed("PYTHONTRACEMALLOC", "notes every allocation: more memory, times up to 20-fold"),
+    *_removed("PYTHONMALLOC*", "another allocator, or checks of it"),
+    *_removed("PYTHONDEVMODE", "debug hooks of the allocator"),
+    *_removed("PYTHONDEBUG", "output of the parser"),
+    *_removed("PYTHONDUMPREFS*", "list of objects that are alive at the end"),
+    *_removed("PYTHONVERBOSE PYTHONPROFILEIMPORTTIME", "a line for each import"),
+    *_removed("PYTHONINSPECT", "a prompt at the end"),
+    *_removed("PYTHONASYNCIODEBUG", "checks in event loops"),
+    *_removed("PYTHONNODEBUGRANGES", "smaller code objects"),
+    *_removed("PYTHONPERFSUPPORT PYTHON_PERF_JIT_SUPPORT", "code written for a profiler"),
+    *_removed("MALLOC_*", _MALLOC),
+    *_kept("PYTHONOPTIMIZE", "asserts and docstrings left out"),
+    *_kept("PYTHON_GIL", "threads that run at once"),
+    *_kept("PYTHON_JIT", "compiled bytecode"),
+    *_kept("PYTHON_CPU_COUNT", "number of cores that libraries see"),
+    *_kept("COVERAGE_PROCESS_* COV_CORE_*", "coverage measured in the worker"),
+    *_kept("LD_PRELOAD", "another allocator, or hooks in any library"),
+    *_kept("LD_AUDIT", "hooks in any library"),
+    *_kept("GLIBC_TUNABLES", "allocator and CPU features of the C library"),
+    *_kept("_RJEM_* TCMALLOC_* MIMALLOC_*", "settings of another allocator: jemalloc, tcmalloc, mimalloc"),
+    *_kept("ONEDNN_* DNNL_*", "instructions that oneDNN uses, its caches and output", libraries=FRAMEWORKS),
+    *_kept("OPENBLAS_CORETYPE", "instructions that OpenBLAS uses", _RUNTIME),
+    *_kept("OPENBLAS_L2_SIZE", "block sizes of OpenBLAS", _RUNTIME),
+    *_kept("OPENBLAS_*", "memory and threads of OpenBLAS"),
+    *_kept("MKL_*", "instructions, memory and threads of MKL"),
+    *_kept("NPY_DISABLE_CPU_FEATURES", "instructions that NumPy uses", _RUNTIME),
+    *_kept("NPY_*", "huge pages and threads of NumPy"),
+    *_kept("ATEN_CPU_CAPABILITY", "instructions that torch uses", _RUNTIME, _TORCH),
+    *_kept("OMP_*", "threads of OpenMP: waiting, places, stacks"),
+    *_kept("GOMP_*", "threads of OpenMP"),
+    *_kept("KMP_DUPLICATE_LIB_OK KMP_INIT_AT_FORK", "nothing; scikit-learn sets it when it is imported", ()),
+    *_kept("KMP_*", "threads of OpenMP"),
+    *_kept("LRU_CACHE_CAPACITY", "torch's cache of oneDNN kernels", libraries=_TORCH),
+    *_kept("THP_MEM_ALLOC_ENABLE", "large pages for torch", libraries=_TORCH),
+    *_kept("PYTORCH_*", "torch's allocators", libraries=_TORCH),
+    *_kept("XLA_*", "compilation and allocation by XLA", libraries=("tensorflow", "jax")),
+    *_kept("TF_XLA_FLAGS", "compilation by XLA", libraries=_TENSORFLOW),
+    *_kept("TF_GPU_*", "TensorFlow's GPU allocator and threads", libraries=_TENSORFLOW),
+    *_kept("TF_CPU_*", "TensorFlow's CPU allocator", libraries=_TENSORFLOW),
+    *_kept("TF_FORCE_GPU_ALLOW_GROWTH", "TensorFlow's GPU allocator", libraries=_TENSORFLOW),
+    *_kept("TF_DETERMINISTIC_OPS", "other kernels", _RUNTIME, _TENSORFLOW),
+    *_kept("TF_CUDNN_*", "other kernels", libraries=_TENSORFLOW),
+    *_kept("CUDA_LAUNCH_BLOCKING", "every kernel waited for", _RUNTIME, FRAMEWORKS),
+    *_kept("CUDA_MODULE_LOADING", "kernels loaded at once or when they are used", libraries=FRAMEWORKS),
+    *_kept("CUDA_DEVICE_MAX_CONNECTIONS", "queues of the GPU", _RUNTIME, FRAMEWORKS),
+    *_kept("CUBLAS_WORKSPACE_CONFIG", "workspace of cuBLAS", libraries=FRAMEWORKS),
+    *_kept("NVIDIA_TF32_OVERRIDE", "rounding on the GPU", _RUNTIME, FRAMEWORKS),
+    *_kept("TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "rounding on the GPU", _RUNTIME, _TORCH),
 )
 """The first row that fits a name holds."""
 
@@ -167,15 +131,7 @@ def row_of(name: str) -> Variable | None:
 
 
 def for_worker(inherited: Mapping[str, str], threads: int) -> dict[str, str]:
-    """Return the variables that a worker gets.
-
-    Parameters
-    ----------
-    inherited : mapping
-        Variables of this process.
-    threads : int
-        Threads of the run.
-    """
+    """Return the variables that a worker with so many threads gets in place of those of this process."""
     kept = {
         name: value
         for name, value in inherited.items()
@@ -203,17 +159,7 @@ def recorded(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def forbids(name: str, kind: Kind, libraries: Collection[str]) -> bool:
-    """Whether a variable must be equal on both sides before a kind of metric may be compared.
-
-    Parameters
-    ----------
-    name : str
-        Name of the variable.
-    kind : str
-        Kind of metric.
-    libraries : collection of str
-        Libraries that the runs imported.
-    """
+    """Whether a variable must be equal on both sides before a kind of metric may be compared, for runs that imported these libraries."""
     row = row_of(name)
     if row is None or kind not in row.forbids:
         return False

@@ -16,7 +16,6 @@ if typing.TYPE_CHECKING:
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 """Chooses among several GPUs; CUDA numbers those that it names from 0."""
-_GIB = 2**30
 _TENSORFLOW_GPU = "GPU:0"
 _FULL = ("CUDA error: out of memory", "CUDA_ERROR_OUT_OF_MEMORY", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")  # fmt: skip
 """What CUDA and its libraries say where no framework's allocator was asked: there was no room for a context, or for work space."""
@@ -26,10 +25,10 @@ class NoAccelerator:
     """Stands in for a device that needs no waiting, or whose memory is not measured."""
 
     def synchronise(self) -> None:
-        """Do nothing."""
+        """Wait for nothing."""
 
     def reset_peak(self) -> None:
-        """Do nothing."""
+        """Reset nothing."""
 
     def peak_bytes(self) -> tuple[int | None, int | None]:
         """Return nothing measured."""
@@ -40,13 +39,7 @@ class TorchCuda:
     """The current CUDA device through torch."""
 
     def __init__(self) -> None:
-        import torch
-
-        if not torch.cuda.is_available():
-            raise HarnessError(
-                "device 'cuda' was asked for, but torch sees no CUDA device", _hidden() or "Use --device cpu"
-            )
-        self._cuda = torch.cuda
+        self._cuda = sys.modules["torch"].cuda
 
     def synchronise(self) -> None:
         """Wait until queued kernels are done."""
@@ -66,15 +59,15 @@ class TensorFlowGpu(NoAccelerator):
     """TensorFlow's first GPU: it hands every result back as an array, so there is nothing to wait for; it tells what tensors held."""
 
     def __init__(self) -> None:
-        self._told = sys.modules["tensorflow"].config.experimental
+        self._memory = sys.modules["tensorflow"].config.experimental
 
     def reset_peak(self) -> None:
         """Make the memory in use the peak."""
-        self._told.reset_memory_stats(_TENSORFLOW_GPU)
+        self._memory.reset_memory_stats(_TENSORFLOW_GPU)
 
     def peak_bytes(self) -> tuple[int, None]:
         """Highest allocated bytes since the reset; what TensorFlow reserved it does not tell."""
-        return int(self._told.get_memory_info(_TENSORFLOW_GPU)["peak"]), None
+        return int(self._memory.get_memory_info(_TENSORFLOW_GPU)["peak"]), None
 
 
 def of(request: RunRequest) -> NoAccelerator | TorchCuda:
@@ -87,24 +80,23 @@ def of(request: RunRequest) -> NoAccelerator | TorchCuda:
     """
     if request.device != "cuda":
         return NoAccelerator()
-    if request.backend not in _GPU_NAMES:
+    others = request.backend in _GPU_NAMES
+    if not (_GPU_NAMES[request.backend]() if others else _torch_sees_one()):
+        # an empty variable, or -1, is a common leftover
+        value = os.environ.get(VISIBLE, "unset").strip()
+        hidden = f"{VISIBLE} is '{value}', which hides every GPU: unset it, or use --device cpu"
+        seen = f"{request.backend} sees no GPU" if others else "torch sees no CUDA device"
+        message = f"device 'cuda' was asked for, but {seen}"
+        raise HarnessError(message, hidden if value in {"", "-1"} else "Use --device cpu")
+    if not others:
         return TorchCuda()
-    if not _GPU_NAMES[request.backend]():
-        raise HarnessError(
-            f"device 'cuda' was asked for, but {request.backend} sees no GPU", _hidden() or "Use --device cpu"
-        )
     return TensorFlowGpu() if request.backend == "tensorflow" else NoAccelerator()
 
 
-def _hidden() -> str:
-    """Say that the variable hides every GPU, if it does; an empty one, or -1, is a common leftover."""
-    value = os.environ.get(VISIBLE)
-    if value is None or value.strip() not in {"", "-1"}:
-        return ""
-    return f"{VISIBLE} is '{value}', which hides every GPU: unset it, or use --device cpu"
+def _torch_sees_one() -> bool:
+    import torch
 
-
-# -- which one ------------------------------------------------------------------------------------
+    return bool(torch.cuda.is_available())
 
 
 def _tensorflow_gpus() -> list[str]:
@@ -132,12 +124,8 @@ def environment(request: RunRequest) -> dict[str, str]:
         return {"gpu": names[0], "gpu_used": f"0 of {len(names)} visible", "cuda_visible_devices": chosen}
     torch = sys.modules["torch"]
     used = f"{torch.cuda.current_device()} of {torch.cuda.device_count()} visible"
-    return {
-        "gpu": torch.cuda.get_device_name(), "cuda": str(torch.version.cuda), "gpu_used": used, "cuda_visible_devices": chosen,
-    }  # fmt: skip
-
-
-# -- out of memory --------------------------------------------------------------------------------
+    name, cuda = torch.cuda.get_device_name(), str(torch.version.cuda)
+    return {"gpu": name, "cuda": cuda, "gpu_used": used, "cuda_visible_devices": chosen}
 
 
 def out_of_memory(error: Exception) -> bool:
@@ -145,35 +133,17 @@ def out_of_memory(error: Exception) -> bool:
     kind = type(error).__name__
     if kind in {"OutOfMemoryError", "ResourceExhaustedError"}:
         return True
-    if kind in {"XlaRuntimeError", "JaxRuntimeError"} and "RESOURCE_EXHAUSTED" in str(error):
-        return True
-    return kind in {"RuntimeError", "AcceleratorError", "InternalError"} and any(
-        words in str(error) for words in _FULL
-    )
+    if kind in {"XlaRuntimeError", "JaxRuntimeError"}:
+        return "RESOURCE_EXHAUSTED" in str(error)
+    below = kind in {"RuntimeError", "AcceleratorError", "InternalError"}
+    return below and any(words in str(error) for words in _FULL)
 
 
-def told_out_of_memory(error: Exception, where: str, request: RunRequest | None) -> str:
-    """Say what did not fit, what there is, what the run held of it, and what to do."""
+def explain_out_of_memory(error: Exception, where: str, request: RunRequest | None) -> str:
+    """Say what did not fit, and what to do."""
     first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    told = f"out of device memory: {first} {where}.{_held()}"
     step = "Use a smaller tier or smaller batches"
     if request is not None and request.tier != "smoke":
         smaller = f"harness run {request.scenario}:{request.variant} --tier smoke --device {request.device}"
         step = f"Type: {smaller}, to see that it runs at all; or use smaller batches"
-    return f"{told} {step}, end what else uses the device, or name another with {VISIBLE}"
-
-
-def _held() -> str:
-    """Say how much of torch's device this process held, at most, and how much others leave; empty for other frameworks."""
-    torch = sys.modules.get("torch")
-    if torch is None or not torch.cuda.is_available():
-        return ""
-    try:
-        free, total = torch.cuda.mem_get_info()
-    except RuntimeError:  # without room for a context the device answers nothing
-        return ""
-    held, reserved = torch.cuda.max_memory_allocated(), torch.cuda.memory_reserved()
-    return (
-        f" The stage held up to {held / _GIB:.2f} GiB of the device's {total / _GIB:.2f} GiB; with what it holds"
-        f" ({reserved / _GIB:.2f} GiB) and what is free ({free / _GIB:.2f} GiB), at most {(reserved + free) / _GIB:.2f} GiB fit."
-    )
+    return f"out of device memory: {first} {where}. {step}, end what else uses the device, or name another with {VISIBLE}"

@@ -49,8 +49,9 @@ def gamma(terms: int, roundoff: float) -> float:
     """
     product = terms * roundoff
     if product >= 1:
-        msg = f"No error bound exists for {terms} terms at unit roundoff {roundoff:.1e}; use a wider dtype."
-        raise ValueError(msg)
+        raise ValueError(
+            f"No error bound exists for {terms} terms at unit roundoff {roundoff:.1e}; use a wider dtype."
+        )
     return product / (1 - product)
 
 
@@ -103,42 +104,29 @@ def floats(values: ArrayLike, name: str, dimensions: int) -> Floats:
     """
     raw = np.asarray(values)
     if raw.dtype.kind not in "fiu" or raw.dtype.itemsize > np.dtype(np.float64).itemsize:
-        msg = f"'{name}' has dtype {raw.dtype}; float16, float32, float64 or integers are needed."
-        raise TypeError(msg)
+        raise TypeError(f"'{name}' has dtype {raw.dtype}; float16, float32, float64 or integers are needed.")
     if raw.ndim < dimensions or 0 in raw.shape[: raw.ndim - dimensions]:
-        msg = f"'{name}' has shape {raw.shape}; give at least one array of {dimensions} dimensions."
-        raise ValueError(msg)
-    _require_finite(raw, name)
+        raise ValueError(
+            f"'{name}' has shape {raw.shape}; give at least one array of {dimensions} dimensions."
+        )
+    bad = np.argwhere(~np.isfinite(raw))
+    if len(bad):
+        place = tuple(int(i) for i in bad[0])
+        message = f"{raw[place]} at index {place}, {len(bad)} such in all; find their cause."
+        raise ValueError(f"'{name}' is not finite: {message}")
     return raw.astype(np.float64)
-
-
-def _require_finite(array: NDArray[np.generic], name: str) -> None:
-    finite = np.isfinite(array)
-    if finite.all():
-        return
-    place = tuple(int(i) for i in np.argwhere(~finite)[0])
-    count = finite.size - int(finite.sum())
-    msg = f"'{name}' is not finite: {array[place]} at index {place}, {count} such in all; find their cause."
-    raise ValueError(msg)
 
 
 def require(fits: bool, name: str, **arrays: NDArray[np.generic]) -> None:
     """Raise `ValueError` that names every array's shape unless `fits`."""
     if not fits:
         shapes = ", ".join(f"{label} {array.shape}" for label, array in arrays.items())
-        msg = f"The shapes of '{name}' do not fit together: {shapes}."
-        raise ValueError(msg)
+        raise ValueError(f"The shapes of '{name}' do not fit together: {shapes}.")
 
 
 def judge(
-    name: str,
-    formula: str,
-    error: Floats,
-    tolerance: Floats,
-    power: Powers | None,
-    judged: Floats,
-    computed: Computed,
-) -> IdentityCheck:
+    name: str, formula: str, error: Floats, tolerance: Floats, power: Powers | None, judged: Floats, computed: Computed
+) -> IdentityCheck:  # fmt: skip
     """Return the record of a batch's worst matrix: the largest error against its own tolerance, NaN first.
 
     Parameters

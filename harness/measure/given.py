@@ -36,33 +36,21 @@ def find(folder: str, request: RunRequest) -> str:
     HarnessError
         If there is none, or several backends or devices left one each.
     """
-    told = f"{request.scenario}:{request.variant}"
-    ours = glob.escape(f"{request.scenario}--{request.variant}--{request.tier}--")
-    found = sorted(Path(folder, "runs").glob(f"{ours}*--seed{request.seed}/{FILE}"))
-    if not found:
-        command = (
-            f"harness run {told} --tier {request.tier} --first-seed {request.seed} --keep-weights --out DIR"
-        )
-        raise HarnessError(
-            f"'{folder}' keeps no weights of {told}, tier {request.tier}, seed {request.seed}",
-            f"Type: {command}, then name DIR with --weights",
-        )
-    if len(found) > 1:
-        raise HarnessError(
-            f"'{folder}' keeps weights of {told} from several backends or devices",
-            "Give each a folder of its own",
-        )
-    return str(found[0].resolve())
+    name, tier, seed = f"{request.scenario}:{request.variant}", request.tier, request.seed
+    ours = glob.escape(f"{request.scenario}--{request.variant}--{tier}--")
+    paths = list(Path(folder, "runs").glob(f"{ours}*--seed{seed}/{FILE}"))
+    if not paths:
+        command = f"harness run {name} --tier {tier} --first-seed {seed} --keep-weights --out DIR"
+        message = f"'{folder}' keeps no weights of {name}, tier {tier}, seed {seed}"
+        raise HarnessError(message, f"Type: {command}, then name DIR with --weights")
+    if len(paths) > 1:
+        message = f"'{folder}' keeps weights of {name} from several backends or devices"
+        raise HarnessError(message, "Give each a folder of its own")
+    return str(paths[0].resolve())
 
 
 class Weights:
-    """What a run keeps of its weights, and what it was given of another's.
-
-    Parameters
-    ----------
-    request : RunRequest
-        Says whether to keep them, and which file was given.
-    """
+    """What a run keeps of its weights, and what it was given of another's: the request says whether, and which file."""
 
     def __init__(self, request: RunRequest) -> None:
         self._keeps, self._file = request.keep_weights, request.weights
@@ -87,13 +75,11 @@ class Weights:
         if not self._file:
             return None
         stored = files.read_npz(self._file)
-        found = [stored[key] for key in sorted(stored) if key.rpartition("/")[0] == name]
-        if not found:
-            raise StorageError(
-                f"{self._file} holds no weights of set '{name}'",
-                "Run the other job again with --keep-weights",
-            )
-        return found
+        arrays = [stored[key] for key in sorted(stored) if key.rpartition("/")[0] == name]
+        if not arrays:
+            message = f"{self._file} holds no weights of set '{name}'"
+            raise StorageError(message, "Run the other job again with --keep-weights")
+        return arrays
 
     def write(self, folder: Path) -> None:
         """Write what was kept into a run's folder, if anything was."""

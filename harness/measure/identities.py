@@ -6,8 +6,9 @@ and the tolerance is that maker's backward error bound in the unit roundoff ``u`
 array cast to a wider dtype is therefore judged by the wider dtype: pass arrays as they were computed.
 
 Shapes: ``W`` is ``(..., m, n)``, ``U`` ``(..., m, r)``, ``sigma`` ``(..., r)``, ``Vt`` ``(..., r, n)``. In a
-batch the worst matrix (largest error against its own tolerance) is reported. float16, float32, float64 and
-integers are accepted; anything not finite raises `ValueError` naming the array.
+batch the worst matrix (largest error against its own tolerance) is reported. `name` is the matrix's or layer's
+name, for the record and for errors. float16, float32, float64 and integers are accepted, any other dtype raises
+`TypeError`; shapes that do not fit and anything not finite raise `ValueError` naming the array.
 """
 
 from __future__ import annotations
@@ -39,20 +40,7 @@ if TYPE_CHECKING:
 def reconstruction(
     matrix: ArrayLike, left: ArrayLike, sigma: ArrayLike, right_t: ArrayLike, *, name: str
 ) -> IdentityCheck:
-    """Check ``W = U diag(sigma) Vt``.
-
-    Parameters
-    ----------
-    matrix, left, sigma, right_t : array_like
-        ``(..., m, n)``, ``(..., m, r)``, ``(..., r)`` and ``(..., r, n)``.
-    name : str
-        The matrix's name, for the record and for errors.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a dtype is not real, shapes do not fit, or a value is not finite.
-    """
+    """Check ``W = U diag(sigma) Vt``."""
     w, s = floats(matrix, name, 2), floats(sigma, f"{name} sigma", 1)
     u, vt = floats(left, f"{name} U", 2), floats(right_t, f"{name} Vt", 2)
     fits = u.shape == (*w.shape[:-1], s.shape[-1]) and vt.shape == (*s.shape, w.shape[-1])
@@ -62,15 +50,7 @@ def reconstruction(
     residual = norm(w - (u * s[..., None, :]) @ vt)
     computed = Computed(left, sigma, right_t)
     tolerance = svd_bound(w.shape, computed.roundoff) * norm(w)
-    return judge(
-        f"{name}.reconstruction",
-        "‖W − U·diag(σ)·Vᵀ‖_F",
-        residual,
-        tolerance,
-        power,
-        w,
-        computed,
-    )
+    return judge(f"{name}.reconstruction", "‖W − U·diag(σ)·Vᵀ‖_F", residual, tolerance, power, w, computed)
 
 
 def orthonormal_columns(basis: ArrayLike, *, name: str) -> IdentityCheck:
@@ -86,14 +66,9 @@ def ordering(sigma: ArrayLike, *, name: str) -> IdentityCheck:
     s = floats(sigma, f"{name} sigma", 1)
     steps = np.concatenate([np.diff(s, axis=-1), -s[..., -1:]], axis=-1)
     error = np.max(steps, axis=-1, initial=0.0)
+    formula = "max(σᵢ₊₁ − σᵢ, −σ_r, 0)"
     return judge(
-        f"{name}.ordering",
-        "max(σᵢ₊₁ − σᵢ, −σ_r, 0)",
-        error,
-        np.zeros_like(error),
-        None,
-        s[..., None],
-        Computed(sigma),
+        f"{name}.ordering", formula, error, np.zeros_like(error), None, s[..., None], Computed(sigma)
     )
 
 
@@ -114,30 +89,14 @@ def eckart_young(
 ) -> IdentityCheck:
     """Check that rank k's error is the tail: ``√Σ_{i>k} σᵢ²`` in Frobenius norm, ``σ_{k+1}`` in 2-norm.
 
-    Both norms are needed: where the tail is large, a rank off by one hardly moves the Frobenius error.
-
-    Parameters
-    ----------
-    matrix, approximation : array_like
-        ``(..., m, n)`` each.
-    sigma : array_like
-        All singular values of `matrix`, ``(..., r)``.
-    rank : int
-        k, from 0 to r.
-    name : str
-        The matrix's name.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `reconstruction`, and if `rank` is outside 0 to r.
+    Both norms are needed: where the tail is large, a rank off by one hardly moves the Frobenius error. The approximation is
+    ``(..., m, n)``, `sigma` holds all singular values of the matrix, and k, the `rank`, is from 0 to r.
     """
     w, s = floats(matrix, name, 2), floats(sigma, f"{name} sigma", 1)
     wk = floats(approximation, f"{name} approximation", 2)
     require(wk.shape == w.shape and s.shape[:-1] == w.shape[:-2], name, W=w, approximation=wk, sigma=s)
     if not 0 <= rank <= s.shape[-1]:
-        msg = f"The rank of '{name}' must be from 0 to {s.shape[-1]}, not {rank}."
-        raise ValueError(msg)
+        raise ValueError(f"The rank of '{name}' must be from 0 to {s.shape[-1]}, not {rank}.")
     power = exponent(w, wk, s[..., None])
     w, wk, s = scale(w, power), scale(wk, power), scale(s, power)
     tail, residual, computed = s[..., rank:], w - wk, Computed(approximation, sigma)
@@ -158,25 +117,17 @@ def eigenvalues(matrix: ArrayLike, sigma: ArrayLike, *, name: str) -> IdentityCh
     require(s.shape[:-1] == w.shape[:-2] and s.shape[-1] <= w.shape[-1], name, W=w, sigma=s)
     power = exponent(w, s[..., None])
     w, s = scale(w, power), scale(s, power)
-    found = np.linalg.eigvalsh(np.swapaxes(w, -1, -2) @ w)[..., ::-1]  # (..., n), descending
-    claimed = np.zeros_like(found)
+    actual = np.linalg.eigvalsh(np.swapaxes(w, -1, -2) @ w)[..., ::-1]  # (..., n), descending
+    claimed = np.zeros_like(actual)
     claimed[..., : s.shape[-1]] = s**2
-    largest = np.sqrt(np.max(found, axis=-1, initial=0.0))
-    gap = np.max(np.abs(found - claimed), axis=-1, initial=0.0)
+    largest = np.sqrt(np.max(actual, axis=-1, initial=0.0))
+    gap = np.max(np.abs(actual - claimed), axis=-1, initial=0.0)
     # A zero W has no norm to divide by: its gap is the largest σ², judged as σ.
     error = np.where(largest > 0, gap / np.where(largest > 0, largest, 1.0), np.sqrt(gap))
     computed = Computed(sigma)
     # An error d in σ moves its square by 2·σ·d: hence the 2.
     tolerance = 2 * svd_bound(w.shape, computed.roundoff) * largest
-    return judge(
-        f"{name}.eigenvalues",
-        "max|λᵢ(WᵀW) − σᵢ²| / ‖W‖₂",
-        error,
-        tolerance,
-        power,
-        w,
-        computed,
-    )
+    return judge(f"{name}.eigenvalues", "max|λᵢ(WᵀW) − σᵢ²| / ‖W‖₂", error, tolerance, power, w, computed)
 
 
 def storage(left: ArrayLike, sigma: ArrayLike, right_t: ArrayLike, *, rank: int, name: str) -> IdentityCheck:
@@ -187,32 +138,23 @@ def storage(left: ArrayLike, sigma: ArrayLike, right_t: ArrayLike, *, rank: int,
     expected = matrices * rank * (1 + u.shape[-2] + vt.shape[-1])
     stored = u.size + s.size + vt.size
     detail = f"{stored} numbers stored, {expected} expected for matrices: {matrices}"
-    return IdentityCheck(
-        f"{name}.storage", float(abs(stored - expected)), 0.0, "stored − k·(1 + m + n)", detail
-    )
+    error = float(abs(stored - expected))
+    return IdentityCheck(f"{name}.storage", error, 0.0, "stored − k·(1 + m + n)", detail)
 
 
 def im2col(images: ArrayLike, height: int, width: int) -> Floats:
-    """Return every patch of `images` as a column, rows ordered as in torch's ``unfold``.
-
-    Parameters
-    ----------
-    images : array_like
-        ``(n, c, h, w)``.
-    height, width : int
-        Size of the patch, pixels.
+    """Return every patch of `images`, ``(n, c, h, w)``, as a column, rows ordered as in torch's ``unfold``.
 
     Returns
     -------
     numpy.ndarray
-        float64 ``(n, c * height * width, (h - height + 1) * (w - width + 1))``.
+        float64 ``(n, c * height * width, (h - height + 1) * (w - width + 1))``; height and width of the patch in pixels.
     """
     pixels = np.asarray(images, dtype=np.float64)
     windows = np.lib.stride_tricks.sliding_window_view(pixels, (height, width), axis=(-2, -1))
     n, c, rows, columns = windows.shape[:4]
-    return windows.transpose(0, 1, 4, 5, 2, 3).reshape(
-        n, c * height * width, rows * columns
-    )  # (n, c*kh*kw, places)
+    patches = windows.transpose(0, 1, 4, 5, 2, 3)  # (n, c, kh, kw, rows, columns)
+    return patches.reshape(n, c * height * width, rows * columns)  # (n, c*kh*kw, places)
 
 
 def im2col_convolution(
@@ -228,13 +170,6 @@ def im2col_convolution(
         ``(o, c, kh, kw)``; cross-correlation, stride 1, no padding, no bias.
     output : array_like
         ``(n, o, h - kh + 1, w - kw + 1)``, as the framework computed it; its dtype sets the tolerance.
-    name : str
-        The layer's name.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `reconstruction`.
     """
     x, k = floats(images, f"{name} images", 4), floats(kernels, f"{name} kernels", 4)
     y = floats(output, f"{name} output", 4)
@@ -244,61 +179,29 @@ def im2col_convolution(
     matrix = k.reshape(len(k), -1)  # (o, c*kh*kw)
     w = np.broadcast_to(matrix, (len(x), *matrix.shape))  # (n, o, c*kh*kw)
     columns = im2col(x, *k.shape[2:])  # (n, c*kh*kw, places)
-    product, norms, power = _product(w, columns)
-    error = norm(scale(y.reshape(product.shape), power) - product)
+    y = y.reshape(len(x), len(k), -1)  # (n, o, places)
+    product, norms, power = _product(w, columns, y, name)
+    error = norm(scale(y, power) - product)
     computed = Computed(output)
     tolerance = product_bound(w.shape[-1], computed.roundoff) * norms
-    return judge(
-        f"{name}.im2col",
-        "‖conv(x) − W·im2col(x)‖_F",
-        error,
-        tolerance,
-        power,
-        columns,
-        computed,
-    )
+    return judge(f"{name}.im2col", "‖conv(x) − W·im2col(x)‖_F", error, tolerance, power, columns, computed)
 
 
 def forward_pass(
     matrix: ArrayLike, patches: ArrayLike, output: ArrayLike, *, rank: int, name: str
 ) -> IdentityCheck:
-    """Check that an analytical pass ``z = Vᵀp, s = σ∘z, y = U s`` gave ``y = W p``.
+    """Check that an analytical pass ``z = Vᵀp, s = σ∘z, y = U s`` through r coordinates, the `rank`, gave ``y = W p``.
 
-    Parameters
-    ----------
-    matrix : array_like
-        ``(..., m, n)``.
-    patches : array_like
-        Patches in columns, ``(..., n, q)``.
-    output : array_like
-        y as the pass computed it, ``(..., m, q)``; its dtype sets the tolerance.
-    rank : int
-        r, the number of coordinates that the pass went through.
-    name : str
-        The layer's name.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `reconstruction`.
+    Patches stand in columns, ``(..., n, q)``. The output y is ``(..., m, q)``, as the pass computed it; its dtype sets the tolerance.
     """
     w, p = floats(matrix, name, 2), floats(patches, f"{name} patches", 2)
     y, computed = floats(output, f"{name} output", 2), Computed(output)
-    _require_product(w, p, y, name)
-    product, norms, power = _product(w, p)
+    product, norms, power = _product(w, p, y, name)
     error = norm(scale(y, power) - product)
     # The factors carry the SVD's error; the pass sums n terms, scales once and sums r terms.
     steps = product_bound(w.shape[-1] + rank + 1, computed.roundoff)
     tolerance = (svd_bound(w.shape, computed.roundoff) + steps) * norms
-    return judge(
-        f"{name}.forward_pass",
-        "‖U·(σ∘Vᵀp) − W·p‖_F",
-        error,
-        tolerance,
-        power,
-        p,
-        computed,
-    )
+    return judge(f"{name}.forward_pass", "‖U·(σ∘Vᵀp) − W·p‖_F", error, tolerance, power, p, computed)
 
 
 def relu_mask(
@@ -306,32 +209,15 @@ def relu_mask(
 ) -> IdentityCheck:
     """Check ``h = M(p) W p`` and ``h = max(W p, 0)`` for a mask and activations that a pipeline computed.
 
-    A mask bit is judged only as far as its activation exceeds rounding: the sign of a zero says nothing.
-
-    Parameters
-    ----------
-    matrix, patches : array_like
-        ``(..., m, n)`` and ``(..., n, q)``.
-    mask : array_like of bool
-        M(p), true where the unit is active, ``(..., m, q)``.
-    activated : array_like
-        h, the activations after ReLU as computed, ``(..., m, q)``; its dtype sets the tolerance.
-    name : str
-        The layer's name.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `reconstruction`; `TypeError` also if `mask` is not boolean.
+    A mask bit is judged only as far as its activation exceeds rounding: the sign of a zero says nothing. Patches are ``(..., n, q)``; the
+    mask M(p), boolean, true where the unit is active, and h, the activations as computed, are ``(..., m, q)``; the dtype of h sets the tolerance.
     """
     w, p = floats(matrix, name, 2), floats(patches, f"{name} patches", 2)
     h, bits, computed = floats(activated, f"{name} activations", 2), np.asarray(mask), Computed(activated)
     if bits.dtype != np.bool_:
-        msg = f"The mask of '{name}' must be boolean, not {bits.dtype}."
-        raise TypeError(msg)
-    _require_product(w, p, h, name)
+        raise TypeError(f"The mask of '{name}' must be boolean, not {bits.dtype}.")
     require(bits.shape == h.shape, name, mask=bits, activations=h)
-    product, norms, power = _product(w, p)
+    product, norms, power = _product(w, p, h, name)
     h = scale(h, power)
     error = np.maximum(norm(h - bits * product), norm(h - np.maximum(product, 0.0)))
     tolerance = product_bound(w.shape[-1], computed.roundoff) * norms
@@ -353,18 +239,10 @@ def svd_checks(
     )
 
 
-def _product(w: Floats, p: Floats) -> tuple[Floats, Floats, Powers]:
-    """Return ``2**-power W p``, ``2**-power ‖W‖_F ‖p‖_F`` and the power, per matrix of the batch."""
+def _product(w: Floats, p: Floats, y: Floats, name: str) -> tuple[Floats, Floats, Powers]:
+    """Return ``2**-power W p``, ``2**-power ‖W‖_F ‖p‖_F`` and the power, per matrix; raise `ValueError` unless `y` has the product's shape."""
+    fits = w.shape[:-2] == p.shape[:-2] and w.shape[-1] == p.shape[-2]
+    require(fits and y.shape == (*w.shape[:-1], p.shape[-1]), name, W=w, patches=p, output=y)
     left, right = exponent(w), exponent(p)
     w, p = scale(w, left), scale(p, right)
     return w @ p, norm(w) * norm(p), left + right
-
-
-def _require_product(w: Floats, p: Floats, y: Floats, name: str) -> None:
-    """Raise `ValueError` unless ``W p`` has the shape of `y`."""
-    fits = (
-        w.shape[:-2] == p.shape[:-2]
-        and w.shape[-1] == p.shape[-2]
-        and y.shape == (*w.shape[:-1], p.shape[-1])
-    )
-    require(fits, name, W=w, patches=p, output=y)

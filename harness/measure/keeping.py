@@ -7,7 +7,6 @@ at the same request with the same code and libraries only, and are removed when 
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import shutil
 import time
@@ -33,32 +32,22 @@ STAMP = "stamp"
 
 
 class Kept:
-    """Arrays that earlier attempts at this run kept.
+    """Arrays that earlier attempts at this run kept in a folder; without one nothing is kept and nothing found.
 
-    Parameters
-    ----------
-    folder : Path, optional
-        Where they lie; without it nothing is kept and nothing found.
-    identity : callable
-        Gives what must be the same for an array to be used again; asked only if there is something to find or to keep.
+    `identity` gives what must be the same for an array to be used again; it is called only if there is something to find or to keep.
     """
 
     def __init__(self, folder: Path | None = None, identity: Callable[[], str] = str) -> None:
-        self._folder = folder
+        self.folder = folder
         self._identity = identity
         self._stamp: NDArray[np.uint8] | None = None
 
-    @property
-    def keeps(self) -> bool:
-        """Whether anything is kept."""
-        return self._folder is not None
-
     def get(self, name: str) -> dict[str, NDArray[typing.Any]] | None:
         """Return what was kept under a name; None if nothing was, it is damaged, or it belongs to another program."""
-        if self._folder is None or not (self._folder / f"{name}.npz").is_file():
+        if self.folder is None or not (self.folder / f"{name}.npz").is_file():
             return None
         try:
-            arrays = files.read_npz(self._folder / f"{name}.npz")
+            arrays = files.read_npz(self.folder / f"{name}.npz")
         except StorageError:
             return None  # computed again: a torn file costs time, never a result
         return arrays if np.array_equal(arrays.pop(STAMP, ()), self._stamped()) else None
@@ -75,13 +64,13 @@ class Kept:
         """
         if not files.is_plain_name(f"{name}.npz") or STAMP in arrays:
             raise ValueError(f"nothing can be kept as '{name}' with arrays {sorted(arrays)}")
-        if self._folder is not None:
-            files.write_npz(self._folder / f"{name}.npz", {**arrays, STAMP: self._stamped()})
+        if self.folder is not None:
+            files.write_npz(self.folder / f"{name}.npz", {**arrays, STAMP: self._stamped()})
 
     def discard(self) -> None:
         """Remove everything: the run has ended well."""
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def _stamped(self) -> NDArray[np.uint8]:
         if self._stamp is None:
@@ -92,27 +81,19 @@ class Kept:
 class Keeper:
     """One name of `Kept`, as a pipeline sees it.
 
-    Parameters
-    ----------
-    kept : Kept
-        Where arrays go.
-    name : str
-        Their name.
-    seconds : float
-        How long to wait between two writes: what would be done again takes no longer than that.
-    found : callable
-        Called when something of an earlier attempt is used.
+    So many seconds pass between two writes: what would be done again takes no longer than that. `used` is called when something of an
+    earlier attempt is used.
     """
 
-    def __init__(self, kept: Kept, name: str, seconds: float, found: Callable[[], None]) -> None:
-        self._kept, self._name, self._seconds, self._found = kept, name, seconds, found
+    def __init__(self, kept: Kept, name: str, seconds: float, used: Callable[[], None]) -> None:
+        self._kept, self._name, self._seconds, self._used = kept, name, seconds, used
         self._last = time.monotonic()
 
     def get(self) -> dict[str, NDArray[typing.Any]] | None:
         """Return what an earlier attempt kept, or None."""
         arrays = self._kept.get(self._name)
         if arrays is not None:
-            self._found()
+            self._used()
         return arrays
 
     def put(self, arrays: Callable[[], Arrays]) -> None:
@@ -120,24 +101,7 @@ class Keeper:
 
         A counted run keeps nothing: calls after so many seconds would be work that only a slow machine does.
         """
-        if self._kept.keeps and time.monotonic() - self._last >= self._seconds:
+        old_enough = time.monotonic() - self._last >= self._seconds
+        if self._kept.folder is not None and old_enough:
             self._kept.put(self._name, arrays())
             self._last = time.monotonic()
-
-
-def emptied(folder: Path) -> None:
-    """Make a run's folder, or empty it of all but what was kept.
-
-    Raises
-    ------
-    OSError
-        If that is not possible.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in folder.iterdir():
-        if path.is_dir() and not path.is_symlink():
-            if path.name != FOLDER:
-                shutil.rmtree(path)
-        else:
-            with contextlib.suppress(FileNotFoundError):
-                path.unlink()

@@ -10,7 +10,6 @@ from __future__ import annotations
 import ctypes
 import functools
 import gc
-import sys
 import typing
 from pathlib import Path
 
@@ -25,7 +24,7 @@ _CLEAR_REFS = Path("/proc/self/clear_refs")
 def _trimmer() -> Callable[[int], int] | None:
     try:
         trim: Callable[[int], int] = ctypes.CDLL(None).malloc_trim
-    except (OSError, TypeError, AttributeError):  # macOS and musl have no malloc_trim, Windows no CDLL(None)
+    except AttributeError:  # musl has no malloc_trim
         return None
     return trim
 
@@ -66,11 +65,3 @@ def reset_peak() -> bool:
 def peak_bytes() -> int | None:
     """Highest resident memory since the last reset, in bytes; None where the system does not tell."""
     return _status_bytes("VmHWM")
-
-
-def total_peak_bytes() -> int:
-    """Highest resident memory of the process's life by ``getrusage``, bytes; on Linux a parent's too."""
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

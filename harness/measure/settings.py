@@ -9,13 +9,7 @@ if typing.TYPE_CHECKING:
 
 
 class Settings:
-    """What each setting was at the end of each stage, where what was set for the stage alone still holds.
-
-    Parameters
-    ----------
-    read : callable
-        Returns the settings as they stand, by name.
-    """
+    """What each setting was at the end of each stage, where what was set for the stage alone still holds; `read` returns them by name."""
 
     def __init__(self, read: Callable[[], Mapping[str, str]]) -> None:
         self._read = read
@@ -26,12 +20,10 @@ class Settings:
         for name, value in self._read().items():
             self._seen.setdefault(name, {}).setdefault(value, []).append(stage)
 
-    def told(self) -> dict[str, str]:
+    def by_stage(self) -> dict[str, str]:
         """Return each setting's value, or which one it had in which stages."""
-        return {name: _told(stages) for name, stages in self._seen.items()}
-
-
-def _told(stages: Mapping[str, list[str]]) -> str:
-    if len(stages) == 1:
-        return next(iter(stages))
-    return "; ".join(f"{value} in {', '.join(names)}" for value, names in stages.items())
+        known: dict[str, str] = {}
+        for name, stages in self._seen.items():
+            parts = [f"{value} in {', '.join(names)}" for value, names in stages.items()]
+            known[name] = "; ".join(parts) if len(stages) > 1 else next(iter(stages))
+        return known

@@ -35,7 +35,7 @@ def _digests(images: Images) -> list[bytes]:
 
 
 def disjoint(training: Images, test: Images, *, allowed: int, name: str) -> IdentityCheck:
-    """Check that no test image was leaked into training.
+    """Check, as ``<name>.disjoint``, that no test image was leaked into training; the error is a number of test images.
 
     Parameters
     ----------
@@ -43,16 +43,9 @@ def disjoint(training: Images, test: Images, *, allowed: int, name: str) -> Iden
         What a run really trains on and is tested on.
     allowed : int
         Test images that the published data set itself has among its training images.
-    name : str
-        What was split.
-
-    Returns
-    -------
-    IdentityCheck
-        ``<name>.disjoint``; the error is a number of test images.
     """
-    found = shared(training, test)
-    detail = f"{found} of {len(test)} test images are training images too, {allowed} in the whole data set"
+    leaked = shared(training, test)
+    detail = f"{leaked} of {len(test)} test images are training images too, {allowed} in the whole data set"
     return IdentityCheck(
-        f"{name}.disjoint", float(found), float(allowed), "training images ∩ test images = ∅", detail
+        f"{name}.disjoint", float(leaked), float(allowed), "training images ∩ test images = ∅", detail
     )

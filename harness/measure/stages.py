@@ -67,25 +67,21 @@ def clocks(metric: str) -> tuple[str, str]:
 
 
 def _highest(values: Iterable[int | None]) -> int | None:
-    known = [value for value in values if value is not None]
-    return max(known, default=None)
+    return max((value for value in values if value is not None), default=None)
 
 
 def _one_stage(stage: StageResult, imported: int | None) -> dict[str, Measured]:
     """Turn one stage into metrics; what was not measured is absent."""
+    rate = stage.images / stage.seconds if stage.images is not None and stage.seconds > 0 else None
+    above = None if stage.peak_bytes is None or imported is None else max(0, stage.peak_bytes - imported)
     values: dict[str, float | None] = {
         "seconds": stage.seconds,
         "cpu_seconds": stage.cpu_seconds,
-        "images_per_second": stage.images / stage.seconds
-        if stage.images is not None and stage.seconds > 0
-        else None,
+        "images_per_second": rate,
         "peak_bytes": stage.peak_bytes,
-        "above_imports_bytes": None
-        if stage.peak_bytes is None or imported is None
-        else max(0, stage.peak_bytes - imported),
+        "above_imports_bytes": above,
         "device_allocated_bytes": stage.device_allocated_bytes,
         "device_reserved_bytes": stage.device_reserved_bytes,
     }
-    return as_declared(
-        {f"{stage.name}.{name}": float(value) for name, value in values.items() if value is not None}
-    )
+    known = {f"{stage.name}.{name}": float(value) for name, value in values.items() if value is not None}
+    return as_declared(known)

@@ -23,12 +23,7 @@ class Watch:
     """Samples the resident memory of a process and of its helpers, ever less often, so that a run of hours leaves no more than one of seconds.
 
     A look lists the machine's processes: about 0.2 ms of another core, twenty times a second at most. It takes no lock of the watched process
-    and does not touch its peak.
-
-    Parameters
-    ----------
-    most : int
-        Samples that are kept; even.
+    and does not touch its peak. At most `most` samples are kept, an even number.
     """
 
     def __init__(self, most: int = MOST_SAMPLES) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from harness.records import PRECISIONS, Trajectory
 
 if typing.TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
 FIRST = 8
 """Losses that are kept of each training: later ones depend on the rounding of all steps before."""
@@ -46,31 +46,23 @@ class Trajectories:
             If the losses have more than one dimension, or `dtype` is unknown or another one than before.
         """
         if dtype not in PRECISIONS:
-            raise ValueError(
-                f"trajectory '{name}' has dtype '{dtype}'; it must be one of {', '.join(PRECISIONS)}"
-            )
+            message = f"trajectory '{name}' has dtype '{dtype}'; it must be one of {', '.join(PRECISIONS)}"
+            raise ValueError(message)
         before = self.kept.get(name, Trajectory(values=(), dtype=dtype))
         if before.dtype != dtype:
             raise ValueError(f"trajectory '{name}' began in {before.dtype}; it cannot go on in {dtype}")
         if name in self._diverged or len(before.values) >= FIRST:
             return ""
-        values = _numbers(loss, name)[: FIRST - len(before.values)].tolist()
+        # a tensor's own list works on every device, and for bfloat16, which NumPy has not
+        plain: typing.Any = loss.detach() if hasattr(loss, "detach") else loss
+        losses = np.asarray(plain.tolist() if hasattr(plain, "tolist") else plain, np.float64)
+        if losses.ndim > 1:
+            message = f"the losses of trajectory '{name}' have shape {losses.shape}; give one number a step"
+            raise ValueError(message)
+        values = np.atleast_1d(losses)[: FIRST - len(before.values)].tolist()
         finite = next((i for i, value in enumerate(values) if not math.isfinite(value)), len(values))
         self.kept[name] = Trajectory(values=(*before.values, *values[:finite]), dtype=dtype)
         if finite == len(values):
             return ""
         self._diverged.add(name)
         return f"loss {len(self.kept[name].values) + 1} of training '{name}' is not finite"
-
-
-def _numbers(loss: typing.Any, name: str) -> NDArray[np.float64]:  # noqa: ANN401 - a number, or any library's array
-    """Turn losses into float64, (n,)."""
-    # a tensor's own list works on every device, and for bfloat16, which NumPy has not
-    plain = loss.detach() if hasattr(loss, "detach") else loss
-    plain = plain.tolist() if hasattr(plain, "tolist") else plain
-    values = np.asarray(plain, np.float64)
-    if values.ndim > 1:
-        raise ValueError(
-            f"the losses of trajectory '{name}' have shape {values.shape}; give one number a step"
-        )
-    return np.atleast_1d(values)

@@ -62,6 +62,7 @@ class Work:
 
     def __init__(self) -> None:
         self._frameworks: dict[str, FrameworkCounter] = {}
+        self._keras: KerasWork | None = None
         self._late: list[str] = []
         self._stages: dict[str, Counts] = {}
 
@@ -81,7 +82,9 @@ class Work:
         yield
         after = self._read()
         self._stages[name] = {count: after[count] - before[count] for count in before}
-        self._late += [f"{found}: not counted in stage '{name}', which imported it" for found in self._new()]
+        self._late += [
+            f"{library}: not counted in stage '{name}', which imported it" for library in self._new()
+        ]
 
     def _new(self) -> list[str]:
         # a module can be None there: Keras's backends hide TensorFlow so
@@ -92,13 +95,9 @@ class Work:
         """Begin to count in frameworks that were imported since; Keras first, as torch asks whether it is at work."""
         for name in self._new():
             if name == "keras":
-                self._frameworks[name] = KerasWork()
+                self._keras = self._frameworks[name] = KerasWork()
             else:
-                self._frameworks[name] = TorchWork(self._in_keras)
-
-    def _in_keras(self) -> bool:
-        keras = self._frameworks.get("keras")
-        return isinstance(keras, KerasWork) and keras.active
+                self._frameworks[name] = TorchWork(lambda: self._keras is not None and self._keras.active)
 
     def _read(self) -> Counts:
         """Sum the counts over the counters that there are; what none of them counts is absent, not 0."""
@@ -115,29 +114,22 @@ class Work:
         pipeline in NumPy) becomes a count too: no direction is better, it is the protocol.
         """
         size = stored_bytes(run.prediction_sets, run.metrics)
-        declared = {name: found.value for name, found in run.metrics.items() if found.kind == "work"}
-        for stage, counts in {**self._stages, "total": self._total()}.items():
+        declared = {name: metric.value for name, metric in run.metrics.items() if metric.kind == "work"}
+        total = collections.Counter[str]()
+        for counts in self._stages.values():
+            total.update(counts)
+        for stage, counts in {**self._stages, "total": total}.items():
             for name in (count for count in COUNTS if count in counts):
                 run.record(f"{PREFIX}{stage}.{name}", counts[name])
         run.record(f"{PREFIX}stored_bytes", size)
         for name, value in declared.items():
             if f"{PREFIX}{name}" not in run.metrics and not isinstance(value, list):
                 run.record(f"{PREFIX}{name}", value)
-        run.uncounted = self._uncounted(run.backend)
-
-    def _total(self) -> Counts:
-        total = collections.Counter[str]()
-        for counts in self._stages.values():
-            total.update(counts)
-        return dict(total)
-
-    def _uncounted(self, backend: str) -> tuple[str, ...]:
-        """Say, one sentence each, what this run may have done without being counted."""
-        told = [line for counter in self._frameworks.values() for line in counter.uncounted()]
+        uncounted = [line for counter in self._frameworks.values() for line in counter.uncounted()]
         # Keras imports frameworks that it does not compute with
-        loaded = {backend} if "keras" in self._frameworks else {backend, *sys.modules}
-        told += [line for name, line in NO_COUNTER.items() if name in loaded]
-        return (*told, *self._late, *ALWAYS)
+        loaded = {run.backend} if self._keras else {run.backend, *sys.modules}
+        uncounted += [line for name, line in NO_COUNTER.items() if name in loaded]
+        run.uncounted = (*uncounted, *self._late, *ALWAYS)
 
 
 def stored_bytes(
@@ -149,5 +141,5 @@ def stored_bytes(
     """
     every = (part for stored in predictions.values() for part in stored.items())
     arrays = sum(array.nbytes for name, array in every if name not in SHOWN)
-    sizes = [found.value for found in metrics.values() if found.kind == "size" and found.unit == "B"]
+    sizes = [metric.value for metric in metrics.values() if metric.kind == "size" and metric.unit == "B"]
     return float(arrays + sum(float(np.sum(size)) for size in sizes))

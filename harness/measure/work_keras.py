@@ -33,7 +33,8 @@ class KerasWork:
         self._steps = self._samples = self._unseen = 0
         self.active = False
         """Whether a counted method is running: what happens inside is counted once, here."""
-        for name, rows in zip(METHODS, (_rows_of_fit, _rows_of_batch), strict=True):
+        readers: tuple[Rows, ...] = (_rows_of_fit, lambda arguments, _result, _steps: _rows(arguments["x"]))
+        for name, rows in zip(METHODS, readers, strict=True):
             setattr(self._model, name, self._counting(getattr(self._model, name), rows))
 
     def read(self) -> dict[str, int]:
@@ -68,16 +69,14 @@ class KerasWork:
                 self.active = False
             given = signature.bind(model, *positional, **named)
             given.apply_defaults()
-            self._add(_iterations(model) - before, rows, given.arguments, result)
+            steps = _iterations(model) - before
+            seen = rows(given.arguments, result, steps)
+            self._steps += steps
+            self._samples += seen or 0
+            self._unseen += seen is None
             return result
 
         return counted
-
-    def _add(self, steps: int, rows: Rows, arguments: dict[str, typing.Any], result: object) -> None:
-        seen = rows(arguments, result, steps)
-        self._steps += steps
-        self._samples += seen or 0
-        self._unseen += seen is None
 
 
 def _iterations(model: keras.Model) -> int:
@@ -94,11 +93,6 @@ def _rows(x: object) -> int | None:
     first = next(iter(keras.tree.flatten(x)), None)
     shape: Sequence[int] = getattr(first, "shape", ())
     return int(shape[0]) if len(shape) else None
-
-
-def _rows_of_batch(arguments: dict[str, typing.Any], result: object, steps: int) -> int | None:
-    del result, steps
-    return _rows(arguments["x"])
 
 
 def _rows_of_fit(arguments: dict[str, typing.Any], history: typing.Any, steps: int) -> int | None:  # noqa: ANN401 - Keras's own

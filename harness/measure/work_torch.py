@@ -19,12 +19,7 @@ class TorchWork:
 
     Optimiser steps are those of any `torch.optim.Optimizer`. Samples are the rows of the first tensor that an outermost module
     gets, while gradients are on and it has parameters to train; a Keras layer is no such module, though it is a
-    `torch.nn.Module` on that backend.
-
-    Parameters
-    ----------
-    paused : callable
-        Says whether Keras, which counts for itself, is training.
+    `torch.nn.Module` on that backend. `paused` says whether Keras, which counts for itself, is training.
     """
 
     def __init__(self, paused: Callable[[], bool]) -> None:
@@ -62,24 +57,23 @@ class TorchWork:
         self._steps += not self._paused()
 
     def _enters(self, module: torch.nn.Module, arguments: tuple[object, ...]) -> None:
+        import torch
+
         if _is_keras(module):
             return
         depth = getattr(self._threads, "depth", 0)
         self._threads.depth = depth + 1
-        if depth == 0 and not self._paused() and _trains(module):
-            self._count(arguments)
+        trains = torch.is_grad_enabled() and module.training
+        if depth or self._paused() or not trains or not any(p.requires_grad for p in module.parameters()):
+            return
+        rows = next((int(value.shape[0]) for value in arguments if getattr(value, "shape", ())), None)  # type: ignore[attr-defined]
+        self._samples += rows or 0
+        self._unseen += rows is None
 
     def _leaves(self, module: torch.nn.Module, *arguments: object) -> None:
         del arguments
         if not _is_keras(module):
             self._threads.depth -= 1
-
-    def _count(self, arguments: tuple[object, ...]) -> None:
-        rows = next((int(value.shape[0]) for value in arguments if getattr(value, "shape", ())), None)  # type: ignore[attr-defined]
-        if rows is None:
-            self._unseen += 1
-        else:
-            self._samples += rows
 
 
 def _flop_counter() -> typing.Any:  # noqa: ANN401 - torch's modes have no types
@@ -114,15 +108,6 @@ def _flop_counter() -> typing.Any:  # noqa: ANN401 - torch's modes have no types
             return result
 
     return FlopCounter()
-
-
-def _trains(module: torch.nn.Module) -> bool:
-    """Whether a call of a module is one of training: gradients are on, and it has parameters that want one."""
-    import torch
-
-    if not (torch.is_grad_enabled() and module.training):
-        return False
-    return any(parameter.requires_grad for parameter in module.parameters())
 
 
 def _is_keras(module: torch.nn.Module) -> bool:

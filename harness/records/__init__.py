@@ -22,7 +22,7 @@ from harness.records.equivalence import (
     VariantSides,
 )
 from harness.records.flipped import Flip, Flips
-from harness.records.gated import Gate, Look, Probe, Trial
+from harness.records.gated import Gate, Look, Place, Probe, Site, Trial, Why
 from harness.records.measured import (
     PRECISIONS,
     Attempt,
@@ -99,6 +99,7 @@ __all__ = [
     "MemoryTrace",
     "Metric",
     "Outputs",
+    "Place",
     "Plan",
     "Probe",
     "Purpose",
@@ -113,6 +114,7 @@ __all__ = [
     "Side",
     "SideJob",
     "SideRuns",
+    "Site",
     "Source",
     "StageResult",
     "Tier",
@@ -123,6 +125,7 @@ __all__ = [
     "VariantSides",
     "Verdict",
     "Waiver",
+    "Why",
     "as_declared",
     "finite",
     "time_limit",

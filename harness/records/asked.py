@@ -32,7 +32,7 @@ class RunRequest:
     memory_limit: int | None = None
     """Resident memory, bytes, above which the run is ended; None sets no limit."""
     purpose: Purpose = "measure"
-    """Whether the run is measured, or only its work is counted; a counted run's time and memory mean nothing."""
+    """Whether the run is measured, its work counted, or a profiler watches it; only a measured run's time and memory mean something."""
     repeat: int = 0
     """Which of several runs with all else equal it is, from 0."""
     side: Side = "head"
@@ -79,6 +79,8 @@ class GateSettings:
     """Whether a value BELOW or ABOVE its published one fails too, and one that could not be measured."""
     remeasure: bool = True
     """Whether memory whose stored baseline another kind of machine made is measured here at the baseline's commit."""
+    why: bool = True
+    """Whether one more pair of runs, under a profiler, looks for where a confirmed regression comes from."""
     code_changed: tuple[str, ...] = ()
     """Changed files between base and head that make their times incomparable: what measures."""
     dependencies_changed: tuple[str, ...] = ()

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
+
+import msgspec
 
 from harness.records.flipped import Flips
 from harness.records.gated import Gate, Probe, Trial
 from harness.records.measured import DatasetUse, RunResult, Trajectory
 from harness.records.words import Cause, Direction, Kind, Tier, Value, Verdict
+
+Text = Annotated[str, msgspec.Meta(pattern=r"\S")]
+"""Not empty."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,26 +68,25 @@ class Baseline:
     """First losses of each training that the same run followed, by name; empty in older files."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Waiver:
+class Waiver(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One metric of one variant and tier that a person lets pass for a while."""
 
-    scenario: str
+    scenario: Text
     """Scenario name."""
-    variant: str
+    variant: Text
     """Variant name."""
     tier: Tier
     """Tier."""
-    metric: str
+    metric: Text
     """Metric name."""
-    until: str
-    """Last day it is in force, ISO 8601."""
-    reason: str
+    until: dt.date
+    """Last day it is in force."""
+    reason: Text
     """Why it may pass."""
-    who: str
+    who: Text
     """Who says so."""
-    created: str
-    """Day it was written, UTC, ISO 8601."""
+    created: dt.date
+    """Day it was written, UTC."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -146,6 +146,84 @@ class Probe:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """What a profiler saw at one line of the user's code, within one stage of one run."""
+
+    file: str
+    """Path below the folder that the run imported from; absolute if it lies elsewhere."""
+    function: str
+    """Function."""
+    line: int
+    """Line that was executed, from 1."""
+    amount: float
+    """Seconds spent there, or bytes that it had allocated and that lived when the run's memory was highest, or at its end; what it called
+    outside the user's code is included."""
+    count: int = 1
+    """Allocations behind the bytes."""
+    library: str = ""
+    """Top-level package below it that took most of it; empty if the line itself did."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """One function of the user's code on both sides."""
+
+    file: str
+    """As in `Site`."""
+    function: str
+    """Function."""
+    line: int
+    """Line of head's file with the largest amount; of base's, where head spends nothing there."""
+    base: float
+    """Seconds or bytes in base's profiled run."""
+    head: float
+    """Seconds or bytes in head's profiled run."""
+    base_count: int = 0
+    """Allocations in base's."""
+    head_count: int = 0
+    """Allocations in head's."""
+    library: str = ""
+    """Top-level package below it that took most of it."""
+    commit: str = ""
+    """Newest commit between base and head that changed the function's lines, abbreviated; empty if none did, or git does not know."""
+    subject: str = ""
+    """First line of that commit's message, and its author."""
+
+    @property
+    def more(self) -> float:
+        """Seconds or bytes that head takes more than base."""
+        return self.head - self.base
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Why:
+    """Where a confirmed regression of one variant comes from, as far as one more pair of runs can tell."""
+
+    scenario: str
+    """Scenario name."""
+    variant: str
+    """Variant name."""
+    metric: str
+    """Metric that regressed."""
+    kind: Kind
+    """Its kind."""
+    stage: str = ""
+    """Stage that it belongs to; empty for the whole run."""
+    change: float = 0.0
+    """Measured difference of head and base, in the metric's unit."""
+    profiled: float = 0.0
+    """The same difference of the profiled pair, seconds or bytes of the user's code."""
+    shown: bool = False
+    """Whether the profiled pair shows the regression: at least half of the measured difference, with one place that has a quarter of it."""
+    places: tuple[Place, ...] = ()
+    """Functions with the largest differences, largest first."""
+    differences: tuple[str, ...] = ()
+    """What else differs between the sides that decides scores: data, options, libraries, settings, the first losses."""
+    error: str = ""
+    """Why there is no profile, and what to do about it."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
     """A gate's settings, base runs and end, stored within a job."""
 
@@ -159,3 +237,5 @@ class Gate:
     """What the gate ended with."""
     interrupted: bool = False
     """Whether it was ended before it had decided, or planned runs are missing; not if it came to its own --max-runs or --max-minutes."""
+    why: tuple[Why, ...] = ()
+    """Where confirmed regressions come from."""

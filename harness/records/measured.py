@@ -223,10 +223,6 @@ class Failure:
     """What went wrong and the next step."""
     lasting: bool
     """Whether a repeat would only fail again."""
-    missing: str = ""
-    """Name of the data set that this machine has not; empty if it was something else."""
-    no_file: bool = False
-    """Whether a file was not found."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,8 +239,6 @@ class Attempt:
     """Whether a repeat would only fail again."""
     explained: bool = False
     """Whether `error` is the whole story, so that the log adds nothing."""
-    missing: str = ""
-    """Name of the data set that the machine has not; empty if it was something else."""
     place: dict[str, str] = dataclasses.field(default_factory=dict)
     """What the environment says besides: which commit and folder the code came from, and where it ran, unless both are the runner's own."""
     concurrent: bool = False

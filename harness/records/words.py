@@ -11,7 +11,7 @@ Direction = Literal["higher", "lower", "none"]
 Value = float | list[Any]
 """A number, or a nested list of numbers (a table column, a spectrum, a confusion matrix)."""
 Rule = Literal["spread", "draw", "mean", "split", "exact", "at_most", "at_least", "ordering"]
-Purpose = Literal["measure", "count"]
+Purpose = Literal["measure", "count", "profile-time", "profile-memory"]
 Side = Literal["head", "base"]
 Round = Literal["screen", "confirm"]
 Cause = Literal[

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 from harness.judging import wording
 from harness.report import flipped, numbers, strips
-from harness.report.section import Anchors
-from harness.report.templating import constants, environment
+from harness.report.templating import Anchors, constants, environment
 from harness.report.verdicts import SIGNS, Headline, Sign
 
 if TYPE_CHECKING:
@@ -178,7 +177,7 @@ def render(found: Compared, folders: Sequence[Path], up: str = "") -> str:
             found=found,
             headline=_headline(found, shown),
             sections=shown,
-            flipped=flipped.told,
+            flipped=flipped.in_words,
             seeds_named=flipped.seeds,
             signs=[*LIKENESS.values(), SIGNS["PASS"], SIGNS["REGRESSED"]],
             **constants(script=False, up=up),

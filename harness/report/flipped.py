@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from typing import TYPE_CHECKING, Literal
+import typing
 
 import numpy as np
 
@@ -13,8 +13,8 @@ from harness.errors import StorageError
 from harness.report.figures import png
 from harness.store import files
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+if typing.TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -22,50 +22,38 @@ if TYPE_CHECKING:
     from harness.records import Flip, Flips
 
     Pictures = Mapping[int, NDArray[np.uint8]]
-    Turn = Literal["worse", "better"]
+    Turn = typing.Literal["worse", "better"]
 
 MOST_PICTURES = 24
 """Pictures of a section, both directions together."""
 MOST_SIDE = 128
 """Pixels a side of what is drawn; of larger pictures every second, third ... pixel."""
 MOST_WORDS = 60
-"""Flips of a row that are told in words where there is no picture."""
+"""Flips of a row that are listed in words."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
+class Picture(typing.NamedTuple):
     """One flipped image."""
 
-    address: str
-    """The image as a data address."""
+    address: str  # the image as a data address
     flip: Flip
-    """What became of it."""
-    seeds: tuple[int, ...]
-    """Seeds on which the same image flipped the same way."""
-    where: str
-    """Position in its set, with the set's name unless it is ``test``."""
+    seeds: tuple[int, ...]  # on which the same image flipped the same way
+    where: str  # position in its set, with the set's name unless it is ``test``
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Gallery:
+class Gallery(typing.NamedTuple):
     """What got worse, or better."""
 
     turn: Turn
-    """Direction."""
-    count: int
-    """Flips of this direction over all seeds and sets."""
-    pictures: tuple[Picture, ...]
-    """The first of them, each once."""
+    total: int  # flips of this direction over all seeds and sets
+    pictures: tuple[Picture, ...]  # the first of them, each once
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """Comparisons of one set that found the very same."""
+class Row(typing.NamedTuple):
+    """Comparisons of one set, on these seeds, that gave the same flips."""
 
     seeds: tuple[int, ...]
-    """Their seeds."""
     flips: Flips
-    """What each of them found."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,17 +61,11 @@ class Part:
     """All flips of a section."""
 
     against: str
-    """What the runs were held against."""
-    compared: tuple[Flips, ...]
-    """Comparisons that were made, by seed and set."""
-    rows: tuple[Row, ...]
-    """The same, those that found the very same in one."""
-    problems: tuple[tuple[str, str], ...]
-    """Why others were not made, each with the seeds it is true of."""
-    galleries: tuple[Gallery, ...]
-    """Worse, then better; a direction without any flip is left out."""
-    unreadable: tuple[str, ...]
-    """Why a run's pictures cannot be shown."""
+    compared: tuple[Flips, ...]  # comparisons that were made, by seed and set
+    rows: tuple[Row, ...]  # the same, equal ones in one
+    problems: tuple[tuple[str, str], ...]  # why others were not made, with the seeds
+    galleries: tuple[Gallery, ...]  # worse, then better; a direction without any flip is left out
+    unreadable: tuple[str, ...]  # why a run's pictures cannot be shown
 
     @property
     def flips(self) -> int:
@@ -102,20 +84,13 @@ class Part:
 
 
 def part(flips: Sequence[Flips], folder: Path, base: Path | None = None) -> Part | None:
-    """Gather the flips of a section; None if it was held against nothing that predicted images.
+    """Gather the flips of one comparison; None if it was with nothing that predicted images.
 
-    Parameters
-    ----------
-    flips : sequence of Flips
-        Those of one comparison.
-    folder : Path
-        Folder of the job.
-    base : Path, optional
-        Folder of the reference's job where that is another.
+    `folder` is the job's, `base` that of the reference's job where it is another.
     """
     if not flips:
         return None
-    made = tuple(row for row in flips if not row.problem)
+    made = tuple(one for one in flips if not one.problem)
     unreadable: dict[str, None] = {}
 
     @functools.cache
@@ -126,29 +101,37 @@ def part(flips: Sequence[Flips], folder: Path, base: Path | None = None) -> Part
             unreadable[error.what] = None
             return {}
 
-    drawn = {
-        "worse": _drawn(
-            (flip, row, pictures(folder, row.folder, row.set)) for row in made for flip in row.worse
-        ),
-        "better": _drawn(
-            (flip, row, pictures(base or folder, row.base_folder, row.set))
-            for row in made
-            if row.base_folder
-            for flip in row.better
-        ),
-    }
-    return Part(
-        against=flips[0].against,
-        compared=made,
-        rows=tuple(_rows(made)),
-        problems=_problems(flips),
-        galleries=tuple(_galleries(made, drawn)),
-        unreadable=tuple(unreadable),
+    worse = _drawn((flip, one, pictures(folder, one.folder, one.set)) for one in made for flip in one.worse)
+    of_base = [one for one in made if one.base_folder]
+    better = _drawn(
+        (flip, one, pictures(base or folder, one.base_folder, one.set))
+        for one in of_base
+        for flip in one.better
     )
+    # what one direction does not need of its half, the other may take
+    most_worse, most_better = (
+        MOST_PICTURES - min(MOST_PICTURES // 2, len(other)) for other in (better, worse)
+    )
+    galleries = (
+        Gallery("worse", sum(one.worse_count for one in made), tuple(worse[:most_worse])),
+        Gallery("better", sum(one.better_count for one in made), tuple(better[:most_better])),
+    )
+    rows: dict[Flips, list[int]] = {}
+    for one in made:
+        rows.setdefault(dataclasses.replace(one, seed=0, folder="", base_folder=""), []).append(one.seed)
+    problems: dict[str, dict[str, None]] = {}
+    for one in flips:
+        if one.problem:
+            problems.setdefault(one.problem, {})[str(one.seed)] = None
+    return Part(
+        against=flips[0].against, compared=made, rows=tuple(Row(tuple(which), alike) for alike, which in rows.items()),
+        problems=tuple((problem, ", ".join(which)) for problem, which in problems.items()),
+        galleries=tuple(gallery for gallery in galleries if gallery.total), unreadable=tuple(unreadable),
+    )  # fmt: skip
 
 
-def told(flips: Sequence[Flip], count: int) -> str:
-    """Tell flips in words: image, label, both predictions; and how many more there are."""
+def in_words(flips: Sequence[Flip], count: int) -> str:
+    """List flips in words: image, label, both predictions; and how many more there are."""
     words = [f"{flip.image} ({flip.label}: {flip.before} → {flip.after})" for flip in flips[:MOST_WORDS]]
     more = [f"and {count - len(words)} more"] if count > len(words) else []
     return ", ".join([*words, *more]) or "none"
@@ -162,49 +145,20 @@ def seeds(which: Sequence[int], of: int) -> str:
     return f"seed{'s' * (len(which) > 1)} {named}"
 
 
-def _rows(made: Iterable[Flips]) -> Iterator[Row]:
-    found: dict[Flips, list[int]] = {}
-    for one in made:
-        alike = dataclasses.replace(one, seed=0, folder="", base_folder="")
-        found.setdefault(alike, []).append(one.seed)
-    return (Row(seeds=tuple(which), flips=alike) for alike, which in found.items())
-
-
-def _problems(flips: Iterable[Flips]) -> tuple[tuple[str, str], ...]:
-    seeds: dict[str, dict[int, None]] = {}
-    for row in flips:
-        if row.problem:
-            seeds.setdefault(row.problem, {})[row.seed] = None
-    return tuple((problem, ", ".join(map(str, which))) for problem, which in seeds.items())
-
-
-def _galleries(made: Sequence[Flips], drawn: Mapping[str, Sequence[Picture]]) -> Iterator[Gallery]:
-    """Share the pictures' number between both directions; what one does not need the other may take."""
-    half = MOST_PICTURES // 2
-    turns: tuple[tuple[Turn, Turn, Callable[[Flips], int]], ...] = (
-        ("worse", "better", lambda row: row.worse_count),
-        ("better", "worse", lambda row: row.better_count),
-    )
-    for turn, other, count in turns:
-        most = MOST_PICTURES - min(half, len(drawn[other]))
-        if any(count(row) for row in made):
-            yield Gallery(turn=turn, count=sum(map(count, made)), pictures=tuple(drawn[turn][:most]))
-
-
-def _drawn(found: Iterable[tuple[Flip, Flips, Pictures]]) -> list[Picture]:
+def _drawn(flips: Iterable[tuple[Flip, Flips, Pictures]]) -> list[Picture]:
     """Draw flips that have a picture; one picture that flipped alike on several seeds is drawn once."""
     shown: dict[tuple[bytes, str, int, int], Picture] = {}
-    for flip, row, pictures in found:
+    for flip, row, pictures in flips:
         if flip.image not in pictures:
             continue
         pixels = pictures[flip.image]
         key = (pixels.tobytes(), row.set, flip.before, flip.after)
         if key in shown:
-            seeds = dict.fromkeys((*shown[key].seeds, row.seed))
-            shown[key] = dataclasses.replace(shown[key], seeds=tuple(seeds))
+            shown[key] = shown[key]._replace(seeds=tuple(dict.fromkeys((*shown[key].seeds, row.seed))))
         elif len(shown) < MOST_PICTURES:
+            step = math.ceil(max(pixels.shape[:2]) / MOST_SIDE)
             where = f"{flip.image}" if row.set == "test" else f"{flip.image} of {row.set}"
-            shown[key] = Picture(address=png(_small(pixels)), flip=flip, seeds=(row.seed,), where=where)
+            shown[key] = Picture(png(pixels[::step, ::step]), flip, (row.seed,), where)
     return list(shown.values())
 
 
@@ -217,12 +171,6 @@ def _pictures(folder: Path, place: str, name: str) -> Pictures:
         return {}
     drawable = images.dtype == np.uint8 and (images.ndim == 3 or (images.ndim == 4 and images.shape[3] == 3))
     if not drawable or wrong.dtype != np.int64 or wrong.shape != images.shape[:1] or 0 in images.shape[1:]:
-        told = f"{images.dtype} of shape {images.shape}, positions of shape {wrong.shape}"
-        raise StorageError(f"{path} holds no images of set '{name}' that can be shown: {told}")
+        shapes = f"{images.dtype} of shape {images.shape}, positions of shape {wrong.shape}"
+        raise StorageError(f"{path} holds no images of set '{name}' that can be shown: {shapes}")
     return dict(zip(wrong.tolist(), images, strict=True))
-
-
-def _small(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Leave out rows and columns of a picture until no side is above `MOST_SIDE`."""
-    step = math.ceil(max(pixels.shape[:2]) / MOST_SIDE)
-    return pixels[::step, ::step]

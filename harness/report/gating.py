@@ -2,65 +2,33 @@
 
 from __future__ import annotations
 
-import dataclasses
 import typing
 
+from harness.judging import wording
 from harness.report import numbers
-from harness.report.verdicts import SIGNS
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from harness.records import Gate, Job, Look, Trial
-    from harness.report.verdicts import Sign
+    from harness.records import Job, Look, Trial, Why
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class LookRow:
-    """One look at one metric."""
+class WhyRow(typing.NamedTuple):
+    """Where one regression comes from."""
 
-    what: str
-    """Round, and how many runs on each side."""
-    metric: str
-    """Metric."""
-    estimate: str
-    """Estimate with its interval, and the floor that it must exceed."""
-    p: str
-    """p against its level."""
-    ended: str
-    """alarm, cleared, or open."""
-    tests: str
-    """The tests in words."""
+    title: str  # scenario, variant and metric
+    sentence: str  # what the profiled pair shows, or that it shows nothing
+    places: list[tuple[str, str, str, str, float, str]]
+    """Function and place, base, head, difference, its share of the largest difference (0 to 1), and the commit that changed it."""
+    differences: tuple[str, ...]  # what else differs between the sides
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class TrialRow:
-    """One group of metrics."""
-
-    title: str
-    """Scenario, variant, kind and direction."""
-    lead: str
-    """Metric that leads."""
-    sign: Sign
-    """Verdict."""
-    reason: str
-    """Why."""
-    looks: tuple[LookRow, ...]
-    """Every look."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class GatePart:
+class GatePart(typing.NamedTuple):
     """A gate in one section."""
 
-    sentence: str
-    """What was held against what, in how many runs and minutes."""
-    counts: str
-    """Groups that were screened, flagged and confirmed."""
-    flagged: tuple[TrialRow, ...]
-    """Groups that needed more than the screen's first look."""
-    quiet: tuple[TrialRow, ...]
-    """The others."""
+    sentence: str  # what was compared with what, in how many runs and minutes
+    counts: str  # groups that were screened, flagged and confirmed
+    why: list[WhyRow]  # where confirmed regressions come from
+    flagged: list[Trial]  # groups that needed more than the screen's first look
+    quiet: list[Trial]
 
 
 def part(job: Job) -> GatePart | None:
@@ -68,65 +36,51 @@ def part(job: Job) -> GatePart | None:
     gate = job.gate
     if gate is None:
         return None
-    trials = [trial for comparison in job.comparisons for trial in comparison.trials]
-    flagged = [trial for trial in trials if trial.flagged or trial.verdict != "PASS"]
-    rows = {id(trial): _row(trial) for trial in trials}
-    confirmed = sum(trial.verdict in {"REGRESSED", "IMPROVED"} for trial in trials)
-    return GatePart(
-        sentence=_sentence(job, gate),
-        counts=f"{len(trials)} groups of metrics were screened, {sum(trial.flagged for trial in trials)} flagged, "
-        f"{confirmed} confirmed.",
-        flagged=tuple(rows[id(trial)] for trial in flagged),
-        quiet=tuple(row for key, row in rows.items() if key not in {id(trial) for trial in flagged}),
-    )
-
-
-def _sentence(job: Job, gate: Gate) -> str:
-    runs = len(job.results) + len(gate.base_results) + len(job.counted)
-    settings = gate.settings
+    runs, settings = len(job.results) + len(gate.base_results) + len(job.counted), gate.settings
+    against = "This code against stored baselines"
     if settings.against:
-        sides = f"commit {settings.head_commit[:10]} beside {settings.against} ({settings.base_commit[:10]}), in pairs ordered by a coin"
-        against = f"{sides} (seed {settings.coin})"
-    else:
-        against = "this code against stored baselines"
-    return f"{against[0].upper()}{against[1:]}: {runs} runs in {gate.minutes:.1f} minutes, exit code {gate.exit_code}."
-
-
-def _row(trial: Trial) -> TrialRow:
-    question = "worse?" if trial.direction == "worse" else "better?"
-    return TrialRow(
-        title=f"{trial.scenario}:{trial.variant} · {trial.kind}, {question}",
-        lead=trial.metric,
-        sign=SIGNS[trial.verdict],
-        reason=trial.reason,
-        looks=tuple(_look(look, trial) for look in _shown(trial)),
+        against = (
+            f"Commit {settings.head_commit[:10]} beside {settings.against} ({settings.base_commit[:10]}),"
+            f" in pairs ordered by a coin (seed {settings.coin})"
+        )
+    trials = [trial for comparison in job.comparisons for trial in comparison.trials]
+    confirmed = sum(trial.verdict in {"REGRESSED", "IMPROVED"} for trial in trials)
+    flagged = sum(trial.flagged for trial in trials)
+    return GatePart(
+        sentence=f"{against}: {runs} runs in {gate.minutes:.1f} minutes, exit code {gate.exit_code}.",
+        counts=f"{len(trials)} groups of metrics were screened, {flagged} flagged, {confirmed} confirmed.",
+        why=list(map(_why, gate.why)),
+        flagged=[trial for trial in trials if trial.flagged or trial.verdict != "PASS"],
+        quiet=[trial for trial in trials if not trial.flagged and trial.verdict == "PASS"],
     )
 
 
-def _shown(trial: Trial) -> Sequence[Look]:
-    """Return the leading metric's looks, and the last one of every other metric of the group."""
-    last = {look.metric: look for look in trial.screen}
-    own = [look for look in trial.screen if look.metric == trial.metric]
-    return [*own, *(look for name, look in last.items() if name != trial.metric), *trial.confirm]
+def _why(cause: Why) -> WhyRow:
+    unit = "s" if cause.kind == "runtime" else "B"
+    largest = max((place.more for place in cause.places), default=0.0)
+    places = []
+    for place in cause.places:
+        name = f"{place.function}, {place.file}:{place.line}" + (
+            f", below it {place.library}" if place.library else ""
+        )
+        base, head, more = (wording.quantity(value, unit) for value in (place.base, place.head, place.more))
+        places.append(
+            (name, base, head, more, place.more / largest, f"{place.commit} {place.subject}".strip())
+        )
+    title = f"{cause.scenario}:{cause.variant} · {cause.metric}"
+    return WhyRow(title, wording.why(cause), places, cause.differences)
 
 
-def _look(look: Look, trial: Trial) -> LookRow:
-    divisor = trial.divisor_of(look)
-    share = f" / {divisor}" if divisor > 1 else ""
-    return LookRow(
-        what=f"{look.round}, {len(look.head)} against {len(look.base)}",
-        metric=look.metric,
-        estimate=_estimate(look, trial),
-        p=f"{look.p:.2g} against {look.level:.2g}{share}",
-        ended=trial.ended(look),
-        tests=look.tests,
-    )
+def looks(trial: Trial) -> list[Look]:
+    """Return the leading metric's looks, the last one of every other metric of the group, and the confirm round."""
+    last = {look.metric: look for look in trial.screen if look.metric != trial.metric}
+    return [*(look for look in trial.screen if look.metric == trial.metric), *last.values(), *trial.confirm]
 
 
-def _estimate(look: Look, trial: Trial) -> str:
+def estimate(look: Look, trial: Trial) -> str:
+    """Write a look's estimate with its interval, and the floor that it must exceed."""
     if trial.kind == "runtime":
         return f"{look.estimate:.3f}× ({look.lower:.3f} to {look.upper:.3f}), floor {look.floor:.2f}×"
-    values = (look.estimate, look.lower, look.upper, look.floor)
     write = numbers.mebibytes if trial.kind == "memory" else "{:.4g}".format
-    shown = [write(value) for value in values]
-    return f"{shown[0]} ({shown[1]} to {shown[2]}), floor {shown[3]}"
+    middle, low, high, floor = map(write, (look.estimate, look.lower, look.upper, look.floor))
+    return f"{middle} ({low} to {high}), floor {floor}"

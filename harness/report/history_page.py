@@ -15,8 +15,7 @@ import numpy as np
 from harness.judging.history_names import heading, label, letters, places, select, title
 from harness.records.metrics import is_share
 from harness.report import numbers
-from harness.report.section import Anchors
-from harness.report.templating import constants, environment
+from harness.report.templating import Anchors, constants, environment
 from harness.report.verdicts import Sign
 
 if typing.TYPE_CHECKING:

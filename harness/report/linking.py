@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import html
 import re
-from typing import TYPE_CHECKING
+import typing
 
 from harness.errors import StorageError
 from harness.store import files
 
-if TYPE_CHECKING:
+if typing.TYPE_CHECKING:
     from pathlib import Path
 
 INDEX = "index"
@@ -25,16 +24,12 @@ _FIELDS = {
 }
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Known:
+class Known(typing.NamedTuple):
     """What a page of ours says of itself."""
 
-    kind: str
-    """report, compare, history, ledger or index."""
+    kind: str  # report, compare, history, ledger or index
     title: str
-    """Its title."""
-    sentence: str
-    """What it came to; empty if it says nothing."""
+    sentence: str  # what it came to; empty if it says nothing
 
 
 def known(path: Path) -> Known | None:
@@ -46,10 +41,8 @@ def known(path: Path) -> Known | None:
             head = file.read(_HEAD_BYTES).decode("utf-8", "replace")
     except OSError:
         return None  # whoever lists pages names folders that cannot be read; a link up is an extra
-    found = {name: html.unescape(match[1]) for name, form in _FIELDS.items() if (match := form.search(head))}
-    return (
-        Known(found["kind"], found.get("title", ""), found.get("sentence", "")) if "kind" in found else None
-    )
+    said = {name: html.unescape(match[1]) for name, form in _FIELDS.items() if (match := form.search(head))}
+    return Known(said["kind"], said.get("title", ""), said.get("sentence", "")) if "kind" in said else None
 
 
 def refuse_other(page: Path, kind: str) -> None:
@@ -70,13 +63,10 @@ def refuse_other(page: Path, kind: str) -> None:
     if not page.is_file() or files.is_stream(page) or not page.stat().st_size:
         return
     there = known(page)
-    if there is None:
-        told = f"{page} is a page that harness did not write"
-    elif there.kind != kind:
-        told = f"{page} is a page of another kind ({there.kind}: {there.title})"
-    else:
-        return
-    raise StorageError(told, "Name another place or move it away, or replace it with --force")
+    if there is None or there.kind != kind:
+        other = f"of another kind ({there.kind}: {there.title})" if there else "that harness did not write"
+        step = "Name another place or move it away, or replace it with --force"
+        raise StorageError(f"{page} is a page {other}", step)
 
 
 def up(page: Path) -> str:
@@ -86,6 +76,7 @@ def up(page: Path) -> str:
         ("index.html", here.with_name("index.html")),
         ("../index.html", here.parent.with_name("index.html")),
     ):
-        if path != here and (found := known(path)) is not None and found.kind == INDEX:
+        there = known(path) if path != here else None
+        if there is not None and there.kind == INDEX:
             return link
     return ""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING
+import typing
 
-if TYPE_CHECKING:
+if typing.TYPE_CHECKING:
     from collections.abc import Iterable
 
     from harness.records import Kind, Value
@@ -33,18 +33,13 @@ _NARROW = "\N{NARROW NO-BREAK SPACE}"
 class Scale:
     """How to write the numbers of one row."""
 
-    factor: float = 1.0
-    """What a value is multiplied by."""
-    suffix: str = ""
-    """Unit, with the space before it."""
-    decimals: int | None = None
-    """Digits after the point; None writes four significant digits."""
+    factor: float = 1.0  # what a value is multiplied by
+    suffix: str = ""  # unit, with the space before it
+    decimals: int | None = None  # digits after the point; None writes four significant digits
 
     def text(self, value: float | None, none: str = NONE) -> str:
         """Write one number with its unit; None gives `none`."""
-        if value is None:
-            return none
-        return self.bare(value) + self.suffix
+        return none if value is None else self.bare(value) + self.suffix
 
     def printed(self, value: float) -> str:
         """Write a published number with the digits that were declared, and no more."""
@@ -60,43 +55,35 @@ class Scale:
 
     def bare(self, value: float) -> str:
         """Write one number without its unit."""
-        scaled = value * self.factor
+        scaled = value * self.factor + 0.0  # no negative zero
         if not math.isfinite(scaled):
-            return str(scaled).replace("inf", "∞").replace("nan", "NaN")
-        return _digits(scaled, self.decimals).replace("-", "−")
-
-
-def _digits(value: float, decimals: int | None) -> str:
-    if decimals is not None:
-        return f"{value:,.{decimals}f}"
-    if value == int(value) and abs(value) < 1e9:
-        return f"{int(value):,}"
-    if abs(value) < LEAST_WRITTEN_OUT or abs(value) >= 1e9:
-        return scientific(value)
-    return f"{value:,.{max(0, 3 - math.floor(math.log10(abs(value))))}f}"
+            return scientific(scaled)
+        decimals = self.decimals
+        if decimals is None:
+            if scaled == int(scaled) and abs(scaled) < 1e9:
+                decimals = 0
+            elif not LEAST_WRITTEN_OUT <= abs(scaled) < 1e9:
+                return scientific(scaled)
+            else:
+                decimals = max(0, 3 - math.floor(math.log10(abs(scaled))))
+        return f"{scaled:,.{decimals}f}".replace("-", "−")
 
 
 def scientific(value: float) -> str:
     """Write a number with two significant digits and a power of ten, such as 8.9e-8."""
-    if value == 0 or not math.isfinite(value):
-        return "0" if value == 0 else str(value).replace("nan", "NaN").replace("inf", "∞")
+    if not math.isfinite(value):
+        return str(value).replace("nan", "NaN").replace("inf", "∞")
+    if value == 0:
+        return "0"
     mantissa, exponent = f"{value:.1e}".split("e")
     return f"{mantissa}e{int(exponent)}".replace("-", "−")
 
 
 def scale(kind: Kind, unit: str, values: Iterable[float | None], step: float | None = None) -> Scale:
-    """Choose unit and digits that suit all of `values`.
+    """Choose unit and digits that suit all of `values`, given in `unit`.
 
-    Parameters
-    ----------
-    kind : Kind
-        Kind of metric; shares are written in percent only for accuracy.
-    unit : str
-        Unit of the values; ``B`` and ``s`` are written in multiples, ``""`` within [0, 1] in percent.
-    values : iterable of float or None
-        What stands in the row, in `unit`.
-    step : float, optional
-        Resolution or spread in `unit`; digits end one place after its first.
+    ``B`` and ``s`` are written in multiples, ``""`` within [0, 1] in percent, but only of kind accuracy. `step` is a resolution or
+    spread in `unit`: digits end one place after its first.
     """
     known = [value for value in values if value is not None and math.isfinite(value)]
     factor, suffix = _factor(kind, unit, known)
@@ -112,12 +99,8 @@ def _factor(kind: Kind, unit: str, known: list[float]) -> tuple[float, str]:
     if unit == "s":
         _, length, name = next(unit for unit in _SECONDS if largest >= unit[0])
         return (1 / length, _NARROW + name) if largest else (1.0, _NARROW + "s")
-    if (
-        kind == "accuracy"
-        and not unit
-        and largest >= _LEAST_SHARE
-        and all(0 <= value <= 1 for value in known)
-    ):
+    share = kind == "accuracy" and not unit and all(0 <= value <= 1 for value in known)
+    if share and largest >= _LEAST_SHARE:
         return 100.0, "%"
     return 1.0, unit if unit in {"", "%"} else _NARROW + unit
 

@@ -5,7 +5,6 @@ Text stays text, colours become CSS variables, and nothing depends on time or ch
 
 from __future__ import annotations
 
-import contextlib
 import io
 import re
 import warnings
@@ -18,7 +17,7 @@ from harness.machine import imports
 from harness.report import palette
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 380, 236
 """Size of a plot, CSS pixels; small, so that its text stays readable on a phone."""
 MOST_POINTS = 1200
-"""Points drawn in one scatter plot; beyond that every so manyth is drawn."""
+"""Points drawn in one scatter plot; of more, every nth is drawn."""
 MOST_NUMBERED_CELLS = 120
 """Cells up to which a heatmap writes its numbers."""
 _MANY_POINTS_OF_A_LINE = 40
@@ -62,58 +61,40 @@ _STYLE: Any = {
 def draw(
     figure: Figure, series: Sequence[Numbers], prefix: str, alt: str, bands: Sequence[Band | None] = ()
 ) -> Markup:
-    """Draw the series of a figure into one set of axes.
+    """Draw the series of a figure of kind lines, scatter, bars or heatmap into one set of axes.
 
-    Parameters
-    ----------
-    figure : Figure
-        Of kind lines, scatter, bars or heatmap.
-    series : sequence of float64 arrays
-        Shapes by kind as `harness.records.Figure` says; a heatmap has one.
-    prefix : str
-        Put before every id in the drawing; short and unique on the page.
-    alt : str
-        Text alternative.
-    bands : sequence of pairs of float64 arrays (n,), optional
-        Lowest and highest value over repeats at each point of a line; None for a series without.
-
-    Raises
-    ------
-    ValueError
-        If a shape does not fit the kind.
+    The shapes of `series` are those that `harness.records.Figure` says for the kind; a heatmap has one. `prefix` stands before every
+    id in the drawing, short and unique on the page; `alt` is the text alternative. `bands` are the lowest and highest value, (n,)
+    each, over repeats at each point of a line; None for a series without. Raises ValueError if a shape does not fit the kind.
     """
 
     def paint(axes: Axes) -> None:
-        _bands(axes, figure, series, bands)
+        for index, band in enumerate(bands):
+            if band is not None:
+                x, _ = line_points(figure, series[index])
+                axes.fill_between(*_columns(x, *band), color=colour(index), alpha=0.18, linewidth=0)
         _KINDS[figure.kind](axes, figure, series)
         axes.set_xlabel(figure.x)
         axes.set_ylabel(figure.y)
 
-    return painted(paint, _height(figure, series), prefix, alt)
+    height: float = HEIGHT
+    if figure.kind == "heatmap" and len(series[0]) <= 40:
+        height = min(330, max(150, 70 + 17 * series[0].shape[0]))
+    return painted(paint, height, prefix, alt)
 
 
 def painted(paint: Callable[[Axes], None], height: float, prefix: str, alt: str) -> Markup:
-    """Return what `paint` draws into one set of axes, as part of the page.
-
-    Parameters
-    ----------
-    paint : callable
-        Draws, in the placeholders of `harness.report.palette`, and labels both axes.
-    height : float
-        Height of the plot, CSS pixels.
-    prefix : str
-        Put before every id in the drawing; short and unique on the page.
-    alt : str
-        Text alternative.
-    """
+    """Return what `paint` draws, in the placeholders of `harness.report.palette`, as part of the page; `height` in CSS pixels."""
     matplotlib = imports.matplotlib()
     from matplotlib.figure import Figure as Canvas
 
     # a user's own settings, from a file or made by code in this process, would change the page
-    defaults = {
-        name: value for name, value in matplotlib.rcParamsDefault.items() if not name.startswith("backend")
-    }
-    with matplotlib.rc_context(defaults | _STYLE), _foreign_glyphs_allowed():
+    defaults = {k: v for k, v in matplotlib.rcParamsDefault.items() if not k.startswith("backend")}
+    with matplotlib.rc_context(defaults | _STYLE), warnings.catch_warnings():
+        # matplotlib's font only measures names of other scripts, the browser's fonts draw them
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        warnings.filterwarnings("ignore", message="Matplotlib currently does not support .* natively")
+        warnings.filterwarnings("ignore", message="constrained_layout not applied")
         canvas = Canvas(figsize=(WIDTH / 72, height / 72), layout="constrained")
         axes = canvas.add_subplot()
         paint(axes)
@@ -124,37 +105,16 @@ def painted(paint: Callable[[Axes], None], height: float, prefix: str, alt: str)
     return _inline(text.getvalue(), prefix, alt)
 
 
-@contextlib.contextmanager
-def _foreign_glyphs_allowed() -> Iterator[None]:
-    """Let names hold any script: matplotlib's font only measures them, the browser's fonts draw them."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        warnings.filterwarnings("ignore", message="Matplotlib currently does not support .* natively")
-        warnings.filterwarnings("ignore", message="constrained_layout not applied")
-        yield
-
-
-def _height(figure: Figure, series: Sequence[Numbers]) -> float:
-    if figure.kind != "heatmap":
-        return HEIGHT
-    return min(330, max(150, 70 + 17 * series[0].shape[0])) if len(series[0]) <= 40 else HEIGHT
-
-
 def require(fits: bool, figure: Figure, shape: tuple[int, ...], needed: str) -> None:
     """Raise ValueError that names the figure's kind and both shapes unless `fits`."""
     if not fits:
-        msg = f"an array of shape {shape} does not fit the kind '{figure.kind}', which needs {needed}"
-        raise ValueError(msg)
+        raise ValueError(
+            f"an array of shape {shape} does not fit the kind '{figure.kind}', which needs {needed}"
+        )
 
 
 def line_points(figure: Figure, values: Numbers) -> tuple[Numbers, Numbers]:
-    """Return x and y of a line: (n,) counts from 1, (2, n) brings its own x.
-
-    Raises
-    ------
-    ValueError
-        For any other shape.
-    """
+    """Return x and y of a line: (n,) counts from 1, (2, n) brings its own x; any other shape is a ValueError."""
     pairs = values.ndim == 2 and len(values) == 2
     require(values.ndim == 1 or pairs, figure, values.shape, "(n,) or (2, n)")
     return (values[0], values[1]) if pairs else (np.arange(1.0, len(values) + 1), values)
@@ -164,27 +124,14 @@ def _lines(axes: Axes, figure: Figure, series: Sequence[Numbers]) -> None:
     for index, values in enumerate(series):
         x, y = line_points(figure, values)
         marker = _marker(index) if len(x) <= _MANY_POINTS_OF_A_LINE else ""
-        axes.plot(x, y, color=_colour(index), linestyle=dashes(index), marker=marker, markersize=3.2)
-
-
-def _bands(axes: Axes, figure: Figure, series: Sequence[Numbers], bands: Sequence[Band | None]) -> None:
-    for index, band in enumerate(bands):
-        if band is not None:
-            x, _ = line_points(figure, series[index])
-            axes.fill_between(*_columns(x, *band), color=_colour(index), alpha=0.18, linewidth=0)
+        dashes: Any = palette.DASHES[index % len(palette.DASHES)]  # lines differ without colour
+        axes.plot(x, y, color=colour(index), linestyle=dashes, marker=marker, markersize=3.2)
 
 
 def _columns(x: Numbers, low: Numbers, high: Numbers) -> tuple[Numbers, Numbers, Numbers]:
-    """Return a band with no more points than a plot is pixels wide: the lowest and highest of those that share one.
+    """Return a band, three (n,) arrays, with no more points than a plot is pixels wide: the lowest and highest of those that share one.
 
-    Parameters
-    ----------
-    x, low, high : (n,) arrays
-
-    Returns
-    -------
-    x, low, high : arrays of at most `WIDTH` values
-        The band as it was if it is short, or if its x do not rise.
+    A short band, and one whose x do not rise, stays as it is.
     """
     every = -(-len(x) // WIDTH)
     if every < 2 or np.any(np.diff(x) < 0):
@@ -192,11 +139,6 @@ def _columns(x: Numbers, low: Numbers, high: Numbers) -> tuple[Numbers, Numbers,
     starts = np.arange(0, len(x), every)
     middle = np.add.reduceat(x, starts) / np.diff([*starts, len(x)])
     return middle, np.fmin.reduceat(low, starts), np.fmax.reduceat(high, starts)
-
-
-def dashes(index: int) -> Any:  # noqa: ANN401 - matplotlib's own union
-    """Return the dash pattern of a series, so that lines differ without colour."""
-    return palette.DASHES[index % len(palette.DASHES)]
 
 
 def thinning(series: Sequence[Numbers]) -> int:
@@ -210,7 +152,7 @@ def _scatter(axes: Axes, figure: Figure, series: Sequence[Numbers]) -> None:
         require(values.ndim == 2 and values.shape[1] == 2, figure, values.shape, "(n, 2)")
         x, y = values[::every].T
         style: Any = {"marker": _marker(index), "markersize": 3.4, "alpha": 0.75, "markeredgewidth": 0}
-        axes.plot(x, y, color=_colour(index), linestyle="none", **style)
+        axes.plot(x, y, color=colour(index), linestyle="none", **style)
 
 
 def _bars(axes: Axes, figure: Figure, series: Sequence[Numbers]) -> None:
@@ -218,7 +160,7 @@ def _bars(axes: Axes, figure: Figure, series: Sequence[Numbers]) -> None:
     for index, values in enumerate(series):
         require(values.ndim == 1, figure, values.shape, "(n,)")
         middle = np.arange(1, len(values) + 1) + (index - (len(series) - 1) / 2) * width
-        axes.bar(middle, values, width=width * 0.94, color=_colour(index))
+        axes.bar(middle, values, width=width * 0.94, color=colour(index))
     count = max((len(values) for values in series), default=0)
     names = figure.columns if len(figure.columns) == count else tuple(map(str, range(1, count + 1)))
     step = 1 if figure.columns else max(1, count // 16)
@@ -255,22 +197,17 @@ def colour_range(values: Numbers) -> tuple[float, float, Any]:
 
 
 def _number_cells(axes: Axes, values: Numbers, low: float, high: float, colours: Any) -> None:  # noqa: ANN401
-    form = f"{{:.{_cell_decimals(values)}f}}"
+    """Write each value into its cell, all with the same digits; the largest value gets three in all or more."""
+    finite = values[np.isfinite(values)]
+    largest = float(np.abs(finite).max()) if finite.size else 0.0
+    decimals = 0
+    if largest and not np.all(finite == np.round(finite)):
+        decimals = int(np.clip(2 - np.floor(np.log10(largest)), 2 if largest < 100 else 0, 6))
     size = 8.5 if values.shape[1] <= 8 else 6.5
     for (row, column), value in np.ndenumerate(values):
         red, green, blue, _ = colours((value - low) / (high - low))
         ink = "#111111" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "#ffffff"
-        axes.text(column, row, form.format(value), color=ink, size=size, ha="center", va="center")
-
-
-def _cell_decimals(values: Numbers) -> int:
-    """Return digits after the point, the same for every cell; the largest value gets three in all or more."""
-    finite = values[np.isfinite(values)]
-    largest = float(np.abs(finite).max()) if finite.size else 0.0
-    if np.all(finite == np.round(finite)) or not largest:
-        return 0
-    least = 2 if largest < 100 else 0
-    return int(np.clip(2 - np.floor(np.log10(largest)), least, 6))
+        axes.text(column, row, f"{value:.{decimals}f}", color=ink, size=size, ha="center", va="center")
 
 
 _KINDS: dict[str, Callable[[Axes, Figure, Sequence[Numbers]], None]] = {
@@ -285,8 +222,12 @@ def _marker(index: int) -> str:
     return palette.MARKERS[index % len(palette.MARKERS)]
 
 
-def _colour(index: int) -> str:
+def colour(index: int) -> str:
+    """Return the placeholder of a series' colour."""
     return palette.SERIES[index % len(palette.SERIES)]
+
+
+_REFERENCE = re.compile(r"(url\(#|href=\"#)([^\")]+)")
 
 
 def _inline(svg: str, prefix: str, alt: str) -> Markup:
@@ -294,36 +235,27 @@ def _inline(svg: str, prefix: str, alt: str) -> Markup:
     body = svg[svg.index("<svg") :]
     width, height = re.findall(r'(?:width|height)="([\d.]+)pt"', body)[:2]
     body = body[body.index(">") + 1 :]
-    body = re.sub(
-        r"<style type=\"text/css\">.*?</style>|<metadata>.*?</metadata>|<!--.*?-->", "", body, flags=re.DOTALL
-    )
+    left_out = r"<style type=\"text/css\">.*?</style>|<metadata>.*?</metadata>|<!--.*?-->"
+    body = re.sub(left_out, "", body, flags=re.DOTALL)
     body = re.sub(r' transform="rotate\(-0 [^"]*\)"', "", body)
-    body = _FONT.sub("", re.sub(r"font: (?:[a-z]+ )*([\d.]+)px [^;\"]*", r"font-size: \1px", body))
-    body = re.sub(r"<[^>]*>", lambda tag: _LONG.sub(_shortened, tag[0]), body)  # never in text
-    body = re.sub(r" \n(?=[A-Z\"])", "", body)
-    body = re.sub(r">\s+<", "><", _unique(body.replace("xlink:href", "href"), prefix))
-    body = _SAME_MARKS.sub(_hoisted, body)
+    body = re.sub(r"font: (?:[a-z]+ )*([\d.]+)px [^;\"]*", r"font-size: \1px", body)
+    body = re.sub(r"font-family: [^;\"]*;? ?", "", body)
+    body = re.sub(r"<[^>]*>", _shortened, body)
+    body = re.sub(r" \n(?=[A-Z\"])", "", body).replace("xlink:href", "href")
+    # ids that something refers to get short names unique on the page; the others go
+    used = dict.fromkeys(match[2] for match in _REFERENCE.finditer(body))
+    names = {name: f"{prefix}-{number}" for number, name in enumerate(used)}
+    body = re.sub(r' id="([^"]+)"', lambda m: f' id="{names[m[1]]}"' if m[1] in names else "", body)
+    body = _REFERENCE.sub(lambda m: m[1] + names[m[2]], body)
+    body = re.sub(r">\s+<", "><", body)
+    body = re.sub(r'<use [^>]* style="([^"]*)"/>(?:<use [^>]* style="\1"/>)+', _hoisted, body)
     opening = f'<svg class="plot" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(alt)}">'
     return Markup(opening + palette.themed(body).strip())  # noqa: S704 - matplotlib escapes text
 
 
-_FONT = re.compile(r"font-family: [^;\"]*;? ?")
-_LONG = re.compile(r"\d+\.\d{3,}")
-_REFERENCE = re.compile(r"(url\(#|href=\"#)([^\")]+)")
-_SAME_MARKS = re.compile(r'<use [^>]* style="([^"]*)"/>(?:<use [^>]* style="\1"/>)+')
-
-
-def _unique(body: str, prefix: str) -> str:
-    """Give the ids that something refers to short names unique on the page; drop the others."""
-    used = dict.fromkeys(found[2] for found in _REFERENCE.finditer(body))
-    names = {name: f"{prefix}-{number}" for number, name in enumerate(used)}
-    body = re.sub(r' id="([^"]+)"', lambda m: f' id="{names[m[1]]}"' if m[1] in names else "", body)
-    return _REFERENCE.sub(lambda m: m[1] + names[m[2]], body)
-
-
-def _shortened(number: re.Match[str]) -> str:
-    """Write a coordinate with one decimal, a tenth of a point."""
-    return f"{float(number[0]):.1f}".rstrip("0").rstrip(".")
+def _shortened(tag: re.Match[str]) -> str:
+    """Write the coordinates within a tag with one decimal, a tenth of a point."""
+    return re.sub(r"\d+\.\d{3,}", lambda number: f"{float(number[0]):.1f}".rstrip("0").rstrip("."), tag[0])
 
 
 def _hoisted(marks: re.Match[str]) -> str:

@@ -3,36 +3,44 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import re
 import statistics
-from typing import TYPE_CHECKING
+import typing
 
 from harness.judging.outcome import needs_attention
 from harness.records.metrics import VALUE_SCORES
-from harness.report import evidence, numbers, spread, strips
+from harness.report import numbers, spread, strips
 from harness.report.verdicts import SIGNS, Sign
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+if typing.TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from harness.records import IdentityCheck, Judgement, Kind, Measured, RunResult, Value
-    from harness.report.spread import Spread
+    from harness.records import Cause, IdentityCheck, Judgement, Kind, Measured, RunResult, Value, Verdict
 
 _ROUNDING = 1e-12
 """Share of a value below which a spread is what summing equal numbers leaves."""
 _MOST_INLINE = 4
 """Numbers of an array that are written in the row; longer ones are folded."""
+_FEW = 3
+"""Runs below which no test decides."""
+_CLEAR = 2.0
+"""From so many times the resolution on a gap counts as strong evidence."""
+_NO_EVIDENCE: Mapping[Verdict, str] = {
+    "ERROR": "None: there is nothing to judge.",
+    "NO_BASELINE": "None yet: there is nothing to compare with.",
+    "INCOMPARABLE": "None: what differs besides the code could explain any change.",
+}
+_CERTAIN: tuple[Cause, ...] = ("equal", "unequal", "exact", "repeatable", "not_repeatable")
+"""Causes that chance has no part in."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
-    """A value as text: one line, and all its numbers if they are many."""
+class Shown(typing.NamedTuple):
+    """A value as text."""
 
-    text: str
-    """The number, or what the array is."""
-    items: tuple[str, ...] = ()
-    """Every number of a long array."""
+    text: str  # the number, or what the array is
+    items: tuple[str, ...] = ()  # every number of a long array
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,53 +48,35 @@ class JudgementRow:
     """One judgement of a variant."""
 
     judgement: Judgement
-    """The record."""
-    anchor: str
-    """Id on the page."""
+    anchor: str  # id on the page
     sign: Sign
-    """How the verdict looks."""
-    urgent: bool
-    """Whether it needs attention."""
-    incomplete: bool
-    """Whether the runs read an incomplete data set."""
-    value: Shown
-    """Mean over the runs, with their standard deviation from two runs on."""
-    reference: Shown
-    """Published value, baseline mean, or tolerance."""
+    urgent: bool  # whether it needs attention
+    incomplete: bool  # whether the runs read an incomplete data set
+    value: Shown  # mean over the runs, with their standard deviation from two runs on
+    reference: Shown  # published value, baseline mean, or tolerance
     bounds: str
-    """What the value was held against."""
-    resolution: str
-    """Smallest difference that could be seen; empty if not stated."""
-    tolerance: str
-    """Largest difference from a published value that agrees; empty for equality and for what is not published."""
-    strip: strips.Strip | None
-    """Values of the single runs beside the bounds."""
+    resolution: str  # smallest difference that could be seen; empty if not stated
+    tolerance: str  # largest difference from a published value that agrees; empty for equality
+    strip: strips.Strip | None  # values of the single runs beside the bounds
     strip_text: str
-    """Text alternative of `strip`."""
-    evidence: str
-    """How sure the verdict is, in words; empty for what needs no attention."""
-    spread: Spread | None
-    """The single runs drawn large, for what needs attention."""
+    evidence: str  # how sure the verdict is; empty for what needs no attention
+    spread: spread.Spread | None  # the single runs drawn large, for what needs attention
 
     @property
     def calm_count(self) -> bool:
-        """Whether it is a count of work that asks nothing of its own: there are many, so they are folded."""
+        """Whether it is a count of work that needs no attention: there are many, so they are folded."""
         counted = self.judgement.kind == "work" and self.judgement.metric.startswith("work.")
         return counted and self.judgement.verdict in {"PASS", "NO_BASELINE", "INCOMPARABLE", "NOT_JUDGED"}
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class IdentityRow:
     """The worst check of one identity over all runs."""
 
     check: IdentityCheck
-    """The record."""
-    anchor: str
-    """Id on the page; empty if it was not judged."""
-    sign: Sign
-    """PASS or REGRESSED."""
-    place: float
-    """Error over tolerance on the logarithmic axis, 0 to 100."""
+    anchor: str  # id on the page; empty if it was not judged
+    sign: Sign  # of PASS or REGRESSED
+    place: float  # error over tolerance on the logarithmic axis, 0 to 100
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,48 +84,35 @@ class MetricRow:
     """One metric over all runs of a variant."""
 
     name: str
-    """Metric."""
     kind: str
-    """Kind of metric."""
-    value: Shown
-    """Mean over the runs, or the array of the first run."""
-    spread: str
-    """Standard deviation over the runs; empty below two."""
-    singles: str
-    """Values of the single runs; empty for arrays."""
+    value: Shown  # mean over the runs, or the array of the first run
+    spread: str  # standard deviation over the runs; empty below two
+    singles: str  # values of the single runs; empty for arrays
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class ClassTable:
+class ClassTable(typing.NamedTuple):
     """Scores per class of one prediction set, of one run."""
 
-    label: str
-    """Prediction set; empty for the test set."""
+    label: str  # prediction set; empty for the test set
     columns: tuple[str, ...]
-    """Names of the scores."""
     rows: tuple[tuple[str, ...], ...]
-    """Scores of each class as text."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class ConfusionTable:
+class ConfusionTable(typing.NamedTuple):
     """Images by true and predicted class, of one run."""
 
-    label: str
-    """Prediction set; empty for the test set."""
-    rows: tuple[tuple[tuple[int, float], ...], ...]
-    """Count of each cell and its share of the row, the true class."""
+    label: str  # prediction set; empty for the test set
+    rows: tuple[tuple[tuple[int, float], ...], ...]  # count and share of the true class
 
 
 def shown(value: Value | None, scale: numbers.Scale) -> Shown:
     """Write a number, a short array, or what a long array is."""
     if not isinstance(value, list):
-        return Shown(text=scale.text(value))
-    items = numbers.flat(value)
+        return Shown(scale.text(value))
+    items = [scale.text(number) for number in numbers.flat(value)]
     if len(items) <= _MOST_INLINE:
-        return Shown(text=", ".join(map(scale.text, items)))
-    ends = f"{scale.text(items[0])} … {scale.text(items[-1])}"
-    return Shown(text=f"{numbers.shape(value)} values, {ends}", items=tuple(map(scale.text, items)))
+        return Shown(", ".join(items))
+    return Shown(f"{numbers.shape(value)} values, {items[0]} … {items[-1]}", tuple(items))
 
 
 def judgement_row(
@@ -151,63 +128,70 @@ def judgement_row(
     if j.against == "identity":
         scale = numbers.Scale()
     reference, urgent = numbers.number(j.reference), needs_attention(j)
+    published = j.against == "expectation" and reference is not None
+    base = j.reference_runs
+    if not base and j.kind == "work" and j.against == "baseline" and reference is not None:
+        base = (reference,)  # a count is taken once
     return JudgementRow(
         judgement=j, anchor=anchor, sign=SIGNS[j.verdict], urgent=urgent, incomplete=incomplete,
         value=_with_spread(j.value, j.spread, scale),
-        reference=_reference(j, scale),
+        reference=Shown(scale.printed(reference)) if published and reference is not None else shown(j.reference, scale),
         bounds=_bounds(j.lower, j.upper, scale),
         resolution="" if j.resolution is None else scale.small(j.resolution),
         tolerance="" if j.tolerance is None else scale.small(j.tolerance),
         strip=strips.strip(dots, j.lower, j.upper, reference, j.reference_runs),
         strip_text="Runs: " + ", ".join(map(scale.text, dots)),
-        evidence=evidence.told(j, dots) if urgent else "",
-        spread=spread.spread(dots, _base(j), (j.lower, j.upper), reference, scale) if urgent else None,
+        evidence=evidence(j, dots) if urgent else "",
+        spread=spread.spread(dots, base, (j.lower, j.upper), reference, scale) if urgent else None,
     )  # fmt: skip
 
 
-def _base(judgement: Judgement) -> Sequence[float]:
-    """Return a baseline's single values; a count has one."""
-    single = numbers.number(judgement.reference)
-    if (
-        judgement.reference_runs
-        or judgement.kind != "work"
-        or judgement.against != "baseline"
-        or single is None
-    ):
-        return judgement.reference_runs
-    return (single,)
+def together(listed: Iterable[JudgementRow]) -> list[tuple[JudgementRow, list[JudgementRow]]]:
+    """Give metrics that say the same one row of a table: each row that leads, with those that share it.
+
+    Scores of one prediction set with the same verdict follow the first of them, as f1 does accuracy; a time or memory of a single
+    stage follows the same quantity of the whole run.
+    """
+    groups: dict[tuple[object, ...], list[JudgementRow]] = {}
+    for row in listed:
+        judged = row.judgement
+        before, _, last = judged.metric.rpartition(".")
+        alike = {"accuracy": before, "memory": last, "runtime": last}.get(judged.kind, judged.metric)
+        groups.setdefault((judged.kind, alike, judged.verdict, judged.gated), []).append(row)
+    table: list[tuple[JudgementRow, list[JudgementRow]]] = []
+    for (kind, *_), rows in groups.items():
+        lead = (
+            rows[0]
+            if kind == "accuracy"
+            else next((r for r in rows if r.judgement.metric.startswith("total.")), None)
+        )
+        if lead is None:
+            table += [(row, []) for row in rows]
+        else:
+            table.append((lead, [row for row in rows if row is not lead]))
+    return table
 
 
 def _with_spread(value: Value | None, over_runs: float | None, scale: numbers.Scale) -> Shown:
-    single = numbers.number(value)
     if value is None or over_runs is None:
         return shown(value, scale)
     if over_runs < _ROUNDING * max(map(abs, numbers.flat(value)), default=0.0):
         over_runs = 0.0
-    if single is None:
-        whole = shown(value, scale)
-        if not over_runs:
-            return whole
-        return dataclasses.replace(whole, text=f"{whole.text}, spread up to {scale.small(over_runs)}")
-    return Shown(text=f"{scale.bare(single)} ± {scale.small(over_runs)}")
-
-
-def _reference(judgement: Judgement, scale: numbers.Scale) -> Shown:
-    single = numbers.number(judgement.reference)
-    if judgement.against == "expectation" and single is not None:
-        return Shown(text=scale.printed(single))
-    return shown(judgement.reference, scale)
+    if not isinstance(value, list):
+        return Shown(f"{scale.bare(float(value))} ± {scale.small(over_runs)}")
+    whole = shown(value, scale)
+    return whole._replace(text=f"{whole.text}, spread up to {scale.small(over_runs)}") if over_runs else whole
 
 
 def _singles(judgement: Judgement, results: Sequence[RunResult]) -> list[float]:
     """Return the runs' single values in the judgement's unit; none if they are not numbers in such a unit."""
-    found = [result.metrics[judgement.metric] for result in results if judgement.metric in result.metrics]
-    if not found and judgement.kind == "work" and judgement.value is not None:
+    recorded = [result.metrics[judgement.metric] for result in results if judgement.metric in result.metrics]
+    if not recorded and judgement.kind == "work" and judgement.value is not None:
         return numbers.flat(judgement.value)  # counted in a run of its own
-    factor = 100.0 if judgement.unit == "%" and all(not measured.unit for measured in found) else 1.0
-    if factor == 1.0 and any(measured.unit != judgement.unit for measured in found):
+    factor = 100.0 if judgement.unit == "%" and all(not measured.unit for measured in recorded) else 1.0
+    if factor == 1.0 and any(measured.unit != judgement.unit for measured in recorded):
         return []
-    values = [numbers.number(measured.value) for measured in found]
+    values = [numbers.number(measured.value) for measured in recorded]
     return [value * factor for value in values if value is not None]
 
 
@@ -219,27 +203,69 @@ def _bounds(lower: float | None, upper: float | None, scale: numbers.Scale) -> s
     return f"{scale.bare(lower)} to {scale.text(upper)}"
 
 
+def evidence(judgement: Judgement, runs: Sequence[float]) -> str:
+    """Say in words how strong the evidence is: its kind, and how the single runs, in the judgement's unit, lie."""
+    if judgement.verdict in _NO_EVIDENCE:
+        return _NO_EVIDENCE[judgement.verdict]
+    if judgement.against == "identity":
+        return "Certain: arithmetic decides, not chance."
+    if judgement.cause in _CERTAIN:
+        return "Certain: nothing that chance moves is compared."
+    if judgement.against == "expectation":
+        value, reference = numbers.number(judgement.value), numbers.number(judgement.reference)
+        if value is None or reference is None or not judgement.resolution:
+            return "The declared rule decides; its test stands beside."
+        gap = abs(value - reference) / judgement.resolution
+        strength = "Weak" if judgement.n < _FEW else "Strong" if gap >= _CLEAR else "Moderate"
+        count = f"{judgement.n} run{'s' * (judgement.n != 1)}"
+        return f"{strength}: the gap is {gap:.1f} times the smallest that {count} and the test set can show."
+    strength = {"REGRESSED": "Strong", "IMPROVED": "Strong", "INCONCLUSIVE": "Open"}.get(
+        judgement.verdict, ""
+    )
+    if strength == "Strong" and judgement.cause == "confirmed":
+        strength = "Strong, and confirmed on fresh runs"
+    said = list(filter(None, (strength, _overlap(runs, judgement.reference_runs))))
+    return ": ".join(said) + "." if said else ""
+
+
+def _overlap(runs: Sequence[float], base: Sequence[float]) -> str:
+    """Say how many runs lie outside all that the reference's runs ever gave."""
+    if not runs or not base:
+        return ""
+    below = statistics.median(runs) < statistics.median(base)
+    beyond = sum(run < min(base) if below else run > max(base) for run in runs)
+    where = f"{'below' if below else 'above'} " + (
+        f"all {len(base)} baseline runs" if len(base) > 1 else "the one baseline run"
+    )
+    if not beyond:
+        return f"none of {len(runs)} runs lies {where}"
+    if beyond < len(runs):
+        return f"{beyond} of {len(runs)} runs lie {where}"
+    return f"all {len(runs)} runs lie {where}" if len(runs) > 1 else f"the one run lies {where}"
+
+
 def identity_rows(results: Iterable[RunResult], judged: Iterable[JudgementRow]) -> list[IdentityRow]:
     """Return the worst check of each identity, worst first; a judgement overrules the check's own verdict."""
     rows = {row.judgement.metric: row for row in judged if row.judgement.against == "identity"}
-    by_name: dict[str, list[IdentityCheck]] = {}
+    worst: dict[str, tuple[float, IdentityCheck]] = {}
     for result in results:
         for check in result.measurement.identities if result.measurement else ():
-            by_name.setdefault(check.name, []).append(check)
-    found = [_identity_row(checks, rows.get(name)) for name, checks in by_name.items()]
-    return sorted(found, key=lambda row: -row.place)
+            place = strips.ratio_place(check.error, check.tolerance)
+            if check.name not in worst or place > worst[check.name][0]:
+                worst[check.name] = place, check
+    table = []
+    for name, (place, check) in worst.items():
+        row = rows.get(name)
+        sign = row.sign if row else SIGNS["PASS" if check.holds else "REGRESSED"]
+        table.append(IdentityRow(check, row.anchor if row else "", sign, place))
+    return sorted(table, key=lambda row: -row.place)
 
 
-def _identity_row(checks: list[IdentityCheck], judged: JudgementRow | None) -> IdentityRow:
-    worst = max(checks, key=lambda check: strips.ratio_place(check.error, check.tolerance))
-    sign = judged.sign if judged else SIGNS["PASS" if worst.holds else "REGRESSED"]
-    place = strips.ratio_place(worst.error, worst.tolerance)
-    return IdentityRow(check=worst, anchor=judged.anchor if judged else "", sign=sign, place=place)
-
-
-def metric_rows(results: Sequence[RunResult], names: Iterable[str]) -> list[MetricRow]:
-    """Write the named metrics over the runs."""
-    return [_metric_row(name, [r.metrics[name] for r in results if name in r.metrics]) for name in names]
+def metric_rows(results: Sequence[RunResult]) -> list[MetricRow]:
+    """Write every metric of the runs but those with a table of their own, in the order first met."""
+    names = dict.fromkeys(name for result in results for name in result.metrics)
+    wanted = [name for name in names if not re.search(r"(^|\.)(confusion|\w+_per_class)$", name)]
+    return [_metric_row(name, [r.metrics[name] for r in results if name in r.metrics]) for name in wanted]
 
 
 def _kind(metric: str, kind: Kind) -> Kind:
@@ -247,64 +273,45 @@ def _kind(metric: str, kind: Kind) -> Kind:
     return "size" if metric.rpartition(".")[2] in VALUE_SCORES else kind
 
 
-def _metric_row(name: str, found: list[Measured]) -> MetricRow:
-    first = found[0]
-    singles = [number for measured in found if (number := numbers.number(measured.value)) is not None]
-    spread = statistics.stdev(singles) if len(singles) > 1 and all(map(math.isfinite, singles)) else None
-    scale = numbers.scale(_kind(name, first.kind), first.unit, singles or numbers.flat(first.value), spread)
-    value: Value = statistics.fmean(singles) if singles else first.value
+def _metric_row(name: str, measured: list[Measured]) -> MetricRow:
+    first = measured[0]
+    singles = [number for one in measured if (number := numbers.number(one.value)) is not None]
+    deviation = statistics.stdev(singles) if len(singles) > 1 and all(map(math.isfinite, singles)) else None
+    scale = numbers.scale(
+        _kind(name, first.kind), first.unit, singles or numbers.flat(first.value), deviation
+    )
     return MetricRow(
-        name=name, kind=first.kind, value=shown(value, scale),
-        spread="" if spread is None else scale.text(spread),
+        name=name, kind=first.kind, value=shown(statistics.fmean(singles) if singles else first.value, scale),
+        spread="" if deviation is None else scale.text(deviation),
         singles=", ".join(map(scale.bare, singles)) if len(singles) > 1 else "",
     )  # fmt: skip
 
 
-def scalar_metrics(results: Sequence[RunResult]) -> list[str]:
-    """Name every metric of the runs but those with a table of their own, in the order first met."""
-    names = dict.fromkeys(name for result in results for name in result.metrics)
-    return [name for name in names if not re.search(r"(^|\.)(confusion|\w+_per_class)$", name)]
-
-
 def class_tables(result: RunResult) -> list[ClassTable]:
     """Gather the metrics ``<score>_per_class`` of each prediction set of one run."""
-    sets: dict[str, dict[str, Measured]] = {}
+    sets: dict[str, dict[str, list[str]]] = {}
     for name, measured in result.metrics.items():
         match = re.fullmatch(r"(?:(.+)\.)?(\w+)_per_class", name)
         if match and isinstance(measured.value, list):
-            sets.setdefault(match[1] or "", {})[match[2]] = measured
-    return [_class_table(label, scores) for label, scores in sets.items()]
-
-
-def _class_table(label: str, scores: dict[str, Measured]) -> ClassTable:
-    columns = []
-    for measured in scores.values():
-        values = numbers.flat(measured.value)
-        scale = numbers.scale(
-            measured.kind, measured.unit, values, 0.01 if max(values, default=2) <= 1 else None
+            values = numbers.flat(measured.value)
+            step = 0.01 if max(values, default=2) <= 1 else None
+            scale = numbers.scale(measured.kind, measured.unit, values, step)
+            sets.setdefault(match[1] or "", {})[match[2]] = list(map(scale.text, values))
+    return [
+        ClassTable(
+            label, tuple(columns), tuple(itertools.zip_longest(*columns.values(), fillvalue=numbers.NONE))
         )
-        columns.append(tuple(map(scale.text, values)))
-    size = max(map(len, columns))
-    padded = [column + (numbers.NONE,) * (size - len(column)) for column in columns]
-    return ClassTable(label=label, columns=tuple(scores), rows=tuple(zip(*padded, strict=True)))
+        for label, columns in sets.items()
+    ]
 
 
 def confusion_tables(result: RunResult) -> list[ConfusionTable]:
     """Gather the confusion matrices of one run."""
-    found = []
+    tables = []
     for name, measured in result.metrics.items():
         match = re.fullmatch(r"(?:(.+)\.)?confusion", name)
-        if (
-            match
-            and isinstance(measured.value, list)
-            and all(isinstance(row, list) for row in measured.value)
-        ):
-            found.append(
-                ConfusionTable(label=match[1] or "", rows=tuple(map(_confusion_row, measured.value)))
-            )
-    return found
-
-
-def _confusion_row(row: list[float]) -> tuple[tuple[int, float], ...]:
-    total = sum(row) or 1
-    return tuple((int(count), round(count / total, 3)) for count in row)
+        if match and isinstance(measured.value, list):
+            counts = [row for row in measured.value if isinstance(row, list)]
+            shares = tuple(tuple((int(n), round(n / (sum(row) or 1), 3)) for n in row) for row in counts)
+            tables.append(ConfusionTable(match[1] or "", shares))
+    return tables

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import dataclasses
 import math
 import statistics
 import typing
@@ -15,6 +14,8 @@ if typing.TYPE_CHECKING:
 
     from harness.report.numbers import Scale
 
+    Bounds = tuple[float | None, float | None]
+
 WIDTH = 340.0
 """Width, in the drawing's own units."""
 _MARGIN, _RADIUS = 16.0, 3.2
@@ -23,59 +24,33 @@ _LABEL, _ROW, _TALLEST, _AXIS = 13.0, 7.0, 28.0, 22.0
 _TICKS = 4
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Lane:
+class Lane(typing.NamedTuple):
     """Single values of one side."""
 
-    label: str
-    """What they are, with their number."""
-    now: bool
-    """Whether these are the runs in question."""
-    top: float
-    """Where the lane begins."""
-    dots: tuple[tuple[float, float], ...]
-    """Places of the values; equal ones are heaped."""
+    label: str  # what they are, with their number
+    now: bool  # whether these are the runs in question
+    top: float  # where the lane begins
+    dots: tuple[tuple[float, float], ...]  # places of the values; equal ones are heaped
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Spread:
+class Spread(typing.NamedTuple):
     """Single runs of both sides with what was allowed."""
 
-    lanes: tuple[Lane, ...]
-    """The baseline's runs if there are any, then those in question."""
-    band: tuple[float, float] | None
-    """Left edge and width of the allowed range."""
-    reference: float | None
-    """Place of the published value or of the baseline's mean."""
-    ticks: tuple[tuple[float, str], ...]
-    """Places and numbers of the axis; the last one bears the unit."""
-    axis: float
-    """Height of the axis."""
-    height: float
-    """Height of the whole."""
-    text: str
-    """Text alternative."""
+    lanes: tuple[Lane, ...]  # the baseline's runs if there are any, then those in question
+    band: tuple[float, float] | None  # left edge and width of the allowed range
+    reference: float | None  # place of the published value or of the baseline's mean
+    ticks: tuple[tuple[float, str], ...]  # places and numbers of the axis; the last one bears the unit
+    axis: float  # height of the axis
+    height: float  # of the whole
+    text: str  # text alternative
 
 
 def spread(
-    runs: Sequence[float],
-    base: Sequence[float],
-    bounds: tuple[float | None, float | None],
-    reference: float | None,
-    scale: Scale,
+    runs: Sequence[float], base: Sequence[float], bounds: Bounds, reference: float | None, scale: Scale
 ) -> Spread | None:
-    """Draw single values on one axis; None without a run, or without anything to hold it against.
+    """Draw single values of the runs and of the baseline on one axis; None without a run, or without anything to compare it with.
 
-    Parameters
-    ----------
-    runs, base : sequences of float
-        Values in question, and those of the baseline.
-    bounds : (float or None, float or None)
-        Allowed range.
-    reference : float or None
-        Published value, or the baseline's mean.
-    scale : Scale
-        How the row writes its numbers.
+    `bounds` is the allowed range, `reference` the published value or the baseline's mean, `scale` how the row writes its numbers.
     """
     now, then = (sorted(filter(math.isfinite, values)) for values in (runs, base))
     marks = [mark for mark in (*bounds, reference) if mark is not None and math.isfinite(mark)]
@@ -84,16 +59,22 @@ def spread(
     axis = _Axis([*now, *then, *marks])
     lanes, top = [], 0.0
     for label, values in (("baseline", then), ("now", now)):
-        if not values:
-            continue
-        dots, tall = _heaped([axis.place(value) for value in values], top + _LABEL)
-        told = f"{label}, {len(values)} run{'s' * (len(values) != 1)}"
-        lanes.append(Lane(label=told, now=label == "now", top=top, dots=dots))
-        top += _LABEL + tall
+        if values:
+            dots, tall = _heaped([axis.place(value) for value in values], top + _LABEL)
+            count = f"{label}, {len(values)} run{'s' * (len(values) != 1)}"
+            lanes.append(Lane(label=count, now=label == "now", top=top, dots=dots))
+            top += _LABEL + tall
+    band = None
+    if bounds != (None, None):
+        left, right = (
+            end if bound is None or not math.isfinite(bound) else axis.place(bound)
+            for bound, end in zip(bounds, (0.0, WIDTH), strict=True)
+        )
+        band = left, round(max(2.0, right - left), 1)
     return Spread(
-        lanes=tuple(lanes), band=_band(axis, bounds),
+        lanes=tuple(lanes), band=band,
         reference=None if reference is None or not math.isfinite(reference) else axis.place(reference),
-        ticks=axis.ticks(scale), axis=top + 3, height=top + _AXIS, text=_told(now, then, bounds, reference, scale),
+        ticks=axis.ticks(scale), axis=top + 3, height=top + _AXIS, text=_in_words(now, then, bounds, reference, scale),
     )  # fmt: skip
 
 
@@ -117,26 +98,18 @@ class _Axis:
         ends = tuple((self.place(end), scale.text(end)) for end in (self.low, self.high))
         if not 1e-9 < high - low < 1e15:  # too fine or too large for round numbers
             return ends
-        step = _step((high - low) / _TICKS)
+        least = (high - low) / _TICKS  # the step is 1, 2 or 5 times a power of ten
+        power = 10.0 ** math.floor(math.log10(least))
+        step = next(step * power for step in (1, 2, 5, 10) if step * power >= least * (1 - 1e-9))
         digits = max(0, -math.floor(math.log10(step) + 1e-9))
         first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-        found = [number * step for number in range(first, last + 1)]
-        if len(found) < 2:
+        marks = [number * step for number in range(first, last + 1)]
+        if len(marks) < 2:
             return ends
-        tiny = max(map(abs, found)) < LEAST_WRITTEN_OUT
-        texts = [
-            scientific(number) if tiny else f"{number:,.{digits}f}".replace("-", "−") for number in found
-        ]
+        tiny = max(map(abs, marks)) < LEAST_WRITTEN_OUT
+        texts = [scientific(mark) if tiny else f"{mark:,.{digits}f}".replace("-", "−") for mark in marks]
         texts[-1] += scale.suffix
-        return tuple(
-            (self.place(number / scale.factor), text) for number, text in zip(found, texts, strict=True)
-        )
-
-
-def _step(least: float) -> float:
-    """Return the smallest of 1, 2, 5 times a power of ten that is no smaller than `least`."""
-    power = 10.0 ** math.floor(math.log10(least))
-    return next(step * power for step in (1, 2, 5, 10) if step * power >= least * (1 - 1e-9))
+        return tuple((self.place(mark / scale.factor), text) for mark, text in zip(marks, texts, strict=True))
 
 
 def _heaped(places: Sequence[float], top: float) -> tuple[tuple[tuple[float, float], ...], float]:
@@ -151,34 +124,22 @@ def _heaped(places: Sequence[float], top: float) -> tuple[tuple[tuple[float, flo
     return tuple(dots), row * (highest - 1) + 2 * _RADIUS + 4
 
 
-def _band(axis: _Axis, bounds: tuple[float | None, float | None]) -> tuple[float, float] | None:
-    if bounds == (None, None):
-        return None
-    left, right = (
-        end if bound is None or not math.isfinite(bound) else axis.place(bound)
-        for bound, end in zip(bounds, (0.0, WIDTH), strict=True)
-    )
-    return left, round(max(2.0, right - left), 1)
-
-
-def _told(
-    now: Iterable[float],
-    then: Iterable[float],
-    bounds: tuple[float | None, float | None],
-    reference: float | None,
-    scale: Scale,
+def _in_words(
+    now: Iterable[float], then: Iterable[float], bounds: Bounds, reference: float | None, scale: Scale
 ) -> str:
     """Say what the drawing shows."""
     parts = []
     for label, values in (("Baseline", list(then)), ("Now", list(now))):
         if values:
-            middle = f"{scale.text(values[0])} to {scale.text(values[-1])}, median {scale.text(statistics.median(values))}"
-            parts.append(f"{label}: {len(values)} run{'s' * (len(values) != 1)}, {middle}.")
+            low, middle, high = (scale.text(v) for v in (values[0], statistics.median(values), values[-1]))
+            parts.append(
+                f"{label}: {len(values)} run{'s' * (len(values) != 1)}, {low} to {high}, median {middle}."
+            )
     if reference is not None and not then:
         parts.append(f"Reference: {scale.text(reference)}.")
-    ends = [scale.text(bound, none="") for bound in bounds]
-    if any(ends):
-        parts.append(
-            f"Allowed: {' to '.join(ends) if all(ends) else ('at least ' + ends[0] if ends[0] else 'at most ' + ends[1])}."
-        )
+    lower, upper = (scale.text(bound, none="") for bound in bounds)
+    if lower and upper:
+        parts.append(f"Allowed: {lower} to {upper}.")
+    elif lower or upper:
+        parts.append(f"Allowed: at least {lower}." if lower else f"Allowed: at most {upper}.")
     return " ".join(parts)

@@ -1,14 +1,11 @@
-"""Geometry of the small drawings in tables: values and bounds, errors and tolerances, time by stage."""
+"""Geometry of the small drawings in tables: values and bounds, errors and tolerances."""
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from typing import TYPE_CHECKING
+import typing
 
-from harness.report import numbers
-
-if TYPE_CHECKING:
+if typing.TYPE_CHECKING:
     from collections.abc import Sequence
 
 WIDTH = 132.0
@@ -20,48 +17,21 @@ _DOUBLINGS = 4
 """Powers of two on each side of 1 that a ratio's axis spans."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Strip:
-    """Values of single runs on one axis with the band they are held against."""
+class Strip(typing.NamedTuple):
+    """Places of single runs' values on one axis with the band that they are compared with."""
 
     dots: tuple[float, ...]
-    """Places of the runs' values."""
-    band: tuple[float, float] | None
-    """Left edge and width of the allowed range."""
-    reference: float | None
-    """Place of the published value or of the baseline's mean."""
-    whisker: tuple[float, float] | None = None
-    """Ends of an interval round the value."""
-    base: tuple[float, ...] = ()
-    """Places of the baseline's single values."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Segment:
-    """One stage in the bar of time."""
-
-    name: str
-    """Stage name."""
-    left: float
-    """Left edge, 0 to 100."""
-    width: float
-    """Width, 0 to 100."""
-    colour: int
-    """Index of the series colour."""
-    told: str
-    """Its time as text."""
+    band: tuple[float, float] | None  # left edge and width of the allowed range
+    reference: float | None  # the published value or the baseline's mean
+    whisker: tuple[float, float] | None = None  # ends of an interval round the value
+    base: tuple[float, ...] = ()  # the baseline's single values
 
 
 def strip(
-    dots: Sequence[float],
-    lower: float | None,
-    upper: float | None,
-    reference: float | None,
-    base: Sequence[float] = (),
-) -> Strip | None:
-    """Place values, bounds, reference and its single values on one axis; None without a value or anything to hold it against."""
-    values = [value for value in dots if math.isfinite(value)]
-    then = [value for value in base if math.isfinite(value)]
+    dots: Sequence[float], lower: float | None, upper: float | None, reference: float | None, base: Sequence[float] = ()
+) -> Strip | None:  # fmt: skip
+    """Place values, bounds, reference and its single values on one axis; None without a value or anything to compare it with."""
+    values, then = (list(filter(math.isfinite, side)) for side in (dots, base))
     marks = [mark for mark in (lower, upper, reference, *then) if mark is not None and math.isfinite(mark)]
     if not values or not marks:
         return None
@@ -72,17 +42,17 @@ def strip(
         return round(_MARGIN + (WIDTH - 2 * _MARGIN) * ((value - low) / reach if high > low else 0.5), 1)
 
     return Strip(
-        dots=tuple(place(value) for value in values),
+        dots=tuple(map(place, values)),
         band=_band(None if lower is None else place(lower), None if upper is None else place(upper)),
         reference=None if reference is None or not math.isfinite(reference) else place(reference),
-        base=tuple(place(value) for value in then),
+        base=tuple(map(place, then)),
     )
 
 
 def _band(left: float | None, right: float | None) -> tuple[float, float] | None:
     if left is None and right is None:
         return None
-    start = 0.0 if left is None else left
+    start = left or 0.0
     return start, round(max(1.5, (WIDTH if right is None else right) - start), 1)
 
 
@@ -124,14 +94,3 @@ def ratio_place(error: float, tolerance: float) -> float:
 
 
 TOLERANCE_PLACE = ratio_place(1.0, 1.0)
-
-
-def segments(stages: Sequence[tuple[str, float]]) -> tuple[Segment, ...]:
-    """Stack the stages' seconds to one bar of length 100."""
-    total = sum(seconds for _, seconds in stages) or 1.0
-    placed, left = [], 0.0
-    for index, (name, seconds) in enumerate(stages):
-        width = 100 * seconds / total
-        placed.append(Segment(name, round(left, 2), round(width, 2), index % 8, numbers.seconds(seconds)))
-        left += width
-    return tuple(placed)

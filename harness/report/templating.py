@@ -1,13 +1,14 @@
-"""What every page shares: the template environment, style, script, and how names and times are written."""
+"""What every page shares: the template environment, style, script, how names and times are written, and ids."""
 
 from __future__ import annotations
 
 import base64
 import functools
 import hashlib
+import itertools
 import re
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jinja2
 from markupsafe import Markup, escape
@@ -16,9 +17,6 @@ from harness.judging import wording
 from harness.records.version import __version__
 from harness.report import numbers, palette, spread, strips
 from harness.report.linking import PRODUCER
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 
 @functools.cache
@@ -35,10 +33,10 @@ def environment() -> jinja2.Environment:
         "sci": numbers.scientific,
         "breakable": _breakable,
         "moment": moment,
-        "at": _at,
+        "at": lambda places, height: [(place, height) for place in places],
         "commit": commit,
         "whose": wording.whose,
-        "signed": _signed,
+        "signed": lambda text: text.replace("-", "−"),
     }
     return made
 
@@ -46,12 +44,7 @@ def environment() -> jinja2.Environment:
 def constants(*, script: bool, up: str = "") -> dict[str, Any]:
     """Return style, geometry and footer of a page, and its script with the hash that its policy allows; a page without one allows none.
 
-    Parameters
-    ----------
-    script : bool
-        Whether the page has the script.
-    up : str
-        Address of the index over this page and others; empty without one.
+    `up` is the address of the index over this page and others; empty without one.
     """
     text = _text("report.js") if script else ""
     digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
@@ -74,19 +67,9 @@ def _text(name: str) -> str:
     return resources.files("harness.report").joinpath("templates", name).read_text(encoding="utf-8")
 
 
-def _signed(text: str) -> str:
-    """Write the signs of differences as minus signs."""
-    return text.replace("-", "−")
-
-
 def _breakable(name: str) -> Markup:
     """Let a long name break after a point, underscore or slash."""
     return Markup(re.sub(r"(?<=[._/])", "<wbr>", str(escape(name))))  # noqa: S704 - escaped before
-
-
-def _at(places: Iterable[float], height: float) -> list[tuple[float, float]]:
-    """Put places along a line at one height."""
-    return [(place, height) for place in places]
 
 
 def moment(stamp: str) -> str:
@@ -98,3 +81,18 @@ def commit(stored: str) -> str:
     """Write a stored commit in twelve characters, with ``+dirty`` where the tree was not clean."""
     name, _, dirty = stored.partition("+")
     return name[:12] + ("+dirty" if name and dirty else "")
+
+
+class Anchors:
+    """Gives out ids that are unique on the page and safe in addresses."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def claim(self, text: str) -> str:
+        """Return `text` as an id, with a number behind it if it was taken."""
+        plain = re.sub(r"[^A-Za-z0-9_.-]+", "-", text)
+        numbered = (f"{plain}-{count}" for count in itertools.count(2))
+        anchor = next(name for name in itertools.chain([plain], numbered) if name not in self._taken)
+        self._taken.add(anchor)
+        return anchor

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import typing
 
-from harness.report import downloads, numbers, palette, plots
+from harness.report import figures, numbers, palette, plots
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -14,71 +13,55 @@ if typing.TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from harness.records import MemoryTrace, RunResult, StageResult
-    from harness.report.downloads import Download
+
+    Marked = Sequence[tuple[int, StageResult]]
 
 _HEIGHT = 215
 _MIB = 2**20
-_MOST_SECONDS, _MOST_BYTES = 1e9, 2**60
-"""Beyond these a stored number is no time and no memory of a run."""
+_MOST = 2.0**60
+"""Seconds or bytes that no run has."""
 _ROOM = 0.035
 """Share of the time axis that a stage's number needs above it."""
 _HEAD = 1.12
 """The axis ends so much above the highest value, to leave room for the stages' numbers."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Timeline:
+class Timeline(typing.NamedTuple):
     """Memory of one run over its time."""
 
     seed: int
-    """Seed of the run."""
     svg: Markup
-    """The drawing."""
-    stages: tuple[tuple[int, str], ...]
-    """Number and name of each stage that has a mark."""
-    samples: int
-    """How often memory was looked at, as far as kept."""
-    helpers: bool
-    """Whether helper processes have a line of their own."""
-    data: Download
-    """Samples and stages."""
+    stages: tuple[tuple[int, str], ...]  # number and name of each stage that has a mark
+    samples: int  # how often memory was looked at, as far as kept
+    helpers: bool  # whether helper processes have a line of their own
+    data: str  # samples and stages as the data address of a CSV
 
 
 def timeline(result: RunResult, ids: str) -> Timeline | None:
-    """Draw a run's memory over time; None if it was not sampled.
-
-    Parameters
-    ----------
-    result : RunResult
-        A finished run.
-    ids : str
-        Put before the ids within the drawing; short and unique on the page.
-    """
+    """Draw a finished run's memory over time; None if it was not sampled. `ids` stands before the ids within the drawing."""
     trace, measured = result.memory, result.measurement
     if trace is None or measured is None or not _usable(trace):
         return None
     marked = [
         (number, stage) for number, stage in enumerate(measured.stages, 1) if stage.began_seconds is not None
     ]
-    svg = plots.painted(lambda axes: _paint(axes, trace, marked), _HEIGHT, ids, _told(trace, marked))
+    svg = plots.painted(lambda axes: _paint(axes, trace, marked), _HEIGHT, ids, _described(trace, marked))
     return Timeline(
         seed=result.request.seed, svg=svg, stages=tuple((number, stage.name) for number, stage in marked),
-        samples=len(trace.seconds), helpers=bool(trace.helper_bytes), data=downloads.table(_rows(trace, marked)),
+        samples=len(trace.seconds), helpers=bool(trace.helper_bytes), data=figures.csv_address(_rows(trace, marked)),
     )  # fmt: skip
 
 
 def _usable(trace: MemoryTrace) -> bool:
-    """Whether a stored trace can be drawn: samples pair up, and are numbers that a machine can have."""
-    return (
-        1 < len(trace.seconds) == len(trace.resident_bytes)
-        and all(0 <= at < _MOST_SECONDS for at in trace.seconds)
-        and all(0 < held < _MOST_BYTES for held in trace.resident_bytes)
-        and len(trace.helper_bytes) in {0, len(trace.seconds)}
-        and all(0 <= held < _MOST_BYTES for held in trace.helper_bytes)
-    )
+    """Whether a stored trace can be drawn: two samples or more that pair up, without a negative or endless time or size."""
+    samples = len(trace.seconds)
+    if samples < 2 or len(trace.resident_bytes) != samples or len(trace.helper_bytes) not in {0, samples}:
+        return False
+    possible = all(0 <= value < _MOST for value in (*trace.seconds, *trace.helper_bytes))
+    return possible and all(0 < held < _MOST for held in trace.resident_bytes)
 
 
-def _paint(axes: Axes, trace: MemoryTrace, marked: Sequence[tuple[int, StageResult]]) -> None:
+def _paint(axes: Axes, trace: MemoryTrace, marked: Marked) -> None:
     peaks = [stage.peak_bytes / _MIB for _, stage in marked if stage.peak_bytes is not None]
     resident = [held / _MIB for held in trace.resident_bytes]
     helpers = [held / _MIB for held in trace.helper_bytes]
@@ -104,7 +87,7 @@ def _end(stage: StageResult) -> float:
     return (stage.began_seconds or 0.0) + stage.seconds
 
 
-def _told(trace: MemoryTrace, marked: Sequence[tuple[int, StageResult]]) -> str:
+def _described(trace: MemoryTrace, marked: Marked) -> str:
     """Say what the drawing shows."""
     highest = max(range(len(trace.seconds)), key=trace.resident_bytes.__getitem__)
     top, at = numbers.mebibytes(trace.resident_bytes[highest]), numbers.seconds(trace.seconds[highest])
@@ -118,7 +101,7 @@ def _told(trace: MemoryTrace, marked: Sequence[tuple[int, StageResult]]) -> str:
     return " ".join(parts)
 
 
-def _rows(trace: MemoryTrace, marked: Sequence[tuple[int, StageResult]]) -> Iterator[tuple[object, ...]]:
+def _rows(trace: MemoryTrace, marked: Marked) -> Iterator[tuple[object, ...]]:
     yield "what", "begin_seconds", "end_seconds", "bytes"
     for at, held in zip(trace.seconds, trace.resident_bytes, strict=True):
         yield "sample", at, at, held

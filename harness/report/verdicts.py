@@ -3,87 +3,53 @@
 from __future__ import annotations
 
 import collections
-import dataclasses
-from typing import TYPE_CHECKING, Literal, get_args
+import typing
 
 from harness.judging import answer, outcome
 from harness.judging.outcome import needs_attention
-from harness.records import Verdict
 
-if TYPE_CHECKING:
+if typing.TYPE_CHECKING:
     from collections.abc import Mapping
 
     from harness.records import Job, Judgement
 
-Tone = Literal["bad", "warn", "decide", "good", "quiet"]
+Tone = typing.Literal["bad", "warn", "decide", "good", "quiet"]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Sign:
+class Sign(typing.NamedTuple):
     """How one verdict looks; the word always stands beside the glyph and the colour."""
 
     word: str
-    """The verdict."""
     glyph: str
-    """One character."""
-    tone: Tone
-    """Which colour, and whether it needs attention."""
-    meaning: str
-    """One sentence for the glossary."""
+    tone: Tone  # which colour, and whether it needs attention
+    meaning: str  # one sentence for the glossary
 
 
-_TABLE: tuple[tuple[Verdict, str, Tone, str], ...] = (
-    ("ERROR", "✕", "bad", "It could not be measured or judged."),
-    (
-        "REGRESSED",
-        "▼",
-        "bad",
+_LIST = (
+    Sign("ERROR", "✕", "bad", "It could not be measured or judged."),
+    Sign(
+        "REGRESSED", "▼", "bad",
         "Worse than the baseline by more than chance explains; of an identity, off by more than rounding explains: the code is wrong.",
     ),
-    (
-        "BELOW",
-        "▼",
-        "warn",
-        "Lower than published, and not within the tolerance; of a loss or an error that is better.",
-    ),
-    (
-        "ABOVE",
-        "▲",
-        "warn",
-        "Higher than published, and not within the tolerance. Of an accuracy: check for test data in the training set.",
-    ),
-    ("INCONCLUSIVE", "?", "warn", "These runs cannot tell; the reason says how many would."),
-    ("IMPROVED", "▲", "decide", "Better than the baseline: a person decides whether it becomes the new one."),
-    (
-        "CHANGED",
-        "Δ",
-        "decide",
-        "Training computes something else than the baseline's did: a person decides whether that was meant.",
-    ),
-    ("NO_BASELINE", "∅", "decide", "Nothing approved to compare with yet."),
-    ("INCOMPARABLE", "≠", "decide", "The baseline comes from an environment or data that differ."),
-    ("WAIVED", "~", "quiet", "A person let this pass, for a stated reason and time."),
-    ("KNOWN_GAP", "≈", "quiet", "It misses the published value for a known, stated reason."),
-    (
-        "NOT_JUDGED",
-        "·",
-        "quiet",
-        "Published for another tier, for data that are not all here, or too few runs to show a spread.",
-    ),
-    ("REPRODUCED", "✓", "good", "Runs show that the published value agrees within its tolerance."),
-    ("PASS", "✓", "good", "No worse than the baseline; of an identity, it holds within rounding."),
-)
-SIGNS: dict[str, Sign] = {word: Sign(word, *rest) for word, *rest in _TABLE}  # type: ignore[arg-type]
+    Sign("BELOW", "▼", "warn", "Lower than published, and not within the tolerance; of a loss or an error that is better."),
+    Sign("ABOVE", "▲", "warn", "Higher than published, and not within the tolerance. Of an accuracy: check for test data in the training set."),
+    Sign("INCONCLUSIVE", "?", "warn", "These runs cannot tell; the reason says how many would."),
+    Sign("IMPROVED", "▲", "decide", "Better than the baseline: a person decides whether it becomes the new one."),
+    Sign("CHANGED", "Δ", "decide", "Training computes something else than the baseline's did: a person decides whether that was meant."),
+    Sign("NO_BASELINE", "∅", "decide", "Nothing approved to compare with yet."),
+    Sign("INCOMPARABLE", "≠", "decide", "The baseline comes from an environment or data that differ."),
+    Sign("WAIVED", "~", "quiet", "A person let this pass, for a stated reason and time."),
+    Sign("KNOWN_GAP", "≈", "quiet", "It misses the published value for a known, stated reason."),
+    Sign("NOT_JUDGED", "·", "quiet", "Published for another tier, for data that are not all here, or too few runs to show a spread."),
+    Sign("REPRODUCED", "✓", "good", "Runs show that the published value agrees within its tolerance."),
+    Sign("PASS", "✓", "good", "No worse than the baseline; of an identity, it holds within rounding."),
+)  # fmt: skip
+SIGNS: Mapping[str, Sign] = {sign.word: sign for sign in _LIST}
 """Every verdict, worst first."""
-
-_RANKS = {word: rank for rank, word in enumerate(SIGNS)}
-_MISSING = set(get_args(Verdict)) - set(SIGNS)
-if _MISSING:
-    raise RuntimeError(f"verdicts without a sign: {sorted(_MISSING)}")
+_RANKS = {word: place for place, word in enumerate(SIGNS)}
 
 GROUPS = (("expectation", "Published values"), ("baseline", "Baselines"), ("identity", "Identities"))
-"""What values are held against, with its heading, in the order shown."""
-
+"""What values are compared with, with its heading, in the order shown."""
 NOUNS = {
     "expectation": ("published value", "published values"),
     "baseline": ("metric against its baseline", "metrics against their baselines"),
@@ -91,33 +57,21 @@ NOUNS = {
 }
 """One and several of what is judged."""
 
-_TONE_ORDER: tuple[Tone, ...] = ("bad", "warn", "decide", "good", "quiet")
+_GLYPHS: Mapping[Tone, str] = {"bad": "✕", "warn": "!", "decide": "?", "good": "✓", "quiet": "·"}
+"""By the tone of a whole job, worst first."""
+_OF_GATE: Mapping[int, Tone] = {0: "good", 1: "bad", 2: "warn", 3: "decide", outcome.INTERRUPTED: "warn"}
+"""By exit code: what a gate came to is said by it, not by what it merely shows."""
+_OTHERS: Mapping[str, Tone] = {"runs": "bad", "unfinished": "warn", "violated": "bad", "holds": "good"}
+"""What is counted apart from verdicts: failed runs, planned ones that are missing, identities."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Headline:
+class Headline(typing.NamedTuple):
     """The verdict on a whole job, in one sentence."""
 
-    tone: Tone
-    """Worst tone among all judgements and runs."""
+    tone: Tone  # worst among all judgements and runs
     glyph: str
-    """One character."""
-    lead: str
-    """The first words, set large."""
-    sentence: str
-    """The rest, with counts."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Tally:
-    """How many judgements of one group have one verdict."""
-
-    against: str
-    """expectation, baseline, identity or run."""
-    sign: Sign
-    """The verdict."""
-    count: int
-    """How many."""
+    lead: str  # the first words, set large
+    sentence: str  # the rest, with counts
 
 
 def rank(verdict: str) -> int:
@@ -130,57 +84,29 @@ def weighs(judgement: Judgement) -> bool:
     return SIGNS[judgement.verdict].tone != "decide" or needs_attention(judgement)
 
 
-def judgements(job: Job) -> list[Judgement]:
-    """Return every judgement of a job, in its order."""
-    return [judgement for comparison in job.comparisons for judgement in comparison.judgements]
-
-
-def tallies(job: Job) -> dict[str, list[Tally]]:
-    """Count verdicts by what they were held against, worst first; a group may be empty."""
-    counted = collections.Counter((judgement.against, judgement.verdict) for judgement in judgements(job))
-    return {
-        against: [
-            Tally(against, sign, counted[against, word])  # type: ignore[index]
-            for word, sign in SIGNS.items()
-            if (against, word) in counted
-        ]
-        for against, _ in GROUPS
-    }
+def tallies(job: Job) -> dict[str, list[tuple[Sign, int]]]:
+    """Count verdicts by what they were compared with, worst first; a group may be empty."""
+    counted = collections.Counter[tuple[str, str]](
+        (j.against, j.verdict) for c in job.comparisons for j in c.judgements
+    )
+    groups: dict[str, list[tuple[Sign, int]]] = {against: [] for against, _ in GROUPS}
+    for word, sign in SIGNS.items():
+        for against, tally in groups.items():
+            if counted[against, word]:
+                tally.append((sign, counted[against, word]))
+    return groups
 
 
 def headline(job: Job) -> Headline:
     """Name the finding that decides, then sum the job up in one sentence with counts; of a gate with its exit code."""
     counts, lead = outcome.counts(job), f"{answer.headline(job)}."
+    sentence = outcome.sentence(counts)
     if job.gate is not None:
-        tone, glyph = _OF_GATE.get(job.gate.exit_code, ("warn", "!"))
+        tone = _OF_GATE.get(job.gate.exit_code, "warn")
         if job.gate.exit_code == 0 and outcome.undecided(job):
-            tone, glyph = "warn", "!"
-        return Headline(
-            tone,
-            glyph,
-            lead,
-            f"{outcome.sentence(counts)} Gate: {outcome.meaning(job)} (exit code {job.gate.exit_code}).",
-        )
-    present = [_tone_of(word) for word, count in counts.items() if count]
-    tone = next((tone for tone in _TONE_ORDER if tone in present), "quiet")
-    return Headline(tone, _GLYPHS[tone], lead, outcome.sentence(counts))
-
-
-_OF_GATE: Mapping[int, tuple[Tone, str]] = {
-    0: ("good", "✓"),
-    1: ("bad", "✕"),
-    2: ("warn", "!"),
-    3: ("decide", "?"),
-    outcome.INTERRUPTED: ("warn", "!"),
-}
-"""By exit code: what a gate came to is said by it, not by what it merely shows."""
-
-_GLYPHS: Mapping[Tone, str] = {"bad": "✕", "warn": "!", "decide": "?", "good": "✓", "quiet": "·"}
-
-
-_OTHERS: Mapping[str, Tone] = {"runs": "bad", "unfinished": "warn", "violated": "bad", "holds": "good"}
-"""What is counted apart from verdicts: failed runs, planned ones that are missing, identities."""
-
-
-def _tone_of(word: str) -> Tone:
-    return _OTHERS.get(word) or SIGNS[word].tone
+            tone = "warn"
+        code = f"Gate: {outcome.meaning(job)} (exit code {job.gate.exit_code})."
+        return Headline(tone, _GLYPHS[tone], lead, f"{sentence} {code}")
+    present = {_OTHERS.get(word) or SIGNS[word].tone for word, count in counts.items() if count}
+    tone = next((tone for tone in _GLYPHS if tone in present), "quiet")
+    return Headline(tone, _GLYPHS[tone], lead, sentence)

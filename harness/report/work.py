@@ -1,121 +1,88 @@
-"""What was counted of one variant, as a small table, and what the determinism probe told, as a sentence."""
+"""What was counted of one variant, as a small table, and what the determinism probe showed, as a sentence."""
 
 from __future__ import annotations
 
-import dataclasses
-from typing import TYPE_CHECKING
+import typing
 
 from harness.judging import probes, trajectories
 from harness.measure.work import PREFIX
 from harness.report import numbers
 
-if TYPE_CHECKING:
+if typing.TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from harness.records import Job, Measured, Probe, RunResult
 
-HEADINGS = {
-    "optimiser_steps": "Optimiser steps",
-    "samples": "Samples trained on",
-    "flops": "torch FLOPs",
-}
+    Table = tuple[tuple[str, ...], ...]
+
+HEADINGS = {"optimiser_steps": "Optimiser steps", "samples": "Samples trained on", "flops": "torch FLOPs"}
 """Counts by stage with their headings; other frameworks' are absent."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class WorkTable:
+class WorkTable(typing.NamedTuple):
     """Counts of one variant by stage."""
 
-    tier: str
-    """Tier of the counting run."""
-    columns: tuple[str, ...]
-    """Headings of the counts that were taken."""
-    rows: tuple[tuple[str, tuple[str, ...]], ...]
-    """Stage and its counts as text; the last one is the total."""
-    stored: str
-    """Bytes stored; empty if nothing was counted."""
-    error: str
-    """Why nothing was counted; empty if something was."""
-    probe: str
-    """What two equal runs told."""
-    uncounted: tuple[str, ...]
-    """What could not be counted."""
-    losses: tuple[tuple[str, str, tuple[tuple[str, ...], ...]], ...]
-    """Trainings that were followed: name, verdict or nothing, and a heading and a row a step."""
+    tier: str  # of the counting run
+    columns: tuple[str, ...]  # headings of the counts that were taken
+    rows: tuple[tuple[str, tuple[str, ...]], ...]  # stage and its counts; the last one is the total
+    stored: str  # bytes; empty if nothing was counted
+    error: str  # why nothing was counted
+    probe: str  # what two equal runs showed
+    uncounted: tuple[str, ...]  # what could not be counted
+    losses: tuple[tuple[str, str, Table], ...]  # trainings: name, verdict or nothing, rows
 
 
 def table(job: Job, scenario: str, variant: str) -> WorkTable | None:
-    """Gather what was counted of a variant of the code in question; None if nobody asked."""
-    every = (run for run in job.counted_of(scenario, variant) if run.request.side == "head")
-    counted = next((run for run in every if run.request.repeat == 0), None)
+    """Gather what was counted of a variant of the code in question; None if nothing was to be counted."""
+    runs = (run for run in job.counted_of(scenario, variant) if run.request.side == "head")
+    counted = next((run for run in runs if run.request.repeat == 0), None)
     if counted is None:
         return None
-    found = next((one for one in job.probes if (one.scenario, one.variant) == (scenario, variant)), None)
-    counts = {name: measured for name, measured in counted.metrics.items() if name.startswith(PREFIX)}
-    columns = [count for count in HEADINGS if f"{PREFIX}total.{count}" in counts]
-    stages = dict.fromkeys(name.removeprefix(PREFIX).rpartition(".")[0] for name in counts)
+    probe = next((one for one in job.probes if (one.scenario, one.variant) == (scenario, variant)), None)
+    counts = {name.removeprefix(PREFIX): m for name, m in counted.metrics.items() if name.startswith(PREFIX)}
+    columns = [count for count in HEADINGS if f"total.{count}" in counts]
+    rows = []
+    for stage in dict.fromkeys(name.rpartition(".")[0] for name in counts):
+        cells = tuple(_text(counts, f"{stage}.{count}") for count in columns)
+        if any(cells):
+            rows.append((stage, tuple(cell or numbers.NONE for cell in cells)))
     return WorkTable(
-        tier=counted.request.tier,
-        columns=tuple(HEADINGS[count] for count in columns),
-        rows=tuple(
-            (stage, tuple(_cell(counts, stage, count) for count in columns))
-            for stage in stages
-            if any(f"{PREFIX}{stage}.{count}" in counts for count in columns)
-        ),
-        stored=_text(counts.get(f"{PREFIX}stored_bytes")),
-        error=counted.error or ("" if counts else "its worker counted nothing"),
-        probe=sentence(found),
-        uncounted=counted.measurement.uncounted if counted.measurement else (),
+        tier=counted.request.tier, columns=tuple(HEADINGS[count] for count in columns), rows=tuple(rows),
+        stored=_text(counts, "stored_bytes"), error=counted.error or ("" if counts else "its worker counted nothing"),
+        probe=sentence(probe), uncounted=counted.measurement.uncounted if counted.measurement else (),
         losses=_losses(job, counted),
-    )
+    )  # fmt: skip
 
 
-def _losses(job: Job, counted: RunResult) -> tuple[tuple[str, str, tuple[tuple[str, ...], ...]], ...]:
+def _losses(job: Job, counted: RunResult) -> tuple[tuple[str, str, Table], ...]:
     """Write the first losses of each training, next to the reference's where they were judged."""
-    request = counted.request
-    judged = {
-        judgement.metric: judgement
-        for comparison in job.comparisons
-        if (comparison.scenario, comparison.variant) == (request.scenario, request.variant)
-        for judgement in comparison.judgements
-        if judgement.kind == "trajectory"
-    }
-    alone = {
-        f"{trajectories.PREFIX}{name}": (
-            ("step", "loss"),
-            *((str(i), f"{loss:.8g}") for i, loss in enumerate(found.values, 1)),
-        )
-        for name, found in probes.followed(counted).items()
-    }
-    seen = {name: tuple(trajectories.steps(judgement)) for name, judgement in judged.items()}
-    return tuple(
-        (name, judged[name].verdict if name in judged else "", rows)
-        for name, rows in {**alone, **seen}.items()
-    )
+    tables: dict[str, tuple[str, Table]] = {}
+    for name, followed in probes.followed(counted).items():
+        steps = ((str(step), f"{loss:.8g}") for step, loss in enumerate(followed.values, 1))
+        tables[f"{trajectories.PREFIX}{name}"] = "", (("step", "loss"), *steps)
+    for comparison in job.comparisons:
+        if (comparison.scenario, comparison.variant) == (counted.request.scenario, counted.request.variant):
+            for judgement in comparison.judgements:
+                if judgement.kind == "trajectory":
+                    tables[judgement.metric] = judgement.verdict, tuple(trajectories.steps(judgement))
+    return tuple((name, verdict, rows) for name, (verdict, rows) in tables.items())
 
 
-def _cell(counts: dict[str, Measured], stage: str, count: str) -> str:
-    return _text(counts.get(f"{PREFIX}{stage}.{count}")) or numbers.NONE
-
-
-def _text(measured: Measured | None) -> str:
-    value = numbers.number(measured.value) if measured else None
+def _text(counts: Mapping[str, Measured], name: str) -> str:
+    value = numbers.number(counts[name].value) if name in counts else None
     return "" if value is None else f"{value:,.0f}"
 
 
 def sentence(probe: Probe | None) -> str:
-    """Say what a probe told."""
+    """Say what a probe showed."""
     if probe is None:
         return "Determinism was not probed: the second of two equal runs is missing."
-    runs = f"Two equal runs of seed {probe.seed} (tier {probe.tier})"
+    runs, differing = f"Two equal runs of seed {probe.seed} (tier {probe.tier})", ", ".join(probe.differing)
     if probe.predictions_equal and probe.work_equal:
         return f"{runs} gave the same predictions and the same counts, bit by bit."
-    if probe.predictions_equal or probe.work_equal or len(probe.differing) > 1:
-        same = (
-            "the same counts"
-            if probe.work_equal
-            else "the same predictions"
-            if probe.predictions_equal
-            else ""
-        )
-        agree = f"{runs} gave {same}, but differ" if same else f"{runs} differ"
-        return f"{agree} in {', '.join(probe.differing)}."
-    return f"Determinism could not be probed: {', '.join(probe.differing)}."
+    if probe.predictions_equal or probe.work_equal:
+        same = "counts" if probe.work_equal else "predictions"
+        return f"{runs} gave the same {same}, but differ in {differing}."
+    if len(probe.differing) > 1:
+        return f"{runs} differ in {differing}."
+    return f"Determinism could not be probed: {differing}."

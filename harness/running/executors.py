@@ -9,7 +9,7 @@ import logging
 import typing
 import uuid
 
-from harness.errors import DataError, WorkerError
+from harness.errors import WorkerError
 from harness.machine import environment
 from harness.running import plans, remote, runner
 from harness.sources.catalogue import find
@@ -26,8 +26,8 @@ if typing.TYPE_CHECKING:
 SLOT, CARD = "run", "GPU"
 """Dask resources: what a run takes, and what one on a card takes besides."""
 CONNECT_SECONDS = 20
-MOST_RETURNS = 8
-"""How often a run may come back because its machine had not its data: each time another worker, or one that was being supplied."""
+RETURN_SECONDS = 60
+"""How long a cluster without any worker is waited for: a nanny starts a worker that died anew."""
 WAITING = 2
 """Runs submitted for every slot, those that run there included."""
 
@@ -44,13 +44,13 @@ class Executor(typing.Protocol):
 class Local:
     """Workers on this machine, one measured worker at a time."""
 
-    waiting: Callable[[str], None] = lambda _holder: None
-    """Called before a wait for another job's worker on this machine, with who holds the lock."""
+    waiting: Callable[[], None] = lambda: None
+    """Called before a wait for another job's worker on this machine."""
 
     def attempt(self, requests: Iterable[RunRequest], out: Path) -> Iterator[tuple[RunRequest, Attempt]]:
         """Try the runs one after the other."""
         for request in requests:
-            with runner.one_at_a_time(self.waiting, out):
+            with runner.one_at_a_time(self.waiting):
                 yield request, runner.attempt(request, out / "runs" / request.key)
 
 
@@ -69,79 +69,61 @@ class Dask:
         WorkerError
             If the scheduler is gone, or no worker has a slot for a run.
         """
-        left, pool = collections.deque(requests), self._pool()
+        import distributed
+
+        left, pool = collections.deque(requests), distributed.as_completed()
         tries: dict[str, RunRequest] = {}
-        supplies = _Supplies(self.client)
+
+        def submit() -> None:
+            """Keep a few runs waiting for every slot; the scheduler need not hold the rest."""
+            slots = self._slots(out)
+            while left and len(tries) < WAITING * max(sum(slots.values()), 1):
+                request = left.popleft()
+                key = f"{uuid.uuid4().hex}-{request.key}"
+                tries[key] = request
+                task = remote.pack(request, alone=max(slots.values(), default=0) == 1)
+                needs = _needed(request)
+                pool.add(
+                    self.client.submit(remote.attempt, task, key=key, retries=0, pure=False, resources=needs)
+                )
+
         self._check_slots(left, out)
         try:
-            self._submit(left, tries, pool, out)
+            submit()
             for future in pool:
                 request = tries.pop(future.key)
                 attempted = self._received(future, request, out)
                 future.release()
-                if supplies.mend(request, attempted):
-                    left.appendleft(request)
-                else:
-                    yield request, attempted
-                self._submit(left, tries, pool, out)
+                yield request, attempted
+                submit()
         finally:
             # what still runs notices it and ends itself: see `remote`
             self.client.cancel(list(pool.futures), force=True)
 
-    @staticmethod
-    def _pool() -> distributed.as_completed:
-        import distributed
-
-        return distributed.as_completed()
-
-    def _submit(
-        self,
-        left: collections.deque[RunRequest],
-        tries: dict[str, RunRequest],
-        pool: distributed.as_completed,
-        out: Path,
-    ) -> None:
-        """Keep a few runs waiting for every slot; the scheduler need not hold the rest."""
-        slots = sum(int(worker["resources"].get(SLOT, 0)) for worker in self._workers(out).values())
-        alone = self._slots(out) == 1
-        while left and len(tries) < WAITING * max(slots, 1):
-            request = left.popleft()
-            key = f"{uuid.uuid4().hex}-{request.key}"
-            tries[key] = request
-            pool.add(
-                self.client.submit(
-                    remote.attempt, remote.pack(request, alone=alone), key=key, retries=0, pure=False,
-                    resources=_needed(request),
-                )
-            )  # fmt: skip
-
     def _check_slots(self, requests: Iterable[RunRequest], out: Path) -> None:
-        """See that some worker has what each run needs: Dask would wait for ever.
-
-        Raises
-        ------
-        WorkerError
-            If none has.
-        """
-        offers = [worker["resources"] for worker in self._workers(out).values()]
+        """Raise WorkerError if no worker has what a run needs: Dask would wait for ever."""
+        if not self._workers(out):
+            with contextlib.suppress(TimeoutError):
+                self.client.wait_for_workers(1, timeout=RETURN_SECONDS)
+        offers = [worker["resources"] for worker in self._workers(out)]
         for request in requests:
             needed = _needed(request)
             if not any(all(offer.get(name, 0) >= 1 for name in needed) for offer in offers):
                 words = " ".join(f"{name}=1" for name in needed)
                 address = self.client.scheduler.address if self.client.scheduler else "ADDRESS"
-                told = f"none of {len(offers)} workers offers {words}, which run {request.key} needs"
-                raise WorkerError(told, f'Type: dask worker {address} --nthreads 1 --resources "{words}"')
+                message = f"none of {len(offers)} workers offers {words}, which run {request.key} needs"
+                raise WorkerError(message, f'Type: dask worker {address} --nthreads 1 --resources "{words}"')
 
-    def _slots(self, out: Path) -> int:
-        """Return how many runs may meet on one machine."""
+    def _slots(self, out: Path) -> dict[str, int]:
+        """Return how many runs may meet on each machine."""
         slots = collections.Counter[str]()
-        for worker in self._workers(out).values():
+        for worker in self._workers(out):
             slots[worker["host"]] += int(worker["resources"].get(SLOT, 0))
-        return max(slots.values(), default=0)
+        return slots
 
-    def _workers(self, out: Path) -> dict[str, dict[str, typing.Any]]:
+    def _workers(self, out: Path) -> list[dict[str, typing.Any]]:
         try:
-            return dict(self.client.scheduler_info(n_workers=-1)["workers"])
+            return list(self.client.scheduler_info(n_workers=-1)["workers"].values())
         except OSError as error:
             raise WorkerError("the Dask scheduler is gone", _kept(out)) from error
 
@@ -155,46 +137,15 @@ class Dask:
         try:
             attempted = remote.unpack(future.result(), folder)
         except CancelledError as error:
-            told = "the Dask scheduler is gone, or dropped the runs"
-            raise WorkerError(told, _kept(out)) from error
+            raise WorkerError("the Dask scheduler is gone, or dropped the runs", _kept(out)) from error
         except Exception as error:  # noqa: BLE001 - Dask passes on whatever happened on the other machine
             return runner.untried(masking.masked(f"the Dask worker failed: {error!r}"))
-        late = self._slots(out) > 1
+        late = max(self._slots(out).values(), default=0) > 1
         return dataclasses.replace(attempted, concurrent=attempted.concurrent or late)
 
 
 def _kept(out: Path) -> str:
     return f"What was finished is kept. Type: {plans.go_on(out)}"
-
-
-class _Supplies:
-    """Sends workers the data sets that they lack and this machine has, each at most once."""
-
-    def __init__(self, client: distributed.Client) -> None:
-        self._client = client
-        self._sent: set[tuple[str, str]] = set()
-        self._returned = collections.Counter[str]()
-
-    def mend(self, request: RunRequest, attempted: Attempt) -> bool:
-        """Send what an attempt lacked; return whether the run may be tried again."""
-        worker, name = attempted.place.get("worker", ""), attempted.missing
-        if not name or not worker or self._returned[request.key] >= MOST_RETURNS:
-            return False
-        self._returned[request.key] += 1
-        # a run that was waiting there meanwhile comes back too
-        return (worker, name) in self._sent or self._send(worker, name)
-
-    def _send(self, worker: str, name: str) -> bool:
-        try:
-            told = self._client.run(remote.keep_data, remote.pack_data(name), workers=[worker])
-        except DataError:  # not here either: the run's own error says what is missing
-            return False
-        except Exception:  # noqa: BLE001 - whatever happened to that worker: another may do the run
-            return True
-        sent = bool(told.get(worker) == "")
-        if sent:
-            self._sent.add((worker, name))
-        return sent
 
 
 def _needed(request: RunRequest) -> dict[str, float]:
@@ -208,20 +159,18 @@ def opened(
     *,
     scheduler: str = "",
     workers: int | None = None,
-    waiting: Callable[[str], None] = lambda _holder: None,
+    waiting: Callable[[], None] = lambda: None,
 ) -> Iterator[Executor]:
-    """Open an executor for a while.
+    """Open the executor ``local`` or ``dask`` for a while.
 
     Parameters
     ----------
-    name : str
-        local or dask.
     scheduler : str
         Address of a Dask scheduler; without one a cluster on this machine is started.
     workers : int, optional
         Workers of that cluster, 1 by default: more of them run at once and give up runtime.
     waiting : callable
-        Called before the local executor waits for another job, with who holds the lock.
+        Called before the local executor waits for another job.
 
     Raises
     ------
@@ -232,16 +181,10 @@ def opened(
     """
     if name == "local":
         if scheduler or workers is not None:
-            told = "--scheduler and --workers belong to --executor dask"
-            raise WorkerError(told, "Add --executor dask, or remove them")
+            message = "--scheduler and --workers belong to --executor dask"
+            raise WorkerError(message, "Add --executor dask, or remove them")
         yield Local(waiting)
-    else:
-        with _connected(scheduler, workers) as client:
-            yield Dask(client)
-
-
-@contextlib.contextmanager
-def _connected(scheduler: str, workers: int | None) -> Iterator[distributed.Client]:
+        return
     try:
         import dask
         import distributed
@@ -258,9 +201,9 @@ def _connected(scheduler: str, workers: int | None) -> Iterator[distributed.Clie
         try:
             client = stack.enter_context(distributed.Client(address, timeout=CONNECT_SECONDS))
         except (OSError, ValueError) as error:
-            told = f"no Dask scheduler answers at '{scheduler}': {error}"
-            raise WorkerError(told, "Start one: dask scheduler, or leave --scheduler out") from error
-        yield client
+            message = f"no Dask scheduler answers at '{scheduler}': {error}"
+            raise WorkerError(message, "Start one: dask scheduler, or leave --scheduler out") from error
+        yield Dask(client)
 
 
 def _cluster(workers: int) -> distributed.LocalCluster:
@@ -274,31 +217,16 @@ def _cluster(workers: int) -> distributed.LocalCluster:
             silence_logs=logging.CRITICAL,
         )  # fmt: skip
     except (OSError, RuntimeError) as error:
-        raise WorkerError(
-            f"a Dask cluster of this machine did not start: {error}", "Leave --executor dask out"
-        ) from error
+        message = f"a Dask cluster of this machine did not start: {error}"
+        raise WorkerError(message, "Leave --executor dask out") from error
 
 
 def run_all(
     executor: Executor, requests: Iterable[RunRequest], scenarios: Mapping[str, Scenario], out: Path
 ) -> Iterator[RunResult]:
-    """Do runs and yield each result as it is stored; failures that a repeat may mend are repeated once, after the rest.
+    """Do runs, whose keys differ, and yield each result as it is stored in ``runs/<key>`` below `out`; a failure never stops the rest.
 
-    Parameters
-    ----------
-    executor : Executor
-        Where workers run.
-    requests : iterable of RunRequest
-        What to run; their keys differ.
-    scenarios : mapping
-        Scenarios by name.
-    out : Path
-        Folder of the job; each run writes into ``runs/<key>``.
-
-    Yields
-    ------
-    RunResult
-        Also for a run that failed; a failure never stops the rest.
+    Failures that a repeat may mend are repeated once, after the rest.
 
     Raises
     ------
@@ -310,20 +238,19 @@ def run_all(
     requests = tuple(requests)
     for request in requests:
         find(scenarios, request.scenario)
+
+    def stored(result: RunResult) -> RunResult:
+        """Write ``result.json`` after everything else of its run: where it is, the run has ended and all its files are whole."""
+        files.write_json(out / result.folder / "result.json", result)
+        return result
+
     failed: dict[str, RunResult] = {}
     for request, attempted in executor.attempt(requests, out):
-        result = _stored(runner.collect(attempted, request, scenarios[request.scenario], out), out)
+        result = stored(runner.collect(attempted, request, scenarios[request.scenario], out))
         if result.status == "ok" or attempted.lasting:
             yield result
         else:
             failed[request.key] = result
     for request, attempted in executor.attempt([result.request for result in failed.values()], out):
         again = runner.collect(attempted, request, scenarios[request.scenario], out)
-        earlier = failed[request.key].error
-        yield _stored(dataclasses.replace(again, attempts=2, earlier_error=earlier), out)
-
-
-def _stored(result: RunResult, out: Path) -> RunResult:
-    """Write ``result.json`` after everything else of its run: where it is, the run has ended and all its files are whole."""
-    files.write_json(out / result.folder / "result.json", result)
-    return result
+        yield stored(dataclasses.replace(again, attempts=2, earlier_error=failed[request.key].error))

@@ -29,17 +29,7 @@ JUDGING_SECONDS = 60.0
 
 
 def make(requests: Sequence[RunRequest], command: str, baselines: Path | None) -> Plan:
-    """Put together what a job is to do.
-
-    Parameters
-    ----------
-    requests : sequence of RunRequest
-        Every run.
-    command : str
-        Command line.
-    baselines : Path or None
-        Folder named for baselines.
-    """
+    """Put together what a job is to do: its runs, the command line, and the folder named for baselines."""
     return Plan(
         schema=SCHEMA,
         created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
@@ -56,11 +46,6 @@ def _commit(requests: Sequence[RunRequest]) -> str:
     return environment.git_commit(
         paths=sorted({path for request in requests for path in request.scenario_paths})
     )
-
-
-def unknown(created: str) -> Plan:
-    """Return the plan of runs whose own is lost: it says when they began, and names no commit and no machine that they may not be of."""
-    return Plan(schema=SCHEMA, created=created, command="", commit="", baselines="", requests=())
 
 
 def ended(plan: Plan, out: Path) -> Plan:
@@ -106,22 +91,17 @@ def read(out: Path) -> Plan:
     try:
         content = files.read_bytes(path)
     except OSError as error:
-        told = f"there is no job to resume in '{out}': {path.name}: {error.strerror}"
-        raise StorageError(told, "Type: harness run") from error
+        message = f"there is no job to resume in '{out}': {path.name}: {error.strerror}"
+        raise StorageError(message, "Type: harness run") from error
     plan = files.decode(content, Plan, str(path), "Start the job again in another folder")
     if plan.schema != SCHEMA:
         step = "Use the version of report-harness that started the job"
         raise StorageError(f"{path} has schema {plan.schema}, this version reads {SCHEMA}", step)
-    _refuse_escape(plan, path)
-    return plan
-
-
-def _refuse_escape(plan: Plan, path: Path) -> None:
-    """Refuse names that would lead out of the job's folder."""
     for request in plan.requests:
         if not files.is_plain_name(request.key):
-            told = f"{path} names a run '{request.key}', which is no plain folder name"
-            raise StorageError(told, "Start the job again in another folder")
+            message = f"{path} names a run '{request.key}', which is no plain folder name"
+            raise StorageError(message, "Start the job again in another folder")
+    return plan
 
 
 @contextlib.contextmanager
@@ -133,7 +113,12 @@ def claimed(out: Path) -> Iterator[None]:
     StorageError
         If it cannot be written, or another process holds it.
     """
-    _check_writable(out)
+    try:
+        files.write_text(out / ".writable", "")
+        (out / ".writable").unlink()
+    except HarnessError as error:
+        message = f"cannot write into '{out}': {error.what}"
+        raise StorageError(message, "Name another folder with --out") from error
     step = "Wait until it ends, or name another folder with --out"
     with _held(out / ".lock", 0.0, f"another run writes into '{out}'", step):
         yield
@@ -151,52 +136,28 @@ def rewriting(out: Path) -> Iterator[None]:
     if not out.is_dir():
         yield  # whoever reads the job says that there is none
         return
+    step, message = "Wait until it ends", f"another command is writing '{out}' anew"
     with (
-        _held(
-            out / ".judging.lock",
-            JUDGING_SECONDS,
-            f"another command is writing '{out}' anew",
-            "Wait until it ends",
-        ),
-        _held(out / ".lock", 0.0, f"a run writes into '{out}'", "Wait until it ends"),
+        _held(out / ".judging.lock", JUDGING_SECONDS, message, step),
+        _held(out / ".lock", 0.0, f"a run writes into '{out}'", step),
     ):
         yield
 
 
 @contextlib.contextmanager
-def _held(path: Path, seconds: float, told: str, step: str) -> Iterator[None]:
+def _held(path: Path, seconds: float, message: str, step: str) -> Iterator[None]:
     import filelock
 
     with contextlib.ExitStack() as holding:
         try:
             holding.enter_context(locks.held(path, seconds))
         except filelock.Timeout as error:
-            raise StorageError(told, step) from error
+            raise StorageError(message, step) from error
         yield
 
 
-def _check_writable(out: Path) -> None:
-    """See that a folder can be written before anything is measured."""
-    try:
-        files.write_text(out / ".writable", "")
-        (out / ".writable").unlink()
-    except HarnessError as error:
-        raise StorageError(
-            f"cannot write into '{out}': {error.what}", "Name another folder with --out"
-        ) from error
-
-
 def begin(plan: Plan, out: Path, *, force: bool = False) -> None:
-    """Store a new job's plan in a claimed folder.
-
-    Parameters
-    ----------
-    plan : Plan
-        What the job is to do.
-    out : Path
-        Its folder.
-    force : bool
-        Whether a job, or a page, that is stored there is replaced.
+    """Store a new job's plan in a claimed folder; with `force` it replaces a job or page that is stored there.
 
     Raises
     ------
@@ -204,7 +165,11 @@ def begin(plan: Plan, out: Path, *, force: bool = False) -> None:
         If something is stored there and `force` is not set.
     """
     if force:
-        _make_room(out)
+        # a job's own files and nothing else
+        for name in (_RESULTS, stored.PACKED, _PAGE, "plan.json"):
+            (out / name).unlink(missing_ok=True)
+        for folder in (*_run_folders(out), out / "remeasured"):
+            shutil.rmtree(folder, ignore_errors=True)
     else:
         refuse_stored(out)
     files.write_json(out / "plan.json", plan)
@@ -213,20 +178,7 @@ def begin(plan: Plan, out: Path, *, force: bool = False) -> None:
 def refuse_stored(
     out: Path, step: str = "Name another folder with --out, or replace it with --force"
 ) -> None:
-    """Refuse a folder in which a new job would replace a stored one, or somebody's page.
-
-    Parameters
-    ----------
-    out : Path
-        The folder.
-    step : str
-        What the user can do.
-
-    Raises
-    ------
-    StorageError
-        If there is one, with what it is and how to go on.
-    """
+    """Raise StorageError if a new job would replace a stored one, or somebody's page; `step` is what the user can do."""
     here = f"'{out}' holds "
     if (out / "plan.json").exists():
         try:
@@ -251,27 +203,14 @@ def holds_job(folder: Path) -> bool:
 
 
 def refuse_other_job(folder: Path, *own: Path) -> None:
-    """Refuse to write into a folder that holds a job, unless it is one of the jobs in question.
-
-    Raises
-    ------
-    StorageError
-        If the job there is another one.
-    """
+    """Raise StorageError if a folder holds a job, unless it is one of the jobs in question."""
     if holds_job(folder) and folder.resolve() not in {path.resolve() for path in own}:
-        raise StorageError(
-            f"'{folder}' holds another job", "Name another folder, or write there with --force"
-        )
+        step = "Name another folder, or write there with --force"
+        raise StorageError(f"'{folder}' holds another job", step)
 
 
 def refuse_job_file(path: Path) -> None:
-    """Refuse a file that the user named if a stored job rests on it.
-
-    Raises
-    ------
-    StorageError
-        If it is one of a job's own files.
-    """
+    """Raise StorageError if a file that the user named is one of a stored job's own."""
     own = path.name in {"plan.json", _RESULTS, _PAGE, stored.PACKED} and holds_job(path.parent)
     if path.exists() and (own or (path.parent / "request.json").exists()):
         raise StorageError(f"{path} belongs to a stored job", "Name another file")
@@ -279,14 +218,6 @@ def refuse_job_file(path: Path) -> None:
 
 def _run_folders(out: Path) -> set[Path]:
     return {path.parent for name in ("request.json", "result.json") for path in out.glob(f"runs/*/{name}")}
-
-
-def _make_room(out: Path) -> None:
-    """Remove what a job left: its own files and nothing else."""
-    for name in (_RESULTS, stored.PACKED, _PAGE, "plan.json"):
-        (out / name).unlink(missing_ok=True)
-    for folder in (*_run_folders(out), out / "remeasured"):
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def resume(out: Path) -> Plan:
@@ -300,8 +231,10 @@ def resume(out: Path) -> Plan:
     plan = read(out)
     commit = _commit(plan.requests)
     if commit != plan.commit:
-        told = f"the job in '{out}' began at commit '{plan.commit or 'none'}', this is '{commit or 'none'}'"
-        raise StorageError(told, "Go back to that commit and folder, or start a job in another folder")
+        message = (
+            f"the job in '{out}' began at commit '{plan.commit or 'none'}', this is '{commit or 'none'}'"
+        )
+        raise StorageError(message, "Go back to that commit and folder, or start a job in another folder")
     if missing(plan, out):
         # until it is written anew, `jobs.read` puts it together again
         (out / _RESULTS).unlink(missing_ok=True)
@@ -310,7 +243,8 @@ def resume(out: Path) -> Plan:
 
 def results(plan: Plan, out: Path) -> Sequence[RunResult]:
     """Return what the runs of a plan left so far, failed ones too, in the plan's order; many of them stay on disk."""
-    return stored.gathered([_path(request, out) for request in plan.requests if _result(request, out)])
+    done = [request.key for request in plan.requests if _result(request, out)]
+    return stored.gathered([out / "runs" / key / "result.json" for key in done])
 
 
 def missing(plan: Plan, out: Path) -> list[RunRequest]:
@@ -319,14 +253,10 @@ def missing(plan: Plan, out: Path) -> list[RunRequest]:
     return [request for request, result in left if result is None or result.status != "ok"]
 
 
-def _path(request: RunRequest, out: Path) -> Path:
-    return out / "runs" / request.key / "result.json"
-
-
 def _result(request: RunRequest, out: Path) -> RunResult | None:
     """Return a run's stored result; None if there is none, it is damaged, or it answers another request."""
+    path = out / "runs" / request.key / "result.json"
     try:
-        path = _path(request, out)
         result = files.decode(files.read_bytes(path), RunResult, str(path))
     except (OSError, StorageError):
         return None

@@ -5,7 +5,6 @@ Tasks and replies are MessagePack of plain records, checked on arrival; only byt
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import dataclasses
 import typing
@@ -13,19 +12,17 @@ from pathlib import Path
 
 import msgspec
 
-from harness.data import sending
 from harness.errors import HarnessError, LastingError
 from harness.machine import processes
 from harness.measure import given
 from harness.records import Attempt, RunRequest  # noqa: TC001 - msgspec reads the annotations
 from harness.records.version import __version__
 from harness.running import runner
-from harness.store import files, project
+from harness.store import files
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
 
-MOST_CODE = 16 << 20
 LEFT = ("measurement.json", "predictions.npz", "arrays.npz", given.FILE, "log.txt")
 """Files of a run that travel back; no other name is ever written on arrival."""
 
@@ -40,10 +37,6 @@ class Task:
     """What to run."""
     scenario_files: dict[str, bytes]
     """Absolute path on the runner's machine -> content, of files that declare further scenarios."""
-    tops: dict[str, str]
-    """Scenario file -> top folder of its project."""
-    modules: dict[str, bytes]
-    """Path -> content of what those files may import; `MOST_CODE` bytes at most, else only what lies next to them."""
     alone: bool
     """Whether to hold the machine's measuring lock."""
 
@@ -60,17 +53,10 @@ class Reply:
 
 def pack(request: RunRequest, *, alone: bool) -> bytes:
     """Pack a run with the scenario files that it needs."""
-    paths = [Path(path) for path in request.scenario_paths]
-    sources = {str(path): path.read_bytes() for path in paths}
-    modules = {file for path in paths for file in project.code(path)}
-    if sum(file.stat().st_size for file in modules) > MOST_CODE:
-        modules = {file for path in paths for file in path.parent.glob("*.py")}
-    task = Task(
-        version=__version__, request=request, scenario_files=sources, alone=alone,
-        tops={str(path): str(project.upwards(path.parent)[-1]) for path in paths},
-        modules={str(file): file.read_bytes() for file in modules},
-    )  # fmt: skip
-    return msgspec.msgpack.encode(task)
+    sources = {path: Path(path).read_bytes() for path in request.scenario_paths}
+    return msgspec.msgpack.encode(
+        Task(version=__version__, request=request, scenario_files=sources, alone=alone)
+    )
 
 
 def unpack(packed: bytes, folder: Path) -> Attempt:
@@ -88,56 +74,10 @@ def unpack(packed: bytes, folder: Path) -> Attempt:
     return reply.attempt
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
-    """A data set for a worker that has it not."""
-
-    version: str
-    """Version of the harness that sends it."""
-    parcel: sending.Parcel
-    """The data set."""
-
-
-def pack_data(name: str) -> bytes:
-    """Pack a data set of this machine for a worker.
-
-    Raises
-    ------
-    DataError
-        If it is not here, damaged, or too large.
-    """
-    return msgspec.msgpack.encode(Delivery(version=__version__, parcel=sending.pack(name)))
-
-
-async def keep_data(packed: bytes) -> str:
-    """Put what `pack_data` made into this worker's cache; return why that failed, or nothing."""
-    # in a thread: a worker that does not answer for seconds is taken for dead
-    return await asyncio.to_thread(_keep_data, packed)
-
-
-def _keep_data(packed: bytes) -> str:
-    try:
-        delivery = files.decode(packed, Delivery, "a data set", packed=True)
-        if delivery.version != __version__:
-            return f"the worker has version {__version__} of report-harness, the runner {delivery.version}"
-        sending.keep(delivery.parcel)
-    except HarnessError as error:
-        return str(error)
-    return ""
-
-
 def attempt(packed: bytes) -> bytes:
-    """Try a run on this worker; a Dask task.
+    """Try on this worker a run that `pack` packed, and return what `unpack` reads; a Dask task.
 
-    Parameters
-    ----------
-    packed : bytes
-        What `pack` made.
-
-    Returns
-    -------
-    bytes
-        What `unpack` reads. A failure is part of it, never an exception: Dask must not repeat what the harness repeats.
+    A failure is part of it, never an exception: Dask must not repeat what the harness repeats.
     """
     with processes.scratch() as scratch:
         try:
@@ -153,29 +93,28 @@ def _attempt(task: Task, scratch: Path) -> Attempt:
     import distributed
 
     if task.version != __version__:
-        told = f"the worker has version {__version__} of report-harness, the runner {task.version}"
-        raise LastingError(told, "Install the same version on both")
-    paths = tuple(_placed(path, task, scratch) for path in task.scenario_files)
-    request = dataclasses.replace(task.request, scenario_paths=paths)
+        message = f"the worker has version {__version__} of report-harness, the runner {task.version}"
+        raise LastingError(message, "Install the same version on both")
+    request = dataclasses.replace(task.request, scenario_paths=_placed(task.scenario_files, scratch))
     with runner.one_at_a_time() if task.alone else contextlib.nullcontext():
         attempted = runner.attempt(request, scratch / "run", _called_off())
     place = {"executor": "dask", "worker": str(distributed.get_worker().address)}
     return dataclasses.replace(attempted, place=attempted.place | place, concurrent=not task.alone)
 
 
-def _placed(path: str, task: Task, scratch: Path) -> str:
-    """Return where a scenario file lies here: at the same path if it is the same file, else in a copy of its project's code."""
-    with contextlib.suppress(OSError):
-        if Path(path).read_bytes() == task.scenario_files[path]:
-            return path
-    top = Path(task.tops[path])
-    place = scratch / "scenarios" / str(sorted(task.tops).index(path))
-    # so that the copy's top is known for one without git
-    files.write_bytes(place / project.SHARED_FILE, b"")
-    for name, content in (task.modules | task.scenario_files).items():
-        if Path(name).is_relative_to(top) and ".." not in Path(name).parts:
-            files.write_bytes(place / Path(name).relative_to(top), content)
-    return str(place / Path(path).relative_to(top))
+def _placed(sources: dict[str, bytes], scratch: Path) -> tuple[str, ...]:
+    """Return where scenario files lie here: at the same path if it holds the same file, else in a copy."""
+    paths = []
+    for index, (path, content) in enumerate(sources.items()):
+        try:
+            same = Path(path).read_bytes() == content
+        except OSError:
+            same = False
+        copy = scratch / "scenarios" / str(index) / Path(path).name
+        if not same:
+            files.write_bytes(copy, content)
+        paths.append(path if same else str(copy))
+    return tuple(paths)
 
 
 def _called_off() -> Callable[[], bool]:
@@ -187,8 +126,8 @@ def _called_off() -> Callable[[], bool]:
     # a worker that lost its scheduler closes, and waits for half a minute for what it runs
     closing = {distributed.core.Status.closing, distributed.core.Status.closed}
 
-    def asked() -> bool:
+    def called_off() -> bool:
         task = worker.state.tasks.get(key)
         return task is None or task.state != "executing" or worker.status in closing
 
-    return asked
+    return called_off

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import datetime as dt
 import os
+import shutil
 import signal
 import site
 import sys
@@ -14,7 +15,7 @@ import typing
 from pathlib import Path
 
 from harness.data import cache, loading
-from harness.errors import ExplainedError, LastingError, StorageError, WithoutDataError, WorkerError, unknown
+from harness.errors import ExplainedError, LastingError, StorageError, WorkerError, unknown
 from harness.machine import containers, environment, processes, variables
 from harness.measure import keeping, scores
 from harness.measure.stages import helper_metrics, stage_metrics
@@ -23,7 +24,7 @@ from harness.records import Attempt, Failure, Measurement, RunResult, as_declare
 from harness.store import files, masking
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from harness.records import Measured, RunRequest, Scenario
 
@@ -32,21 +33,13 @@ LOG_BYTES = 16 << 20
 """A longer log is cut in its middle when the run has ended."""
 ERROR_CHARACTERS = 2_000
 """A longer message is cut: it stands in every record of the run, on the terminal and on the page."""
-DATA_VARIABLES = (loading.VARIABLE, cache.VARIABLE)
 _PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 
 
 def attempt(request: RunRequest, folder: Path, called_off: Callable[[], bool] | None = None) -> Attempt:
-    """Start a worker for one run and wait for it; what it measured lies in `folder` afterwards.
+    """Start a worker for one run and wait for it; what it measured lies in `folder`, which is emptied first.
 
-    Parameters
-    ----------
-    request : RunRequest
-        What to run.
-    folder : Path
-        Emptied first, so that nothing of an earlier run can be taken for this one's.
-    called_off : callable, optional
-        Asked time and again whether the result is no longer wanted.
+    `called_off` is asked time and again whether the result is no longer wanted.
 
     Raises
     ------
@@ -57,21 +50,21 @@ def attempt(request: RunRequest, folder: Path, called_off: Callable[[], bool] | 
     files.write_json(folder / "request.json", request)
     place = {"commit": environment.git_commit(request.code), "code": request.code} if request.code else {}
     started, clock = dt.datetime.now(dt.UTC), time.perf_counter()
-    error, lasting, explained, missing = "", False, False, ""
+    error, lasting, explained = "", False, False
     watch = Watch()
     try:
         _work(request, folder, called_off, watch)
     except WorkerError as failure:
-        error, lasting = _cut(masking.masked(str(failure))), isinstance(failure, LastingError)
-        explained = isinstance(failure, ExplainedError)
-        missing = failure.dataset if isinstance(failure, WithoutDataError) else ""
+        error = masking.masked(str(failure))
+        if len(error) > ERROR_CHARACTERS:
+            error = f"{error[:ERROR_CHARACTERS]} ... ({len(error):,} characters)"
+        lasting, explained = isinstance(failure, LastingError), isinstance(failure, ExplainedError)
     return Attempt(
         started=started.isoformat(timespec="seconds"),
         wall_seconds=time.perf_counter() - clock,
         error=error,
         lasting=lasting,
         explained=explained,
-        missing=missing,
         place=place,
         memory=watch.trace(),
     )
@@ -89,13 +82,14 @@ def collect(attempted: Attempt, request: RunRequest, scenario: Scenario, out: Pa
     error, measurement = attempted.error, None
     if not error:
         try:
-            read = _read_measurement(out / place)
+            content = files.read_bytes(out / place / "measurement.json")
+            read = files.decode(content, Measurement, "measurement.json")
             # a worker elsewhere read its scenario files from paths of its own
-            measurement = dataclasses.replace(
-                read, request=request, environment=read.environment | attempted.place
-            )
-        except WorkerError as failure:
-            error = str(failure)
+            known = read.environment | attempted.place
+            measurement = dataclasses.replace(read, request=request, environment=known)
+        except (OSError, StorageError) as failure:
+            log = out / place / "log.txt"
+            error = f"the worker ended without a readable result ({failure}). Read {log}"
     result = RunResult(
         request=request,
         status="error",
@@ -108,7 +102,14 @@ def collect(attempted: Attempt, request: RunRequest, scenario: Scenario, out: Pa
         concurrent=attempted.concurrent,
         memory=attempted.memory,
     )
-    return result if measurement is None else _score(result, measurement, scenario, out / place)
+    if measurement is None:
+        return result
+    try:
+        metrics = _metrics(measurement, result, scenario, out / place)
+    except (ValueError, KeyError, StorageError) as problem:
+        message = f"what run {request.key} left cannot be scored: {problem}"
+        return dataclasses.replace(result, error=message)
+    return dataclasses.replace(result, status="ok", metrics=metrics)
 
 
 def clear(folder: Path) -> None:
@@ -120,24 +121,21 @@ def clear(folder: Path) -> None:
         If it cannot be written.
     """
     try:
-        keeping.emptied(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in folder.iterdir():
+            if path.is_symlink() or not path.is_dir():
+                path.unlink(missing_ok=True)
+            elif path.name != keeping.FOLDER:
+                shutil.rmtree(path)
     except OSError as error:
         raise files.storage_error(folder, error, "write into") from error
 
 
 def _work(request: RunRequest, folder: Path, called_off: Callable[[], bool] | None, watch: Watch) -> None:
-    """Run the worker to its end, its memory watched.
-
-    Raises
-    ------
-    LastingError
-        If it exceeded a limit, left a process running, failed for a reason that a repeat would not mend, or its code is not on this machine.
-    WorkerError
-        If it died, or reported another failure.
-    """
+    """Run the worker to its end, its memory watched; raise WorkerError if it failed, or LastingError where a repeat would not mend it."""
     if request.code and not Path(request.code).is_dir():
-        told = f"the code of run {request.key} in '{request.code}' is not on this machine"
-        raise LastingError(told, "Compare commits with --executor local")
+        message = f"the code of run {request.key} in '{request.code}' is not on this machine"
+        raise LastingError(message, "Compare commits with --executor local")
     command = [sys.executable, "-P", "-m", "harness.worker", str((folder / "request.json").absolute())]
     killed = containers.allowance().killed
     limits = processes.Limits(
@@ -160,26 +158,19 @@ def _work(request: RunRequest, folder: Path, called_off: Callable[[], bool] | No
     allowed = containers.allowance()
     if code == -signal.SIGKILL and allowed.killed > killed:
         limit = f" of {allowed.memory_bytes / 2**20:.0f} MiB" if allowed.memory_bytes else ""
-        told = f"the worker of run {request.key} was ended by the system: the memory limit{limit} of this container was reached"
-        raise LastingError(told, "Allow the container more memory, or take a smaller tier")
-    told = f"the worker of run {request.key} {processes.how_it_died(code)}"
-    raise _reported(request, folder) or WorkerError(told, f"Read runs/{request.key}/log.txt")
-
-
-def _cut(text: str) -> str:
-    return (
-        text if len(text) <= ERROR_CHARACTERS else f"{text[:ERROR_CHARACTERS]} ... ({len(text):,} characters)"
-    )
+        message = f"the worker of run {request.key} was ended by the system: the memory limit{limit} of this container was reached"
+        raise LastingError(message, "Allow the container more memory, or take a smaller tier")
+    try:
+        failure = files.decode(files.read_bytes(folder / "failure.json"), Failure, "failure.json")
+    except (OSError, StorageError):  # it did not come to write it down
+        message = f"the worker of run {request.key} {processes.how_it_died(code)}"
+        raise WorkerError(message, f"Read runs/{request.key}/log.txt") from None
+    kind = ExplainedError if failure.lasting else WorkerError
+    raise kind(f"run {request.key} failed: {failure.error}")
 
 
 def _shorten(path: Path) -> None:
-    """Cut a log of more than `LOG_BYTES` in its middle, at line ends if it has any.
-
-    Raises
-    ------
-    StorageError
-        If it cannot be written.
-    """
+    """Cut a log of more than `LOG_BYTES` in its middle, at line ends if it has any."""
     size = path.stat().st_size if path.is_file() else 0
     if size <= LOG_BYTES:
         return
@@ -190,23 +181,6 @@ def _shorten(path: Path) -> None:
     head, tail = head[: head.rfind(b"\n") + 1] or head, tail[tail.find(b"\n") + 1 :]
     left_out = f"[... {size - len(head) - len(tail):,} bytes of the log are cut here ...]\n"
     files.write_bytes(path, head + left_out.encode() + tail)
-
-
-def _reported(request: RunRequest, folder: Path) -> WorkerError | None:
-    """Return the failure that the worker itself wrote down, if it came to that."""
-    try:
-        failure = files.decode(files.read_bytes(folder / "failure.json"), Failure, "failure.json")
-    except (OSError, StorageError):
-        return None
-    kind = ExplainedError if failure.lasting else WorkerError
-    told = f"run {request.key} failed: {failure.error}"
-    if failure.missing:
-        return WithoutDataError(told, "", failure.missing)
-    if request.code and failure.no_file:
-        return kind(
-            told, f"It ran in '{request.code}', which holds tracked files only: name others by absolute paths"
-        )
-    return kind(told)
 
 
 def worker_environment(request: RunRequest) -> dict[str, str]:
@@ -224,86 +198,63 @@ def worker_environment(request: RunRequest) -> dict[str, str]:
 
 
 def import_environment(code: str) -> dict[str, str]:
-    """Return the variables that decide which modules and data a worker finds.
+    """Return the variables that decide which modules and data a worker in the folder `code` finds; empty for the code that runs here.
 
-    Parameters
-    ----------
-    code : str
-        Folder that its modules come from before anything else, and that it works in; empty for the code that runs here.
-
-    Returns
-    -------
-    dict
-        ``PYTHONPATH``: the folder, its ``src`` if it has one, the root of this package unless it is installed, what was inherited. Relative
-        entries come twice: as they are, so that they lead into the folder, and last as they lead from here, for what git does not
-        track. With a folder also the data folders that were named by relative paths, made absolute.
+    ``PYTHONPATH`` has the folder, its ``src`` if there is one, the root of this package unless it is installed, then what was inherited.
+    Relative entries come twice: as they are, so that they lead into the folder, and last as they lead from here, for what git does not
+    track. With a folder also the data folders that were named by relative paths, made absolute.
     """
     inherited = os.environ.get("PYTHONPATH", "")
     # an interpreter finds what is installed by itself, behind the standard library; whatever is on this variable stands before it
-    root = () if _is_installed() else (str(_PACKAGE_ROOT),)
+    installed = [*site.getsitepackages(), *([site.getusersitepackages()] if site.ENABLE_USER_SITE else [])]
+    root = [] if _PACKAGE_ROOT in {Path(folder).resolve() for folder in installed} else [str(_PACKAGE_ROOT)]
     if not code:
         # a worker must import the very code that started it, whatever the working folder holds
         return {"PYTHONPATH": os.pathsep.join(part for part in (*root, inherited) if part)}
     own = [code, *(str(path) for path in (Path(code, "src"),) if path.is_dir())]
     entries = [part for part in inherited.split(os.pathsep) if part]
     away = [str(Path(part).absolute()) for part in entries if not Path(part).is_absolute()]
-    named = {name: Path(os.environ[name]).expanduser() for name in DATA_VARIABLES if os.environ.get(name)}
+    named = {name: os.environ.get(name) for name in (loading.VARIABLE, cache.VARIABLE)}
     return {
         "PYTHONPATH": os.pathsep.join([*own, *root, *entries, *away]),
-        **{name: str(path.absolute()) for name, path in named.items()},
+        **{name: str(Path(path).expanduser().absolute()) for name, path in named.items() if path},
     }
 
 
-def _is_installed() -> bool:
-    """Return whether this package lies in a folder that every interpreter of this environment has on its path."""
-    folders = [*site.getsitepackages(), *([site.getusersitepackages()] if site.ENABLE_USER_SITE else [])]
-    return _PACKAGE_ROOT in {Path(folder).resolve() for folder in folders}
+def _metrics(
+    measurement: Measurement, result: RunResult, scenario: Scenario, folder: Path
+) -> dict[str, Measured]:
+    """Merge recorded, scored, stage and derived metrics.
 
-
-def _read_measurement(folder: Path) -> Measurement:
-    path = folder / "measurement.json"
-    try:
-        return files.decode(files.read_bytes(path), Measurement, path.name)
-    except (OSError, StorageError) as error:
-        raise WorkerError(
-            f"the worker ended without a readable result ({error})", f"Read {folder / 'log.txt'}"
-        ) from error
-
-
-def _score(result: RunResult, measurement: Measurement, scenario: Scenario, folder: Path) -> RunResult:
-    """Merge recorded, scored, stage and derived metrics; what cannot be scored makes the run an error."""
-    try:
-        arrays = files.read_npz(folder / "predictions.npz")
-        sets = (*measurement.predictions, *measurement.others)
-        scored = scores.of_run(arrays, sets, measurement.noun)
-        scores.refuse_misfits(scenario.gated, scored, measurement.others)
-        metrics = {**measurement.metrics, **scored, **scores.declared(scenario, arrays, sets)}
-        if measurement.request.purpose == "measure":  # a counted run's time and memory mean nothing
-            metrics |= stage_metrics(measurement.stages, whole=not measurement.resumed)
-            metrics |= helper_metrics(result.memory, measurement.stages)
-            metrics |= _derived(scenario, metrics)
-    except (ValueError, KeyError, StorageError) as error:
-        told = f"what run {result.request.key} left cannot be scored: {error}"
-        return dataclasses.replace(result, error=told)
-    return dataclasses.replace(result, status="ok", metrics=metrics)
-
-
-def _derived(scenario: Scenario, metrics: Mapping[str, Measured]) -> dict[str, Measured]:
-    """Call the scenario's own `derive`; whatever it raises or returns, one ValueError names the scenario."""
+    Raises
+    ------
+    ValueError, KeyError, StorageError
+        If predictions cannot be scored, or `derive` of the scenario fails or gives what it may not.
+    """
+    arrays = files.read_npz(folder / "predictions.npz")
+    sets = (*measurement.predictions, *measurement.others)
+    scored = scores.of_run(arrays, sets, measurement.noun)
+    scores.refuse_misfits(scenario.gated, scored, measurement.others)
+    metrics = {**measurement.metrics, **scored, **scores.declared(scenario, arrays, sets)}
+    if measurement.request.purpose != "measure":  # a counted run's time and memory mean nothing
+        return metrics
+    metrics |= stage_metrics(measurement.stages, whole=not measurement.resumed)
+    metrics |= helper_metrics(result.memory, measurement.stages)
     if scenario.derive is None:
-        return {}
+        return metrics
+    message = f"derive of '{scenario.name}'"
     try:
-        found = scenario.derive({name: measured.value for name, measured in metrics.items()})
+        derived = scenario.derive({name: measured.value for name, measured in metrics.items()})
     except Exception as error:
-        raise ValueError(f"derive of '{scenario.name}' failed: {error!r}") from error
-    wrong = [name for name, value in found.items() if not finite(value)]
+        raise ValueError(f"{message} failed: {error!r}") from error
+    wrong = [name for name, value in derived.items() if not finite(value)]
     if wrong:
-        raise ValueError(f"derive of '{scenario.name}' gave no finite value for {', '.join(wrong)}")
-    undeclared = [name for name in found if scenario.metric(name) is None]
+        raise ValueError(f"{message} gave no finite value for {', '.join(wrong)}")
+    undeclared = [name for name in derived if scenario.metric(name) is None]
     if undeclared:
         known = (metric.name for metric in scenario.metrics)
-        raise ValueError(f"derive of '{scenario.name}': {unknown('metric', undeclared[0], known)}")
-    return as_declared(found, scenario.metrics)
+        raise ValueError(f"{message}: {unknown('metric', undeclared[0], known)}")
+    return metrics | as_declared(derived, scenario.metrics)
 
 
 def _tail(path: Path) -> str:
@@ -318,55 +269,14 @@ def _tail(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def one_at_a_time(
-    waiting: Callable[[str], None] = lambda _holder: None, folder: Path | None = None
-) -> Iterator[None]:
-    """Hold this machine's measuring lock: two workers at once would time each other.
-
-    Parameters
-    ----------
-    waiting : callable
-        Called once before a wait for another job's worker, with who holds the lock: process, folder and since when.
-    folder : Path, optional
-        Where this job's results go; others that wait are told.
-    """
+def one_at_a_time(waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Hold this machine's measuring lock: two workers at once would time each other; `waiting` is called once before a wait."""
     import filelock
 
-    note = cache.cache_folder() / "measuring.json"
     with contextlib.ExitStack() as holding:
         try:
             holding.enter_context(cache.machine_lock("measuring.lock", 0.0))
         except filelock.Timeout:
-            waiting(_holder(note))
+            waiting()
             holding.enter_context(cache.machine_lock("measuring.lock"))
-        now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-        holder = _Holder(process=os.getpid(), folder=str(folder.resolve()) if folder else "", since=now)
-        try:
-            files.write_json(note, holder)
-            yield
-        finally:
-            note.unlink(missing_ok=True)
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class _Holder:
-    """Who holds the measuring lock."""
-
-    process: int
-    """Its process id."""
-    folder: str
-    """Where its results go; empty if nowhere."""
-    since: str
-    """When it took the lock, UTC, ISO 8601."""
-
-
-def _holder(note: Path) -> str:
-    """Say who holds the lock; between two runs there is no note, or half of one."""
-    import msgspec
-
-    try:
-        held = msgspec.json.decode(note.read_bytes(), type=_Holder)
-    except (OSError, msgspec.DecodeError):
-        return "another job measures on this machine"
-    into = f" into {held.folder}" if held.folder else ""
-    return f"process {held.process} measures on this machine{into}, since {held.since.replace('T', ' ').removesuffix('+00:00')} UTC"
+        yield

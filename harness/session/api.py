@@ -229,6 +229,7 @@ def gate(
     max_minutes: float = 60.0,
     strict: bool = False,
     expectations: bool = False,
+    why: bool = True,
     scenarios: Sequence[Folder] | None = None,
     baselines: Folder | None = None,
     out: Folder | None = None,
@@ -252,6 +253,8 @@ def gate(
         Minutes after which no further round of runs begins.
     strict, expectations : bool
         Whether an undecided runtime, or a missed published value, fails too.
+    why : bool
+        Whether both sides run once more under a profiler after a confirmed regression.
 
     Returns
     -------
@@ -274,6 +277,7 @@ def gate(
         max_minutes=max_minutes,
         strict=strict,
         expectations=expectations,
+        why=why,
         scenario_paths=files.absolute(paths),
     )
     settings = choosing.Settings(

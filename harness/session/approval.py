@@ -204,33 +204,60 @@ def accept(run: Path, named: Path | None, *, force: bool = False) -> tuple[list[
         return written, [path for path in dict.fromkeys(outdated) if path not in written]
 
 
-def waive(asked: waivers.Asked, scenarios: Mapping[str, Scenario], named: Path | None, today: dt.date) -> str:
+def waive(
+    name: str,
+    scenarios: Mapping[str, Scenario],
+    named: Path | None,
+    today: dt.date,
+    *,
+    tier: Tier,
+    until: str,
+    reason: str,
+    who: str = "",
+) -> str:
     """Write a waiver into ``./baselines``, or the folder that is named, and say what it covers.
+
+    Parameters
+    ----------
+    name : str
+        ``SCENARIO[:VARIANT]/METRIC``; the default variant if none is named.
+    scenarios : mapping
+        Scenarios by name.
+    named : Path or None
+        Folder of baselines.
+    today : date
+        Its first day.
+    tier, until, reason, who : str
+        Tier, last day, why it may pass, and who says so; git's user if nobody.
 
     Raises
     ------
     UnknownNameError
         If there is no such scenario, variant or tier, or nothing judges such a metric.
     BaselineError
-        If the day has passed or is too far off, no reason is given, several scenarios are meant, or the file is damaged.
+        If no metric is named, the day has passed or is too far off, no reason is given, or the file is damaged.
     """
-    last = waivers.last_day(asked.until, today)
-    name, metric = waivers.resolve(asked, scenarios)
-    ((scenario, variant),) = choosing.select(scenarios, [name], asked.tier)
+    place, _, metric = name.partition("/")
+    if not metric:
+        raise BaselineError(
+            f"'{name}' names no metric of a scenario", "Write it as SCENARIO[:VARIANT]/METRIC"
+        )
+    last = waivers.last_day(until, today)
+    ((scenario, variant),) = choosing.select(scenarios, [place], tier)
     # a folder that is yet to be made is no error
     roots = baselines.search_path(named if named is not None and named.is_dir() else None)
-    counted = _counted((scenario.name, variant, asked.tier), roots)
+    counted = _counted((scenario.name, variant, tier), roots)
     if not waivers.judges(scenario, counted, metric):
         raise unknown(f"gated metric of {scenario.name}:{variant}", metric, {*scenario.gated, *counted})
-    if not asked.reason.strip():
+    if not reason.strip():
         raise BaselineError("a waiver needs a reason", "Say with --reason why the metric may pass until then")
     waiver = Waiver(
-        scenario=scenario.name, variant=variant, tier=asked.tier, metric=metric, until=last.isoformat(),
-        reason=asked.reason.strip(), who=asked.who.strip() or _git_user(), created=today.isoformat(),
+        scenario=scenario.name, variant=variant, tier=tier, metric=metric, until=last, reason=reason.strip(),
+        who=who.strip() or _git_user(), created=today,
     )  # fmt: skip
     path, before = waivers.add(waiver, named or baselines.project_folder())
     instead = f", instead of until {before.until}" if before else ""
-    return f"Waived until {last}{instead}: {waivers.told(waiver)}\nWrote: {path}. Commit it for review"
+    return f"Waived until {last}{instead}: {waivers.title(waiver)}\nWrote: {path}. Commit it for review"
 
 
 def _counted(place: Place, roots: Sequence[Path]) -> set[str]:
@@ -240,12 +267,12 @@ def _counted(place: Place, roots: Sequence[Path]) -> set[str]:
 
 
 def show(scenarios: Mapping[str, Scenario], name: str, tier: Tier, named: Path | None, today: dt.date) -> str:
-    """Describe every stored baseline of a variant that the search path shows, its waivers, and any waiver that covers nothing."""
+    """Describe every stored baseline of a variant that the search path shows, and its waivers."""
     ((scenario, variant),) = choosing.select(scenarios, [name], tier)
     place = (scenario.name, variant, tier)
     roots, folder = baselines.search_path(named), baselines.folder_of(*place)
     found = next((paths for root in roots if (paths := sorted((root / folder).glob("*.json")))), [])
-    waived = _waivers(scenarios, place, roots, today)
+    waived = _waivers(place, roots, today)
     missing = f"no baseline of {scenario.name}:{variant} in tier {tier}"
     if not found and not waived:
         raise BaselineError(missing, "Type: harness baseline propose RUN --reason '...'")
@@ -253,23 +280,17 @@ def show(scenarios: Mapping[str, Scenario], name: str, tier: Tier, named: Path |
     return "\n\n".join([*described, *waived])
 
 
-def _waivers(
-    scenarios: Mapping[str, Scenario], place: Place, roots: Sequence[Path], today: dt.date
-) -> list[str]:
-    """Describe a variant's waivers in force, then those of any variant that cover nothing any more."""
-    in_force, idle = [], []
+def _waivers(place: Place, roots: Sequence[Path], today: dt.date) -> list[str]:
+    """Describe a variant's waivers."""
+    lines = []
     for waiver in waivers.read(roots):
-        theirs = waivers.scope(waiver)[:3]
-        why = waivers.idle(waiver, scenarios, _counted(theirs, roots), today)
-        if why:
-            idle.append(_waived(waiver, f"covers nothing: {why}; remove it"))
-        elif theirs == place:
-            in_force.append(_waived(waiver, f"until {waiver.until}"))
-    return ["\n".join([str(waivers.find(roots)), *in_force, *idle])] if in_force or idle else []
-
-
-def _waived(waiver: Waiver, state: str) -> str:
-    return f"  waived {waivers.told(waiver)}: {state}; {waiver.reason} ({waiver.who}, {waiver.created})"
+        if waivers.scope(waiver)[:3] == place:
+            until = (
+                f"until {waiver.until}" if today <= waiver.until else f"expired on {waiver.until}; remove it"
+            )
+            by = f"{waiver.who}, {waiver.created}"
+            lines.append(f"  waived {waivers.title(waiver)}: {until}; {waiver.reason} ({by})")
+    return ["\n".join([str(waivers.find(roots)), *lines])] if lines else []
 
 
 def _describe(baseline: Baseline, path: Path) -> str:

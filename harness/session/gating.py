@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import time
 import typing
 from pathlib import Path
 
 from harness.errors import HarnessError
 from harness.running import executors, plans, sides
-from harness.session import procedure
+from harness.session import procedure, why
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -94,4 +95,16 @@ def conduct(
         stopped, plan = True, plans.read(out)
     minutes = (time.monotonic() - begun) / 60
     plan = plans.noted(plans.ended(plan, out), sorted(unproved - {""})[:1], out)
-    return procedure.assemble(plan, declared, roots, out, minutes=minutes, stopped=stopped), stopped
+    job = procedure.assemble(plan, declared, roots, out, minutes=minutes, stopped=stopped)
+    if local and not stopped and job.gate is not None and job.gate.settings.why:
+        with execute() as executor:
+            places = why.explained(
+                job,
+                roots,
+                opened,
+                lambda requests, folder: list(
+                    follow(executors.run_all(executor, requests, declared, folder), requests)
+                ),
+            )
+        job = dataclasses.replace(job, gate=dataclasses.replace(job.gate, why=places))
+    return job, stopped

@@ -84,7 +84,7 @@ def once() -> tuple[float, float]:
     return clock.read()
 
 
-def of_calibration(pairs: int, waiting: Callable[[str], None] = lambda _holder: None) -> Samples:
+def of_calibration(pairs: int, waiting: Callable[[], None] = lambda: None) -> Samples:
     """Time the fixed workload in two fresh processes a pair, alone on this machine.
 
     Parameters
@@ -120,7 +120,7 @@ def of_scenario(
     variant: str,
     paths: tuple[str, ...],
     pairs: int,
-    waiting: Callable[[str], None] = lambda _holder: None,
+    waiting: Callable[[], None] = lambda: None,
 ) -> Samples:
     """Time one seed of a scenario's smoke tier, two runs a pair, as a gate runs it.
 

@@ -109,11 +109,11 @@ def first_look(
     # scenario versions that differ are seen in the results too, and make what they measured INCOMPARABLE
     shared = [one for one in selection if (one[0].name, one[1]) not in new]
     sides.check(opened, shared, settings.tier, base=base)
-    drawn = int(opened.head_commit[:6], 16) ^ int(opened.base_commit[:6], 16) if coin is None else coin
+    drawn = int(opened.head.commit[:6], 16) ^ int(opened.base.commit[:6], 16) if coin is None else coin
     gate = dataclasses.replace(
         asked,
-        base_commit=opened.base_commit,
-        head_commit=opened.head_commit,
+        base_commit=opened.base.commit,
+        head_commit=opened.head.commit,
         coin=drawn,
         code_changed=opened.code_changed,
         dependencies_changed=opened.dependencies_changed,

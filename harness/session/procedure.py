@@ -12,11 +12,11 @@ import time
 import typing
 
 from harness.errors import BaselineError
-from harness.judging import baselines, flips, jobs, reduced, waivers
+from harness.judging import baselines, flips, jobs, outcome, reduced, waivers
 from harness.judging.compare import judged_metrics
-from harness.judging.gate import outcome, remeasuring, trials, values
-from harness.judging.gate.evidence import Evidence
+from harness.judging.gate import remeasuring, trials, values
 from harness.judging.gate.trials import CONFIRM_SEED, Want
+from harness.judging.gate.values import Evidence
 from harness.measure.stages import clocks
 from harness.records import GateSettings
 from harness.running import plans

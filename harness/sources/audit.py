@@ -1,12 +1,12 @@
 """Source audit: the published numbers held against each other; nothing is run.
 
-Every finding is computed from declared expectations or from constants with their place, by exact interval arithmetic on
-what the printed digits allow.
+Every finding is computed from declared expectations or from constants with their place, by exact intervals of what the printed
+digits allow.
 """
 
 from __future__ import annotations
 
-from harness.sources.auditing.findings import AuditFinding
+from harness.sources.auditing import AuditFinding
 from harness.sources.digits1000_cnn import audit as digits1000_cnn
 from harness.sources.kmnist_svd_logreg import audit as kmnist_svd_logreg
 from harness.sources.mnist_autoencoder import audit as mnist_autoencoder

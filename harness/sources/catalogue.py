@@ -69,19 +69,17 @@ def load_all(paths: Iterable[str] = ()) -> dict[str, Scenario]:
         If a file cannot be loaded, a declaration contradicts itself, or two scenarios share a name.
     """
     imports.distrust_old_code()
-    found: dict[str, Scenario] = {}
-    for origin, scenario in (*_built_in(), *_installed(), *_from_files(paths)):
+    declared = [("the package", scenario) for scenario in BUILT_IN]
+    declared += _installed()
+    declared += [(path, scenario) for path in paths for scenario in _load_file(Path(path))]
+    scenarios: dict[str, Scenario] = {}
+    for origin, scenario in declared:
         check(scenario, origin)
-        if scenario.name in found:
-            raise ScenarioError(
-                f"two scenarios are called '{scenario.name}', one of them from {origin}", "Rename one"
-            )
-        found[scenario.name] = scenario
-    return found
-
-
-def _built_in() -> list[tuple[str, Scenario]]:
-    return [("the package", scenario) for scenario in BUILT_IN]
+        if scenario.name in scenarios:
+            what = f"two scenarios are called '{scenario.name}', one of them from {origin}"
+            raise ScenarioError(what, "Rename one")
+        scenarios[scenario.name] = scenario
+    return scenarios
 
 
 def is_built_in(name: str) -> bool:
@@ -100,14 +98,9 @@ def _installed() -> list[tuple[str, Scenario]]:
         except HarnessError:
             raise
         except Exception as error:
-            raise ScenarioError(
-                f"{origin} cannot be loaded: {error!r}", "Mend or uninstall that package"
-            ) from error
+            step = "Mend or uninstall that package"
+            raise ScenarioError(f"{origin} cannot be loaded: {error!r}", step) from error
     return found
-
-
-def _from_files(paths: Iterable[str]) -> list[tuple[str, Scenario]]:
-    return [(path, scenario) for path in paths for scenario in _load_file(Path(path))]
 
 
 def _load_file(path: Path) -> list[Scenario]:
@@ -153,14 +146,9 @@ def not_found(error: ModuleNotFoundError, file: Path) -> ScenarioError:
     top = str(error.name).partition(".")[0]
     patterns = (f"{up}{top}{end}" for up in ("*/", "*/*/") for end in (".py", "/__init__.py"))
     having = next((match for pattern in patterns for match in above[-1].glob(pattern)), None)
-    folder = (
-        "FOLDER"
-        if having is None
-        else os.path.relpath(having.parents[having.name == "__init__.py"], wanted.parent)
-    )
-    listed = ", ".join(
-        f'"{one}"' for one in (*(os.path.relpath(one, wanted.parent) for one in own.path), folder)
-    )
+    folders = [*own.path, *([having.parents[having.name == "__init__.py"]] if having else [])]
+    names = [*(os.path.relpath(one, wanted.parent) for one in folders), *([] if having else ["FOLDER"])]
+    listed = ", ".join(f'"{name}"' for name in names)
     table = "" if wanted.name == project.OWN_FILE else " below [tool.harness]"
     install = "Install it, or add" if having is None else "Add"
     where = ", ".join(f"'{os.path.relpath(one)}'" for one in searched)
@@ -224,9 +212,8 @@ def _leads_to(name: str, file: Path) -> bool:
         spec = importlib.util.find_spec(name)
     except (ValueError, AttributeError):  # a module without a specification
         return False
-    except (
-        ModuleNotFoundError
-    ) as error:  # a parent that is no package; what a parent itself lacks is the file's affair
+    except ModuleNotFoundError as error:
+        # a parent that is no package; what a parent itself lacks is the file's affair
         if name.startswith(str(error.name)):
             return False
         raise

@@ -47,10 +47,10 @@ def test_disturbed_times_are_not_claimed() -> None:
     first, second = found.variants[0].sides
     loud = (first, dataclasses.replace(second, disturbed=3))
     found = dataclasses.replace(found, variants=(dataclasses.replace(found.variants[0], sides=loud),))
-    told = backends.page({("x", "y"): found}, ran)
-    assert "| total: time | 1 s | 2 s | disturbed | — |" in told
-    assert "**Other work ran beside**: disturbed were 3 of 3" in told
-    assert "$ harness run\n$ harness compare a b" in told
+    text = backends.page({("x", "y"): found}, ran)
+    assert "| total: time | 1 s | 2 s | disturbed | — |" in text
+    assert "**Other work ran beside**: disturbed were 3 of 3" in text
+    assert "$ harness run\n$ harness compare a b" in text
 
 
 @pytest.mark.system
@@ -62,10 +62,12 @@ def test_two_real_backends(tmp_path: Path, cache: Path, monkeypatch: pytest.Monk
         "--variants", "kmnist_svd_logreg:o-ma", "--backends", "numpy", "torch", "--seeds", "2", "--runs", str(runs), "--reference", str(reference),
     ]  # fmt: skip
     assert backends.main(words) == 0
-    told = capsys.readouterr().out
-    assert "| kmnist_svd_logreg:o-ma | numpy | torch | accuracy, points |" in told
-    assert f"--backend torch --weights {runs}/numpy --out {runs}/torch" in told
-    (labels,) = [line for line in told.splitlines() if "the reference's weights" in line]
+    text = capsys.readouterr().out
+    assert "| kmnist_svd_logreg:o-ma | numpy | torch | accuracy, points |" in text
+    assert (
+        f"--backend torch --weights {runs}/numpy --tier smoke --seeds 2 --no-count --out {runs}/torch" in text
+    )
+    (labels,) = [line for line in text.splitlines() if "the reference's weights" in line]
     assert labels.startswith("| kmnist_svd_logreg:o-ma | numpy | torch | test, the reference's weights | 2 |")
     assert sorted(str(path.relative_to(reference)) for path in reference.rglob("*.*") if path.is_file()) == [
         "numpy-torch/compare.html", "numpy/run.json.gz", "torch/run.json.gz",
@@ -80,4 +82,4 @@ def test_a_backend_that_cannot_run_ends_it(tmp_path: Path, capsys: pytest.Captur
     """Nothing is compared, and the command that failed is named."""
     words = ["--variants", "kmnist_svd_logreg", "--backends", "jax", "numpy"]
     assert backends.main([*words, "--runs", str(tmp_path), "--reference", str(tmp_path / "kept")]) == 2
-    assert "benchmarks.backends: 'harness run kmnist_svd_logreg --tier smoke" in capsys.readouterr().err
+    assert "benchmarks.backends: 'harness run kmnist_svd_logreg --backend jax" in capsys.readouterr().err

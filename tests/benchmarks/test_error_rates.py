@@ -25,8 +25,8 @@ from benchmarks.error_rates import (
     simulation,
 )
 from harness.judging.gate import rules, trials
-from harness.judging.gate.evidence import Evidence
 from harness.judging.gate.trials import CONFIRM_SEED
+from harness.judging.gate.values import Evidence
 from harness.records import (
     GateSettings,
     Measured,

@@ -111,15 +111,17 @@ def test_only_the_project_is_installed_again(suite: Suite, tmp_path: Path) -> No
     links = " ".join(part for part in (str(wheels), os.environ.get("PIP_FIND_LINKS", "")) if part)
     command = ("asv", "--config", "benchmarks/asv.conf.json", "run", "HEAD~2..HEAD", "--quick", "-v")
     done = project.run(*command, PIP_FIND_LINKS=links)
-    told = done.stdout + done.stderr
-    if re.search(r"Could not find a version|NewConnectionError|Temporary failure in name resolution", told):
+    printed = done.stdout + done.stderr
+    if re.search(
+        r"Could not find a version|NewConnectionError|Temporary failure in name resolution", printed
+    ):
         pytest.skip("FRESH ENVIRONMENTS WERE NOT TESTED: pip reaches no registry")
-    assert done.returncode == 0, told
+    assert done.returncode == 0, printed
     found = [
         json.loads(path.read_text())["results"]
         for path in (project.folder / ".asv").glob("results/*/*-*.json")
     ]
     assert sorted(each["both.track_mark"][0][0] for each in found) == [1, 2]
     assert len({each["both.track_heavy"][0][0] for each in found}) == 1
-    assert told.count("Successfully uninstalled report-harness") == 1
-    assert "uninstalled heavy" not in told
+    assert printed.count("Successfully uninstalled report-harness") == 1
+    assert "uninstalled heavy" not in printed

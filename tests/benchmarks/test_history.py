@@ -11,32 +11,13 @@ import typing
 import pytest
 
 from benchmarks import history, proof
-from harness.errors import HarnessError, MissingExtraError, RevisionError, StorageError
+from harness.errors import RevisionError, StorageError
 from harness.export import asv
 
 if typing.TYPE_CHECKING:
     from pathlib import Path
 
     from tests.benchmarks.conftest import Suite
-
-
-def interpreter(folder: Path, says: str) -> str:
-    """Write something that stands for an interpreter: it answers what its asv's version is."""
-    path = folder / "python"
-    path.write_text(f"#!/bin/sh\n{says}\n")
-    path.chmod(0o755)
-    return str(path)
-
-
-def test_asv_must_be_there_and_known(tmp_path: Path) -> None:
-    """An interpreter that is none, one without asv, and one whose asv is unknown are told apart; the installed one is fine."""
-    assert history.refuse_unknown_asv(sys.executable).startswith("0.6.")
-    with pytest.raises(HarnessError, match="is no interpreter"):
-        history.refuse_unknown_asv(str(tmp_path / "nothing"))
-    with pytest.raises(MissingExtraError, match=r"asv is not installed .*pip install 'asv>=0\.6\.4,<0\.7'"):
-        history.refuse_unknown_asv(interpreter(tmp_path, "exit 1"))
-    with pytest.raises(HarnessError, match=r"asv 0\.5\.1 is not known here"):
-        history.refuse_unknown_asv(interpreter(tmp_path, "echo 0.5.1"))
 
 
 def test_commits_of_a_range(suite: Suite) -> None:
@@ -49,21 +30,6 @@ def test_commits_of_a_range(suite: Suite) -> None:
         history.commits(suite.folder, f"{third}..{first}")
     with pytest.raises(RevisionError, match="'v9' names no commit here"):
         history.commits(suite.folder, "v9..HEAD")
-
-
-def test_without_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A copy of the suite outside of any checkout has no past commits, and says so."""
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    with pytest.raises(RevisionError, match="is not in a git checkout, so it has no past commits"):
-        history.checkout(tmp_path)
-
-
-def test_a_shallow_clone_says_how_to_fetch(suite: Suite, tmp_path: Path) -> None:
-    """In a shallow clone an older commit is missing: the message is the command that fetches it."""
-    shallow = tmp_path / "shallow"
-    suite.git("clone", "-q", "--depth", "1", suite.folder.as_uri(), str(shallow))
-    with pytest.raises(RevisionError, match="git fetch --unshallow"):
-        history.commits(shallow, f"{suite.commits[1]}..HEAD")
 
 
 def test_results_of_another_project(suite: Suite, tmp_path: Path) -> None:
@@ -96,22 +62,6 @@ def test_a_commit_without_harness_is_refused(suite: Suite, tmp_path: Path) -> No
     assert done.stderr.startswith(f"benchmarks.history: commit {suite.commits[0][:10]} ")
     assert "Name later commits" in done.stderr
     assert not (top / ".asv").exists()
-
-
-def test_no_process_measures_another_harness(suite: Suite) -> None:
-    """Told which folder is measured, a process that imports harness from elsewhere cannot import the suite at all."""
-    code = "import benchmarks; print('imported')"
-
-    def imported(wanted: Path) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-c", code], cwd=suite.folder, env={**suite.environment, proof.VARIABLE: str(wanted)},
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-
-    assert imported(suite.folder).stdout == "imported\n"
-    refused = imported(suite.folder.parent)
-    assert refused.returncode == 1
-    assert "ImportError: harness was imported from" in refused.stderr
 
 
 def test_asv_fails_when_another_harness_comes_first(suite: Suite) -> None:

@@ -30,14 +30,14 @@ def test_the_page_shows_scores_ratios_and_bytes() -> None:
     machine = {"cpu": "C", "cores": "2", "ram_gib": "4", "python": "3", "os": "Linux"}
     runs = [storing(seed, name, stored) for name, stored in (("full", 4e6), ("half", 2e6)) for seed in (0, 1)]
     ran = dataclasses.replace(job(*runs), environment=machine, command="harness run")
-    told = precision.page({("full", "half"): side_by_side(contrasts=(contrast(disturbed=False),))}, ran)
-    assert "| full | half | accuracy, points |" in told
-    assert "| full | half | total: time | 1 s | 2 s | 2 | 1.5 to 2.5 |" in told
+    text = precision.page({("full", "half"): side_by_side(contrasts=(contrast(disturbed=False),))}, [ran])
+    assert "| full | half | accuracy, points |" in text
+    assert "| full | half | total: time | 1 s | 2 s | 2 | 1.5 to 2.5 |" in text
     assert (
         "| full | features.bytes | 4,000,000 B | 1 | 2 |\n| half | features.bytes | 2,000,000 B | 0.5 | 2 |"
-        in told
+        in text
     )
-    assert "$ harness run\n$ harness compare a b" in told
+    assert "$ harness run\n$ harness compare a b" in text
 
 
 @pytest.mark.system
@@ -50,16 +50,16 @@ def test_two_real_variants(tmp_path: Path, cache: Path, monkeypatch: pytest.Monk
         "--reference", str(reference), "--markdown", str(markdown),
     ]  # fmt: skip
     assert precision.main(words) == 0
-    told = markdown.read_text()
-    assert "| o-ma | o-ma-int8 | accuracy, points |" in told
-    assert "| o-ma-int8 | stored.bytes |" in told
+    text = markdown.read_text()
+    assert "| o-ma | o-ma-int8 | accuracy, points |" in text
+    assert "| o-ma-int8 | stored.bytes |" in text
     assert sorted(str(path.relative_to(reference)) for path in reference.rglob("*.*") if path.is_file()) == [
         "o-ma-o-ma-int8/compare.html", "runs/run.json.gz",
     ]  # fmt: skip
-    assert jobs.read(reference / "runs") == jobs.read(runs)
-    before = (runs / "run.json").stat().st_mtime_ns
+    assert jobs.read(reference / "runs") == jobs.read(runs / "runs")
+    before = (runs / "runs" / "run.json").stat().st_mtime_ns
     assert precision.main(words) == 0
-    assert (runs / "run.json").stat().st_mtime_ns == before
+    assert (runs / "runs" / "run.json").stat().st_mtime_ns == before
 
 
 def test_what_cannot_run_ends_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -491,7 +491,7 @@ def test_an_interrupt_keeps_what_was_measured(harness: Harness) -> None:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"\xff\xfe not JSON", "cannot be read"),
+        (b"\xff\xfe not JSON", "is damaged"),
         (b'{"schema": 99}', "has schema 99, this version reads up to 1"),
         (b'{"schema": 1, "scenario": "probe"}', "is damaged"),
     ],

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -37,13 +37,19 @@ class Small:
 
     root: Path
     cache: Path
-    declared: Declared
     arrays: dict[str, NDArray[np.uint8]]
+    patch: pytest.MonkeyPatch
 
     @property
     def raw(self) -> Path:
         """Folder of the IDX files."""
         return self.root / "MNIST" / "raw"
+
+    def declare(self, **changes: Any) -> Declared:
+        """Declare the data set as `mnist`, with some fields changed."""
+        declared = dataclasses.replace(DECLARED["mnist"], **changes)
+        self.patch.setitem(DECLARED, "mnist", declared)
+        return declared
 
     def write(self, file: str, content: bytes) -> Path:
         """Write an IDX file, gzipped if its name says so, in place of either form."""
@@ -52,7 +58,7 @@ class Small:
         (self.raw / file).write_bytes(gzip.compress(content) if file.endswith(".gz") else content)
         return self.raw / file
 
-    def start(self, code: str, *, stdin: bool = False) -> subprocess.Popen[str]:
+    def start(self, code: str) -> subprocess.Popen[str]:
         """Start a child that sees this data, by the harness's own declarations."""
         places = {
             "HARNESS_DATA": str(self.root),
@@ -60,13 +66,9 @@ class Small:
             "PYTHONPATH": str(REPOSITORY),
         }
         return subprocess.Popen(
-            [sys.executable, "-c", code],
-            env=os.environ | places,
-            text=True,
-            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+            [sys.executable, "-c", code], env=os.environ | places, text=True, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
 
     def child(self, code: str) -> str:
         """Run a child to its end and return what it printed."""
@@ -85,20 +87,18 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[Small]:
         part.file: generator.integers(0, 256 if len(shape) == 3 else 10, shape, dtype=np.uint8)
         for part, shape in zip(MNIST.parts, shapes, strict=True)
     }
-    train, train_labels, test, test_labels = (
-        dataclasses.replace(
-            part, shape=arrays[part.file].shape, sha256=hashlib.sha256(encode(arrays[part.file])).hexdigest()
-        )
-        for part in MNIST.parts
-    )
-    declared = dataclasses.replace(MNIST, parts=(train, train_labels, test, test_labels))
+    hashes = [hashlib.sha256(encode(array)).hexdigest() for array in arrays.values()]
+    parts = [
+        dataclasses.replace(part, shape=shape, sha256=digest)
+        for part, shape, digest in zip(MNIST.parts, shapes, hashes, strict=True)
+    ]
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o755)  # children that are another user can enter, unlike pytest's own folder
-        made = Small(Path(name) / "data", Path(name) / "cache", declared, arrays)
+        made = Small(Path(name) / "data", Path(name) / "cache", arrays, monkeypatch)
         made.raw.mkdir(parents=True)
         for file, array in arrays.items():
             made.write(f"{file}.gz", encode(array))
-        monkeypatch.setitem(DECLARED, "mnist", declared)
+        made.declare(parts=tuple(parts))
         monkeypatch.setenv("HARNESS_DATA", str(made.root))
         monkeypatch.setenv("HARNESS_CACHE", str(made.cache))
         yield made

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from harness.data import idx
 from harness.errors import DataError
+from tests.data.conftest import encode
 
 FILES = Path("/proc/self/fd")
 GZIPPED = st.booleans()
@@ -33,9 +34,9 @@ def images(count: int) -> np.ndarray:
     return np.random.default_rng(count).integers(0, 256, (count, 28, 28), dtype=np.uint8)
 
 
-def encode(array: np.ndarray, *, gzipped: bool) -> bytes:
+def encoded(array: np.ndarray, *, gzipped: bool) -> bytes:
     """Return the IDX file of an array."""
-    plain = idx.header(array.shape) + array.tobytes()
+    plain = encode(array)
     return gzip.compress(plain, compresslevel=1) if gzipped else plain
 
 
@@ -44,16 +45,16 @@ def encode(array: np.ndarray, *, gzipped: bool) -> bytes:
 def test_arrays_come_back(count: int, *, gzipped: bool) -> None:
     """What is encoded is decoded, plain and gzipped, images and labels."""
     array = images(count)
-    assert np.array_equal(read(encode(array, gzipped=gzipped), gzipped=gzipped), array)
+    assert np.array_equal(read(encoded(array, gzipped=gzipped), gzipped=gzipped), array)
     labels = array[:, 0, 0]
-    assert np.array_equal(read(encode(labels, gzipped=gzipped), gzipped=gzipped, item_shape=()), labels)
+    assert np.array_equal(read(encoded(labels, gzipped=gzipped), gzipped=gzipped, item_shape=()), labels)
 
 
 @settings(max_examples=60, deadline=None)
 @given(count=COUNTS, gzipped=GZIPPED, where=st.floats(0, 1, exclude_max=True))
 def test_every_cut_is_noticed(count: int, where: float, *, gzipped: bool) -> None:
     """A file cut off at any byte is a DataError that names it, never another error and never data."""
-    whole = encode(images(count), gzipped=gzipped)
+    whole = encoded(images(count), gzipped=gzipped)
     with pytest.raises(DataError, match="x"):
         read(whole[: int(where * len(whole))], gzipped=gzipped)
 
@@ -63,7 +64,7 @@ def test_every_cut_is_noticed(count: int, where: float, *, gzipped: bool) -> Non
 def test_no_damage_to_gzip_changes_the_data(count: int, where: float, flip: int) -> None:
     """A changed byte of a gzip file is a DataError, or one of the bytes that mean nothing (its date, say)."""
     array = images(count)
-    damaged = bytearray(encode(array, gzipped=True))
+    damaged = bytearray(encoded(array, gzipped=True))
     damaged[int(where * len(damaged))] ^= flip
     try:
         found = read(bytes(damaged), gzipped=True)
@@ -78,25 +79,13 @@ def test_no_damage_to_gzip_changes_the_data(count: int, where: float, flip: int)
         (b"", "is foreign: expected IDX magic 00000803, found nothing"),
         (b"\x00\x00\x08\x01" + bytes(20), "is foreign: expected IDX magic 00000803, found 00000801"),
         (b"\x00\x00\x08\x03" + bytes(4), "is truncated: expected a header of 16 bytes, found 8"),
-        (
-            idx.header((2, 32, 32)) + bytes(2048),
-            r"is foreign: expected items of shape \(28, 28\), found \(32, 32\)",
-        ),
+        (idx.header((2, 32, 32)) + bytes(2048), r"is foreign: expected items of shape \(28, 28\), found \(32, 32\)"),
         (idx.header((0, 28, 28)), "is empty: its header says 0 items"),
-        (
-            idx.header((2, 28, 28)) + bytes(1000),
-            "truncated: expected 1,568 bytes behind the header, found 1,000",
-        ),
-        (
-            idx.header((2**32 - 1, 28, 28)) + bytes(9),
-            "truncated: expected 3,367,254,359,280 bytes .* found 9",
-        ),
-        (
-            idx.header((2, 28, 28)) + bytes(1569),
-            "is longer than its header says: expected 1,568 bytes, found more",
-        ),
+        (idx.header((2, 28, 28)) + bytes(1000), "truncated: expected 1,568 bytes behind the header, found 1,000"),
+        (idx.header((2**32 - 1, 28, 28)) + bytes(9), "truncated: expected 3,367,254,359,280 bytes .* found 9"),
+        (idx.header((2, 28, 28)) + bytes(1569), "is longer than its header says: expected 1,568 bytes, found more"),
     ],
-)
+)  # fmt: skip
 def test_wrong_content_says_what_was_expected_and_found(content: bytes, says: str) -> None:
     """Each way to be wrong is named with the expected and the found, and with the next step."""
     for gzipped in (False, True):
@@ -104,24 +93,17 @@ def test_wrong_content_says_what_was_expected_and_found(content: bytes, says: st
             read(gzip.compress(content) if gzipped else content, gzipped=gzipped)
 
 
-def test_not_gzip_is_named(tmp_path: Path) -> None:
-    """A plain file under a gzip name, such as a saved error page, is named with its first bytes."""
+def test_what_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    """A plain file under a gzip name (such as a saved error page), a folder, and a file that vanished before it was opened."""
     (tmp_path / "x.gz").write_bytes(b"<html>")
-    with pytest.raises(DataError, match=r"x\.gz is not gzip: expected bytes 1f8b at its start, found 3c68"):
-        idx.open_idx(tmp_path / "x.gz", ()).__enter__()
-
-
-def test_a_folder_under_the_name_is_an_error(tmp_path: Path) -> None:
-    """A folder where a file should be cannot be read."""
-    (tmp_path / "x").mkdir()
-    with pytest.raises(DataError, match="x cannot be read: Is a directory"):
-        idx.open_idx(tmp_path / "x", ()).__enter__()
-
-
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    """A file that vanished between looking and opening is named as missing."""
-    with pytest.raises(DataError, match="x is missing"):
-        idx.open_idx(tmp_path / "x", ()).__enter__()
+    (tmp_path / "folder").mkdir()
+    for name, told in (
+        ("x.gz", r"x\.gz is not gzip: expected bytes 1f8b at its start, found 3c68"),
+        ("folder", "folder cannot be read: Is a directory"),
+        ("gone", "gone is missing"),
+    ):
+        with pytest.raises(DataError, match=told):
+            idx.open_idx(tmp_path / name, ()).__enter__()
 
 
 def test_files_are_closed(tmp_path: Path) -> None:
@@ -129,7 +111,7 @@ def test_files_are_closed(tmp_path: Path) -> None:
     before = len(list(FILES.iterdir())) if FILES.exists() else None
     if before is None:
         pytest.skip("NOT TESTED: this system does not list open files")
-    for content in (encode(images(2), gzipped=True), encode(images(2), gzipped=True)[:100], b"\x1f\x8b"):
+    for content in (encoded(images(2), gzipped=True), encoded(images(2), gzipped=True)[:100], b"\x1f\x8b"):
         try:
             read(content, gzipped=True)
         except DataError:

@@ -1,9 +1,8 @@
-"""asv itself reads what is exported for it: show, compare and publish, in a repository of two commits; and a browser its site."""
+"""asv itself reads what is exported for it: show, compare and publish, in a repository of two commits."""
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import json
 import platform
 import typing
@@ -12,7 +11,6 @@ import pytest
 
 from harness.errors import HarnessError, StorageError
 from harness.export import asv
-from tests.export import asv_pages
 
 if typing.TYPE_CHECKING:
     from pathlib import Path
@@ -30,8 +28,7 @@ def test_asv_show_reads_it(project: Project) -> None:
     assert done.returncode == 0, done.stderr
     assert NAME in done.stdout
     assert "harness.probe.short.good.train.seconds" in done.stdout
-    told = done.stdout.split(NAME)[1].split("harness.probe")[0]
-    assert "0.09" in told
+    assert "0.09" in done.stdout.split(NAME)[1].split("harness.probe")[0]
 
 
 @pytest.mark.system
@@ -45,33 +42,18 @@ def test_asv_compare_finds_the_loss(project: Project) -> None:
     assert "accuracy" not in done.stdout
 
 
-@pytest.fixture(scope="module")
-def published(project: Project) -> Path:
-    """Return the site that `asv publish` writes."""
+@pytest.mark.system
+def test_asv_publish_draws_it(project: Project) -> None:
+    """`asv publish` writes a graph of the series with both commits."""
     done = project.asv("publish")
     assert done.returncode == 0, done.stdout + done.stderr
-    return project.folder / "html"
-
-
-@pytest.mark.system
-def test_asv_publish_draws_it(published: Path) -> None:
-    """`asv publish` writes a graph of the series with both commits."""
+    published = project.folder / "html"
     index = json.loads((published / "index.json").read_text())
     assert NAME in index["benchmarks"]
     assert index["params"]["backend"] == ["numpy"]
     (graph,) = [path for path in (published / "graphs").rglob(f"{NAME}.json") if "summary" not in path.parts]
     points = json.loads(graph.read_text())
     assert [round(value, 12) for _, value in points] == [0.09, 0.39]
-
-
-@pytest.mark.browser
-def test_the_published_site_draws_the_series(published: Path, tmp_path: Path) -> None:
-    """The graph page of the exported benchmark has its name, its two commits as points, and a drawn curve."""
-    local = asv_pages.libraries(tmp_path)
-    with asv_pages.served(published, local) as site, asv_pages.opened() as page:
-        drawn = asv_pages.series(page, f"{site}#{NAME}", local)
-        assert NAME in page.inner_text("#title")
-    assert list(itertools.chain(*drawn)) == [0.09, 0.39]
 
 
 @pytest.mark.slow
@@ -105,23 +87,24 @@ def refuse(job: Job, project: Project, folder: Path, **changes: typing.Any) -> s
 
 
 @pytest.mark.slow
-def test_what_belongs_to_no_commit_is_refused(job: Job, project: Project, tmp_path: Path) -> None:
-    """A dirty tree, no commit, and a commit of another project each are one clear error."""
-    assert "Commit and run again" in refuse(job, project, tmp_path, commit=f"{project.commits[0]}+dirty")
-    assert "no commit" in refuse(job, project, tmp_path, commit="")
-    assert "git fetch --unshallow" in refuse(job, project, tmp_path, commit="0" * 40)
-
-
-def test_outside_of_a_checkout_it_is_that_which_is_said(
+def test_what_belongs_to_no_commit_is_refused(
     job: Job, project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without a checkout, and without git, no commit has a date: the reason is named, not a commit that was not found."""
+    """A dirty tree, no commit, a commit of another project, one that git would take for an option, and no checkout: one clear error each."""
+    results = tmp_path / "results"
+    results.mkdir()
+    assert "Commit and run again" in refuse(job, project, results, commit=f"{project.commits[0]}+dirty")
+    assert "no commit" in refuse(job, project, results, commit="")
+    assert "git fetch --unshallow" in refuse(job, project, results, commit="0" * 40)
+    option = refuse(job, project, results, commit=f"--output={tmp_path / 'written'}")
+    assert "of the run is no commit" in option
+    assert not (tmp_path / "written").exists()
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     outside = dataclasses.replace(project, folder=tmp_path)
-    told = refuse(job, outside, tmp_path)
-    assert "is not in a git checkout. Type it in the checkout that asv is configured for" in told
+    reason = refuse(job, outside, results)
+    assert "is not in a git checkout. Type it in the checkout that asv is configured for" in reason
     monkeypatch.setenv("PATH", "")
-    assert "the program git cannot be started" in refuse(job, project, tmp_path)
+    assert "the program git cannot be started" in refuse(job, project, results)
 
 
 def test_another_machine_must_be_named(job: Job, project: Project, tmp_path: Path) -> None:
@@ -155,8 +138,8 @@ def test_results_of_another_project(job: Job, project: Project, tmp_path: Path) 
         if found.name not in {"machine.json", foreign.name}:
             found.unlink()
     before = sorted(tmp_path.rglob("*"))
-    told = refuse(job, project, tmp_path, commit=project.commits[0])
-    assert "holds results of 1 commits, none of which is in this checkout" in told
+    reason = refuse(job, project, tmp_path, commit=project.commits[0])
+    assert "holds results of 1 commits, none of which is in this checkout" in reason
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -179,12 +162,6 @@ def test_the_command(
     assert "--results DIR" in capsys.readouterr().err
     assert cli.main(["export", "asv", str(folder), "--results", str(tmp_path / "results")]) == 0
     assert (tmp_path / "results" / "benchmarks.json").exists()
-
-
-def test_a_commit_that_is_an_option_of_git_is_refused(job: Job, project: Project, tmp_path: Path) -> None:
-    """A foreign run.json may say anything as its commit: git takes no option from it, and writes no file."""
-    told = refuse(job, project, tmp_path, commit=f"--output={tmp_path / 'written'}")
-    assert "of the run is no commit" in told
 
 
 @pytest.mark.parametrize("field", ["backend", "device"])

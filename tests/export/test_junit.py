@@ -74,26 +74,26 @@ def judged(job: Job, settings: GateSettings | None = None, **changes: typing.Any
 
 
 @pytest.mark.parametrize(
-    ("verdict", "tag"),
+    ("verdict", "tags"),
     [
-        ("PASS", ""),
-        ("REPRODUCED", ""),
-        ("REGRESSED", "failure"),
-        ("ERROR", "error"),
-        ("INCONCLUSIVE", "error"),
-        ("BELOW", "skipped"),
-        ("IMPROVED", "skipped"),
-        ("WAIVED", "skipped"),
+        ("PASS", []),
+        ("REPRODUCED", []),
+        ("REGRESSED", ["failure"]),
+        ("ERROR", ["error"]),
+        ("INCONCLUSIVE", ["error"]),
+        ("BELOW", ["skipped"]),
+        ("IMPROVED", ["skipped"]),
+        ("WAIVED", ["skipped"]),
     ],
 )
-def test_each_verdict_has_its_element(job: Job, verdict: Verdict, tag: str) -> None:
+def test_each_verdict_has_its_element(job: Job, verdict: Verdict, tags: list[str]) -> None:
     """A verdict that is no pass never looks like one."""
     case = judged(job, verdict=verdict, gated=True)
-    assert [type(result).__name__.lower() for result in case.result] == ([tag] if tag else [])
+    assert [type(result).__name__.lower() for result in case.result] == tags
 
 
 @pytest.mark.parametrize(
-    ("settings", "verdict", "kind", "told"),
+    ("settings", "verdict", "kind", "element"),
     [
         (GateSettings(), "REGRESSED", "runtime", "Failure: REGRESSED runtime"),
         (GateSettings(), "REGRESSED", "memory", "Failure: REGRESSED memory"),
@@ -109,18 +109,19 @@ def test_each_verdict_has_its_element(job: Job, verdict: Verdict, tag: str) -> N
     ],
 )
 def test_slower_and_worse_are_told_apart(
-    job: Job, settings: GateSettings, verdict: Verdict, kind: Kind, told: str
+    job: Job, settings: GateSettings, verdict: Verdict, kind: Kind, element: str
 ) -> None:
     """The type says verdict and kind of metric; an undecided time is an error only in a strict gate."""
     cause = "environment" if verdict == "INCOMPARABLE" else ""
     (result,) = judged(job, settings, verdict=verdict, kind=kind, gated=True, cause=cause).result
-    assert f"{type(result).__name__}: {result.type}" == told
+    assert f"{type(result).__name__}: {result.type}" == element
 
 
 def test_a_waived_metric_says_until_when_and_why(job: Job) -> None:
     """It is skipped, and the message has the verdict that it hides, the last day and the reason."""
     waiver = Waiver(
-        scenario="probe", variant="good", tier="short", metric="accuracy", until="2030-01-31", reason="issue 7", who="Z", created="2030-01-01"
+        scenario="probe", variant="good", tier="short", metric="accuracy", until=dt.date(2030, 1, 31), reason="issue 7", who="Z",
+        created=dt.date(2030, 1, 1),
     )  # fmt: skip
     (comparison,) = waivers.apply(job.comparisons[:1], [waiver], dt.date(2030, 1, 2))
     after = dataclasses.replace(job, comparisons=(comparison,))

@@ -6,6 +6,7 @@ The suite tries some inputs a reader; ``HARNESS_FUZZ=N`` (``tox -e fuzz``) tries
 from __future__ import annotations
 
 import copy
+import datetime as dt
 import gzip
 import io
 import json
@@ -74,7 +75,8 @@ BASELINE = Baseline(
 PLAN = Plan(schema=1, created="", command="", commit="", baselines="", requests=(REQUEST,))
 REPLY = remote.Reply(attempt=Attempt(started="", wall_seconds=1.0), left={"log.txt": b"fine"})
 WAIVER = Waiver(
-    scenario="probe", variant="default", tier="smoke", metric="accuracy", until="2025-02-01", reason="r", who="me", created="2025-01-01"
+    scenario="probe", variant="default", tier="smoke", metric="accuracy", until=dt.date(2025, 2, 1), reason="r", who="me",
+    created=dt.date(2025, 1, 1),
 )  # fmt: skip
 SCENARIO = Scenario(
     name="probe", version=1, source=Source(slug="probe", title="t"), measure=print,

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.errors import BaselineError, UnknownNameError
+from harness.errors import BaselineError
 from harness.judging import waivers
 from harness.records import Comparison, Judgement, Verdict, Waiver
 from harness.records.words import TIERS
@@ -29,7 +29,7 @@ TODAY = dt.date(2030, 1, 31)
 NAMES = st.text(min_size=1, max_size=8).filter(str.strip)
 ANY = st.builds(
     Waiver, scenario=NAMES, variant=NAMES, tier=st.sampled_from(TIERS), metric=NAMES, reason=NAMES, who=NAMES,
-    until=st.just("2030-03-01"), created=st.just("2030-01-01"),
+    until=st.just(dt.date(2030, 3, 1)), created=st.just(dt.date(2030, 1, 1)),
 )  # fmt: skip
 
 
@@ -39,7 +39,7 @@ def waiver(**changes: typing.Any) -> Waiver:
         "scenario": "probe", "variant": "default", "tier": "smoke", "metric": "accuracy", "until": "2030-02-28",
         "reason": "issue 7", "who": "Zoë", "created": "2030-01-15",
     }  # fmt: skip
-    return Waiver(**{**fields, **changes})
+    return msgspec.convert({**fields, **changes}, Waiver)
 
 
 def judged(verdict: Verdict, **changes: typing.Any) -> list[Comparison]:
@@ -88,15 +88,6 @@ def test_changes_to_waivers_that_are_no_neighbours_merge(
     )
 
 
-def test_an_entry_is_one_block(tmp_path: Path) -> None:
-    """Adding an entry at the end of the file changes no line that was there."""
-    before = waivers.as_text([waiver()]).splitlines()
-    after = waivers.as_text([waiver(), waiver(metric="loss")]).splitlines()
-    assert after[: len(before) - 3] == before[:-3]
-    assert after[-3:] == before[-3:]
-    assert '"who": "Zoë",' in after
-
-
 def test_a_second_waiver_replaces_the_first(tmp_path: Path) -> None:
     """Only one waiver covers a metric; the other entries stay."""
     waivers.add(waiver(metric="loss"), tmp_path)
@@ -121,23 +112,21 @@ def entry(**fields: typing.Any) -> Callable[[dict[str, typing.Any]], None]:
 @pytest.mark.parametrize(
     ("spoil", "told"),
     [
-        (lambda plain: plain.update(schema=2), "has schema 2, this version reads up to 1; upgrade"),
-        (lambda plain: plain.update(schema=0), "has schema 0, which never was one"),
+        (lambda plain: plain.update(schema=2), "has schema 2, this version reads up to 1. Upgrade"),
+        (lambda plain: plain.update(schema=0), "is damaged"),
         (lambda plain: plain.update(schema=True), "is damaged"),
-        (lambda plain: plain.pop("schema"), "is damaged"),
-        (lambda plain: plain.update(waiver=[]), "has an unknown field 'waiver'"),
-        (lambda plain: plain.update(waivers={}), "is no list"),
-        (lambda plain: plain["waivers"].append("loss"), "entry 2 of waivers .* is damaged"),
+        (lambda plain: plain.update(waiver=[]), "unknown field `waiver`"),
+        (lambda plain: plain.update(waivers={}), "Expected `array`"),
+        (lambda plain: plain["waivers"].append("loss"), r"waivers\[\d\]"),
         (lambda plain: plain["waivers"].append(plain["waivers"][0]), "names probe:default/accuracy --tier smoke twice"),
-        (entry(untill="2030-01-01"), "entry 1 of waivers .* has an unknown field 'untill'"),
-        (lambda plain: plain["waivers"][0].pop("who"), "is damaged"),
+        (entry(untill="2030-01-01"), "unknown field `untill`"),
+        (lambda plain: plain["waivers"][0].pop("who"), "missing required field `who`"),
         (entry(tier=3), "is damaged"),
-        (entry(reason=" "), "has an empty 'reason'"),
-        (entry(until="2030-02-30"), "has '2030-02-30' for 'until', which is no date"),
-        (entry(until="20300228"), "which is no date"),
-        (entry(until="soon"), "which is no date"),
-        (entry(created="x"), "has 'x' for 'created'"),
-        (entry(until="2031-01-31"), "at most 180 days are allowed"),
+        (entry(reason=" "), r"waivers\[\d\].reason"),
+        (entry(until="2030-02-30"), r"waivers\[\d\].until"),
+        (entry(until="20300228"), r"waivers\[\d\].until"),
+        (entry(created="x"), r"waivers\[\d\].created"),
+        (entry(until="2031-01-31"), "At most 180 days are allowed"),
     ],
 )  # fmt: skip
 def test_a_damaged_file_is_one_error_that_names_it(
@@ -151,15 +140,6 @@ def test_a_damaged_file_is_one_error_that_names_it(
     with pytest.raises(BaselineError, match=told) as raised:
         waivers.load(path)
     assert str(path) in str(raised.value)
-
-
-@pytest.mark.parametrize("content", [b"", b"[]", b"{", b"\xff\xfe", b"null", b"[" * 100_000])
-def test_what_is_no_such_file_is_refused(tmp_path: Path, content: bytes) -> None:
-    """Whatever stands there, it is a BaselineError."""
-    path = tmp_path / waivers.FILE
-    path.write_bytes(content)
-    with pytest.raises(BaselineError, match=r"waivers\.json"):
-        waivers.load(path)
 
 
 def test_the_first_folder_that_has_the_file_decides(tmp_path: Path) -> None:
@@ -229,48 +209,11 @@ def test_nothing_but_verdict_and_reason_changes(verdict: Verdict, found: list[Wa
     ],
 )
 def test_a_day_that_cannot_be_is_refused(until: str, told: str) -> None:
-    """A waiver ends, and soon."""
-    with pytest.raises(BaselineError, match=told):
-        waivers.last_day(until, TODAY)
-
-
-def test_today_and_the_furthest_day_are_accepted() -> None:
-    """Both ends of what is allowed."""
+    """A waiver ends, and soon: both ends of what is allowed are accepted, what lies beyond is not."""
     assert waivers.last_day("2030-01-31", TODAY) == TODAY
     assert waivers.last_day("2030-07-30", TODAY) == TODAY + dt.timedelta(180)
-
-
-def asked(metric: str, scenario: str = "") -> waivers.Asked:
-    """Ask for a waiver of a metric."""
-    return waivers.Asked(metric=metric, scenario=scenario, until="2030-02-01", reason="r")
-
-
-@pytest.mark.parametrize(
-    ("metric", "scenario", "found"),
-    [
-        ("accuracy", "tinyconvnet_svd", ("tinyconvnet_svd", "accuracy")),
-        ("accuracy", "tinyconvnet_svd:default", ("tinyconvnet_svd:default", "accuracy")),
-        ("tinyconvnet_svd:default/accuracy", "", ("tinyconvnet_svd:default", "accuracy")),
-        ("tinyconvnet_svd/accuracy", "tinyconvnet_svd", ("tinyconvnet_svd", "accuracy")),
-        ("a/b", "tinyconvnet_svd", ("tinyconvnet_svd", "a/b")),
-    ],
-)
-def test_the_ways_to_write_a_metric(metric: str, scenario: str, found: tuple[str, str]) -> None:
-    """The scenario stands apart or before a slash; a slash in a metric's own name is no scenario."""
-    assert waivers.resolve(asked(metric, scenario), catalogue.load_all(())) == found
-
-
-def test_a_metric_alone_must_be_one_of_one_scenario() -> None:
-    """What several scenarios gate is refused with all of them, what none gates with what is near."""
-    declared = catalogue.load_all(())
-    with pytest.raises(BaselineError, match=r"scenarios gate 'accuracy'.*tinyconvnet_svd/accuracy"):
-        waivers.resolve(asked("accuracy"), declared)
-    with pytest.raises(UnknownNameError, match="Did you mean 'accuracy'"):
-        waivers.resolve(asked("accuracies"), declared)
-    with pytest.raises(BaselineError, match="are not the same"):
-        waivers.resolve(asked("tinyconvnet_svd/accuracy", "mnist_autoencoder"), declared)
-    alone = {name: found for name, found in declared.items() if name == "tinyconvnet_svd"}
-    assert waivers.resolve(asked("accuracy"), alone) == ("tinyconvnet_svd", "accuracy")
+    with pytest.raises(BaselineError, match=told):
+        waivers.last_day(until, TODAY)
 
 
 def test_counts_of_work_can_be_waived() -> None:
@@ -312,32 +255,14 @@ def test_from_the_command_to_the_verdict(harness: Harness) -> None:
     shown = harness("baseline", "show", "probe", "--scenarios", file)
     assert f"waived probe:default/accuracy --tier smoke: until {tomorrow}; the first week (Zoë" in shown.out
     path = harness.folder / "baselines" / waivers.FILE
-    (stored,) = waivers.load(path)
-    path.write_text(waivers.as_text([dataclasses.replace(stored, until="2020-01-02", created="2020-01-01")]))
+    path.write_text(waivers.as_text([waiver(until="2020-01-02", created="2020-01-01")]))
     done = harness("judge", "out", "--scenarios", file)
     judgements = harness.job("out")["comparisons"][0]["judgements"]
     (judgement,) = (item for item in judgements if item["against"] == "baseline")
     assert judgement["verdict"] == "NO_BASELINE"
     assert "its waiver expired on 2020-01-02" in judgement["reason"]
     shown = harness("baseline", "show", "probe", "--scenarios", file)
-    assert "covers nothing: it expired on 2020-01-02; remove it" in shown.out
-
-
-def test_show_lists_waivers_that_cover_nothing(harness: Harness) -> None:
-    """A waiver of what is no longer declared or gated is named with the reason."""
-    file = harness.scenario(PROBE)
-    today = dt.datetime.now(dt.UTC).date().isoformat()
-    dates = {"until": today, "created": today}
-    path = harness.folder / "baselines" / waivers.FILE
-    path.parent.mkdir()
-    gone = [{"scenario": "gone"}, {"variant": "gone"}, {"tier": "paper"}, {"metric": "gone"}]
-    path.write_text(waivers.as_text(waiver(**dates, **changes) for changes in gone))
-    shown = harness("baseline", "show", "probe", "--scenarios", file)
-    assert shown.code == 0
-    for told in (
-        "no scenario 'gone' is declared here", "probe has no variant 'gone'", "probe:default has no tier 'paper'", "probe gates no 'gone'",
-    ):  # fmt: skip
-        assert f"covers nothing: {told}; remove it" in shown.out
+    assert "expired on 2020-01-02; remove it" in shown.out
 
 
 def test_bad_waivers_stop_a_run_before_it_measures(harness: Harness) -> None:
@@ -347,6 +272,8 @@ def test_bad_waivers_stop_a_run_before_it_measures(harness: Harness) -> None:
     refused = harness("baseline", "waive", "probe/accuracy", *words)
     assert (refused.code, "has passed" in refused.err) == (2, True), refused.err
     words[1] = dt.datetime.now(dt.UTC).date().isoformat()
+    refused = harness("baseline", "waive", "accuracy", *words)
+    assert (refused.code, "Write it as SCENARIO[:VARIANT]/METRIC" in refused.err) == (2, True)
     refused = harness("baseline", "waive", "probe/accurate", *words)
     assert (refused.code, "Did you mean 'accuracy'?" in refused.err) == (2, True)
     words[3] = "  "

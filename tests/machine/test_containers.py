@@ -28,27 +28,12 @@ REPOSITORY = Path(__file__).resolve().parents[2]
         ("0::/a/b\n", {"a/b/memory.max": "2000\n", "a/memory.max": "1000\n", "memory.max": "max\n"}, (1000, None)),
         ("0::/a\n", {"a/cpu.max": "150000 100000\n"}, (None, 1.5)),
         ("0::/\n", {"memory.max": "4096\n", "cpu.max": "200000 100000\n"}, (4096, 2.0)),
-        (
-            "5:cpu,cpuacct:/d\n4:memory:/d\n",
-            {
-                "memory/d/memory.limit_in_bytes": "3000\n", "memory/memory.limit_in_bytes": "9223372036854771712\n",
-                "cpu,cpuacct/d/cpu.cfs_quota_us": "50000\n", "cpu,cpuacct/d/cpu.cfs_period_us": "100000\n",
-            },
-            (3000, 0.5),
-        ),
-        (
-            "5:cpu:/\n4:memory:/\n",
-            {
-                "memory/memory.limit_in_bytes": "9223372036854771712\n", "cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n",
-            },
-            (None, None),
-        ),
     ],
 )  # fmt: skip
 def test_limits_of_control_groups(
     tmp_path: Path, own: str, files: dict[str, str], found: tuple[typing.Any, ...]
 ) -> None:
-    """Versions 1 and 2: the tightest limit of the group and those above it; what limits nothing is none."""
+    """The tightest limit of the group and those above it; what limits nothing is none."""
     write(tmp_path, {**{f"root/{name}": text for name, text in files.items()}, "own": own})
     allowed = containers.allowance(tmp_path / "root", tmp_path / "own")
     assert (allowed.memory_bytes, allowed.cores) == found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import types
@@ -40,12 +39,6 @@ def test_what_no_kind_compares_leaves_the_fingerprint_alone() -> None:
     assert environment.fingerprint(backwards) == environment.fingerprint(HOME)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_an_environment_does_not_differ_from_itself(kind: Kind) -> None:
-    """No field forbids comparing a machine with itself, and every kind has its rule."""
-    assert environment.differences(kind, HOME, dict(HOME)) == []
-
-
 @pytest.mark.parametrize(
     ("field", "value", "forbidden"),
     [
@@ -57,22 +50,17 @@ def test_an_environment_does_not_differ_from_itself(kind: Kind) -> None:
         ("python", "3.12.0", {"memory", "runtime"}),
         ("cpu", "B", {"runtime"}),
         ("load", "9.9", set()),
+        ("torch", "2.6.0", {"memory", "runtime"}),
     ],
 )
 def test_which_kinds_a_field_forbids(field: str, value: str, forbidden: set[str]) -> None:
     """Accuracy needs the same program, memory the same major versions, runtime the same build and machine."""
+    assert all(environment.differences(kind, HOME, dict(HOME)) == [] for kind in KINDS)
     ours = {**HOME, field: value}
     told = {kind: environment.differences(kind, ours, HOME) for kind in KINDS}
     assert {kind for kind, found in told.items() if found} == forbidden
     for kind in forbidden:
-        assert told[typing.cast("Kind", kind)] == [f"{field}: {value}, not {HOME[field]}"]
-
-
-def test_a_library_that_one_side_lacks_is_a_difference() -> None:
-    """A version beside none is named as such, in both directions."""
-    ours = {**HOME, "torch": "2.6.0"}
-    assert environment.differences("memory", ours, HOME) == ["torch: 2.6.0, not none"]
-    assert environment.differences("memory", HOME, ours) == ["torch: none, not 2.6.0"]
+        assert told[typing.cast("Kind", kind)] == [f"{field}: {value}, not {HOME.get(field, 'none')}"]
 
 
 def test_large_pages_forbid_comparing_memory_where_both_sides_know_them() -> None:
@@ -81,11 +69,8 @@ def test_large_pages_forbid_comparing_memory_where_both_sides_know_them() -> Non
     told = {kind: environment.differences(kind, always, madvise) for kind in KINDS}
     assert {kind for kind, found in told.items() if found} == {"memory"}
     assert told["memory"] == ["huge_pages: always, not madvise"]
-    assert (
-        environment.differences("memory", always, HOME)
-        == environment.differences("memory", HOME, always)
-        == []
-    )
+    assert environment.differences("memory", always, HOME) == []
+    assert environment.differences("memory", HOME, always) == []
     assert environment.fingerprint(always) == environment.fingerprint(HOME)
 
 
@@ -122,10 +107,8 @@ def test_this_machine_describes_itself() -> None:
     """Machine fields are texts, none empty but possibly the flags, and agree with the interpreter."""
     found = environment.machine()
     assert found["python"] == ".".join(map(str, sys.version_info[:3]))
-    assert int(found["cores"]) >= 1
-    assert float(found["ram_gib"]) > 0
-    assert all(isinstance(value, str) for value in found.values())
-    assert all(value for name, value in found.items() if name != "cpu_flags")
+    assert (int(found["cores"]) >= 1, float(found["ram_gib"]) > 0) == (True, True)
+    assert all(isinstance(value, str) and value for name, value in found.items() if name != "cpu_flags")
 
 
 def test_versions_are_those_of_imported_libraries() -> None:
@@ -133,6 +116,8 @@ def test_versions_are_those_of_imported_libraries() -> None:
     import numpy as np
 
     found = environment.loaded_libraries()
+    assert (np.ones((2, 2)) @ np.ones((2, 2))).sum() == 8
+    assert " x" in environment.blas()  # and how many threads it uses
     assert found["numpy"] == np.__version__
     assert set(found) <= set(environment.LIBRARIES)
     assert "tensorflow" not in found
@@ -152,14 +137,6 @@ def test_a_module_of_another_distribution_tells_its_own_version(monkeypatch: pyt
     assert environment.loaded_libraries()["jax"] == "9.8.7"
 
 
-def test_blas_names_its_threads() -> None:
-    """The BLAS that NumPy loaded is named with its thread count."""
-    import numpy as np
-
-    assert (np.ones((2, 2)) @ np.ones((2, 2))).sum() == 8
-    assert " x" in environment.blas()
-
-
 def git(folder: Path, *words: str) -> str:
     """Run git in a folder."""
     identity = ["-c", "user.name=T", "-c", "user.email=t@example.org"]
@@ -170,10 +147,8 @@ def git(folder: Path, *words: str) -> str:
 def test_commit_is_clean_dirty_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Outside git there is no commit; inside it is the head, marked once a tracked file differs."""
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    for name in [
-        name for name in os.environ if name.startswith("GIT_") and name != "GIT_CEILING_DIRECTORIES"
-    ]:
-        monkeypatch.delenv(name)
+    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     assert environment.git_commit() == ""
     git(tmp_path, "init", "-q")
@@ -189,11 +164,7 @@ def test_commit_is_clean_dirty_or_none(tmp_path: Path, monkeypatch: pytest.Monke
     assert environment.git_commit(paths=["a", "untracked"]) == f"{head}+dirty"
     (tmp_path / "a").write_text("2")
     assert environment.git_commit() == f"{head}+dirty"
-
-
-def test_without_git_there_is_no_commit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A machine without the git program has no commit, and no crash."""
-    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))  # without the git program too
     assert environment.git_commit() == ""
 
 

@@ -15,28 +15,18 @@ from harness.measure import accelerators
 from harness.records import RunRequest
 from harness.running import runner
 
-GIB = 2**30
-
 
 def asked(**changes: typing.Any) -> RunRequest:
     """Ask for a run on a GPU."""
-    fields = {
-        "scenario": "probe",
-        "variant": "default",
-        "tier": "paper",
-        "seed": 0,
-        "device": "cuda",
-        "backend": "torch",
-    }
-    return RunRequest(**{**fields, **changes})
+    where = {"device": "cuda", "backend": "torch", "tier": "paper"}
+    return RunRequest(**{"scenario": "probe", "variant": "default", "seed": 0, **where, **changes})
 
 
 def fake_torch(*, available: bool = True, devices: int = 2) -> types.ModuleType:
     """Make a torch that has GPUs."""
     torch = types.ModuleType("torch")
     cuda = types.SimpleNamespace(
-        is_available=lambda: available, device_count=lambda: devices, current_device=lambda: 0, get_device_name=lambda: "GPU X",
-        mem_get_info=lambda: (1 * GIB, 40 * GIB), max_memory_allocated=lambda: 38 * GIB, memory_reserved=lambda: 39 * GIB,
+        is_available=lambda: available, device_count=lambda: devices, current_device=lambda: 0, get_device_name=lambda: "GPU X"
     )  # fmt: skip
     torch.__dict__.update(cuda=cuda, version=types.SimpleNamespace(cuda="13.2"))
     return torch
@@ -47,11 +37,8 @@ def test_the_gpu_in_use_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", fake_torch())
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,3")
     found = accelerators.environment(asked())
-    assert (found["gpu"], found["gpu_used"], found["cuda_visible_devices"]) == (
-        "GPU X",
-        "0 of 2 visible",
-        "1,3",
-    )
+    known = [found[name] for name in ("gpu", "gpu_used", "cuda_visible_devices")]
+    assert known == ["GPU X", "0 of 2 visible", "1,3"]
     monkeypatch.setitem(accelerators._GPU_NAMES, "jax", lambda: ["GPU Y", "GPU Z"])
     assert accelerators.environment(asked(backend="jax"))["gpu_used"] == "0 of 2 visible"
     assert accelerators.environment(asked(device="cpu")) == {}
@@ -113,36 +100,16 @@ def raised(name: str, text: str) -> Exception:
         return error
 
 
-def test_out_of_device_memory_says_what_fits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What did not fit, what the device has, what was held, what fits, and the next command."""
-    monkeypatch.setitem(sys.modules, "torch", fake_torch())
-    error = raised(
-        "OutOfMemoryError", "CUDA out of memory. Tried to allocate 20.00 GiB.\nSee the documentation"
-    )
+def test_out_of_device_memory_says_what_to_do() -> None:
+    """What did not fit, in one line, and the next command."""
+    text = "CUDA out of memory. Tried to allocate 20.00 GiB.\nSee the documentation"
+    error = raised("OutOfMemoryError", text)
     told = worker._explain(error, asked())
-    assert told.startswith(
-        "out of device memory: CUDA out of memory. Tried to allocate 20.00 GiB. (test_accelerators.py"
-    )
-    assert "held up to 38.00 GiB of the device's 40.00 GiB" in told
-    assert "at most 40.00 GiB fit" in told
+    assert told.startswith(f"out of device memory: {text.splitlines()[0]} (test_accelerators.py")
     assert "harness run probe:default --tier smoke --device cuda" in told
     assert "CUDA_VISIBLE_DEVICES" in told
     assert "--tier smoke" not in worker._explain(error, asked(tier="smoke"))
     assert "documentation" not in told
-
-
-def test_a_device_without_room_for_a_context_is_told_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Asked what is free it raises again: what did not fit and the next command are said all the same."""
-
-    def full() -> None:
-        raise RuntimeError("CUDA error: out of memory")
-
-    torch = fake_torch()
-    monkeypatch.setattr(torch.cuda, "mem_get_info", full)
-    monkeypatch.setitem(sys.modules, "torch", torch)
-    told = worker._explain(raised("AcceleratorError", "CUDA error: out of memory"), asked())
-    assert told.startswith("out of device memory: CUDA error: out of memory (test_accelerators.py")
-    assert "harness run probe:default --tier smoke --device cuda" in told
 
 
 @pytest.mark.parametrize(
@@ -159,11 +126,8 @@ def test_a_device_without_room_for_a_context_is_told_too(monkeypatch: pytest.Mon
         ("RuntimeError", "CUDA error: an illegal memory access was encountered", False),
     ],
 )
-def test_every_framework_has_its_own_name_for_it(
-    monkeypatch: pytest.MonkeyPatch, name: str, text: str, is_one: bool
-) -> None:
+def test_every_framework_has_its_own_name_for_it(name: str, text: str, is_one: bool) -> None:
     """TensorFlow's and JAX's errors are told as well; others are not mistaken for one."""
-    monkeypatch.delitem(sys.modules, "torch", raising=False)
     told = worker._explain(raised(name, text), asked(backend="tensorflow"))
     assert told.startswith("out of device memory") == is_one
     assert text in told
@@ -194,11 +158,8 @@ def test_numerical_settings_are_recorded_and_leave_fingerprints_alone(
     assert environment.numerics() == {}
     monkeypatch.setitem(sys.modules, "torch", torch)
     found = environment.numerics()
-    assert (found["torch_tf32_matmul"], found["torch_tf32_cudnn"], found["torch_deterministic"]) == (
-        "mixed",
-        "True",
-        "True",
-    )
+    known = [found[f"torch_{name}"] for name in ("tf32_matmul", "tf32_cudnn", "deterministic")]
+    assert known == ["mixed", "True", "True"]
     assert found["torch_autocast"] == "cuda: cuda's"
     home = {"backend": "torch", "cpu": "A"}
     assert environment.fingerprint(home | found) == environment.fingerprint(home)

@@ -9,6 +9,7 @@ import pytest
 
 from harness.errors import StorageError
 from harness.measure import keeping
+from harness.running import runner
 
 if typing.TYPE_CHECKING:
     from pathlib import Path
@@ -83,12 +84,12 @@ def test_emptying_a_run_leaves_what_was_kept(tmp_path: Path) -> None:
     outside, folder = tmp_path / "outside", tmp_path / "run"
     outside.mkdir()
     (outside / "precious").write_text("")
-    keeping.emptied(folder)
+    runner.clear(folder)
     (folder / "request.json").write_text("")
     (folder / "inner").mkdir()
     (folder / "link").symlink_to(outside)
     kept(folder).put("point", VALUES)
-    keeping.emptied(folder)
+    runner.clear(folder)
     assert [path.name for path in folder.iterdir()] == [keeping.FOLDER]
     assert (outside / "precious").exists()
     kept(folder).discard()

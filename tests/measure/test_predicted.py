@@ -37,19 +37,13 @@ def stored(images: typing.Any, wrong: int) -> dict[str, NDArray[typing.Any]]:
     return run.prediction_sets["test"]
 
 
-@pytest.mark.parametrize("wrong", [0, 1, 50])
-def test_only_wrong_images_are_kept(wrong: int) -> None:
+@pytest.mark.parametrize("wrong", [0, 1, 50, 250])
+def test_the_first_two_hundred_wrong_images_are_kept(wrong: int) -> None:
     """Each kept image is the one at its position, byte by byte."""
     found = stored(IMAGES, wrong)
-    assert found["wrong"].tolist() == list(range(300 - wrong, 300))
-    assert np.array_equal(found["wrong_images"], IMAGES[300 - wrong :])
-
-
-def test_at_most_two_hundred_are_kept() -> None:
-    """Of more wrong images the first are kept."""
-    found = stored(IMAGES, 250)
-    assert found["wrong"].tolist() == list(range(50, 250))
-    assert found["wrong_images"].shape == (200, 2, 2)
+    places = list(range(300 - wrong, 300))[:200]
+    assert found["wrong"].tolist() == places
+    assert np.array_equal(found["wrong_images"], IMAGES[places])
 
 
 def test_of_large_images_fewer_are_kept() -> None:
@@ -57,14 +51,6 @@ def test_of_large_images_fewer_are_kept() -> None:
     run = make()
     run.predictions([0, 0, 0, 0], [1, 1, 1, 1], images=np.zeros((4, 1000, 1000, 3), np.uint8))
     assert run.prediction_sets["test"]["wrong"].tolist() == [0, 1]
-
-
-def test_without_images_nothing_more_is_stored() -> None:
-    """A scenario that gives no images and no weights stores what it always did."""
-    run = make()
-    run.predictions(LABELS, LABELS)
-    assert sorted(run.prediction_sets["test"]) == ["labels", "predicted"]
-    assert run.weights == {}
 
 
 def test_pictures_of_mistakes_are_no_work() -> None:
@@ -101,6 +87,10 @@ def test_equal_weights_have_equal_hashes(weights: NDArray[np.float32]) -> None:
     """A copy, and the same numbers in another memory order, are the same weights."""
     assert digest(weights) == digest(weights.copy()) == digest(np.asfortranarray(weights))
     assert len(digest(weights)) == 64
+    run = make()
+    run.predictions([0], [0], weights=[weights])
+    run.predictions([0], [0], name="head", weights=[weights, weights])
+    assert run.weights["test"] == digest(weights) != run.weights["head"]
 
 
 CHANGES: dict[str, Callable[[NDArray[np.float64]], tuple[typing.Any, ...]]] = {
@@ -127,10 +117,25 @@ def test_what_is_no_number_is_no_weight(weights: tuple[typing.Any, ...]) -> None
         digest(*weights)
 
 
-def test_each_set_has_the_hash_of_its_own_weights() -> None:
-    """Two sets of one run keep two hashes."""
+# -- which image a label and a prediction belong to -----------------------------------------------
+
+
+@given(st.permutations(range(12)))
+def test_alignment_counts_pairs_of_two_images(order: list[int]) -> None:
+    """The error is the number of displaced images, and only the order as it was holds; without indices nothing is claimed."""
+    run, images = make(), np.arange(12)
+    run.predictions(images % 10, images % 10, name="other")
+    run.predictions(images % 10, np.array(order) % 10, indices=(images, order))
+    (check,) = run.identities
+    assert check.name == "test.alignment"
+    assert check.error == sum(place != image for place, image in enumerate(order))
+    assert check.holds == (list(images) == order)
+
+
+@pytest.mark.parametrize("indices", [([0, 1], [0]), ([0, 1, 2], [0, 1, 2])])
+def test_indices_must_cover_the_set(indices: tuple[list[int], list[int]]) -> None:
+    """Indices of another length are refused by the set's name, and nothing is stored."""
     run = make()
-    run.predictions([0], [0], weights=[np.ones(2)])
-    run.predictions([0], [0], name="head", weights=[np.zeros(2)])
-    assert set(run.weights) == {"test", "head"}
-    assert run.weights["test"] != run.weights["head"]
+    with pytest.raises(ValueError, match=r"indices of set 'side' have shapes .* each must be \(2,\)"):
+        run.predictions([0, 1], [0, 1], name="side", indices=indices)
+    assert run.prediction_sets == {}

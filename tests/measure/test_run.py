@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import typing
 
@@ -67,15 +68,6 @@ def make(device: Accelerator | None = None, **options: typing.Any) -> Run:
     return Run(request, options, load, device or Accelerator(), declared=DECLARED)
 
 
-def test_a_run_tells_what_was_asked_for() -> None:
-    """Seed, device, backend and options are those of the request; options are a copy."""
-    options = {"epochs": 2}
-    run = Run(RunRequest(scenario="p", variant="d", tier="smoke", seed=3), options, load, Accelerator())
-    options["epochs"] = 9
-    assert (run.seed, run.device, run.backend, run.options) == (3, "cpu", "numpy", {"epochs": 2})
-    assert (make().device, make().backend) == ("cuda", "torch")
-
-
 def test_data_sets_are_noted_once() -> None:
     """A data set that is loaded twice is noted once, as it was found."""
     run = make()
@@ -84,15 +76,16 @@ def test_data_sets_are_noted_once() -> None:
     assert list(run.datasets.values()) == [Loaded.use]
 
 
-# -- stages ------------------------------------------------------------
-
-
 def test_a_stage_measures_its_body() -> None:
     """Wall and CPU time, images and memory of the body are kept under its name."""
-    run = make(Accelerator(5, 7))
+    device = Accelerator(5, 7)
+    run = make(device)
     with run.stage("fit", images=100) as handle:
         np.ones(1000).sum()
         handle.images = 200
+        device.calls.append("body")
+    # peaks are reset before the clock starts, and the clock waits at its start and end
+    assert device.calls == ["reset", "wait", "body", "wait"]
     (stage,) = run.stages
     assert (stage.name, stage.images) == ("fit", 200)
     assert stage.seconds > 0
@@ -104,36 +97,25 @@ def test_a_stage_measures_its_body() -> None:
         assert stage.peak_bytes >= 0.95 * stage.start_bytes
 
 
-def test_the_device_is_reset_before_and_waited_for_on_both_sides() -> None:
-    """Peaks are reset before the clock starts, and the clock waits at its start and end."""
-    device = Accelerator()
-    with make(device).stage("fit"):
-        device.calls.append("body")
-    assert device.calls == ["reset", "wait", "body", "wait"]
-
-
-def test_stages_do_not_nest() -> None:
-    """A stage within a stage is refused by both names, and the outer one can still be used up."""
-    run = make()
-    with run.stage("outer"), pytest.raises(ValueError, match="stage 'inner' opened within stage 'outer'"):
-        run.stage("inner").__enter__()
-    assert [stage.name for stage in run.stages] == ["outer"]
-
-
-def test_stage_names_are_unique() -> None:
-    """A second stage of one name is refused: its metrics would hide the first one's."""
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("inner", "stage 'inner' opened within stage 'outer'"),
+        ("fit", "'fit' was measured already"),
+        ("", "cannot be called ''"),
+        ("imports", "cannot be called 'imports'"),
+        ("total", "cannot be called 'total'"),
+    ],
+)
+def test_a_stage_stands_alone_under_a_name_of_its_own(name: str, told: str) -> None:
+    """Stages do not nest, a second one of a name would hide the first one's metrics, and the harness has names for its own."""
     run = make()
     with run.stage("fit"):
         pass
-    with pytest.raises(ValueError, match="'fit' was measured already"), run.stage("fit"):
+    outer = run.stage("outer") if name == "inner" else contextlib.nullcontext()
+    with outer, pytest.raises(ValueError, match=told), run.stage(name):
         pass
-
-
-@pytest.mark.parametrize("name", ["", "imports", "total"])
-def test_reserved_stage_names_are_refused(name: str) -> None:
-    """The harness's own metrics are called imports and total; an empty name would hide an open stage."""
-    with pytest.raises(ValueError, match=f"cannot be called '{name}'"), make().stage(name):
-        pass
+    assert [stage.name for stage in run.stages] == (["fit", "outer"] if name == "inner" else ["fit"])
 
 
 def test_a_stage_that_fails_is_not_kept_and_does_not_block() -> None:
@@ -150,19 +132,10 @@ def test_stage_metrics_sum_times_and_take_the_highest_peak() -> None:
     """Totals leave imports out: times add up, peaks do not, and memory is counted above the imports."""
     stages = [
         StageResult(name="imports", seconds=9.0, cpu_seconds=9.0, peak_bytes=100 * MIB),
-        StageResult(
-            name="fit",
-            seconds=2.0,
-            cpu_seconds=3.0,
-            peak_bytes=150 * MIB,
-            images=100,
-            device_allocated_bytes=5,
-        ),
-        StageResult(
-            name="test", seconds=1.0, cpu_seconds=1.0, peak_bytes=120 * MIB, device_allocated_bytes=4
-        ),
+        StageResult(name="fit", seconds=2.0, cpu_seconds=3.0, peak_bytes=150 * MIB, images=100, device_allocated_bytes=5),
+        StageResult(name="test", seconds=1.0, cpu_seconds=1.0, peak_bytes=120 * MIB, device_allocated_bytes=4),
         StageResult(name="tiny", seconds=0.5, cpu_seconds=0.5, peak_bytes=90 * MIB),
-    ]
+    ]  # fmt: skip
     found = {name: measured.value for name, measured in stage_metrics(stages).items()}
     assert (found["total.seconds"], found["total.cpu_seconds"]) == (3.5, 4.5)
     assert (found["total.peak_bytes"], found["total.above_imports_bytes"]) == (150 * MIB, 50 * MIB)
@@ -178,11 +151,8 @@ def test_stage_metrics_sum_times_and_take_the_highest_peak() -> None:
 def test_stage_metrics_say_kind_unit_and_direction() -> None:
     """Times and bytes are better lower, rates higher; kinds decide how they are compared."""
     stage = StageResult(name="fit", seconds=2.0, cpu_seconds=3.0, peak_bytes=5, images=10)
-    found = {
-        name: (m.kind, m.unit, m.better)
-        for name, m in stage_metrics([stage]).items()
-        if name.startswith("fit")
-    }
+    metrics = stage_metrics([stage]).items()
+    found = {name: (m.kind, m.unit, m.better) for name, m in metrics if name.startswith("fit")}
     assert found == {
         "fit.seconds": ("runtime", "s", "lower"),
         "fit.cpu_seconds": ("runtime", "s", "lower"),
@@ -191,18 +161,26 @@ def test_stage_metrics_say_kind_unit_and_direction() -> None:
     }
 
 
-def test_without_readable_peaks_there_are_no_memory_metrics() -> None:
-    """A peak that was not measured is absent, never 0."""
+def test_what_was_not_measured_is_absent() -> None:
+    """Without a readable peak there is no metric of memory, and never 0; without a stage there are zero seconds."""
     found = stage_metrics([StageResult(name="fit", seconds=1.0, cpu_seconds=1.0)])
     assert not [name for name in found if name.endswith("_bytes")]
+    nothing = {name: metric.value for name, metric in stage_metrics([]).items()}
+    assert nothing == {"total.seconds": 0, "total.cpu_seconds": 0}
 
 
-def test_totals_of_no_stage_are_zero_seconds() -> None:
-    """A run without stages has zero seconds and no memory."""
-    assert {name: m.value for name, m in stage_metrics([]).items()} == {
-        "total.seconds": 0,
-        "total.cpu_seconds": 0,
-    }
+def test_settings_of_the_frameworks_are_told_by_stage() -> None:
+    """A setting of one value is that value; one that differs is told by stage; what is restored afterwards is not lost."""
+    now = {"tf32": "True", "autocast": "off"}
+    request = RunRequest(scenario="probe", variant="default", tier="smoke", seed=0)
+    run = Run(request, {}, load, Accelerator(), settings=lambda: now)
+    for stage, changed in (("train", {"tf32": "False", "autocast": "bfloat16"}), ("test", {"tf32": "False"})):
+        before = dict(now)
+        now.update(changed)
+        with run.stage(stage):
+            pass
+        now.update(before)
+    assert run.settings.by_stage() == {"tf32": "False", "autocast": "bfloat16 in train; off in test"}
 
 
 # -- predictions ------------------------------------------------------------
@@ -334,11 +312,8 @@ def test_recorded_metrics_are_plain() -> None:
     run.record("spectrum", np.array([[1, 2], [3, 4]], np.float32))
     assert run.metrics["size"].value == 7.0
     assert run.metrics["spectrum"].value == [[1.0, 2.0], [3.0, 4.0]]
-    assert (run.metrics["size"].unit, run.metrics["size"].kind, run.metrics["size"].better) == (
-        "B",
-        "size",
-        "lower",
-    )
+    size = run.metrics["size"]
+    assert (size.unit, size.kind, size.better) == ("B", "size", "lower")
 
 
 def test_a_family_declares_its_members() -> None:
@@ -383,19 +358,12 @@ def test_a_metric_has_one_value() -> None:
 )
 def test_an_identity_that_is_not_finite_never_holds(error: float, tolerance: float) -> None:
     """NaN or infinity in error or tolerance is stored as a finite violation: JSON has neither."""
-    run = make()
-    run.identity(IdentityCheck("W = USV", error, tolerance, "W = U S V^T", ""))
-    (check,) = run.identities
+    run, sound = make(), IdentityCheck("b", 2.0, 1.0, "f", "d")
+    run.identity(sound, IdentityCheck("W = USV", error, tolerance, "W = U S V^T", ""))
+    kept, check = run.identities
+    assert kept == sound
     assert (check.holds, check.error, check.tolerance) == (False, sys.float_info.max, 0.0)
     assert "not finite" in check.detail
-
-
-def test_identities_are_kept_as_they_are() -> None:
-    """Finite checks are stored unchanged, in order."""
-    checks = (IdentityCheck("a", 0.0, 1.0, "f", "d"), IdentityCheck("b", 2.0, 1.0, "f", "d"))
-    run = make()
-    run.identity(*checks)
-    assert tuple(run.identities) == checks
 
 
 def test_figures_keep_their_series_in_order() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -14,9 +15,10 @@ import psutil
 import pytest
 
 from harness.measure import runtime
+from tests.conftest import TIME_LIMIT
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 
 def spin(seconds: float) -> None:
@@ -26,26 +28,17 @@ def spin(seconds: float) -> None:
         sum(range(1000))
 
 
-@pytest.fixture
-def busy_child() -> Iterator[subprocess.Popen[bytes]]:
-    """Keep one other process busy while the test lasts."""
-    child = subprocess.Popen(
-        [sys.executable, "-c", "print('up', flush=True)\nwhile True: pass"], stdout=subprocess.PIPE
-    )
-    assert child.stdout is not None
-    child.stdout.readline()
-    yield child
-    child.kill()
-    child.wait()
-    child.stdout.close()
-
-
-def test_a_busy_process_is_seen(busy_child: subprocess.Popen[bytes]) -> None:
+def test_a_busy_process_is_seen() -> None:
     """Another process that computes all the time is far above the tenth of a core that disturbs."""
-    foreign = runtime.ForeignCpu()
-    time.sleep(1.2)
-    assert busy_child.poll() is None
-    assert (foreign.cores() or 0.0) > 0.3
+    command = [sys.executable, "-c", "print('up', flush=True)\nwhile True: pass"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        foreign = runtime.ForeignCpu()
+        time.sleep(1.2)
+        seen = foreign.cores() or 0.0
+        child.kill()
+    assert seen > 0.3
 
 
 @pytest.fixture
@@ -86,7 +79,6 @@ def busy_seconds() -> float:
     return float(times.user + times.nice + times.system + times.irq + times.softirq + times.steal)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="NOT TESTED: the fields of CPU time are those of Linux")
 def test_own_work_is_not_foreign() -> None:
     """Own work, in the interpreter, in BLAS threads and in children waited for, is subtracted.
 
@@ -134,7 +126,33 @@ def test_clock_waits_for_the_device_on_both_sides(monkeypatch: pytest.MonkeyPatc
     assert not list(queued)
 
 
-def test_calibration_is_a_positive_time() -> None:
-    """The calibration kernel takes a positive, finite time."""
-    assert 0 < runtime.calibrate(repeats=1) < 60
-    assert 0 < runtime.calibrate() < 60
+HELPED = """
+import json, subprocess, sys, time
+from harness.measure import runtime
+BURN = "import time\\nwhile time.process_time() < {seconds}: pass\\nprint('done', flush=True); input()"
+clock, before = runtime.Clock(lambda: None), runtime._own_seconds()
+waits = subprocess.Popen([sys.executable, "-c", BURN.format(seconds=0.6)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+waits.stdout.readline()
+alive = (clock.read()[1], runtime._own_seconds() - before)
+waits.communicate(b"\\n")
+print(json.dumps([*alive, clock.read()[1], runtime._own_seconds() - before]))
+"""
+
+
+@pytest.mark.parametrize("leads", [True, False])
+def test_helper_processes_are_a_worker_s_own(*, leads: bool) -> None:
+    """A process that leads its session, as a worker does, counts helpers that still live, and nothing twice when they end.
+
+    One that leads none has programs of others in its session: it counts what it has waited for.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", HELPED], start_new_session=leads, capture_output=True, text=True, timeout=TIME_LIMIT, check=True
+    )  # fmt: skip
+    # CPU seconds by the stage's clock, and this process's own, while a helper waits and after its end
+    alive, own_alive, ended, own_ended = json.loads(done.stdout)
+    assert min(ended, own_ended) >= 0.55
+    if leads:
+        assert min(alive, own_alive) >= 0.55
+        assert max(ended - alive, own_ended - own_alive) < 0.5
+    else:
+        assert max(alive, own_alive) < 0.55

@@ -48,8 +48,10 @@ def test_a_long_run_leaves_few_samples_and_its_highest(resident: list[int], most
     assert watch.interval >= 0.05 * len(resident) / most / 2
 
 
-def test_a_process_that_is_gone_leaves_nothing() -> None:
-    """No sample is made up for a process that has ended."""
+def test_a_process_that_is_gone_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No sample is made up for a process that has ended; one that no runner started does not know its own time."""
+    monkeypatch.delenv(STARTED, raising=False)
+    assert since_start() is None
     watch = Watch()
     watch(2**22 + 1)  # above the largest number that Linux gives a process
     watch.note(1.0, 0)
@@ -104,16 +106,8 @@ def test_a_helper_that_ends_as_a_stage_begins_is_not_the_stages(later: int, held
     seconds, helpers = (1.2, 1.366, 1.5), (31 * MIB, 34 * MIB, later)
     trace = MemoryTrace(seconds=seconds, resident_bytes=(500 * MIB,) * 3, helper_bytes=helpers)
     stage = StageResult(name="train", seconds=13.0, cpu_seconds=13.0, began_seconds=1.36)
-    found = helper_metrics(trace, [stage])
-    assert {name: metric.value for name, metric in found.items()} == (
-        {} if held is None else {"total.helper_bytes": held}
-    )
-
-
-def test_without_a_runner_there_is_no_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that no runner started does not know its own time."""
-    monkeypatch.delenv(STARTED, raising=False)
-    assert since_start() is None
+    values = {name: metric.value for name, metric in helper_metrics(trace, [stage]).items()}
+    assert values == ({} if held is None else {"total.helper_bytes": held})
 
 
 def test_a_run_tells_its_memory_over_time(run_probe: Callable[..., Finished], harness: Harness) -> None:

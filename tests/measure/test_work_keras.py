@@ -53,18 +53,6 @@ def count(action: Callable[[], object]) -> tuple[int, int, list[str]]:
     return found["optimiser_steps"], found["samples"], work.uncounted()
 
 
-def test_batches_count_as_they_are(model: keras.Model) -> None:
-    """A step a batch, with the batch's own rows; prediction and evaluation are no training."""
-
-    def action() -> None:
-        for rows in (5, 5, 3):
-            model.train_on_batch(*data(rows))
-        model.predict_on_batch(data(7)[0])
-        model.test_on_batch(*data(7))
-
-    assert count(action)[:2] == (3, 13)
-
-
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
@@ -107,9 +95,17 @@ def test_training_within_training_counts_once(model: keras.Model) -> None:
     assert any("another number of steps" in line for line in told)
 
 
-def test_closing_puts_the_methods_back(model: keras.Model) -> None:
-    """After the end Keras's class is what it was, and nothing counts."""
+def test_batches_count_until_the_methods_are_put_back(model: keras.Model) -> None:
+    """Batches count as they are, prediction and evaluation do not; after the end Keras's class is what it was, and nothing counts."""
     import keras
+
+    def action() -> None:
+        for rows in (5, 5, 3):
+            model.train_on_batch(*data(rows))
+        model.predict_on_batch(data(7)[0])
+        model.test_on_batch(*data(7))
+
+    assert count(action)[:2] == (3, 13)
 
     before = {name: getattr(keras.Model, name) for name in ("fit", "train_on_batch")}
     work = KerasWork()
@@ -164,9 +160,7 @@ def test_every_backend_takes_the_same_steps(tmp_path: Path, backend: str) -> Non
     ]  # fmt: skip
     for run in counted(tmp_path, asked, [str(path)]):
         found = {name: measured.value for name, measured in probes.counts(run).items()}
-        assert (found["work.train.optimiser_steps"], found["work.train.samples"]) == (2 + 6, 10 + 20), (
-            run.request.backend
-        )
+        assert (found["work.train.optimiser_steps"], found["work.train.samples"]) == (2 + 6, 10 + 20)
         assert (found["work.test.optimiser_steps"], found["work.test.samples"]) == (0, 0)
         assert ("work.total.flops" in found) == (run.request.backend == "torch")
         assert run.measurement is not None

@@ -38,9 +38,9 @@ class Fault:
     """The change."""
     metric: str
     """Which metric or identity must catch it; ``run`` if runs must fail."""
-    verdict: str
+    verdict: str = "REGRESSED"
     """Its verdict."""
-    code: int
+    code: int = 1
     """Exit code of the gate."""
     scenario: str = KMNIST
     """Where."""
@@ -48,6 +48,8 @@ class Fault:
     """Options of the gate."""
     error: str = ""
     """What the failed runs' errors must say, where `metric` is ``run``."""
+    function: str = ""
+    """Function that the profiled pair must name first; empty where no profile is made."""
     long: bool = False
     """Whether its gate takes minutes: fifteen trainings of whole networks. It is run where HARNESS_PLANTED_LONG is 1."""
     committed: bool = False
@@ -87,176 +89,129 @@ def _two_points(scenario: str) -> Fault:
             ),
         ),
         metric="accuracy",
-        verdict="REGRESSED",
-        code=1,
         options=STATISTICAL,
         long=retrained and scenario != KMNIST,
         committed=retrained,
     )
 
 
+SHIFTED = Change(
+    TRAINING,
+    "Prediction(to_numpy(logits >= 0).astype(np.uint8),",
+    "Prediction(np.roll(to_numpy(logits >= 0).astype(np.uint8), 1),",
+)
+
 FAULTS = (
     *map(_two_points, (*RETRAINED, FINAL)),
     Fault(
         name="labels shifted against predictions",
         told="predicted labels are rolled by one image",
-        changes=(
-            Change(
-                "sources/kmnist_svd_logreg/pipeline/prediction.py",
-                "Prediction(to_numpy(logits >= 0).astype(np.uint8),",
-                "Prediction(np.roll(to_numpy(logits >= 0).astype(np.uint8), 1),",
-            ),
-        ),
+        changes=(SHIFTED,),
         metric="accuracy",
-        verdict="REGRESSED",
-        code=1,
         options=STATISTICAL,
     ),
     Fault(
         name="labels shifted against predictions, one run",
         told="the same, seen without statistics: a label that is right has a loss below ln 2",
-        changes=(
-            Change(
-                "sources/kmnist_svd_logreg/pipeline/prediction.py",
-                "Prediction(to_numpy(logits >= 0).astype(np.uint8),",
-                "Prediction(np.roll(to_numpy(logits >= 0).astype(np.uint8), 1),",
-            ),
-        ),
+        changes=(SHIFTED,),
         metric="test.pairs",
-        verdict="REGRESSED",
-        code=1,
     ),
     Fault(
         name="test set normalised by itself",
         told="test images lose their own mean and spread, not the training images'",
         scenario=TINY,
-        changes=(
-            Change(
-                "sources/tinyconvnet_svd/pipeline/training.py",
-                "        return torch.cat([network(normalised(batch)) for batch in images.split(EVALUATION_BATCH)])",
-                "        own = (images.float() - images.float().mean()) / images.float().std()\n"
-                "        return torch.cat([network(batch) for batch in own.split(EVALUATION_BATCH)])",
-            ),
-        ),
+        changes=(Change(
+            "sources/tinyconvnet_svd/pipeline/training.py",
+            "        return torch.cat([network(normalised(batch)) for batch in images.split(EVALUATION_BATCH)])",
+            "        own = (images.float() - images.float().mean()) / images.float().std()\n"
+            "        return torch.cat([network(batch) for batch in own.split(EVALUATION_BATCH)])",
+        ),),
         metric="logits.recomputed",
-        verdict="REGRESSED",
-        code=1,
     ),
     Fault(
         name="one rank fewer",
         told="truncation keeps k - 1 triplets of k",
-        changes=(
-            Change(
-                COMPRESSION,
-                "parts = (self.u[:, :, :k], self.s[:, :k], self.vt[:, :k, :])",
-                "parts = (self.u[:, :, : k - 1], self.s[:, : k - 1], self.vt[:, : k - 1, :])",
-            ),
-        ),
+        changes=(Change(
+            COMPRESSION,
+            "parts = (self.u[:, :, :k], self.s[:, :k], self.vt[:, :k, :])",
+            "parts = (self.u[:, :, : k - 1], self.s[:, : k - 1], self.vt[:, : k - 1, :])",
+        ),),
         metric="images k=8.eckart_young[8]",
-        verdict="REGRESSED",
-        code=1,
     ),
     Fault(
         name="one rank fewer, of what is trained on",
         told="the images are compressed to k - 1 triplets, fewer bytes than were asked for",
-        changes=(
-            Change(
-                "sources/kmnist_svd_logreg/stages.py",
-                "[pipeline.compress(part.images, k) for part in (training, test)]",
-                "[pipeline.compress(part.images, k - 1) for part in (training, test)]",
-            ),
-        ),
+        changes=(Change(
+            "sources/kmnist_svd_logreg/stages.py",
+            "[pipeline.compress(part.images, k) for part in (training, test)]",
+            "[pipeline.compress(part.images, k - 1) for part in (training, test)]",
+        ),),
         metric="stored training k=8.storage",
-        verdict="REGRESSED",
-        code=1,
     ),
     Fault(
         name="dropout left on",
         told="prediction runs the network in training mode",
         scenario=DROPOUT,
-        changes=(
-            Change(
-                "sources/keras/steps.py",
-                "np.asarray(model.predict_on_batch(chunk), dtype=np.float32)",
-                "np.asarray(model(chunk, training=True), dtype=np.float32)",
-            ),
-        ),
+        changes=(Change(
+            "sources/keras/steps.py",
+            "np.asarray(model.predict_on_batch(chunk), dtype=np.float32)",
+            "np.asarray(model(chunk, training=True), dtype=np.float32)",
+        ),),
         metric="model_file",
-        verdict="REGRESSED",
-        code=1,
     ),
     Fault(
         name="learning rate off by ten",
         told="0.0001 instead of 0.001",
         scenario=TINY,
-        changes=(
-            Change(
-                "sources/tinyconvnet_svd/pipeline/training.py",
-                "torch.optim.Adam(network.parameters(), lr=learning_rate)",
-                "torch.optim.Adam(network.parameters(), lr=learning_rate / 10)",
-            ),
-        ),
+        changes=(Change(
+            "sources/tinyconvnet_svd/pipeline/training.py",
+            "torch.optim.Adam(network.parameters(), lr=learning_rate)",
+            "torch.optim.Adam(network.parameters(), lr=learning_rate / 10)",
+        ),),
         metric="loss",
-        verdict="REGRESSED",
-        code=1,
         options=STATISTICAL,
     ),
     Fault(
         name="learning rate off by ten, where training stops early",
         told="0.01 instead of 0.1: it trains longer, and ends as well",
-        changes=(
-            Change(
-                TRAINING,
-                "task = _task(design, host, schedule, tuple(learning_rates))",
-                "task = _task(design, host, schedule, tuple(rate / 10 for rate in learning_rates))",
-            ),
-        ),
+        changes=(Change(
+            TRAINING,
+            "task = _task(design, host, schedule, tuple(learning_rates))",
+            "task = _task(design, host, schedule, tuple(rate / 10 for rate in learning_rates))",
+        ),),
         metric="work.epochs_run",
-        verdict="REGRESSED",
-        code=1,
     ),
     Fault(
         name="bfloat16 instead of float32",
         told="training runs under autocast",
         scenario=TINY,
-        changes=(
-            Change(
-                "sources/tinyconvnet_svd/pipeline/training.py",
-                "            loss = torch.nn.functional.cross_entropy(network(images), labels)\n",
-                '            with torch.autocast("cpu", dtype=torch.bfloat16):\n'
-                "                loss = torch.nn.functional.cross_entropy(network(images), labels)\n",
-            ),
-        ),
+        changes=(Change(
+            "sources/tinyconvnet_svd/pipeline/training.py",
+            "            loss = torch.nn.functional.cross_entropy(network(images), labels)\n",
+            '            with torch.autocast("cpu", dtype=torch.bfloat16):\n'
+            "                loss = torch.nn.functional.cross_entropy(network(images), labels)\n",
+        ),),
         metric="trajectory.train",
-        verdict="CHANGED",
-        code=3,
+        verdict="CHANGED", code=3,
     ),
     Fault(
         name="last batch dropped",
         told="an epoch ends before its smaller last batch",
         scenario=TINY,
-        changes=(
-            Change(
-                "sources/tinyconvnet_svd/pipeline/training.py",
-                "order.to(where).split(batch_size):",
-                "order.to(where).split(batch_size)[:-1]:",
-            ),
-        ),
+        changes=(Change(
+            "sources/tinyconvnet_svd/pipeline/training.py",
+            "order.to(where).split(batch_size):",
+            "order.to(where).split(batch_size)[:-1]:",
+        ),),
         metric="work.train.samples",
-        verdict="REGRESSED",
-        code=1,
     ),
     Fault(
         name="last batch dropped, in the schedule",
         told="the number of steps is rounded down",
-        changes=(
-            Change(
-                FOLDS, "return -(-self.split.training_size // self.batch)", "return self.split.training_size // self.batch"
-            ),
-        ),
+        changes=(Change(
+            FOLDS, "return -(-self.split.training_size // self.batch)", "return self.split.training_size // self.batch"
+        ),),
         metric="svd.epoch",
-        verdict="REGRESSED",
-        code=1,
     ),
     Fault(
         name="last batch dropped, in a NumPy loop",
@@ -270,16 +225,12 @@ FAULTS = (
             Change(TRAINING, "xp.stack(logits), sign) * factor ", "xp.stack(logits), sign[:-1]) * factor[:-1] "),
         ),
         metric="work.optimiser_steps",
-        verdict="REGRESSED",
-        code=1,
     ),
     Fault(
         name="float64 instead of float32",
         told="factors are stored in float64",
-        changes=(Change(COMPRESSION, 'method: str = "svd", dtype: str = "float32"', 'method: str = "svd", dtype: str = "float64"'),),
+        changes=(Change(COMPRESSION, 'k: int, *, dtype: str = "float32"', 'k: int, *, dtype: str = "float64"'),),
         metric="stored.bytes",
-        verdict="REGRESSED",
-        code=1,
     ),
     Fault(
         name="features kept twice",
@@ -289,8 +240,7 @@ FAULTS = (
             Change(PREPARATION, "ROWS = 2048\n", "ROWS = 2048\n_KEPT: list[Array] = []\n"),
         ),
         metric="total.left_bytes",
-        verdict="REGRESSED",
-        code=1,
+        function="design_matrix",
         options=STATISTICAL,
     ),
     Fault(
@@ -301,8 +251,7 @@ FAULTS = (
             Change(TRAINING, "LANES = 8\n", "LANES = 8\n_HISTORY: list[Array] = []\n"),
         ),
         metric="total.left_bytes",
-        verdict="REGRESSED",
-        code=1,
+        function="_descend",
         options=STATISTICAL,
     ),
     Fault(
@@ -310,39 +259,30 @@ FAULTS = (
         told="the smoke tier reads the excerpt of MNIST",
         changes=(Change("sources/kmnist_svd_logreg/scenario.py", '"dataset": "kmnist-excerpt"', '"dataset": "mnist-excerpt"'),),
         metric="accuracy",
-        verdict="INCOMPARABLE",
-        code=3,
+        verdict="INCOMPARABLE", code=3,
     ),
     Fault(
         name="a changed split, of folds",
         told="cross-validation has half as many folds",
         changes=(Change(FOLDS, "    width = n // folds\n", "    folds //= 2\n    width = n // folds\n"),),
         metric="work.epochs_run",
-        verdict="REGRESSED",
-        code=1,
     ),
     Fault(
         name="a split with repeats",
         told="folds are drawn with replacement",
         changes=(Change(FOLDS, "default_rng((seed, 0)).permutation(n)", "default_rng((seed, 0)).integers(0, n, n)"),),
         metric="svd.epoch",
-        verdict="REGRESSED",
-        code=1,
     ),
     Fault(
         name="a leak of test images into training",
         told="ten training images are replaced by test images",
-        changes=(
-            Change(
-                "sources/kmnist_svd_logreg/scenario.py",
-                '        test = stages.pair_of(run, data.test, PAIRS[options["pair"]], None)\n',
-                '        test = stages.pair_of(run, data.test, PAIRS[options["pair"]], None)\n'
-                "        training.images[:10], training.targets[:10] = test.images[:10], test.targets[:10]\n",
-            ),
-        ),
+        changes=(Change(
+            "sources/kmnist_svd_logreg/scenario.py",
+            '        test = stages.pair_of(run, data.test, PAIRS[options["pair"]], None)\n',
+            '        test = stages.pair_of(run, data.test, PAIRS[options["pair"]], None)\n'
+            "        training.images[:10], training.targets[:10] = test.images[:10], test.targets[:10]\n",
+        ),),
         metric="split.disjoint",
-        verdict="REGRESSED",
-        code=1,
     ),
     Fault(
         name="a wrong identity",
@@ -351,8 +291,6 @@ FAULTS = (
             Change(COMPRESSION, "xp.matmul(self.u * self.s[:, None, :], self.vt)", "xp.matmul(self.u * self.s[:, None, :], self.vt * (1 + 1e-6))"),
         ),
         metric="images k=8.eckart_young[8]",
-        verdict="REGRESSED",
-        code=1,
     ),
     Fault(
         name="every seed is seed 0",
@@ -362,39 +300,32 @@ FAULTS = (
             Change("sources/kmnist_svd_logreg/stages.py", 'options["batch"], run.seed)', 'options["batch"], 0)'),
         ),
         metric="seeds",
-        verdict="ERROR",
-        code=2,
+        verdict="ERROR", code=2,
         options=STATISTICAL,
     ),
     Fault(
         name="fewer test images",
         told="nine in ten of the test images are tested",
-        changes=(
-            Change(
-                "sources/kmnist_svd_logreg/scenario.py",
-                'test = stages.pair_of(run, data.test, PAIRS[options["pair"]], None)',
-                'test = stages.pair_of(run, data.test, PAIRS[options["pair"]], len(data.test.labels) * 9 // 10)',
-            ),
-        ),
+        changes=(Change(
+            "sources/kmnist_svd_logreg/scenario.py",
+            'test = stages.pair_of(run, data.test, PAIRS[options["pair"]], None)',
+            'test = stages.pair_of(run, data.test, PAIRS[options["pair"]], len(data.test.labels) * 9 // 10)',
+        ),),
         metric="accuracy",
-        verdict="INCOMPARABLE",
-        code=2,
+        verdict="INCOMPARABLE", code=2,
     ),
     Fault(
         name="more threads than asked for",
         told="training sets two threads, the run has one",
         changes=(Change(TRAINING, START, f"    import threadpoolctl\n\n    threadpoolctl.threadpool_limits(2)\n{START}"),),
         metric="total.above_imports_bytes",
-        verdict="INCOMPARABLE",
-        code=3,
+        verdict="INCOMPARABLE", code=3,
     ),
     Fault(
         name="an unseeded generator",
         told="each epoch's order comes from the system's entropy",
         changes=(Change(FOLDS, "np.random.default_rng((self.seed, 1, epoch))", "np.random.default_rng()"),),
         metric="work.repeatable",
-        verdict="REGRESSED",
-        code=1,
     ),
     Fault(
         name="a missing metric",
@@ -403,50 +334,42 @@ FAULTS = (
             Change("sources/kmnist_svd_logreg/stages.py", "probabilities=_probabilities(targets, prediction), name=name", "name=name"),
         ),
         metric="loss",
-        verdict="ERROR",
-        code=2,
+        verdict="ERROR", code=2,
     ),
     Fault(
         name="a scenario that exits early",
         told="training ends the process with code 0",
         changes=(Change(TRAINING, START, f"    raise SystemExit(0)\n{START}"),),
         metric="run",
-        verdict="ERROR",
-        code=2,
+        verdict="ERROR", code=2,
         error="the worker ended without a readable result",
     ),
     Fault(
         name="a scenario that returns early",
         told="the uncompressed twin is not trained",
-        changes=(
-            Change(
-                "sources/kmnist_svd_logreg/scenario.py",
-                '        twin = stages.model(run, training, test, k=None, name="uncompressed", stage="uncompressed")\n',
-                "        return\n"
-                '        twin = stages.model(run, training, test, k=None, name="uncompressed", stage="uncompressed")\n',
-            ),
-        ),
+        changes=(Change(
+            "sources/kmnist_svd_logreg/scenario.py",
+            '        twin = stages.model(run, training, test, k=None, name="uncompressed", stage="uncompressed")\n',
+            "        return\n"
+            '        twin = stages.model(run, training, test, k=None, name="uncompressed", stage="uncompressed")\n',
+        ),),
         metric="work.uncompressed.epochs_run",
-        verdict="ERROR",
-        code=2,
+        verdict="ERROR", code=2,
     ),
     Fault(
         name="a stage that prints and leaks a process",
         told="training prints a megabyte and leaves a detached process, with one seed",
-        changes=(
-            Change(
-                TRAINING,
-                START,
-                "    if schedule.seed == 1:\n"
-                "        import subprocess\n\n"
-                '        print("noise " * 200_000)\n'
-                '        subprocess.Popen(["sleep", "86399"], start_new_session=True)\n'
-                + START,
-            ),
-        ),
+        changes=(Change(
+            TRAINING,
+            START,
+            "    if schedule.seed == 1:\n"
+            "        import subprocess\n\n"
+            '        print("noise " * 200_000)\n'
+            '        subprocess.Popen(["sleep", "86399"], start_new_session=True)\n'
+            + START,
+        ),),
         metric="run",
-        verdict="ERROR",
-        code=2,
+        verdict="ERROR", code=2,
         options=("--seeds", "3", "--max-runs", "5"),
         error="left 2 processes running, ended now: 'sleep 86399', 'sleep 86399'",
     ),

@@ -83,6 +83,8 @@ class Program:
         shutil.copytree((source or ROOT) / "harness", folder / "harness")
         shutil.copy2((source or ROOT) / "pyproject.toml", folder)
         (folder / ".gitignore").write_text("__pycache__/\nout/\nfirst-*/\nbaselines/\n")
+        if source is not None and (source / ".git").exists():  # what is planted is then an uncommitted change
+            shutil.copytree(source / ".git", folder / ".git")
 
     def plant(self, *changes: Change) -> typing.Self:
         """Change the copy.

@@ -9,6 +9,8 @@ import typing
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tests.planted.program import Gated
+
 HEAD = """# Planted regressions
 
 `python -m tests.planted --markdown docs/planted.md` wrote this page. Each row is a copy of this project with a few lines of its
@@ -33,23 +35,18 @@ class Row:
     """What caught it."""
     verdict: str
     """Its verdict."""
-    code: int
-    """Exit code."""
-    runs: int
-    """Runs, counting ones too."""
-    seconds: float
-    """Wall time of the gate."""
+    gated: Gated
+    """The gate."""
 
 
 def markdown(rows: Sequence[Row]) -> str:
     """Lay rows out as a page."""
     lines = [
-        f"| {row.name} | {row.told} | {f'`{row.metric}`' if row.metric else ''} | {row.verdict} | {row.code} | {row.runs} | {row.seconds:.0f} |"
+        f"| {row.name} | {row.told} | {f'`{row.metric}`' if row.metric else ''} | {row.verdict} | {row.gated.code} "
+        f"| {len(row.gated.runs)} | {row.gated.seconds:.0f} |"
         for row in rows
     ]
-    total = (
-        f"{len(rows)} gates, {sum(row.runs for row in rows)} runs, {sum(row.seconds for row in rows):.0f} s"
-    )
-    return (
-        HEAD + "\n".join(lines) + f"\n\n{total}; Python {platform.python_version()}, {platform.machine()}.\n"
-    )
+    runs, seconds = sum(len(row.gated.runs) for row in rows), sum(row.gated.seconds for row in rows)
+    total = f"{len(rows)} gates, {runs} runs, {seconds:.0f} s"
+    machine = f"Python {platform.python_version()}, {platform.machine()}"
+    return HEAD + "\n".join(lines) + f"\n\n{total}; {machine}.\n"

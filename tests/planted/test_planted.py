@@ -43,8 +43,7 @@ def test_the_unchanged_program_passes(
     }
     assert set(judged.values()) == {"PASS"}, judged
     assert gated.verdicts()["work.repeatable"] == "PASS"
-    told = f"nothing, in `{scenario}`"
-    rows.append(Row("the unchanged program", told, "", "PASS", gated.code, len(gated.runs), gated.seconds))
+    rows.append(Row("the unchanged program", f"nothing, in `{scenario}`", "", "PASS", gated))
 
 
 def grouped() -> Iterator[ParameterSet]:
@@ -69,9 +68,14 @@ def test_it_is_caught(
     verdict = failed(gated, fault.error) if fault.metric == "run" else gated.verdicts().get(fault.metric)
     assert verdict == fault.verdict, gated.told
     assert gated.code == fault.code, gated.told
-    rows.append(
-        Row(fault.name, fault.told, fault.metric, verdict, gated.code, len(gated.runs), gated.seconds)
-    )
+    if fault.function:
+        assert first_named(gated) == fault.function, gated.told
+    rows.append(Row(fault.name, fault.told, fault.metric, verdict, gated))
+
+
+def first_named(gated: Gated) -> str:
+    """Return the function that the profiled pair names first; empty where it claims nothing."""
+    return next((why["places"][0]["function"] for why in gated.job["gate"]["why"] if why["shown"]), "")
 
 
 def failed(gated: Gated, told: str) -> str:

@@ -14,31 +14,17 @@ import msgspec
 import numpy as np
 import pytest
 
+from harness import records
 from harness.measure.scores import of_predictions
 from harness.measure.stages import stage_metrics
-from harness.records import (
-    Comparison,
-    DatasetUse,
-    Figure,
-    Flip,
-    Flips,
-    IdentityCheck,
-    Job,
-    Judgement,
-    Measured,
-    Measurement,
-    MemoryTrace,
-    RunRequest,
-    RunResult,
-    Scenario,
-    Source,
-    StageResult,
-    Variant,
-)
 from harness.store import files
+from tests import browsing
 
 if typing.TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
+    from playwright.sync_api import Browser
 
     Arrays = dict[str, NDArray[typing.Any]]
 
@@ -46,13 +32,11 @@ FIGURES = Path(__file__).with_name("figures.json")
 JUDGEMENTS = Path(__file__).with_name("judgements.json")
 MIB = 2**20
 SEEDS = range(5)
-KMNIST = DatasetUse(
-    name="kmnist",
-    sha256="9f3c" * 16,
-    complete=False,
+KMNIST = records.DatasetUse(
+    name="kmnist", sha256="9f3c" * 16, complete=False,
     found="6,284 of 60,000 training images and all 10,000 test images of the folder named by HARNESS_DATA",
-)
-MNIST = DatasetUse(
+)  # fmt: skip
+MNIST = records.DatasetUse(
     name="mnist", sha256="1b7e" * 16, complete=True, found="all 60,000 training and 10,000 test images"
 )
 ENVIRONMENT = {
@@ -69,16 +53,16 @@ ENVIRONMENT = {
 }
 
 
-def request(scenario: str, variant: str, seed: int, backend: str = "numpy") -> RunRequest:
+def request(scenario: str, variant: str, seed: int, backend: str = "numpy") -> records.RunRequest:
     """Ask for one run in the short tier."""
-    return RunRequest(scenario=scenario, variant=variant, tier="short", seed=seed, backend=backend)
+    return records.RunRequest(scenario=scenario, variant=variant, tier="short", seed=seed, backend=backend)
 
 
-def stages(names: dict[str, float], peak: int, *, readable: bool = True) -> tuple[StageResult, ...]:
+def stages(names: dict[str, float], peak: int, *, readable: bool = True) -> tuple[records.StageResult, ...]:
     """Measure named stages, one right after the other; memory grows a little with each."""
     ends = list(itertools.accumulate(names.values(), initial=0.2))
     return tuple(
-        StageResult(
+        records.StageResult(
             name=name,
             seconds=seconds,
             began_seconds=ends[place],
@@ -106,9 +90,9 @@ def compressed(images: NDArray[np.float64], rank: int) -> NDArray[np.float64]:
     return np.asarray((u[..., :rank] * s[..., None, :rank]) @ vt[..., :rank, :])
 
 
-def figures(scenario: str) -> tuple[Figure, ...]:
+def figures(scenario: str) -> tuple[records.Figure, ...]:
     """Return a scenario's figures from ``figures.json``."""
-    stored = msgspec.json.decode(FIGURES.read_bytes(), type=dict[str, tuple[Figure, ...]])
+    stored = msgspec.json.decode(FIGURES.read_bytes(), type=dict[str, tuple[records.Figure, ...]])
     return stored[scenario]
 
 
@@ -153,7 +137,7 @@ def predictions(rng: np.random.Generator, n: int, right: float) -> Arrays:
     return {"labels": labels, "predicted": predicted, "wrong": missed, "wrong_images": pictures}
 
 
-def flips(folder: Path, head: RunResult, base: RunResult, shown: int) -> Flips:
+def flips(folder: Path, head: records.RunResult, base: records.RunResult, shown: int) -> records.Flips:
     """Say that the first images a run got wrong were right before, and the other way round for a base run."""
     found = [files.read_npz(folder / run.folder / "predictions.npz") for run in (head, base)]
     sides = [
@@ -163,27 +147,27 @@ def flips(folder: Path, head: RunResult, base: RunResult, shown: int) -> Flips:
         ]
         for side in found
     ]
-    return Flips(
+    return records.Flips(
         seed=head.request.seed, set="test", against="base main", images=2000, folder=head.folder, base_folder=base.folder,
-        worse=tuple(Flip(image, label, label, guess) for image, label, guess in sides[0]), worse_count=shown,
-        better=tuple(Flip(image, label, guess, label) for image, label, guess in sides[1]), better_count=shown, changed=2,
+        worse=tuple(records.Flip(image, label, label, guess) for image, label, guess in sides[0]), worse_count=shown,
+        better=tuple(records.Flip(image, label, guess, label) for image, label, guess in sides[1]), better_count=shown, changed=2,
     )  # fmt: skip
 
 
-def run_kmnist(folder: Path, variant: str, seed: int, accuracy: float) -> RunResult:
+def run_kmnist(folder: Path, variant: str, seed: int, accuracy: float) -> records.RunResult:
     """Leave a finished run of the logistic regression on the incomplete KMNIST."""
     rng = np.random.default_rng(seed)
     asked = request("kmnist_svd_logreg", variant, seed)
     arrays = kmnist_arrays(rng)
     measured = {"imports": 0.11, "compress": 0.52 + 0.02 * seed, "train": 6.1 + 0.2 * seed, "test": 0.04}
-    measurement = Measurement(
+    measurement = records.Measurement(
         request=asked,
         scenario_version=1,
         options={"rank": 8, "batch": 32, "rates": [0.1, 0.01], "epochs": 100},
         metrics={
-            "stored_bytes": Measured(value=1824.0, unit="B", kind="size", better="lower"),
-            "percent_size": Measured(value=58.1632653, unit="%", kind="size", better="lower"),
-            "energy": Measured(value=[0.71, 0.88, 0.95, 0.98, 0.99, 0.996], better="none"),
+            "stored_bytes": records.Measured(value=1824.0, unit="B", kind="size", better="lower"),
+            "percent_size": records.Measured(value=58.1632653, unit="%", kind="size", better="lower"),
+            "energy": records.Measured(value=[0.71, 0.88, 0.95, 0.98, 0.99, 0.996], better="none"),
         },
         stages=stages(measured, 71 * MIB),
         identities=identities(rng, 9),
@@ -197,18 +181,21 @@ def run_kmnist(folder: Path, variant: str, seed: int, accuracy: float) -> RunRes
     return finished(folder, measurement, arrays, predictions(rng, 2000, accuracy))
 
 
-def run_tiny(folder: Path, seed: int, *, violated: bool = False) -> RunResult:
+def run_tiny(folder: Path, seed: int, *, violated: bool = False) -> records.RunResult:
     """Leave a finished run of the TinyConvNet, without readable stage memory."""
     rng = np.random.default_rng(100 + seed)
     asked = request("tinyconvnet_svd", "default", seed, backend="torch")
     arrays = tiny_arrays(rng)
     measured = {"imports": 2.4, "data": 0.4, "train": 31.0 + seed, "svd": 0.02, "verify": 0.6, "regions": 0.3}
     spectrum = [float(value) for value in 2.1 * 0.8 ** np.arange(8)]
-    measurement = Measurement(
+    measurement = records.Measurement(
         request=asked,
         scenario_version=2,
         options={"epochs": 20, "batch": 64, "rate": 0.001},
-        metrics={"spectrum_1": Measured(value=spectrum), "masks": Measured(value=40.0 + seed, unit="masks")},
+        metrics={
+            "spectrum_1": records.Measured(value=spectrum),
+            "masks": records.Measured(value=40.0 + seed, unit="masks"),
+        },
         stages=stages(measured, 640 * MIB, readable=False),
         identities=identities(rng, 5, violated=violated),
         predictions=("test",),
@@ -220,49 +207,36 @@ def run_tiny(folder: Path, seed: int, *, violated: bool = False) -> RunResult:
     return finished(folder, measurement, arrays, predictions(rng, 10_000, 0.986))
 
 
-def identities(rng: np.random.Generator, count: int, *, violated: bool = False) -> tuple[IdentityCheck, ...]:
+def identities(
+    rng: np.random.Generator, count: int, *, violated: bool = False
+) -> tuple[records.IdentityCheck, ...]:
     """Check identities; the first is violated if asked for."""
-    names = (
-        "reconstruction",
-        "orthonormal U",
-        "orthonormal V",
-        "Parseval",
-        "Eckart-Young",
-        "storage",
-        "im2col",
-        "forward",
-        "mask",
-    )
-    formulas = (
-        "A = U S Vᵀ",
-        "UᵀU = I",
-        "VᵀV = I",
-        "‖A‖² = Σσᵢ²",
-        "‖A − Aₖ‖² = Σᵢ₊ₖσᵢ²",
-        "k(1+m+n)",
-        "Y = W P",
-        "f = g",
-        "ReLU(Wp) = M(p)Wp",
-    )
-    errors = [0.0 if name == "storage" else float(2e-8 * rng.random()) for name in names]
+    formulas = {
+        "reconstruction": "A = U S Vᵀ", "orthonormal U": "UᵀU = I", "orthonormal V": "VᵀV = I", "Parseval": "‖A‖² = Σσᵢ²",
+        "Eckart-Young": "‖A − Aₖ‖² = Σᵢ₊ₖσᵢ²", "storage": "k(1+m+n)", "im2col": "Y = W P", "forward": "f = g",
+        "mask": "ReLU(Wp) = M(p)Wp",
+    }  # fmt: skip
+    errors = {name: 0.0 if name == "storage" else float(2e-8 * rng.random()) for name in formulas}
     if violated:
-        errors[0] = 3.1e-5
+        errors["reconstruction"] = 3.1e-5
     return tuple(
-        IdentityCheck(
-            name=names[i], error=errors[i], tolerance=1.9e-6, formula=formulas[i], detail="float32, (8, 9)"
+        records.IdentityCheck(
+            name=name, error=errors[name], tolerance=1.9e-6, formula=formula, detail="float32, (8, 9)"
         )
-        for i in range(count)
+        for name, formula in list(formulas.items())[:count]
     )
 
 
-def memory_of(measured: tuple[StageResult, ...]) -> MemoryTrace:
+def memory_of(measured: tuple[records.StageResult, ...]) -> records.MemoryTrace:
     """Sample stages ten times each: memory rises to the stage's peak, where that could be read."""
     seconds = [stage.began_seconds + stage.seconds * part / 10 for stage in measured for part in range(10)]  # type: ignore[operator]
     held = [(stage.peak_bytes or 90 * MIB) - (9 - part) * MIB for stage in measured for part in range(10)]
-    return MemoryTrace(seconds=tuple(seconds), resident_bytes=tuple(held))
+    return records.MemoryTrace(seconds=tuple(seconds), resident_bytes=tuple(held))
 
 
-def finished(folder: Path, measurement: Measurement, arrays: Arrays, stored: Arrays) -> RunResult:
+def finished(
+    folder: Path, measurement: records.Measurement, arrays: Arrays, stored: Arrays
+) -> records.RunResult:
     """Write a run's files and score it as the runner does."""
     place = f"runs/{measurement.request.key}"
     files.write_npz(folder / place / "arrays.npz", arrays)
@@ -270,22 +244,16 @@ def finished(folder: Path, measurement: Measurement, arrays: Arrays, stored: Arr
         folder / place / "predictions.npz", {f"test/{name}": array for name, array in stored.items()}
     )
     metrics = {**measurement.metrics, **of_predictions(stored), **stage_metrics(measurement.stages)}
-    return RunResult(
-        request=measurement.request,
-        status="ok",
-        started="2025-03-04T10:00:00+00:00",
-        wall_seconds=9.4,
-        metrics=metrics,
-        measurement=measurement,
-        folder=place,
-        memory=memory_of(measurement.stages),
-    )
+    return records.RunResult(
+        request=measurement.request, status="ok", started="2025-03-04T10:00:00+00:00", wall_seconds=9.4,
+        metrics=metrics, measurement=measurement, folder=place, memory=memory_of(measurement.stages),
+    )  # fmt: skip
 
 
-def failed_run() -> RunResult:
+def failed_run() -> records.RunResult:
     """Return a run whose worker died."""
     asked = request("tinyconvnet_svd", "default", 4, backend="torch")
-    return RunResult(
+    return records.RunResult(
         request=asked,
         status="error",
         started="2025-03-04T10:04:00+00:00",
@@ -296,12 +264,12 @@ def failed_run() -> RunResult:
     )
 
 
-def judgements(key: str, checked: int) -> tuple[Judgement, ...]:
+def judgements(key: str, checked: int) -> tuple[records.Judgement, ...]:
     """Return a variant's judgements from ``judgements.json``, and identities that hold."""
-    stored = msgspec.json.decode(JUDGEMENTS.read_bytes(), type=dict[str, list[Judgement]])
+    stored = msgspec.json.decode(JUDGEMENTS.read_bytes(), type=dict[str, list[records.Judgement]])
     violated = {judgement.metric for judgement in stored[key]}
     held = tuple(
-        Judgement(
+        records.Judgement(
             against="identity",
             metric=check.name,
             verdict="PASS",
@@ -316,13 +284,13 @@ def judgements(key: str, checked: int) -> tuple[Judgement, ...]:
     return (*stored[key], *held)
 
 
-def build_job(folder: Path) -> Job:
+def build_job(folder: Path) -> records.Job:
     """Write the runs' files below `folder` and return the job."""
     variants = {"o-ma-k8": 0.966, "su-ma-k8": 0.851}
     results = [run_kmnist(folder, name, seed, mean) for name, mean in variants.items() for seed in SEEDS]
     results += [run_tiny(folder, seed, violated=seed == 2) for seed in range(4)]
     comparisons = [
-        Comparison(
+        records.Comparison(
             scenario="kmnist_svd_logreg",
             variant=name,
             tier="short",
@@ -335,60 +303,47 @@ def build_job(folder: Path) -> Job:
     # five runs of a variant in a row: each but the first is held against the one before it
     turned = tuple(flips(folder, results[seed], results[seed - 1], shown=8) for seed in (1, 2, 3))
     comparisons[0] = dataclasses.replace(comparisons[0], flips=turned)
-    tiny = Comparison(
-        scenario="tinyconvnet_svd",
-        variant="default",
-        tier="short",
-        seeds=(0, 1, 2, 3),
-        failed=(failed_run().error,),
-        judgements=judgements("tinyconvnet_svd:default", 5),
-    )
-    return Job(
-        schema=1,
-        created="2025-03-04T10:00:00+00:00",
-        command="harness run kmnist_svd_logreg tinyconvnet_svd --tier short --seeds 5",
-        version="0.1.0",
-        commit="4c1d7be+dirty",
-        environment=ENVIRONMENT,
-        results=(*results, failed_run()),
+    tiny = records.Comparison(
+        scenario="tinyconvnet_svd", variant="default", tier="short", seeds=(0, 1, 2, 3),
+        failed=(failed_run().error,), judgements=judgements("tinyconvnet_svd:default", 5),
+    )  # fmt: skip
+    return records.Job(
+        schema=1, created="2025-03-04T10:00:00+00:00",
+        command="harness run kmnist_svd_logreg tinyconvnet_svd --tier short --seeds 5", version="0.1.0",
+        commit="4c1d7be+dirty", environment=ENVIRONMENT, results=(*results, failed_run()),
         comparisons=(*comparisons, tiny),
-    )
+    )  # fmt: skip
 
 
-def declare(name: str, source: Source, *variants: Variant) -> Scenario:
+def declare(name: str, source: records.Source, *variants: records.Variant) -> records.Scenario:
     """Declare a scenario that is never run here."""
 
     def measure(run: object) -> None:
         raise NotImplementedError
 
-    return Scenario(
-        name=name,
-        version=1,
-        source=source,
-        measure=measure,
-        variants=variants,
-        tiers={"short": {}},
+    return records.Scenario(
+        name=name, version=1, source=source, measure=measure, variants=variants, tiers={"short": {}},
         gated=("accuracy",),
-    )
+    )  # fmt: skip
 
 
-def build_scenarios() -> dict[str, Scenario]:
+def build_scenarios() -> dict[str, records.Scenario]:
     """Declare both scenarios."""
     kmnist = declare(
         "kmnist_svd_logreg",
-        Source(
+        records.Source(
             slug="kmnist_svd_logreg",
             title="Logistic regression on SVD-compressed KMNIST",
             authors="A. Author, B. Author",
             note="The text says 100 fixed epochs; the authors' code stops when the validation loss rises.",
         ),
-        Variant(name="o-ma-k8", doc="お against ま from eight singular values of each image."),
-        Variant(name="su-ma-k8", doc="す against ま from eight singular values of each image."),
+        records.Variant(name="o-ma-k8", doc="お against ま from eight singular values of each image."),
+        records.Variant(name="su-ma-k8", doc="す against ま from eight singular values of each image."),
     )
     tiny = declare(
         "tinyconvnet_svd",
-        Source(slug="tinyconvnet_svd", title="TinyConvNet taken apart by SVD", authors="C. Author"),
-        Variant(name="default", doc="All eight phases on MNIST."),
+        records.Source(slug="tinyconvnet_svd", title="TinyConvNet taken apart by SVD", authors="C. Author"),
+        records.Variant(name="default", doc="All eight phases on MNIST."),
     )
     return {scenario.name: scenario for scenario in (kmnist, tiny)}
 
@@ -400,20 +355,86 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def job(folder: Path) -> Job:
+def job(folder: Path) -> records.Job:
     """Return the job whose files lie in `folder`."""
     return build_job(folder)
 
 
 @pytest.fixture(scope="session")
-def scenarios() -> dict[str, Scenario]:
+def scenarios() -> dict[str, records.Scenario]:
     """Return the scenarios that the job ran."""
     return build_scenarios()
 
 
 @pytest.fixture(scope="session")
-def page(job: Job, folder: Path, scenarios: dict[str, Scenario]) -> str:
+def page(job: records.Job, folder: Path, scenarios: dict[str, records.Scenario]) -> str:
     """Return the job's report."""
     from harness.report import render
 
     return render(job, folder, scenarios)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Start headless Chromium, or skip loudly."""
+    with browsing.started() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def shelf(
+    job: records.Job, folder: Path, scenarios: dict[str, records.Scenario], tmp_path_factory: pytest.TempPathFactory
+) -> Path:  # fmt: skip
+    """Make a folder of jobs, one of them hostile and one damaged, with one page of every other kind and an index over all."""
+    from harness.report import equivalence_page, history_page, index_page, ledger, render
+    from tests.report.test_equivalence_page import beside, variant
+    from tests.report.test_history_page import track
+    from tests.report.test_index_page import HOSTILE, make, put
+    from tests.report.test_ledger import SCENARIOS, runs
+    from tests.report.test_ledger import job as job_of
+    from tests.report.test_ledger_page import FINDINGS
+
+    shelf = tmp_path_factory.mktemp("reports")
+    for day, verdict in enumerate(
+        ("PASS", "REGRESSED", "INCONCLUSIVE", "PASS", "NO_BASELINE", "PASS"), start=1
+    ):
+        put(shelf / f"job{day}", make(day, verdict, scenario=f"probe{day % 2}"))
+    put(shelf / "hostile", make(9, scenario=HOSTILE, command=HOSTILE * 20, commit=HOSTILE))
+    (shelf / "torn").mkdir()
+    (shelf / "torn" / "run.json").write_text("{")
+    measured = [job_of(runs(5, accuracy=0.5))]
+    tracks = [
+        track({"train.seconds": [1.0] * 5 + [2.0] * 5 + [1.5] * 5}),
+        track({HOSTILE: [1.0, 2.0]}, HOSTILE),
+    ]
+    up = "index.html"
+    texts = {
+        "report": render(job, folder, scenarios, up), "gate": render(gated(job), folder, scenarios, up),
+        "comparison": equivalence_page.render(beside(variant(), left_out=("other data",)), (folder, folder), up),
+        "history": history_page.render(tracks, ("*",), up),
+        "ledger": ledger.as_page(ledger.collect(measured, SCENARIOS), FINDINGS, measured, SCENARIOS, up),
+    }  # fmt: skip
+    for name, text in texts.items():
+        (shelf / f"{name}.html").write_text(text, encoding="utf-8")
+    index_page.write(shelf)
+    return shelf
+
+
+def gated(job: records.Job) -> records.Job:
+    """Return the job as a gate leaves it: one group flagged and confirmed, one that the screen let pass."""
+    look = records.Look(
+        metric="accuracy", round="screen", base=[0.98, 0.981, 0.979], head=[0.966, 0.967, 0.965], worse="lower", estimate=0.014,
+        lower=0.01, upper=0.018, p=0.0003, level=0.01, floor=0.0005, alarm=True, clear=False, tests="t bound, exact rank test",
+    )  # fmt: skip
+    trial = records.Trial(
+        scenario="kmnist_svd_logreg", variant="o-ma-k8", tier="short", kind="accuracy", direction="worse", metric="accuracy",
+        screen=(look,), flagged=True, confirm=(dataclasses.replace(look, round="confirm"),), verdict="REGRESSED", reason="confirmed",
+    )  # fmt: skip
+    quiet = dataclasses.replace(
+        trial, variant="su-ma-k8", flagged=False, confirm=(), verdict="PASS", reason="nothing"
+    )
+    gate = records.Gate(settings=records.GateSettings(), base_results=(), minutes=3.0, exit_code=1)
+    first, *rest = job.comparisons
+    return dataclasses.replace(
+        job, gate=gate, comparisons=(dataclasses.replace(first, trials=(trial, quiet)), *rest)
+    )

@@ -92,8 +92,7 @@ def test_labels_keep_their_digits(job: Job, tmp_path: Path) -> None:
     """Coordinates are shortened, text never is."""
     figure = make("bars", columns=("0.12345", "2.71828"))
     svg = str(draw(job, tmp_path, figure, {"f/0": np.array([1.0, 1 / 3])}).panels[0].svg)
-    texts = {node.text for node in ET.fromstring(svg).iter()}  # noqa: S314 - drawn above
-    assert {"0.12345", "2.71828"} <= texts
+    assert {">0.12345</text>", ">2.71828</text>"} <= set(re.findall(r">[^<>]*</text>", svg))
     assert not re.search(r' (?:d|x|y|width|height)="[^"]*\d\.\d{3}', svg)
 
 
@@ -126,33 +125,17 @@ def test_small_data_is_a_download_with_every_number(job: Job, tmp_path: Path) ->
     values = np.array([0.5, 0.25, 0.125])
     figure = dataclasses.replace(make("lines"), series=('a "quoted", b', "c"))
     drawing = draw(job, tmp_path, figure, {"f/0": values, "f/1": values + 1})
-    assert drawing.data is not None
-    assert drawing.data.suffix == "csv"
-    text = base64.b64decode(drawing.data.address.partition(",")[2]).decode().splitlines()
+    text = base64.b64decode(drawing.data.partition(",")[2]).decode().splitlines()
     assert text[0] == "series,index0,value"
     assert text[1] == '"a ""quoted"", b",0,0.5'
     assert len(text) == 7
-
-
-def test_data_too_long_for_csv_is_an_archive(job: Job, tmp_path: Path) -> None:
-    """Images travel as NumPy's own archive: the very arrays, the same bytes each time."""
-    shades = np.arange(4 * 10 * 28 * 28, dtype=np.uint32).reshape(4, 10, 28, 28).astype(np.uint8)
-    figure = dataclasses.replace(make("images"), series=("grey level",))
-    first, again = (draw(job, tmp_path, figure, {"f/0": shades}).data for _ in range(2))
-    assert first is not None
-    assert first == again
-    assert first.suffix == "npz"
-    with np.load(io.BytesIO(base64.b64decode(first.address.partition(",")[2]))) as stored:
-        (name,) = stored.files
-        np.testing.assert_array_equal(stored[name], shades)
-        assert (name, stored[name].dtype) == ("0_grey_level", np.uint8)
 
 
 def test_large_data_stays_in_its_file(job: Job, tmp_path: Path) -> None:
     """Arrays too large for the page are not embedded, and the page says where they lie."""
     noise = np.random.default_rng(0).normal(size=(2, 50_000))
     drawing = draw(job, tmp_path, make("lines"), {"f/0": noise})
-    assert drawing.data is None
+    assert drawing.data == ""
     assert drawing.stored == "run/arrays.npz"
 
 
@@ -207,8 +190,7 @@ def test_lines_are_the_mean_over_runs_within_a_band(job: Job, tmp_path: Path) ->
 
 def last_values(drawing: figures.Drawing) -> list[float]:
     """Read the y values of a line's CSV download: those whose first index is 1."""
-    assert drawing.data is not None
-    text = base64.b64decode(drawing.data.address.partition(",")[2]).decode()
+    text = base64.b64decode(drawing.data.partition(",")[2]).decode()
     rows = [line.split(",") for line in text.splitlines()[1:]]
     return [float(row[-1]) for row in rows if row[1] == "1"]
 
@@ -231,11 +213,19 @@ def test_a_wrong_shape_is_named_in_the_figures_place(job: Job, tmp_path: Path, k
 
 
 @pytest.mark.parametrize(
-    "values", [np.array(["a"]), np.zeros((0,)), np.array([1 + 2j])], ids=["text", "empty", "complex"]
+    ("name", "values", "problem"),
+    [
+        ("f/0", np.array(["a"]), "holds no numbers"),
+        ("f/0", np.zeros((0,)), "holds no numbers"),
+        ("f/0", np.array([1 + 2j]), "holds no numbers"),
+        ("g/0", np.zeros(3), "there is no array 'f/0'"),
+    ],
 )
-def test_what_holds_no_numbers_is_refused(job: Job, tmp_path: Path, values: Array) -> None:
-    """Text, empty and complex arrays are named, not drawn."""
-    assert "holds no numbers" in draw(job, tmp_path, make("bars"), {"f/0": values}).problem
+def test_what_holds_no_numbers_is_refused(
+    job: Job, tmp_path: Path, name: str, values: Array, problem: str
+) -> None:
+    """Text, empty, complex and missing arrays are named, not drawn."""
+    assert problem in draw(job, tmp_path, make("bars"), {name: values}).problem
 
 
 def test_values_that_are_not_finite_leave_gaps(job: Job, tmp_path: Path) -> None:
@@ -243,11 +233,6 @@ def test_values_that_are_not_finite_leave_gaps(job: Job, tmp_path: Path) -> None
     values = np.full((2, 3), np.nan)
     assert draw(job, tmp_path, make("heatmap"), {"f/0": values}).panels
     assert draw(job, tmp_path, make("lines"), {"f/0": np.array([1.0, np.inf, 2.0])}).panels
-
-
-def test_a_missing_array_is_named(job: Job, tmp_path: Path) -> None:
-    """A figure whose array is not in the file says which one it misses."""
-    assert "'f/0'" in draw(job, tmp_path, make("lines"), {"g/0": np.zeros(3)}).problem
 
 
 def test_damaged_files_are_told_from_missing_ones_and_never_unpickled(job: Job, tmp_path: Path) -> None:
@@ -295,7 +280,6 @@ def test_a_label_that_is_a_formula_is_text_in_the_data(job: Job, tmp_path: Path)
     figure = Figure(name="f", kind="bars", title="t", caption="c", series=("=HYPERLINK(1)", "plain"))
     arrays = {"f/0": np.ones(2), "f/1": np.ones(2)}
     data = draw(job, tmp_path, figure, arrays).data
-    assert data is not None
-    text = base64.b64decode(data.address.partition(",")[2]).decode()
+    text = base64.b64decode(data.partition(",")[2]).decode()
     assert "\n'=HYPERLINK(1),0,1\n" in text
     assert "\nplain,0,1\n" in text

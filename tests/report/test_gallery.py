@@ -7,7 +7,7 @@ import re
 import urllib.parse
 from pathlib import Path
 
-from harness.report import job_index, linking
+from harness.report import index_page, linking
 
 GALLERY = Path(__file__).parents[2] / "reports" / "reference"
 MOST_BYTES = 5_000_000
@@ -26,12 +26,12 @@ def test_it_is_small_and_every_page_is_ours() -> None:
 
 def test_the_index_lists_what_is_there_and_its_links_lead_to_it() -> None:
     """The committed index has a link to every job and page below it, and none leads nowhere."""
-    found = job_index.collect(GALLERY)
+    index = index_page.collect(GALLERY)
     page = (GALLERY / "index.html").read_text(encoding="utf-8")
     links = {link.partition("#")[0] for link in re.findall(r'href="(\./[^"]+)"', page)}
-    assert links == {row.link for row in found.rows} | {other.link for other in found.pages}
+    assert links == {row.link for row in index.rows} | {other.link for other in index.pages}
     assert all((GALLERY / urllib.parse.unquote(link)).is_file() for link in links)
-    assert not [left for left in found.left if left.damaged]
+    assert not [left for left in index.left if left.damaged]
 
 
 def test_no_link_of_any_page_leads_out_of_it() -> None:
@@ -46,7 +46,7 @@ def test_no_link_of_any_page_leads_out_of_it() -> None:
 
 def test_one_gate_caught_its_fault() -> None:
     """A stored gate ended with exit code 1."""
-    gates = [row for row in job_index.collect(GALLERY).rows if row.gate]
+    gates = [row for row in index_page.collect(GALLERY).rows if row.gate]
     assert [row.headline.tone for row in gates] == ["bad"]
 
 
@@ -56,5 +56,5 @@ def test_nothing_in_it_names_a_folder_of_the_machine_that_wrote_it() -> None:
         if path.suffix in {".html", ".json", ".gz"}:
             content = path.read_bytes()
             text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
-            told = re.findall(r"(?<![\w./<-])/(?:home|root|tmp|work|Users)/[\w./-]+", text)
-            assert not told, (path, told[:3])
+            paths = re.findall(r"(?<![\w./<-])/(?:home|root|tmp|work|Users)/[\w./-]+", text)
+            assert not paths, (path, paths[:3])

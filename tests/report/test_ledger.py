@@ -23,7 +23,7 @@ from harness.records import (
 from harness.report import ledger
 from harness.report.ledger import view
 from harness.sources import explanations
-from harness.sources.audit import AuditFinding, audit
+from harness.sources.audit import AuditFinding
 from harness.sources.catalogue import load_all
 from harness.sources.published import ACROSS
 from harness.store import files
@@ -33,7 +33,6 @@ if typing.TYPE_CHECKING:
     from pathlib import Path
 
     from harness.records import Tier, Value
-    from tests.conftest import Harness
 
 Values = dict[str, "Value"]
 
@@ -111,8 +110,8 @@ def runs(count: int, accuracy: float = 0.98, **fields: typing.Any) -> list[RunRe
 
 def row(rows: Sequence[ledger.Row], metric: str) -> ledger.Row:
     """Return the row of a metric."""
-    (found,) = [one for one in rows if one.expected.metric == metric]
-    return found
+    (one,) = [one for one in rows if one.expected.metric == metric]
+    return one
 
 
 def collect(*jobs: Sequence[RunResult]) -> list[ledger.Row]:
@@ -138,43 +137,41 @@ def test_every_expectation_has_a_row_even_without_a_run() -> None:
 
 def test_a_row_carries_mean_spread_runs_and_resolution() -> None:
     """Five runs around the print reproduce it; mean and standard deviation are those of the runs."""
-    found = row(collect(runs(5)), "accuracy")
-    assert found.judgement.verdict == "REPRODUCED"
-    assert found.judgement.value == pytest.approx(0.982)
-    assert found.judgement.spread == pytest.approx(0.00158, abs=1e-5)
-    assert found.judgement.n == 5
-    assert found.tier == "paper"
-    assert found.judgement.resolution is not None
-    assert found.judgement.resolution > 0.001
+    best = row(collect(runs(5)), "accuracy")
+    assert best.judgement.verdict == "REPRODUCED"
+    assert best.judgement.value == pytest.approx(0.982)
+    assert best.judgement.spread == pytest.approx(0.00158, abs=1e-5)
+    assert best.judgement.n == 5
+    assert best.tier == "paper"
+    assert best.judgement.resolution is not None
+    assert best.judgement.resolution > 0.001
 
 
-def test_a_judged_row_is_preferred_to_one_that_is_not() -> None:
-    """Two runs of the paper tier show no spread: for the spectrum, judged in both tiers, three short runs go before them."""
-    rows = collect(runs(2), runs(3, tier="short"))
-    assert (row(rows, "spectrum").tier, row(rows, "spectrum").judgement.n) == ("short", 3)
-    assert row(rows, "accuracy").judgement.verdict == "NOT_JUDGED"
-
-
-def test_the_paper_tier_is_preferred_to_more_runs_of_another() -> None:
-    """Three runs as published say more than five short ones, whatever the order of the jobs."""
-    for jobs in ([runs(3), runs(5, tier="short")], [runs(5, tier="short"), runs(3)]):
-        assert (row(collect(*jobs), "spectrum").tier, row(collect(*jobs), "spectrum").judgement.n) == (
-            "paper",
-            3,
-        )
-
-
-def test_more_runs_are_preferred_and_never_pooled() -> None:
-    """Of jobs with three and five runs the row shows the five, not eight."""
-    assert row(collect(runs(5), runs(3)), "accuracy").judgement.n == 5
+@pytest.mark.parametrize(
+    ("metric", "jobs", "shown"),
+    [
+        # two runs of the paper tier show no spread: of what both tiers judge, three short runs go before them
+        ("spectrum", ({"count": 2}, {"count": 3, "tier": "short"}), ("short", 3, "REPRODUCED")),
+        ("accuracy", ({"count": 2}, {"count": 3, "tier": "short"}), ("paper", 2, "NOT_JUDGED")),
+        ("spectrum", ({"count": 3}, {"count": 5, "tier": "short"}), ("paper", 3, "REPRODUCED")),
+        ("accuracy", ({"count": 5}, {"count": 3}), ("paper", 5, "REPRODUCED")),
+    ],
+)
+def test_the_best_judgement_is_shown(
+    metric: str, jobs: tuple[dict[str, typing.Any], ...], shown: tuple[str, int, str]
+) -> None:
+    """Judged before not judged, the paper tier before more runs of another, then the most runs, never pooled, in whatever order."""
+    for order in (jobs, jobs[::-1]):
+        best = row(collect(*(runs(**one) for one in order)), metric)
+        assert (best.tier, best.judgement.n, best.judgement.verdict) == shown
 
 
 def test_the_newest_of_equals_is_shown() -> None:
     """Of two jobs alike but for their date and values the later one counts."""
     jobs = [job(runs(3, 0.99), "2026-02-01"), job(runs(3, 0.98), "2026-01-01")]
     for order in (jobs, jobs[::-1]):
-        found = row(ledger.collect(order, SCENARIOS), "accuracy")
-        assert found.judgement.value == pytest.approx(0.991)
+        best = row(ledger.collect(order, SCENARIOS), "accuracy")
+        assert best.judgement.value == pytest.approx(0.991)
 
 
 def test_a_missing_metric_is_an_error_not_silence() -> None:
@@ -189,22 +186,18 @@ def test_runs_of_another_version_or_that_failed_do_not_count() -> None:
     old = [dataclasses.replace(run) for run in runs(3, version=1)]
     failed = [dataclasses.replace(run, status="error") for run in runs(3)]
     for results in (old, failed):
-        found = row(collect(results), "accuracy").judgement
-        assert (found.verdict, found.n) == ("NOT_JUDGED", 0)
-        assert "version 2" in found.reason
+        best = row(collect(results), "accuracy").judgement
+        assert (best.verdict, best.n) == ("NOT_JUDGED", 0)
+        assert "version 2" in best.reason
 
 
-def test_backends_are_judged_apart() -> None:
-    """Three runs on each of two backends are two groups of three."""
+def test_backends_are_judged_apart_and_incomplete_data_not_at_all() -> None:
+    """Three runs on each of two backends are two groups of three; a short data set rules the judgement out, with what was found."""
     mixed = [*runs(3, backend="torch"), *runs(3, backend="tensorflow")]
     assert row(collect(mixed), "accuracy").judgement.n == 3
-
-
-def test_incomplete_data_is_not_judged_and_says_so() -> None:
-    """A short data set rules the judgement out, with what was found."""
-    found = row(collect(runs(3, complete=False)), "accuracy").judgement
-    assert found.verdict == "NOT_JUDGED"
-    assert "6,284 of 60,000" in found.reason
+    short = row(collect(runs(3, complete=False)), "accuracy").judgement
+    assert short.verdict == "NOT_JUDGED"
+    assert "6,284 of 60,000" in short.reason
 
 
 def test_a_run_of_an_undeclared_scenario_is_refused() -> None:
@@ -218,17 +211,17 @@ def test_a_run_of_an_undeclared_scenario_is_refused() -> None:
 
 def test_variants_are_set_side_by_side_seed_by_seed() -> None:
     """Runs of two variants in two jobs are paired by seed; the lead is the difference of each pair."""
-    found = row(collect(runs(5), runs(4, 0.985, variant="other")), "other no worse than default").judgement
-    assert found.n == 4
-    assert found.value == pytest.approx(0.005)
-    assert found.verdict == "REPRODUCED"
+    best = row(collect(runs(5), runs(4, 0.985, variant="other")), "other no worse than default").judgement
+    assert best.n == 4
+    assert best.value == pytest.approx(0.005)
+    assert best.verdict == "REPRODUCED"
 
 
 def test_a_variant_that_is_worse_contradicts_the_order() -> None:
     """Accuracy lower by 0.03 in each of five seeds is BELOW."""
-    found = row(collect([*runs(5), *runs(5, 0.95, variant="other")]), "other no worse than default")
-    assert found.judgement.verdict == "BELOW"
-    assert found.missed
+    best = row(collect([*runs(5), *runs(5, 0.95, variant="other")]), "other no worse than default")
+    assert best.judgement.verdict == "BELOW"
+    assert best.missed
 
 
 @pytest.mark.parametrize(
@@ -236,8 +229,8 @@ def test_a_variant_that_is_worse_contradicts_the_order() -> None:
 )
 def test_only_runs_of_one_tier_and_backend_are_paired(other: list[RunResult]) -> None:
     """Without the second variant on the same terms there is nothing to compare."""
-    found = row(collect(runs(5), other), "other no worse than default").judgement
-    assert (found.verdict, found.n) == ("NOT_JUDGED", 0)
+    best = row(collect(runs(5), other), "other no worse than default").judgement
+    assert (best.verdict, best.n) == ("NOT_JUDGED", 0)
 
 
 # -- explanations --------------------------------------------------------------------
@@ -245,9 +238,9 @@ def test_only_runs_of_one_tier_and_backend_are_paired(other: list[RunResult]) ->
 
 def test_what_is_missed_is_explained_where_it_was_tested(monkeypatch: pytest.MonkeyPatch) -> None:
     """An explanation stands beside a number that is not reproduced, and not beside one that is."""
-    told = {"probe:default:accuracy": "The test set is another one."}
-    monkeypatch.setattr("harness.report.ledger.rows.EXPLANATIONS", told)
-    assert explanations.key("probe", EXPECTED[0]) in told
+    known = {"probe:default:accuracy": "The test set is another one."}
+    monkeypatch.setattr("harness.report.ledger.rows.EXPLANATIONS", known)
+    assert explanations.key("probe", EXPECTED[0]) in known
     assert row(collect(runs(3, 0.90)), "accuracy").explanation == "The test set is another one."
     assert row(collect(runs(3)), "accuracy").explanation == ""
 
@@ -256,8 +249,8 @@ def test_a_declared_gap_is_the_explanation() -> None:
     """A KNOWN_GAP is explained by its declaration."""
     gap = dataclasses.replace(EXPECTED[0], gap="the print is cut off")
     scenario = dataclasses.replace(SCENARIO, expectations=(gap,))
-    (found,) = ledger.collect([job(runs(3, 0.90))], {"probe": scenario})
-    assert (found.judgement.verdict, found.explanation) == ("KNOWN_GAP", "the print is cut off")
+    (best,) = ledger.collect([job(runs(3, 0.90))], {"probe": scenario})
+    assert (best.judgement.verdict, best.explanation) == ("KNOWN_GAP", "the print is cut off")
 
 
 # -- counts --------------------------------------------------------------------
@@ -360,13 +353,6 @@ def test_what_many_rows_share_is_said_once() -> None:
     assert page.count(f"| {row.judgement.reason} |") == 2
 
 
-def test_the_same_rows_give_the_same_page() -> None:
-    """The page holds no clock: a generated file changes only if results do."""
-    stored = [job(runs(3))]
-    pages = {ledger.as_markdown(ledger.collect(stored, SCENARIOS), audit(), stored) for _ in range(2)}
-    assert len(pages) == 1
-
-
 def test_text_fits_its_width_and_ends_with_the_counts() -> None:
     """No line is wider than the terminal; verdicts, contradictions and counts are there."""
     written = ledger.as_text(collect(runs(5, 0.90)), [FINDING], width=100)
@@ -378,24 +364,18 @@ def test_text_fits_its_width_and_ends_with_the_counts() -> None:
 
 
 def test_text_shows_every_check_of_the_prints_with_what_it_found() -> None:
-    """Consistent, open and contradictory checks are all told in the terminal, each with its finding."""
+    """Consistent, open and contradictory checks are all listed in the terminal; the names of the sources stay whole at 120 columns."""
     states = {True: "consistent", None: "open", False: "contradictory"}
     findings = [
         dataclasses.replace(FINDING, found=f"found {word}", consistent=state)
         for state, word in states.items()
     ]
     written = ledger.as_text(collect(runs(5)), findings, width=200)
-    for word in states.values():
-        assert (
-            f"{word}: {FINDING.source}, {FINDING.place}: {FINDING.claim}. {FINDING.check}: found {word}"
-            in written
-        )
-
-
-def test_text_keeps_the_names_of_the_sources_whole() -> None:
-    """The longest source names of the ledger are not cut in a terminal of 120 columns."""
-    written = ledger.as_text(ledger.collect([], load_all()), [], width=120)
-    counts = written.split("Published values by verdict")[1]
+    claim = f"{FINDING.source}, {FINDING.place}: {FINDING.claim}. {FINDING.check}"
+    assert [word for word in states.values() if f"{word}: {claim}: found {word}" not in written] == []
+    counts = ledger.as_text(ledger.collect([], load_all()), [], width=120).split(
+        "Published values by verdict"
+    )[1]
     assert {"kmnist_svd_logreg", "mnist_interpolation"} <= set(counts.split())
 
 
@@ -417,46 +397,7 @@ def test_numbers_are_written_as_printed(number: Value | None, decimals: int | No
     assert view.value(number, decimals) == text
 
 
-# -- the command --------------------------------------------------------------------
-
-
-def test_the_command_reads_stored_runs_and_writes_the_page(harness: Harness) -> None:
-    """A real run of a user's scenario appears in the ledger's page with its verdict."""
-    path = harness.scenario("""
-        def measure(run):
-            guess(run, right=90 + run.seed)
-
-        SCENARIO = declare(measure, expectations=(
-            Expectation(
-                metric="accuracy", variant="default", value=0.91, unit="", place="Table 9", row="all",
-                tiers=("smoke",), test_images=100, half_width=0.005, rule="draw",
-            ),
-        ))
-    """)
-    assert (
-        harness("run", "probe", "--scenarios", path, "--seeds", "3", "--out", "reports/reference/probe").code
-        == 0
-    )
-    done = harness("ledger", "--scenarios", path, "--markdown", "docs/page.md")
-    assert (done.code, done.err) == (0, "")
-    page = (harness.folder / "docs" / "page.md").read_text()
-    assert (
-        "| Table 9 | all | `default` accuracy | 0.91 | 0.9100 ± 0.01 | 3 | smoke | REPRODUCED | ±0.077 |"
-        in page
-    )
-    shown = harness("ledger", "reports/reference/probe", "--scenarios", path)
-    assert (shown.code, shown.err) == (0, "")
-    assert "Table 9: all" in shown.out
-    assert "REPRODUCED" in shown.out
-
-
-def test_the_command_says_when_there_is_no_run(harness: Harness) -> None:
-    """Without a reference run the ledger does not pretend to be one."""
-    done = harness("ledger")
-    assert done.code == 2
-    assert (
-        "harness: error: there is no run under 'reports/reference'. Name one: harness ledger RUN" in done.err
-    )
+# -- stored runs --------------------------------------------------------------------
 
 
 def test_reference_folders_are_found_at_any_depth(tmp_path: Path) -> None:
@@ -464,5 +405,5 @@ def test_reference_folders_are_found_at_any_depth(tmp_path: Path) -> None:
     for name in ("b/run.json", "a/deep/run.json", "c/run.json.gz", "b/run.json.gz"):
         files.write_json(tmp_path / name, {})
     assert ledger.reference_folders(tmp_path) == [tmp_path / "a" / "deep", tmp_path / "b", tmp_path / "c"]
-    with pytest.raises(StorageError, match="there is no run"):
+    with pytest.raises(StorageError, match="there is no run under"):
         ledger.reference_folders(tmp_path / "none")

@@ -1,4 +1,4 @@
-"""The whole page: counts, every verdict, hostile names, nothing loaded, and the same bytes each time."""
+"""The whole page: counts, every verdict, nothing loaded, and the same bytes each time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import base64
 import collections
 import dataclasses
 import hashlib
-import html.parser
 import re
 import typing
 from pathlib import Path
@@ -14,63 +13,33 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness.records import Comparison, DatasetUse, Gate, GateSettings, Job, Judgement, Variant, Verdict
-from harness.report import render
+from harness.records import (
+    Comparison,
+    Gate,
+    GateSettings,
+    Job,
+    Judgement,
+    Measured,
+    Measurement,
+    RunRequest,
+    RunResult,
+    Verdict,
+)
+from harness.report import page as report_page
+from harness.report import render, stages
 from harness.report.verdicts import SIGNS, headline
+from tests.report.parsed import Parsed
 
 if typing.TYPE_CHECKING:
-    from harness.records import RunResult, Scenario
+    from harness.records import Kind, Scenario
 
-HOSTILE = "<script>alert(1)</script>\"'</style></title>{{ 7 * 7 }}&amp;"
-VOID = {"meta", "link", "img", "input", "br", "wbr", "hr"}
 NOWHERE = Path("nowhere")
-
-
-class Parsed(html.parser.HTMLParser):
-    """A page as elements and text; fails on tags that do not match."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str]]] = []
-        self.text = ""
-        self._open: list[str] = []
-        self.feed(page)
-        self.close()
-        assert self._open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note an element."""
-        self.elements.append((tag, {name: value or "" for name, value in attrs}))
-        if tag not in VOID:
-            self._open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note an element without content."""
-        self.elements.append((tag, {name: value or "" for name, value in attrs}))
-
-    def handle_endtag(self, tag: str) -> None:
-        """Check that the innermost element ends."""
-        assert self._open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        """Gather what a reader sees."""
-        if self._open[-1:] not in (["script"], ["style"]):
-            self.text += data
-
-    def attributes(self, name: str) -> list[str]:
-        """Return every value of an attribute."""
-        return [attributes[name] for _, attributes in self.elements if name in attributes]
 
 
 @pytest.fixture(scope="module")
 def parsed(page: str) -> Parsed:
     """Return the job's report, parsed."""
     return Parsed(page)
-
-
-def with_results(job: Job, change: typing.Callable[[RunResult], RunResult]) -> Job:
-    """Return the job with every result changed."""
-    return dataclasses.replace(job, results=tuple(map(change, job.results)))
 
 
 def lone(judgement: Judgement) -> Job:
@@ -85,7 +54,7 @@ def lone(judgement: Judgement) -> Job:
 
 
 def test_the_counts_at_the_top_are_those_of_the_job(job: Job, parsed: Parsed) -> None:
-    """Each verdict is counted as often as the job judged it, by what it was held against, and each run."""
+    """Each verdict is counted as often as the job judged it, by what it was compared with, and each run."""
     judged = collections.Counter((j.against, j.verdict) for c in job.comparisons for j in c.judgements)
     runs = collections.Counter(("run", "OK" if result.status == "ok" else "ERROR") for result in job.results)
     shown = {
@@ -181,6 +150,32 @@ def test_incomplete_data_is_marked_beside_every_verdict(job: Job, parsed: Parsed
     assert "kmnist: ◐ incomplete" in parsed.text
 
 
+def test_metrics_that_say_the_same_share_a_row(job: Job) -> None:
+    """Scores follow the first of their set, and a stage's memory that of the whole run; each keeps its values and its address."""
+    metrics = {
+        "accuracy": "accuracy", "f1_macro": "accuracy", "head.accuracy": "accuracy", "loss": "accuracy", "stored.bytes": "size",
+        "train.above_imports_bytes": "memory", "total.above_imports_bytes": "memory", "a.peak_bytes": "memory", "b.peak_bytes": "memory",
+    }  # fmt: skip
+    judged = [
+        Judgement(
+            against="baseline", metric=metric, verdict="PASS", kind=typing.cast("Kind", kind), gated=True, unit="B",
+            value=2.0**20 * number, reference=2.0**20 * number,
+        )
+        for number, (metric, kind) in enumerate(metrics.items(), start=11)
+    ]  # fmt: skip
+    worse = dataclasses.replace(judged[1], metric="recall_macro", verdict="REGRESSED")
+    comparison = dataclasses.replace(lone(worse).comparisons[0], judgements=(worse, *judged))
+    page = render(dataclasses.replace(job, results=(), comparisons=(comparison,)), NOWHERE, {})
+    rows = re.findall(r'<tr id="s--v--baseline--([^"]+)" data-row(.*?)</tr>', page, flags=re.DOTALL)
+    assert {name: re.findall(r'id="s--v--baseline--([^"]+)"', row) for name, row in rows} == {
+        "recall_macro": [], "accuracy": ["f1_macro", "loss"], "head.accuracy": [], "stored.bytes": [],
+        "total.above_imports_bytes": ["train.above_imports_bytes"], "a.peak_bytes": [], "b.peak_bytes": [],
+    }  # fmt: skip
+    # the loss: its measured value and its baseline
+    assert dict(rows)["accuracy"].count('<span class="soft sub">14.0') == 2
+    assert "9 metrics no worse" in page
+
+
 def test_what_was_not_measured_says_so(parsed: Parsed) -> None:
     """Stages without readable memory say not measured, a disturbed run and an unusable metric are named."""
     assert parsed.text.count("not measured") == 2 * 7
@@ -223,81 +218,12 @@ def test_the_policy_allows_our_script_and_no_other(page: str) -> None:
     assert f"script-src 'sha256-{digest}'" in page
 
 
-def test_hostile_names_are_text(job: Job, folder: Path, scenarios: dict[str, Scenario]) -> None:
-    """Markup, quotes and template syntax in any name or message reach the reader as written."""
-    plain = render(job, folder, scenarios)
-    page = render(*hostile(job, folder, scenarios))
-    parsed = Parsed(page)
-    count = collections.Counter(tag for tag, _ in parsed.elements)
-    assert HOSTILE in parsed.text
-    assert parsed.text.count(HOSTILE) > 30
-    assert count["script"] == 1
-    assert count["style"] == 1
-    assert "49&" not in parsed.text
-    assert set(parsed.elements[0][1]) == {"lang"}
-    assert count["article"] == Parsed(plain).text.count("Scenario\n")
-
-
-def hostile(job: Job, folder: Path, scenarios: dict[str, Scenario]) -> tuple[Job, Path, dict[str, Scenario]]:
-    """Give the job hostile names and messages wherever a user can."""
-
-    def result(old: RunResult) -> RunResult:
-        asked = dataclasses.replace(old.request, variant=HOSTILE)
-        measurement = old.measurement and dataclasses.replace(
-            old.measurement,
-            options={HOSTILE: HOSTILE},
-            datasets=(DatasetUse(name=HOSTILE, sha256=HOSTILE, complete=False, found=HOSTILE),),
-            figures=tuple(
-                dataclasses.replace(
-                    f, title=HOSTILE, caption=HOSTILE, x=HOSTILE, series=(HOSTILE,) * len(f.series)
-                )
-                for f in old.measurement.figures
-            ),
-            identities=tuple(
-                dataclasses.replace(i, name=HOSTILE, formula=HOSTILE) for i in old.measurement.identities
-            ),
-            problems=(HOSTILE,),
-        )
-        metrics = {HOSTILE: next(iter(old.metrics.values()))} | old.metrics if old.metrics else {}
-        return dataclasses.replace(
-            old, request=asked, measurement=measurement, metrics=metrics, error=HOSTILE, log_tail=HOSTILE
-        )
-
-    def judgement(old: Judgement) -> Judgement:
-        told = dict.fromkeys(("metric", "place", "row", "reason", "test", "next_step"), HOSTILE)
-        return dataclasses.replace(old, **told)  # type: ignore[arg-type]
-
-    comparisons = tuple(
-        dataclasses.replace(c, variant=HOSTILE, judgements=tuple(map(judgement, c.judgements)))
-        for c in job.comparisons
-    )
-    changed = dataclasses.replace(
-        with_results(job, result),
-        comparisons=comparisons,
-        command=HOSTILE,
-        commit=HOSTILE,
-        environment={HOSTILE: HOSTILE},
-    )
-    declared = {
-        name: dataclasses.replace(
-            s, source=dataclasses.replace(s.source, title=HOSTILE, authors=HOSTILE, note=HOSTILE),
-            variants=(Variant(name=HOSTILE, doc=HOSTILE),),
-        )
-        for name, s in scenarios.items()
-    }  # fmt: skip
-    return changed, folder, declared
-
-
 def test_the_same_job_gives_the_same_bytes(
     job: Job, folder: Path, scenarios: dict[str, Scenario], page: str
 ) -> None:
     """The report depends on nothing but its input, also after the job went through JSON."""
     stored = msgspec.json.decode(msgspec.json.encode(job), type=Job)
     assert render(stored, folder, scenarios) == page
-
-
-def test_the_report_stays_small(page: str) -> None:
-    """Three variants with 14 figures stay far below the limit of 2 MB."""
     assert page.count("<figure id=") == 14
     assert len(page.encode()) < 800_000
 
@@ -346,3 +272,82 @@ def test_a_smaller_tier_says_what_differs_from_the_paper_tier(
         text = render(job, folder, {name: declared})
         assert ("Differs from the paper tier" in text) == bool(wanted)
         assert wanted in text
+
+
+# -- the table of stages, and the environments ------------------------------------------------------------------------------
+
+
+def waiting(run: RunResult, **shares: float) -> RunResult:
+    """Return a run whose stages were outside their steps for these shares."""
+    shares_of = {
+        f"{name}.share_outside": Measured(value=share, unit="", kind="runtime")
+        for name, share in shares.items()
+    }
+    return dataclasses.replace(run, metrics={**run.metrics, **shares_of})
+
+
+def test_the_share_outside_the_steps_is_the_mean_over_runs(job: Job) -> None:
+    """Two runs of 1% and 2% show 1.5% at the stage that trains, nothing at the others."""
+    run = next(run for run in job.results if run.status == "ok")
+    name = next(reversed(run.measurement.stages)).name if run.measurement else ""
+    rows, _ = stages.stage_rows([waiting(run, **{name: 0.01}), waiting(run, **{name: 0.02})])
+    assert {row.name: row.outside for row in rows if row.outside} == {name: "1.5%"}
+
+
+def test_the_column_stands_only_where_something_is_trained(job: Job, scenarios: dict[str, Scenario], folder: Path) -> None:  # fmt: skip
+    """A job without such a share has no column for it; with one, its stage shows it."""
+    heading = '<th class="num">Outside steps</th>'
+    assert heading not in render(job, folder, scenarios)
+    run = next(run for run in job.results if run.status == "ok")
+    name = next(reversed(run.measurement.stages)).name if run.measurement else ""
+    found = [waiting(one, **{name: 0.034}) if one is run else one for one in job.results]
+    page = render(dataclasses.replace(job, results=tuple(found)), folder, scenarios)
+    assert page.count(heading) == 1
+    assert '<td class="num">3.4%</td>' in page
+
+
+def result_of(seed: int, **environment: str) -> RunResult:
+    """Return a run with that environment."""
+    request = RunRequest(scenario="probe", variant="default", tier="smoke", seed=seed)
+    measurement = Measurement(
+        request=request, scenario_version=1, options={}, metrics={}, stages=(), identities=(), predictions=(), figures=(),
+        datasets=(), environment=environment,
+    )  # fmt: skip
+    return RunResult(request=request, status="ok", started="", wall_seconds=1.0, measurement=measurement)
+
+
+def test_workers_get_columns_of_their_own() -> None:
+    """Runs are gathered by worker; fields in which one worker's runs differ show all values; load is left out."""
+    runs = [
+        result_of(0, cpu="a", load="1"),
+        result_of(1, cpu="a", numpy="1", load="2"),
+        result_of(2, cpu="b", worker="tcp://x:1", numpy="1"),
+        result_of(3, cpu="b", worker="tcp://x:1", numpy="2"),
+    ]
+    table = report_page.environments({"os": "Linux"}, runs)
+    assert [(place.name, place.runs) for place in table.places] == [(report_page.HERE, 2), ("tcp://x:1", 2)]
+    assert table.names == ("os", "cpu", "numpy")
+    assert [dict(place.fields) for place in table.places] == [
+        {"cpu": "a", "numpy": "1"},
+        {"cpu": "b", "numpy": "1; 2"},
+    ]
+
+
+def test_many_workers_are_counted() -> None:
+    """Beyond the columns that fit, workers are counted, and their runs too."""
+    table = report_page.environments({}, (result_of(seed, worker=f"tcp://x:{seed}") for seed in range(20)))
+    assert (len(table.places), table.more) == (report_page.MOST_PLACES, 20 - report_page.MOST_PLACES)
+
+
+def test_the_page_shows_them(job: Job, folder: Path, scenarios: dict[str, Scenario]) -> None:
+    """Each worker's address and CPU stand on the page, escaped."""
+    first = job.results[0]
+    assert first.measurement is not None
+    elsewhere = first.measurement.environment | {"worker": "tcp://<far>:1", "cpu": "Another <CPU>"}
+    measurement = dataclasses.replace(first.measurement, environment=elsewhere)
+    changed = dataclasses.replace(
+        job, results=(dataclasses.replace(first, measurement=measurement), *job.results[1:])
+    )
+    page = render(changed, folder, scenarios)
+    assert "tcp://&lt;far&gt;:1" in page
+    assert "Another &lt;CPU&gt;" in page

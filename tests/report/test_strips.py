@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.report import strips
+from harness.report import stages, strips
 
 FINITE = st.floats(min_value=-1e12, max_value=1e12)
 
@@ -45,7 +45,7 @@ def test_the_tolerance_lies_at_a_fixed_place(error: float, place: float) -> None
 @given(st.lists(st.floats(min_value=0, max_value=1e6), min_size=1, max_size=20))
 def test_stages_fill_the_bar(seconds: list[float]) -> None:
     """Segments follow each other and end at 100."""
-    placed = strips.segments([(str(i), value) for i, value in enumerate(seconds)])
+    placed = stages.segments([(str(i), value) for i, value in enumerate(seconds)])
     ends = [part.left + part.width for part in placed]
     assert all(
         math.isclose(end, part.left, abs_tol=0.02) for end, part in zip(ends, placed[1:], strict=False)

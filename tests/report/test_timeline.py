@@ -13,8 +13,9 @@ import typing
 import pytest
 
 from harness.records import MemoryTrace
-from harness.report import render, room, timeline
-from tests.report.test_page import Parsed
+from harness.report import page as report_page
+from harness.report import render, timeline
+from tests.report.parsed import Parsed
 
 if typing.TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +31,7 @@ def test_samples_and_stages_are_drawn_and_travel(job: Job) -> None:
     assert drawn is not None
     assert [name for _, name in drawn.stages] == list(NAMES)
     assert "Stage 3, train: from" in drawn.svg
-    text = base64.b64decode(drawn.data.address.partition(",")[2]).decode()
+    text = base64.b64decode(drawn.data.partition(",")[2]).decode()
     rows = list(csv.DictReader(io.StringIO(text)))
     assert [row["what"] for row in rows if row["what"] != "sample"] == [f"stage {name}" for name in NAMES]
     trace = job.results[0].memory
@@ -96,7 +97,7 @@ def test_200_results_stay_within_the_limit(
     """However 200 results are spread, the page is below 2 MB, every verdict is counted, and what needs attention is there with its anchor."""
     many = spread_out(job, variants=variants, seeds=seeds)
     page = render(many, folder, scenarios)
-    assert len(page.encode()) < room.MOST_BYTES
+    assert len(page.encode()) < report_page.MOST_BYTES
     parsed = Parsed(page)
     judged = collections.Counter((j.against, j.verdict) for c in many.comparisons for j in c.judgements)
     shown = {

@@ -10,7 +10,8 @@ import pytest
 from harness.records import Judgement, Measured, Measurement, Probe, RunRequest, RunResult
 from harness.report import numbers, render
 from harness.report.work import sentence, table
-from tests.report.test_page import NOWHERE, Parsed
+from tests.report.parsed import Parsed
+from tests.report.test_page import NOWHERE
 
 if typing.TYPE_CHECKING:
     from harness.records import Job

@@ -21,14 +21,13 @@ pytestmark = pytest.mark.slow
 
 
 def test_a_run_that_exceeds_its_memory_is_ended(run_probe: Callable[..., Finished], harness: Harness) -> None:
-    """A run above its limit is reported as out of memory with its peak, not repeated, and the rest goes on."""
+    """A run above its limit, with its children, is reported as out of memory with its peak, not repeated, and the rest goes on."""
     body = """
-    import time
+    import subprocess, sys
 
     def measure(run):
         if run.seed == 0:
-            held = np.ones(2**26)
-            time.sleep(600)
+            subprocess.run([sys.executable, "-c", "held = b'x' * 2**29; import time; time.sleep(600)"])
         guess(run)
 
     SCENARIO = declare(measure)
@@ -43,52 +42,6 @@ def test_a_run_that_exceeds_its_memory_is_ended(run_probe: Callable[..., Finishe
     assert "--memory-limit" in ended["error"]
 
 
-def test_a_child_counts_too(run_probe: Callable[..., Finished], harness: Harness) -> None:
-    """Memory that a run's child holds counts against the limit."""
-    body = """
-    import subprocess, sys
-
-    def measure(run):
-        subprocess.run([sys.executable, "-c", "held = b'x' * 2**29; import time; time.sleep(600)"])
-
-    SCENARIO = declare(measure)
-    """
-    assert run_probe(body, "--memory-limit", "400").code == 2
-    assert "out of memory" in harness.job("out")["results"][0]["error"]
-
-
-def test_temporary_files_go_with_the_run(run_probe: Callable[..., Finished], harness: Harness) -> None:
-    """Each run has a folder for temporary files of its own, removed afterwards, also when the worker dies."""
-    body = """
-    import os, tempfile
-    from pathlib import Path
-
-    def measure(run):
-        folder = Path(tempfile.mkdtemp())
-        (folder / "big").write_bytes(b"x" * 1000)
-        Path(f"was{run.seed}").write_text(tempfile.gettempdir())
-        guess(run)
-        if run.seed == 1:
-            os._exit(3)
-
-    SCENARIO = declare(measure)
-    """
-    assert run_probe(body, "--seeds", "2").code == 2
-    was = [Path((harness.folder / f"was{seed}").read_text()) for seed in range(2)]
-    assert was[0] != was[1]
-    assert not any(folder.exists() for folder in was)
-
-
-def test_only_its_own_folders_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder that was not made for a run is never removed."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    processes.remove_scratch(tmp_path)
-    assert tmp_path.is_dir()
-    with processes.scratch() as folder:
-        (folder / "file").touch()
-    assert not folder.exists()
-
-
 def test_what_a_lost_machine_left_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An old folder that nobody holds goes; one that is held, or new, or not a run's stays."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -100,6 +53,7 @@ def test_what_a_lost_machine_left_is_removed(tmp_path: Path, monkeypatch: pytest
             os.utime(folder, (0, 0))
         with processes.scratch():
             assert held.is_dir()
+    processes.remove_scratch(tmp_path / "other")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["harness-run-new", "other"]
 
 
@@ -109,10 +63,13 @@ def test_a_process_that_outlives_its_run_is_named_and_ended(
 ) -> None:
     """What a run leaves running makes it an error with the command, also from a session of its own; other runs go on."""
     body = f"""
-    import subprocess, sys
+    import subprocess, sys, tempfile
+    from pathlib import Path
 
     def measure(run):
         guess(run)
+        (Path(tempfile.mkdtemp()) / "big").write_bytes(b"x" * 1000)
+        Path(f"was{{run.seed}}").write_text(tempfile.gettempdir())
         print("x" * 10**6)
         if run.seed == 1:
             left = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(601)"], start_new_session={detached})
@@ -128,6 +85,10 @@ def test_a_process_that_outlives_its_run_is_named_and_ended(
     assert second["attempts"] == 1
     assert "left 1 process running" in second["error"]
     assert "time.sleep(601)" in second["error"]
+    # each run had a folder for temporary files of its own, which went with it
+    was = {Path((harness.folder / f"was{seed}").read_text()) for seed in range(3)}
+    assert len(was) == 3
+    assert not any(folder.exists() for folder in was)
     left = int((harness.folder / "left").read_text())
     assert not psutil.pid_exists(left) or psutil.Process(left).status() == psutil.STATUS_ZOMBIE
 

@@ -1,8 +1,7 @@
-"""One job measures at a time on a machine, and who waits is told for whom."""
+"""One job measures at a time on a machine, and who waits is told so."""
 
 from __future__ import annotations
 
-import os
 import threading
 import typing
 
@@ -15,41 +14,19 @@ if typing.TYPE_CHECKING:
     import pytest
 
 
-def test_who_waits_is_told_process_folder_and_since_when(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The second job learns who holds the lock, and measures once it is free; nothing is left behind."""
+def test_the_second_job_waits_for_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told once that it waits, and measures once the lock is free."""
     monkeypatch.setenv(cache.VARIABLE, str(tmp_path))
-    free, said, order = threading.Event(), [], []
+    waits, order = threading.Event(), []
 
     def second() -> None:
-        def waiting(holder: str) -> None:
-            said.append(holder)
-            free.set()
-
-        with runner.one_at_a_time(waiting):
+        with runner.one_at_a_time(waits.set):
             order.append("second")
 
-    with runner.one_at_a_time(folder=tmp_path / "job"):
+    with runner.one_at_a_time():
         thread = threading.Thread(target=second)
         thread.start()
-        assert free.wait(timeout=30)
+        assert waits.wait(timeout=30)
         order.append("first")
     thread.join(timeout=30)
     assert order == ["first", "second"]
-    (holder,) = said
-    assert holder.startswith(
-        f"process {os.getpid()} measures on this machine into {tmp_path / 'job'}, since 20"
-    )
-    assert holder.endswith(" UTC")
-    assert not (tmp_path / "measuring.json").exists()
-
-
-def test_a_damaged_note_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between two runs there is no note, or half of one: then only that another job measures is said."""
-    monkeypatch.setenv(cache.VARIABLE, str(tmp_path))
-    note = tmp_path / "measuring.json"
-    note.write_text("{")
-    assert (
-        runner._holder(note) == runner._holder(tmp_path / "nothing") == "another job measures on this machine"
-    )

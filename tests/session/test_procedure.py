@@ -15,6 +15,7 @@ from harness.running import plans
 from harness.session import procedure
 from harness.store import files
 from tests.judging.gate.test_trials import PROBE, result
+from tests.judging.made import failed
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -67,12 +68,6 @@ def made(request: RunRequest, *, lost: float = 0.0, loud: float = 0.01) -> RunRe
     )
     measurement = dataclasses.replace(run.measurement, request=request) if run.measurement else None
     return dataclasses.replace(run, request=request, measurement=measurement)
-
-
-def failed(request: RunRequest) -> RunResult:
-    """Make up a run that failed, as often as it was tried."""
-    lost = result(request.seed, {}, status="error", error="it died", measurement=None)
-    return dataclasses.replace(lost, request=request)
 
 
 def told(job: Job) -> dict[str, tuple[str, str]]:

@@ -28,8 +28,9 @@ def recorded(*histories: Steps) -> dict[str, float]:
     """Record the first step of some epochs."""
     request = RunRequest(scenario="probe", variant="default", tier="smoke", seed=0)
     run = Run(request, {}, lambda name: name, NoAccelerator(), declared=KERAS_METRICS)
-    stages.first_step(run, histories, "head")
-    assert all(measured.kind == "runtime" and measured.unit == "s" for measured in run.metrics.values())
+    stages.step_times(run, histories, "head")
+    assert all(measured.kind == "runtime" for measured in run.metrics.values())
+    assert run.metrics.pop("head.share_outside").value == 0
     return {name: typing.cast("float", measured.value) for name, measured in run.metrics.items()}
 
 

@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import sys
-import types
 import typing
 
 import numpy as np
@@ -16,15 +15,17 @@ import pytest
 
 from harness import data
 from harness.errors import StorageError
+from harness.measure.accelerators import NoAccelerator
+from harness.measure.run import Run
+from harness.records import RunRequest
 from harness.sources import catalogue
 from harness.sources.digits1000_cnn import stages
-from harness.sources.digits1000_cnn.pipeline import read_folder, write_folders
+from harness.sources.digits1000_cnn.pipeline import write_folders
 from tests.conftest import TIME_LIMIT, one_thread
 
 if typing.TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.measure.run import Run
     from harness.records import Expectation
 
 pytestmark = pytest.mark.keras
@@ -165,7 +166,7 @@ def test_class_folders_are_written_once(defaults: Finished, mistaken: Finished, 
 
 
 @pytest.mark.slow
-def test_damaged_class_folders_are_told_in_one_line(tmp_path: Path) -> None:
+def test_damaged_class_folders_are_explained_in_one_line(tmp_path: Path) -> None:
     """A lost file stops the run in one sentence without a traceback, which says how to go on."""
     cache = tmp_path / "cache"
     folder = drawn_folder(cache)
@@ -180,7 +181,7 @@ def test_damaged_class_folders_are_told_in_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["stray", "changed"])
-def test_foreign_and_changed_files_are_told(tmp_path: Path, damage: str) -> None:
+def test_foreign_and_changed_files_are_named(tmp_path: Path, damage: str) -> None:
     """A foreign file is named, and an image in another's place is no image that the seed draws."""
     folder = drawn_folder(tmp_path)
     files = sorted((folder / "train" / "4").iterdir())
@@ -188,18 +189,12 @@ def test_foreign_and_changed_files_are_told(tmp_path: Path, damage: str) -> None
         (folder / "train" / "4" / "notes.txt").write_text("hello")
     else:
         shutil.copy(files[1], files[0])
-    told = {"stray": "notes.txt' is a stray entry", "changed": "holds 700 images, not the 700"}
-    with pytest.raises(StorageError, match=told[damage]) as caught:
-        read(folder)
+    request = RunRequest(scenario="digits1000_cnn", variant="final", tier="smoke", seed=0)
+    started = Run(request, {}, lambda name: name, NoAccelerator())
+    says = {"stray": "notes.txt' is a stray entry", "changed": "holds 700 images, not the 700"}
+    with pytest.raises(StorageError, match=says[damage]) as caught:
+        stages.read(started, folder, data.load("mnist-excerpt"))
     assert f"Delete '{folder}'; the next run writes it again" in str(caught.value)
-
-
-def read(folder: Path) -> None:
-    """Read and check class folders as a run of seed 0 does."""
-    with stages.explained(folder):
-        training, testing = (read_folder(folder / part) for part in ("train", "test"))
-    asked = typing.cast("Run", types.SimpleNamespace(seed=0, options={}))
-    stages.check_drawn(asked, folder, data.load("mnist-excerpt"), training, testing)
 
 
 def drawn_folder(cache: Path) -> Path:

@@ -43,61 +43,36 @@ def test_a_broken_entry_point_is_named(harness: Harness) -> None:
     assert "Traceback" not in done.err
 
 
+MEASURED = """
+def measure(run):
+    with run.stage("work"):
+        guess(run)
+
+SCENARIO = declare(measure, gated=("accuracy", "total.above_imports_bytes"), deterministic=True)
+"""
+
+
 def test_baselines_of_a_user_scenario(harness: Harness) -> None:
-    """Runs of a file's scenario become a baseline that the next run is held against."""
-    scenario = harness.scenario("SCENARIO = declare(guess, deterministic=True)")
+    """Runs of a file's scenario become a baseline of the next run; memory of another number of threads is not compared with it."""
+    run = ("run", "probe", "--scenarios", harness.scenario(MEASURED))
+    file = run[2:]
     harness.repository()
-    assert (
-        harness("run", "probe", "--scenarios", scenario, "--seeds", "5", "--no-count", "--out", "first").code
-        == 0
-    )
-    proposed = harness(
-        "baseline", "propose", "first", "--scenarios", scenario, "--who", "T", "--reason", "test"
-    )
+    assert harness(*run, "--seeds", "5", "--no-count", "--out", "first").code == 0
+    proposed = harness("baseline", "propose", "first", *file, "--who", "T", "--reason", "test")
     assert proposed.code == 0, proposed.err
     assert "new" in harness("baseline", "diff", "first").out
     assert harness("baseline", "accept", "first").code == 0
-    shown = harness("baseline", "show", "probe", "--scenarios", scenario).out
+    shown = harness("baseline", "show", "probe", *file).out
     assert "by T" in shown
     assert "reason: test" in shown
-    assert harness("run", "probe", "--scenarios", scenario, "--out", "second").code == 0
-    (judged,) = harness.job("second")["comparisons"][0]["judgements"]
-    assert judged["verdict"] == "PASS"
-    assert judged["place"].startswith("baselines/probe/default/smoke/")
-
-
-@pytest.mark.slow
-def test_baselines_of_another_machine_are_incomparable(harness: Harness) -> None:
-    """Where no baseline matches the environment, the run ends well and names the field that differs."""
-    body = """
-    def measure(run):
-        with run.stage("work"):
-            guess(run)
-
-    SCENARIO = declare(measure, gated=("accuracy", "total.above_imports_bytes"), deterministic=True)
-    """
-    scenario = harness.scenario(body)
-    harness.repository()
-    assert (
-        harness("run", "probe", "--scenarios", scenario, "--seeds", "5", "--no-count", "--out", "first").code
-        == 0
-    )
-    assert (
-        harness(
-            "baseline", "propose", "first", "--scenarios", scenario, "--who", "T", "--reason", "test"
-        ).code
-        == 0
-    )
-    assert harness("baseline", "accept", "first").code == 0
-    done = harness("run", "probe", "--scenarios", scenario, "--out", "second", "--threads", "2")
+    done = harness(*run, "--out", "second", "--threads", "2")
     assert done.code == 0, done.out + done.err
-    verdicts = {
-        j["metric"]: (j["verdict"], j["reason"])
-        for j in harness.job("second")["comparisons"][0]["judgements"]
-    }
-    assert verdicts["accuracy"][0] == "PASS"
-    assert verdicts["total.above_imports_bytes"][0] == "INCOMPARABLE"
-    assert "threads: 2, not 1" in verdicts["total.above_imports_bytes"][1]
+    judged = {j["metric"]: j for j in harness.job("second")["comparisons"][0]["judgements"]}
+    assert judged["accuracy"]["verdict"] == "PASS"
+    assert judged["accuracy"]["place"].startswith("baselines/probe/default/smoke/")
+    memory = judged["total.above_imports_bytes"]
+    assert memory["verdict"] == "INCOMPARABLE"
+    assert "threads: 2, not 1" in memory["reason"]
 
 
 KIDS = """

@@ -8,7 +8,7 @@ import typing
 import numpy as np
 
 from harness.judging import baselines, flips, probes
-from harness.judging.gate import floors, values
+from harness.judging.gate import rules, values
 from harness.judging.statistics import spread
 from harness.machine import environment
 from harness.records import Judgement
@@ -17,7 +17,7 @@ from harness.records.metrics import LABEL_SCORES, ROW_COUNTS
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from harness.judging.gate.evidence import Evidence
+    from harness.judging.gate.values import Evidence
     from harness.records import (
         Baseline,
         BaselineMetric,
@@ -52,22 +52,21 @@ class Candidate:
 
 
 def gated(each: Evidence, settings: GateSettings, first: int) -> list[Judgement | Candidate]:
-    """Go through a variant's gated metrics, and its counts of work, in the order declared.
-
-    Parameters
-    ----------
-    each : Evidence
-        All that was measured of the variant.
-    settings : GateSettings
-        What cannot be compared.
-    first : int
-        How many runs the screen's look at scores and memory takes.
-    """
+    """Go through a variant's gated metrics, and its counts of work, in the order declared; the screen's look at scores takes the `first` runs."""
     head = values.finished(each.head.get("screen", ()))[:first]
-    base, trouble = _base(each, settings, first)
-    work = _work(each, settings)
+    base: Reference | None = None
+    trouble: Obstacle | None = ("damaged", each.damaged) if each.damaged else None
+    if each.base is not None:
+        place = f"base {settings.against}"
+        shaped = baselines.of_base(values.finished(each.base.get("screen", ()))[:first])
+        lost = [run.error for runs in each.base.values() for run in runs if run.status != "ok"]
+        base = (shaped, place) if shaped else None
+        trouble = ("base_failed", f"the base side did not finish: {lost[0]}") if lost and not shaped else None
+        work = probes.against_base(each.counted, each.probe, each.base_counted, place)
+    else:
+        work = probes.against_stored(each.counted, each.probe, each.stored)
     if each.damaged:
-        work = [_refused(judgement, "damaged", each.damaged) for judgement in work]
+        work = [_ruled(judgement, "damaged", each.damaged) for judgement in work]
     return [
         *_constant_seeds(each),
         *(_metric(name, each, settings, head, base, trouble) for name in each.scenario.gated),
@@ -75,60 +74,29 @@ def gated(each: Evidence, settings: GateSettings, first: int) -> list[Judgement 
     ]
 
 
-def _base(each: Evidence, settings: GateSettings, first: int) -> tuple[Reference | None, Obstacle | None]:
-    """Return the base runs in a baseline's shape, if there is a base side; and why there is no reference, if something went wrong."""
-    if each.base is None:
-        return None, ("damaged", each.damaged) if each.damaged else None
-    shaped = baselines.of_base(values.finished(each.base.get("screen", ()))[:first])
-    if shaped is not None:
-        return (shaped, f"base {settings.against}"), None
-    lost = [run.error for runs in each.base.values() for run in runs if run.status != "ok"]
-    return None, ("base_failed", f"the base side did not finish: {lost[0]}") if lost else None
-
-
-def _work(each: Evidence, settings: GateSettings) -> list[Judgement]:
-    """Judge what was counted: by equality, in one run."""
-    if each.base is not None:
-        place = f"base {settings.against}"
-        return probes.against_base(each.counted, each.probe, each.base_counted, place)
-    return probes.against_stored(each.counted, each.probe, each.stored)
-
-
 def _constant_seeds(each: Evidence) -> list[Judgement]:
     """Refuse scores that no seed changes, in a scenario that does not declare itself deterministic: its spread would be an illusion."""
     runs = [run for found in each.head.values() for run in values.finished(found)]
     seeds = {run.request.seed for run in runs}
-    scored = (
-        sorted(
-            name
-            for name, measured in runs[0].metrics.items()
-            if measured.kind == "accuracy" and measured.better != "none"
-        )
-        if runs
-        else []
-    )
-    vary = any(run.metrics.get(name) != runs[0].metrics[name] for run in runs for name in scored)
-    if each.scenario.deterministic or len(seeds) < SEEDS_TO_VARY or not scored or vary:
+    if each.scenario.deterministic or len(seeds) < SEEDS_TO_VARY:
+        return []
+    first = runs[0].metrics
+    scored = sorted(name for name, m in first.items() if m.kind == "accuracy" and m.better != "none")
+    if not scored or any(run.metrics.get(name) != first[name] for run in runs for name in scored):
         return []
     reason = f"{len(seeds)} seeds give the same {', '.join(scored)}: no generator uses the seed"
     step = "give run.seed to every generator, or declare the scenario deterministic=True"
     blank = _blank("seeds", "accuracy", len(runs), gated=True)
-    return [dataclasses.replace(_refused(blank, "constant_seeds", reason), next_step=step)]
+    return [dataclasses.replace(_ruled(blank, "constant_seeds", reason), next_step=step)]
 
 
 def _blank(metric: str, kind: Kind, n: int, *, gated: bool) -> Judgement:
     return Judgement(
-        against="baseline",
-        metric=metric,
-        verdict="INCONCLUSIVE",
-        cause="too_few",
-        kind=kind,
-        n=n,
-        gated=gated,
-    )
+        against="baseline", metric=metric, verdict="INCONCLUSIVE", cause="too_few", kind=kind, n=n, gated=gated
+    )  # fmt: skip
 
 
-def _refused(judgement: Judgement, cause: Cause, reason: str, verdict: Verdict = "ERROR") -> Judgement:
+def _ruled(judgement: Judgement, cause: Cause, reason: str, verdict: Verdict = "ERROR") -> Judgement:
     return dataclasses.replace(judgement, verdict=verdict, cause=cause, reason=reason)
 
 
@@ -149,43 +117,31 @@ def _metric(
     blank = _blank(metric, kind, len(having), gated=interleaved or kind != "runtime")
     unusable = _unusable(metric, kind, having, head)
     if unusable:
-        return _refused(blank, *unusable, "INCOMPARABLE" if unusable[0] in _EXPLAINED else "ERROR")
+        return _ruled(blank, *unusable, "INCOMPARABLE" if unusable[0] in _EXPLAINED else "ERROR")
     numbers = values.numbers(head, metric)  # (runs,)
+    place = reference[1] if reference else ""
     blank = dataclasses.replace(
-        blank,
-        unit=having[0].unit,
-        value=float(numbers.mean()),
-        spread=spread(numbers),
-        place=reference[1] if reference else "",
+        blank, unit=having[0].unit, value=float(numbers.mean()), spread=spread(numbers), place=place
     )
     if trouble:
-        return _refused(blank, *trouble)
+        return _ruled(blank, *trouble)
     if reference is None and each.base:
-        told = f"base {settings.against} finished fewer than two runs of this variant; give --seeds 2 or more"
-        return _refused(blank, "too_few", told, "INCONCLUSIVE")
+        few = f"base {settings.against} finished fewer than two runs of this variant; give --seeds 2 or more"
+        return _ruled(blank, "too_few", few, "INCONCLUSIVE")
     if reference is None:
-        absent = (
-            f"base {settings.against} has no run of it"
-            if interleaved
-            else "none is stored for this variant and tier"
-        )
-        return _refused(blank, "no_reference", absent, "NO_BASELINE")
+        whose = f"base {settings.against} has no run of it"
+        absent = whose if interleaved else "none is stored for this variant and tier"
+        return _ruled(blank, "no_reference", absent, "NO_BASELINE")
     stored, _ = reference
     theirs = stored.metrics.get(metric)
     if theirs is None:
-        return _refused(blank, "new_metric", "the reference has no such metric", "NO_BASELINE")
-    obstacles = [
-        *redefined(having[0], theirs),
-        *_obstacles(kind, head, stored, settings, interleaved=interleaved),
-    ]
+        return _ruled(blank, "new_metric", "the reference has no such metric", "NO_BASELINE")
+    obstacles = redefined(having[0], theirs)
+    obstacles += _obstacles(kind, head, stored, settings, interleaved=interleaved)
     if obstacles:
-        return _refused(
-            blank,
-            obstacles[0][0],
-            "; ".join(dict.fromkeys(reason for _, reason in obstacles)),
-            "INCOMPARABLE",
-        )
-    return _beside(blank, having[0], numbers, theirs, stored, head, interleaved=interleaved)
+        reason = "; ".join(dict.fromkeys(reason for _, reason in obstacles))
+        return _ruled(blank, obstacles[0][0], reason, "INCOMPARABLE")
+    return _next_to(blank, having[0], numbers, theirs, stored, head, interleaved=interleaved)
 
 
 def _unusable(
@@ -223,8 +179,7 @@ def _missing(metric: str, kind: Kind, head: Sequence[RunResult], count: int) -> 
 
 def redefined(declared: object, theirs: BaselineMetric) -> list[Obstacle]:
     """Name what a metric's declaration says otherwise than when the baseline was stored."""
-    fields = ("unit", "kind", "better")
-    changed = [(name, getattr(declared, name), getattr(theirs, name)) for name in fields]
+    changed = [(name, getattr(declared, name), getattr(theirs, name)) for name in ("unit", "kind", "better")]
     return [
         ("redefined", f"{name} of the metric: '{ours}', not '{old}'")
         for name, ours, old in changed
@@ -237,35 +192,23 @@ def _obstacles(
 ) -> list[Obstacle]:
     """Say what forbids comparing these runs, any of them, with the reference."""
     if kind == "runtime" and settings.code_changed:
-        return [
-            (
-                "measuring_changed",
-                f"what measures changed between base and head: {', '.join(settings.code_changed)}",
-            )
-        ]
+        changed = f"what measures changed between base and head: {', '.join(settings.code_changed)}"
+        return [("measuring_changed", changed)]
     measured = [run.measurement for run in head if run.measurement is not None]
     if len(measured) < len(head):
         return [("missing", "a run has no measurement")]
     found: list[Obstacle] = []
     for each in measured:
         if stored.scenario_version != each.scenario_version:
-            found.append(
-                ("version", f"scenario version: {each.scenario_version}, not {stored.scenario_version}")
-            )
-        found += [("data", other) for other in environment.other_data(each.datasets, stored.datasets)]
-        found += [
-            ("environment", other)
-            for other in environment.differences(kind, each.environment, stored.environment)
-        ]
-        if kind in {"memory", "runtime"}:
-            found += [
-                (
-                    "threads",
-                    f"stage {stage.name} set {name} to {count} threads, {each.request.threads} were asked for",
-                )
-                for stage in each.stages
-                for name, count in stage.threads_changed.items()
-            ]
+            version = f"scenario version: {each.scenario_version}, not {stored.scenario_version}"
+            found.append(("version", version))
+        other = environment.differences(kind, each.environment, stored.environment)
+        found += [("data", data) for data in environment.other_data(each.datasets, stored.datasets)]
+        found += [("environment", field) for field in other]
+        for stage in each.stages if kind in {"memory", "runtime"} else ():
+            for name, count in stage.threads_changed.items():
+                wanted = f"{count} threads, {each.request.threads} were asked for"
+                found.append(("threads", f"stage {stage.name} set {name} to {wanted}"))
     if kind == "accuracy":
         found += _other_test(head, stored)
     # interleaved pairs share what disturbs them; elsewhere one disturbed run is enough
@@ -285,7 +228,7 @@ def _other_test(head: Sequence[RunResult], stored: Baseline) -> list[Obstacle]:
     return [("other_test", "{} test {noun}, not {}".format(*shown, noun=noun))]
 
 
-def _beside(
+def _next_to(
     blank: Judgement,
     declared: Measured,
     numbers: values.Floats,
@@ -295,54 +238,40 @@ def _beside(
     *,
     interleaved: bool,
 ) -> Judgement | Candidate:
-    """Set comparable runs beside the reference's; equality and what is only shown need no look."""
+    """Compare runs with the reference's; equality and what is only shown need no look."""
     base = np.asarray(theirs.values, np.float64)  # (reference runs,)
     blank = dataclasses.replace(blank, reference=float(base.mean()), reference_runs=tuple(base.tolist()))
     if blank.kind == "runtime" and not interleaved:
-        ratio = (
-            f"{np.median(numbers) / np.median(base):.2f} times the baseline; " if np.median(base) > 0 else ""
-        )
-        return _refused(
-            blank, "shown", f"{ratio}runtime is gated only between interleaved runs of one job", "NOT_JUDGED"
-        )
-    floor = floors.smallest(blank.kind, blank.unit, float(base.mean()), scored_images(head, blank.metric))
+        middle = float(np.median(base))
+        ratio = f"{np.median(numbers) / middle:.2f} times the baseline; " if middle > 0 else ""
+        reason = f"{ratio}runtime is gated only between interleaved runs of one job"
+        return _ruled(blank, "shown", reason, "NOT_JUDGED")
+    floor = rules.smallest(blank.kind, blank.unit, float(base.mean()), scored_images(head, blank.metric))
     by_seed = dict(zip(stored.seeds, theirs.values, strict=True))
-    if blank.kind != "runtime" and all(
-        by_seed.get(run.request.seed) == value for run, value in zip(head, numbers, strict=True)
-    ):
-        return dataclasses.replace(
-            blank,
-            verdict="PASS",
-            cause="equal",
-            test="equality, seed by seed",
-            reason="equal to the reference, seed by seed",
-        )
+    equal = all(by_seed.get(run.request.seed) == one for run, one in zip(head, numbers, strict=True))
+    if equal and blank.kind != "runtime":
+        passed = _ruled(blank, "equal", "equal to the reference, seed by seed", "PASS")
+        return dataclasses.replace(passed, test="equality, seed by seed")
     if blank.kind in {"work", "size"} and np.ptp(base) == 0:
-        return constant(
-            blank, declared.better, numbers, float(base[0]), floor, f"all {len(base)} reference runs share"
-        )
+        shared = f"all {len(base)} reference runs share"
+        return constant(blank, declared.better, numbers, float(base[0]), floor, shared)
     return Candidate(blank, declared.better, floor)
 
 
 def constant(
     blank: Judgement, better: Direction, numbers: values.Floats, reference: float, floor: float, shared: str
 ) -> Judgement:
-    """Hold every run to one value, but for the floor: counts, sizes, and values of a test that has no spread."""
+    """Compare every run with one value, but for the floor: counts, sizes, and values of a test that has no spread."""
     off = numbers[np.abs(numbers - reference) > floor]
-    gains = off > reference if better == "higher" else off < reference
-    improved = len(off) > 0 and better != "none" and bool(gains.all())
-    return dataclasses.replace(
-        blank,
-        verdict="PASS" if not len(off) else "IMPROVED" if improved else "REGRESSED",
-        cause="unequal" if len(off) else "equal",
-        reference=reference,
-        lower=reference - floor,
-        upper=reference + floor,
-        test="equality but for rounding",
-        reason=f"{len(off)} of {len(numbers)} runs differ from what {shared}"
-        if len(off)
-        else "equal to the reference",
-    )
+    verdict: Verdict = "PASS"
+    reason = "equal to the reference"
+    if len(off):
+        gains = off > reference if better == "higher" else off < reference
+        verdict = "IMPROVED" if better != "none" and gains.all() else "REGRESSED"
+        reason = f"{len(off)} of {len(numbers)} runs differ from what {shared}"
+    judged = _ruled(blank, "unequal" if len(off) else "equal", reason, verdict)
+    lower, upper, test = reference - floor, reference + floor, "equality but for rounding"
+    return dataclasses.replace(judged, reference=reference, lower=lower, upper=upper, test=test)
 
 
 def scored_images(runs: Iterable[RunResult], metric: str) -> float | None:

@@ -18,14 +18,7 @@ SHOWN = 12
 
 
 def explain(job: Job, metric: str) -> str:
-    """Print how a verdict on a metric came about, for every variant that has it.
-
-    Parameters
-    ----------
-    job : Job
-        A gate's or a plain run's.
-    metric : str
-        A metric, or ``SCENARIO:VARIANT/METRIC``.
+    """Print how a verdict on ``METRIC`` or ``SCENARIO:VARIANT/METRIC`` came about, for every variant that has it.
 
     Raises
     ------
@@ -50,6 +43,7 @@ def explain(job: Job, metric: str) -> str:
 
 
 def _one(key: str, judgement: Judgement, trials: Iterable[Trial]) -> str:
+    """Explain one metric's judgement by every look at its groups."""
     lines = [f"{key} {judgement.metric}: {judgement.verdict}", f"  {judgement.reason}"]
     if judgement.place:
         lines.append(f"  reference: {judgement.place}")
@@ -59,21 +53,16 @@ def _one(key: str, judgement: Judgement, trials: Iterable[Trial]) -> str:
         looks = [look for look in trial.screen if look.metric == judgement.metric] or list(trial.screen)
         lines += [f"  {trial.direction}?", *(line for look in looks for line in _look(trial, look))]
         if trial.flagged:
-            leads = (
-                "it leads"
-                if trial.metric == judgement.metric
-                else f"{trial.metric} leads, and alone is confirmed"
-            )
+            leads = f"{trial.metric} leads, and alone is confirmed"
             if trial.by_images:
                 leads = "the weights are the same, so that its images decide without a confirm round"
+            elif trial.metric == judgement.metric:
+                leads = "it leads"
             lines.append(f"    the group ({trial.kind}, {trial.direction}) is flagged; {leads}")
             lines += [line for look in trial.confirm for line in _look(trial, look)]
             if trial.ratio is not None:
-                who = (
-                    "the variant's looks share"
-                    if trial.confirm and trial.confirm[0].round == "single"
-                    else "Holm allows"
-                )
+                single = bool(trial.confirm) and trial.confirm[0].round == "single"
+                who = "the variant's looks share" if single else "Holm allows"
                 allowed = f"{who} 1 / {trial.divisor} = {1 / trial.divisor:.3g}"
                 lines.append(
                     f"    smallest p / level = {trial.ratio:.3g}; {allowed}: {_step(trial, trial.ratio)}"

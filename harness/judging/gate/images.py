@@ -1,6 +1,6 @@
 """Groups that flipped images decide: both sides predicted the same images with the same weights. Pure.
 
-Nothing was trained anew, so there is no spread over seeds to hold a difference against, and fresh runs would have the very same weights. One
+Nothing was trained anew, so there is no spread over seeds to compare a difference with, and fresh runs would have the very same weights. One
 exact test on all images, at the level of the confirm round, decides at once. It joins Holm's steps whenever enough images flipped for it to
 reach its level at all (Tarone 1990). That depends on how many flipped and not on which way, so that the test's own level is left whole.
 """
@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import typing
 
-import numpy as np
-
 from harness.judging import flips
-from harness.judging.gate import rules
+from harness.judging.gate import rules, values
 from harness.records import Trial
 from harness.records.metrics import LABEL_SCORES
 
@@ -21,8 +19,9 @@ if typing.TYPE_CHECKING:
 
     from harness.judging.flips import Net
     from harness.judging.gate.comparable import Candidate
-    from harness.judging.gate.evidence import Evidence
-    from harness.records import Look
+    from harness.judging.gate.values import Evidence
+
+    Way = typing.Literal["worse", "better"]
 
 
 def divided(each: Evidence, candidates: Iterable[Candidate]) -> tuple[list[Trial], list[Candidate]]:
@@ -41,40 +40,24 @@ def divided(each: Evidence, candidates: Iterable[Candidate]) -> tuple[list[Trial
 
 
 def _of_images(each: Evidence, metric: str, score: str) -> bool:
-    """Whether the images decide a score: what follows from the predicted classes, and a loss without a spread to hold it against."""
-    if score in LABEL_SCORES:
-        return True
-    return score == "loss" and np.ptp(_reference(each, metric)) == 0
-
-
-def _reference(each: Evidence, metric: str) -> Sequence[float]:
+    """Whether the images decide a score: what follows from the predicted classes, and a loss without a spread to compare it with."""
+    if score != "loss":
+        return score in LABEL_SCORES
     if each.base is None:
-        return each.stored[0].metrics[metric].values if each.stored else [0.0]
-    runs = [run for run in each.base.get("screen", ()) if metric in run.metrics]
-    values = [run.metrics[metric].value for run in runs]
-    return [value for value in values if not isinstance(value, list)] or [0.0]
+        stored = each.stored[0].metrics[metric].values if each.stored else []
+        return len(set(stored)) <= 1
+    return len(set(values.numbers(values.having(each.base.get("screen", ()), metric), metric).tolist())) <= 1
 
 
 def _trials(each: Evidence, metrics: Sequence[str], net: Net) -> list[Trial]:
     lead = min(metrics, key=lambda metric: flips.scored_set(metric)[1] != "accuracy")
-    worse, better = rules.flips_look(lead, net, worse="lower"), rules.flips_look(lead, net, worse="higher")
-    directions: tuple[tuple[typing.Literal["worse", "better"], Look], ...] = (
-        ("worse", worse),
-        ("better", better),
-    )
+    ways: tuple[tuple[Way, rules.Worse], ...] = (("worse", "lower"), ("better", "higher"))
+    looks = [(way, rules.flips_look(lead, net, worse=worse)) for way, worse in ways]
     return [
         Trial(
-            scenario=each.scenario.name,
-            variant=each.variant,
-            tier=each.tier,
-            kind="accuracy",
-            direction=direction,
-            metric=lead,
-            screen=(look,),
-            flagged=rules.can_decide(net),
-            ratio=look.share if rules.beyond(look) else None,
-            by_images=True,
+            scenario=each.scenario.name, variant=each.variant, tier=each.tier, kind="accuracy", direction=way, metric=lead,
+            screen=(look,), flagged=rules.can_decide(net), ratio=look.share if rules.beyond(look) else None, by_images=True,
             followers=tuple(metric for metric in metrics if metric != lead),
         )
-        for direction, look in directions
-    ]
+        for way, look in looks
+    ]  # fmt: skip

@@ -30,7 +30,7 @@ from harness.store import files
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from harness.judging.gate.evidence import Evidence
+    from harness.judging.gate.values import Evidence
     from harness.records import Baseline, GateSettings, Plan, RunRequest, RunResult, Tier
 
     Missing = tuple[Evidence, list[RunRequest], Path]
@@ -77,18 +77,15 @@ def of_job(
 
 def lacking(gathered: Sequence[Evidence], settings: GateSettings) -> list[Evidence]:
     """List the variants with gated memory that cannot be compared because another kind of machine measured the baseline."""
-    return [
-        each
-        for each in gathered
-        if each.stored_here
-        and any(
-            isinstance(item, Judgement)
-            and item.gated
-            and item.kind == "memory"
-            and outcome.may_warn(item, settings)
-            for item in comparable.gated(each, settings, trials.first_runs(each.scenario, settings))
+
+    def warned(each: Evidence) -> bool:
+        first = trials.first_runs(each.scenario, settings)
+        judged = [item for item in comparable.gated(each, settings, first) if isinstance(item, Judgement)]
+        return any(
+            item.gated and item.kind == "memory" and outcome.may_warn(item, settings) for item in judged
         )
-    ]
+
+    return [each for each in gathered if each.stored_here and warned(each)]
 
 
 def supply(
@@ -100,10 +97,8 @@ def supply(
     ----------
     variants : sequence of Evidence
         Variants of a gate on stored baselines whose memory cannot be compared.
-    plan : Plan
-        The gate's plan: how its runs are done.
-    out : Path
-        The job's folder.
+    plan, out : Plan, Path
+        The gate's plan, which says how runs are done, and the job's folder.
     measure : callable
         Does runs on this machine, with their results below a folder.
     seconds : float
@@ -118,57 +113,46 @@ def supply(
     for each in variants:
         if each.stored_here:
             commits.setdefault(each.stored_here[0].commit, []).append(each)
-    notes: list[str] = []
+    because = "because its baseline is from another kind of machine"
+    cannot = "is not compared: its baseline is from another kind of machine and cannot be measured here"
+    notes: dict[str, list[str]] = {}
+
+    def note(each: Evidence, sentence: str) -> None:
+        notes.setdefault(sentence, []).append(f"{each.scenario.name}:{each.variant}")
+
     for commit, same in commits.items():
-        begun = time.monotonic()
-        why = obstacle(commit, Path.cwd())
-        cached: list[Evidence] = []
+        begun, why = time.monotonic(), obstacle(commit, Path.cwd())
         todo: list[Missing] = []
-        for each in [] if why else same:
+        for each in same:
+            if why:
+                note(each, f"{cannot}: {why}")
+                continue
             wanted = _requests(each, plan)
             place = cache_folder() / FOLDER / _key(each, commit, wanted)
             known = _cached(each, place)
             if known is None:
                 todo.append((each, wanted, place))
-            else:
-                cached.append(each)
-                baselines.write(known, out / FOLDER)
-        if cached:
-            told = f"is compared with runs of commit {commit[:10]} on this machine, kept in the cache"
-            notes.append(
-                f"memory of {_names(cached)} {told}, because its baseline is from another kind of machine"
-            )
-        failed = [(each, why) for each in same] if why else []
+                continue
+            baselines.write(known, out / FOLDER)
+            compared = f"is compared with runs of commit {commit[:10]} on this machine, kept in the cache"
+            note(each, f"{compared}, {because}")
+        measured: list[Baseline | str] = []
         try:
             _refuse_budget(todo, plan, seconds)
             measured = _measured(commit, todo, plan, measure) if todo else []
         except HarnessError as error:
-            failed += [(each, error.what) for each, _, _ in todo]
-            measured = []
-        fresh: list[Evidence] = []
-        for (each, _, place), found in zip(todo, measured, strict=False):
+            measured = [error.what for _ in todo]
+        fresh = sum(not isinstance(found, str) for found in measured)
+        cost = f"{RUNS * fresh} runs, {time.monotonic() - begun:.0f} s"
+        for (each, _, place), found in zip(todo, measured, strict=True):
             if isinstance(found, str):
-                failed.append((each, found))
+                note(each, f"{cannot}: {found}")
                 continue
-            fresh.append(each)
             shutil.rmtree(place, ignore_errors=True)
             baselines.write(found, place)
             baselines.write(found, out / FOLDER)
-        if fresh:
-            cost = f"{RUNS * len(fresh)} runs, {time.monotonic() - begun:.0f} s"
-            told = f"was measured here at commit {commit[:10]}: {cost}"
-            notes.append(
-                f"memory of {_names(fresh)} {told}, because its baseline is from another kind of machine"
-            )
-        for reason in dict.fromkeys(reason for _, reason in failed):
-            names = _names([each for each, other in failed if other == reason])
-            told = "its baseline is from another kind of machine and cannot be measured here"
-            notes.append(f"memory of {names} is not compared: {told}: {reason}")
-    return notes
-
-
-def _names(variants: Sequence[Evidence]) -> str:
-    return ", ".join(f"{each.scenario.name}:{each.variant}" for each in variants)
+            note(each, f"was measured here at commit {commit[:10]}: {cost}, {because}")
+    return [f"memory of {', '.join(names)} {sentence}" for sentence, names in notes.items()]
 
 
 def _cached(each: Evidence, place: Path) -> Baseline | None:
@@ -190,8 +174,8 @@ def _refuse_budget(todo: Sequence[Missing], plan: Plan, seconds: float) -> None:
         done = [run.wall_seconds for found in each.head.values() for run in values.finished(found)]
         needed += len(wanted) * sum(done) / len(done)
     if needed > seconds:
-        told = f"{count} runs would take about {needed / 60:.0f} minutes"
-        raise HarnessError(f"{told}, and --max-minutes leaves {max(0.0, seconds) / 60:.0f}", "")
+        what = f"{count} runs would take about {needed / 60:.0f} minutes"
+        raise HarnessError(f"{what}, and --max-minutes leaves {max(0.0, seconds) / 60:.0f}", "")
 
 
 def _requests(each: Evidence, plan: Plan) -> list[RunRequest]:
@@ -217,15 +201,8 @@ def _key(each: Evidence, commit: str, wanted: Sequence[RunRequest]) -> str:
     top, ours = revisions.top_of(Path()), _environment(each)
     code = sorted(str(Path(path).resolve()).removeprefix(str(top)) for path in wanted[0].scenario_paths)
     project = str(Path.cwd()).removeprefix(str(top))
-    parts = [
-        environment.fingerprint(ours),
-        ours.get("huge_pages", ""),
-        commit,
-        project,
-        code,
-        [request.seed for request in wanted],
-        __version__,
-    ]
+    machine = [environment.fingerprint(ours), ours.get("huge_pages", "")]
+    parts = [*machine, commit, project, code, [request.seed for request in wanted], __version__]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
@@ -249,8 +226,8 @@ def _measured(commit: str, todo: Sequence[Missing], plan: Plan, measure: Measure
         sides.opened(commit, paths, Path(), base_only=True) as opened,
         tempfile.TemporaryDirectory(dir=root, prefix="runs-", ignore_cleanup_errors=True) as folder,
     ):
-        for path in opened.base_scenario_paths:
-            if not Path(path).is_relative_to(opened.base_top):
+        for path in opened.base.scenario_paths:
+            if not Path(path).is_relative_to(opened.base.top):
                 raise RevisionError(f"no commit of this checkout holds the scenario file '{path}'", "")
         known = sides.declared(opened, "base")
         lost = {
@@ -277,10 +254,6 @@ def _measured(commit: str, todo: Sequence[Missing], plan: Plan, measure: Measure
         kinds = {
             name: metric for name, metric in shaped.metrics.items() if metric.kind in {"memory", "runtime"}
         }
-        date = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-        found.append(
-            dataclasses.replace(
-                shaped, commit=commit, date=date, reason="measured again on this machine", metrics=kinds
-            )
-        )
+        date, reason = dt.datetime.now(dt.UTC).isoformat(timespec="seconds"), "measured again on this machine"
+        found.append(dataclasses.replace(shaped, commit=commit, date=date, reason=reason, metrics=kinds))
     return found

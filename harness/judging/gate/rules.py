@@ -10,8 +10,6 @@ import typing
 
 import numpy as np
 
-from harness.judging.gate import floors
-from harness.judging.gate.floors import above
 from harness.judging.statistics import (
     median_interval,
     normal_quantile,
@@ -79,22 +77,48 @@ MATTERS_SD: Mapping[int, float] = {10: 2.0, 20: 3.0}
 At the last look it is the loss that the gate is built to find: ten stored runs can never exclude less."""
 _CLOSE = 1e-12
 
+# differences that are too small to count, by kind of metric: the table of docs/statistics.md
+RELATIVE = 1e-6
+"""Share of the reference that float32 sums in another order may differ by."""
+ABSOLUTE = 1e-12
+"""What rounding leaves where the reference is zero."""
+EXACT = 1e-12
+"""Share of the reference for counts and sizes: whole numbers, stored as float64."""
+MEMORY_SHARE = 0.03
+MEMORY_BYTES = 1.5 * 2**20
+
+
+def smallest(kind: Kind, unit: str, reference: float, images: float | None = None) -> float:
+    """Return the smallest difference from `reference` that counts, in the metric's unit; of a runtime it is a ratio, `SLOWDOWN_FLOOR`.
+
+    `images` is the number of test images where the harness scored the metric from predicted classes: then one image is the floor. It is
+    None for everything else, whatever its unit.
+    """
+    size = abs(reference)
+    if kind == "memory":
+        return max(MEMORY_SHARE * size, MEMORY_BYTES)
+    if kind in {"work", "size"}:
+        return max(EXACT * size, ABSOLUTE)
+    one_image = (1.0 if unit else 1 / images) if images else 0.0
+    return max(RELATIVE * size, ABSOLUTE, one_image)
+
+
+def above(difference: float, floor: float) -> bool:
+    """Whether a difference counts; means of equal decimals differ in the last bits, so exactly one test image does not."""
+    return difference > floor * (1 + RELATIVE)
+
 
 def score_look(metric: str, base: Floats, head: Floats, *, worse: Worse, round_: Taken, floor: float) -> Look:
     """Look at a metric with a spread over seeds: accuracy, F1, loss, a size that varies.
 
     Parameters
     ----------
-    metric : str
-        Name.
+    metric, worse, round_ : str
+        Name, direction that is tested, and screen, single, or confirm, whose level follows from n.
     base, head : float64 arrays of shapes (m,) and (n,)
         Reference values, at least two, and values in question.
-    worse : str
-        Direction that is tested.
-    round_ : str
-        screen, single, or confirm, whose level follows from n.
     floor : float
-        Gap of means that is too small to count, in the metric's unit.
+        Difference of means that is too small to count, in the metric's unit.
     """
     sign = 1.0 if worse == "lower" else -1.0
     gap = sign * float(base.mean() - head.mean())
@@ -104,67 +128,34 @@ def score_look(metric: str, base: Floats, head: Floats, *, worse: Worse, round_:
     # where no ranks of so few runs could alarm, the bound alone may ask for fresh runs
     p = share * bound if few and round_ != "confirm" else max(share * bound, ranks)
     deviation = float(base.std(ddof=1))
-    error = deviation * float(np.sqrt(1 / len(base) + 1 / len(head)))
+    error = deviation * math.sqrt(1 / len(base) + 1 / len(head))
     half = t_quantile(0.995, len(base) - 1) * error
     upper = gap + t_quantile(0.99, len(base) - 1) * error
+    tests = f"t bound from {len(base)} reference runs p = {bound:.2g}"
+    tests += f" (counted as {share:g} of it)" if share < 1 else ""
     return Look(
-        metric=metric,
-        round=round_,
-        base=base.tolist(),
-        head=head.tolist(),
-        worse=worse,
-        estimate=gap,
-        lower=gap - half,
-        upper=gap + half,
-        p=p,
-        level=level,
-        floor=floor,
-        alarm=bool(above(gap, floor) and p <= level + _CLOSE),
-        clear=bool(upper <= max(loss_that_matters(base, head), floor) * (1 + 1e-6)),
-        tests=f"t bound from {len(base)} reference runs p = {bound:.2g}"
-        + (f" (counted as {share:g} of it)" if share < 1 else "")
-        + (f", exact rank test p = {ranks:.2g}" if not few else ", too few runs for ranks"),
-    )
+        metric=metric, round=round_, base=base.tolist(), head=head.tolist(), worse=worse, estimate=gap, lower=gap - half,
+        upper=gap + half, p=p, level=level, floor=floor, alarm=above(gap, floor) and p <= level + _CLOSE,
+        clear=upper <= max(loss_that_matters(base, head), floor) * (1 + 1e-6),
+        tests=tests + (", too few runs for ranks" if few else f", exact rank test p = {ranks:.2g}"),
+    )  # fmt: skip
 
 
 def memory_look(metric: str, base: Floats, head: Floats, *, worse: Worse, round_: Taken) -> Look:
-    """Look at bytes: exact ranks, and a median growth of at least 3% or 1.5 MiB.
-
-    Parameters
-    ----------
-    metric : str
-        Name.
-    base, head : float64 arrays of shapes (m,) and (n,)
-        Bytes.
-    worse : str
-        Direction that is tested: higher, or lower to find an improvement.
-    round_ : str
-        screen, single or confirm.
-    """
+    """Look at bytes, (m,) of the reference and (n,) in question: exact ranks, and a median growth of at least 3% or 1.5 MiB."""
     sign = 1.0 if worse == "higher" else -1.0
     differences = sign * np.subtract.outer(head, base).ravel()  # (n * m,)
     growth = float(np.median(differences))
     lower, upper = median_interval(differences, (len(base), len(head)))
     p = rank_p(sign * base, sign * head) if min(len(base), len(head)) >= 3 else 1.0
     level = _level(round_, len(head), MEMORY_SCREEN_LEVEL, MEMORY_CONFIRM)
-    floor = floors.smallest("memory", "B", float(np.median(base)))
+    floor = smallest("memory", "B", float(np.median(base)))
     few = round_ != "confirm" and not reachable(len(base), len(head), level)
     return Look(
-        metric=metric,
-        round=round_,
-        base=base.tolist(),
-        head=head.tolist(),
-        worse=worse,
-        estimate=growth,
-        lower=lower,
-        upper=upper,
-        p=p,
-        level=level,
-        floor=floor,
-        alarm=bool(above(growth, floor) and (few or p <= level + _CLOSE)),
-        clear=not above(growth, floor),
-        tests=f"exact rank test p = {p:.2g}" if not few else "too few runs for ranks",
-    )
+        metric=metric, round=round_, base=base.tolist(), head=head.tolist(), worse=worse, estimate=growth, lower=lower,
+        upper=upper, p=p, level=level, floor=floor, alarm=above(growth, floor) and (few or p <= level + _CLOSE),
+        clear=not above(growth, floor), tests="too few runs for ranks" if few else f"exact rank test p = {p:.2g}",
+    )  # fmt: skip
 
 
 def runtime_look(
@@ -183,57 +174,34 @@ def runtime_look(
 
     Parameters
     ----------
-    metric : str
-        Name.
+    metric, round_ : str
+        Name, and screen or confirm.
     base, head : float64 arrays of shape (n,)
-        Wall times of n pairs, seconds; n must be one of the round's looks.
-    round_ : str
-        screen or confirm.
+        Wall times of n pairs, seconds; KeyError if there is no look at n pairs in this round.
     cpu : two float64 arrays of shape (n,), optional
         CPU times of the same runs, base and head.
     clock : str, optional
         Clock that leads, which the screen found; by default the one with the smaller p.
-
-    Raises
-    ------
-    KeyError
-        If there is no look at n pairs.
     """
     pairs = len(base)
     level = (RUNTIME_SCREEN if round_ == "screen" else RUNTIME_CONFIRM)[pairs]
     pooled = RUNTIME_POOLED.get(pairs) if round_ == "screen" else None
     excluded = paired_rank_p(head / SLOWDOWN_EXCLUDED, base)
-    clear = bool(excluded <= RUNTIME_CLEAR[pairs] + _CLOSE)
+    clear = excluded <= RUNTIME_CLEAR[pairs] + _CLOSE
     leading: Clock = "wall"
     ratio, lower, upper, p, tests = _slower(base, head, level, pooled)
     # which clocks count depends on both sides alike: it stays the same when a pair's runs change places
-    if (
-        cpu is not None
-        and clock != "wall"
-        and not clear
-        and above(ratio, SLOWDOWN_FLOOR)
-        and _one_core(base, head, cpu)
-    ):
+    open_ = clock != "wall" and not clear and above(ratio, SLOWDOWN_FLOOR)
+    if cpu is not None and open_ and _one_core(base, head, cpu):
         by_cpu = _slower(*cpu, level, pooled)
         if clock == "cpu" or (above(by_cpu[0], SLOWDOWN_FLOOR) and by_cpu[3] < p):
             leading, (ratio, lower, upper, p, tests) = "cpu", by_cpu
+    tests = f"{'CPU time: ' if leading == 'cpu' else ''}{tests}"
     return Look(
-        metric=metric,
-        round=round_,
-        base=base.tolist(),
-        head=head.tolist(),
-        worse="higher",
-        estimate=ratio,
-        lower=lower,
-        upper=upper,
-        p=p,
-        level=level,
-        floor=SLOWDOWN_FLOOR,
-        alarm=bool(above(ratio, SLOWDOWN_FLOOR) and p <= level + _CLOSE),
-        clear=clear,
-        tests=f"{'CPU time: ' if leading == 'cpu' else ''}{tests}; 10% slower is {'' if clear else 'not '}excluded (p = {excluded:.2g})",
-        clock=leading,
-    )
+        metric=metric, round=round_, base=base.tolist(), head=head.tolist(), worse="higher", estimate=ratio, lower=lower,
+        upper=upper, p=p, level=level, floor=SLOWDOWN_FLOOR, alarm=above(ratio, SLOWDOWN_FLOOR) and p <= level + _CLOSE,
+        clear=clear, clock=leading, tests=f"{tests}; 10% slower is {'' if clear else 'not '}excluded (p = {excluded:.2g})",
+    )  # fmt: skip
 
 
 def _slower(
@@ -262,16 +230,7 @@ def until_settled(
 ) -> tuple[list[Look], int]:
     """Take one look after another until one clears or settles.
 
-    Parameters
-    ----------
-    look_at : callable
-        Looks at the first n runs or pairs.
-    levels : iterable of int
-        Numbers of runs or pairs at which a level is spent.
-    available : int
-        How many there are.
-    settled : callable
-        Whether a look needs no further one.
+    `look_at` looks at the first n runs or pairs; `levels` are the n at which a level is spent.
 
     Returns
     -------
@@ -292,16 +251,8 @@ def flips_look(metric: str, net: Net, *, worse: Worse) -> Look:
     """Look at the images that flipped between two sides with the same weights, by an exact sign-flip test.
 
     Each image counts once, by its net flips over runs. For one run this is McNemar's exact test (McNemar 1947); for several it
-    holds its level however much their flips agree, which adding up their flips does not (Durkalski et al. 2003).
-
-    Parameters
-    ----------
-    metric : str
-        Name.
-    net : Net
-        Net flips.
-    worse : str
-        Direction that is tested: lower if right became wrong, higher if wrong became right.
+    holds its level however much their flips agree, which adding up their flips does not (Durkalski et al. 2003). `worse` is lower if
+    right became wrong, higher if wrong became right.
     """
     sign = 1 if worse == "lower" else -1
     flipped = sign * net.images[net.images != 0]
@@ -312,43 +263,21 @@ def flips_look(metric: str, net: Net, *, worse: Worse) -> Look:
     spread = float((flipped**2).sum()) - float(flipped.sum()) ** 2 / images
     half = normal_quantile(0.995) * max(0.0, spread) ** 0.5 / pairs
     floor = 1 / images
-    return Look(
-        metric=metric,
-        round="single",
-        base=list(net.base),
-        head=list(net.head),
-        worse=worse,
-        estimate=share,
-        lower=share - half,
-        upper=share + half,
-        p=p,
-        level=SINGLE_LEVEL,
-        floor=floor,
-        alarm=bool(above(share, floor) and p <= SINGLE_LEVEL + _CLOSE),
-        clear=not above(share + half, floor),
-        tests=_told_flips(net, p),
-    )
-
-
-def _told_flips(net: Net, p: float) -> str:
-    worse, better = int((net.images > 0).sum()), int((net.images < 0).sum())
+    losses, gains = int((net.images > 0).sum()), int((net.images < 0).sum())
     exact = "exact McNemar test" if net.runs == 1 else "exact sign-flip test of each image's net flips"
     over = f"{net.runs} run{'s' * (net.runs > 1)} with the same weights as the reference"
     over += f" ({net.checkpoints} checkpoint{'s' * (net.checkpoints > 1)})"
-    left = f", {net.left_out} left out: not comparable, or other images" if net.left_out else ""
-    return f"{exact}: {worse} of {len(net.images)} images worse and {better} better over {over}{left}, p = {p:.2g}"
+    over += f", {net.left_out} left out: not comparable, or other images" if net.left_out else ""
+    return Look(
+        metric=metric, round="single", base=list(net.base), head=list(net.head), worse=worse, estimate=share,
+        lower=share - half, upper=share + half, p=p, level=SINGLE_LEVEL, floor=floor,
+        alarm=above(share, floor) and p <= SINGLE_LEVEL + _CLOSE, clear=not above(share + half, floor),
+        tests=f"{exact}: {losses} of {images} images worse and {gains} better over {over}, p = {p:.2g}",
+    )  # fmt: skip
 
 
 def width(look: Look, divisor: int = 1) -> float:
-    """Return the gap of means beyond which a look at scores alarms if the ranks agree: the t bound at the level used, at least the floor.
-
-    Parameters
-    ----------
-    look : Look
-        Of `score_look`.
-    divisor : int
-        Holm's divisor of its level.
-    """
+    """Return the smallest difference of means that can raise an alarm in a look at scores: the t bound at its level over Holm's divisor."""
     base, taken = np.asarray(look.base), T_SHARE if look.round == "screen" else 1.0
     error = float(base.std(ddof=1)) * math.sqrt(1 / len(look.base) + 1 / len(look.head))
     return max(t_quantile(1 - look.level / divisor / taken, len(base) - 1) * error, look.floor)

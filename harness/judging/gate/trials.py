@@ -20,8 +20,7 @@ from harness.records import Judgement, Trial
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from harness.judging.gate.evidence import Evidence, Name
-    from harness.judging.gate.values import Floats
+    from harness.judging.gate.values import Evidence, Floats, Name
     from harness.records import Comparison, GateSettings, Kind, Look, Round, Scenario
 
     Way = typing.Literal["worse", "better"]
@@ -36,11 +35,8 @@ class Want:
     """Runs that a decision still needs."""
 
     scenario: str
-    """Scenario name."""
     variant: str
-    """Variant name."""
     round: Round
-    """Round."""
     runs: int
     """How many runs of the round there must be in all, on each side."""
 
@@ -67,19 +63,16 @@ def decide(
 
     Parameters
     ----------
-    evidence : sequence of Evidence
-        Every variant that is decided together.
-    settings : GateSettings
-        How many runs a screen has, what cannot be compared.
+    evidence, settings : sequence of Evidence, GateSettings
+        Every variant that is decided together; how many runs a screen has, what cannot be compared.
     more : bool
         Whether further runs may be asked for; if not, a single look decides what the screen flagged and nothing confirmed.
     screening : bool
         Whether the screen may ask for further runs; once it cannot have them, what it flagged so far is confirmed.
     """
     known = {each.name: each for each in evidence}
-    gated = {
-        each.name: comparable.gated(each, settings, first_runs(each.scenario, settings)) for each in evidence
-    }
+    first = {each.name: first_runs(each.scenario, settings) for each in evidence}
+    gated = {each.name: comparable.gated(each, settings, first[each.name]) for each in evidence}
     candidates = {
         name: {item.judgement.metric: item for item in items if isinstance(item, Candidate)}
         for name, items in gated.items()
@@ -87,9 +80,7 @@ def decide(
     trials: list[Trial] = []
     wanted: list[Want] = []
     for each in evidence:
-        screened, needed = _screen(
-            each, list(candidates[each.name].values()), first_runs(each.scenario, settings)
-        )
+        screened, needed = _screen(each, list(candidates[each.name].values()), first[each.name])
         trials += screened
         wanted += [Want(each.scenario.name, each.variant, "screen", needed)] if needed and screening else []
     if not (wanted and more):
@@ -119,30 +110,22 @@ def first_runs(scenario: Scenario, settings: GateSettings) -> int:
 def _judged(
     each: Evidence, settings: GateSettings, gated: Sequence[Judgement | Candidate], trials: Sequence[Trial]
 ) -> Comparison:
-    """Put together all that is said of a variant: identities, gated metrics as the trials decide, published values."""
+    """Put a variant's judgements together: identities, gated metrics as the trials decide, published values."""
     everything = [run for runs in each.head.values() for run in runs]
     whole = compare(each.scenario, each.variant, each.tier, everything)
     place = each.place(settings)
-    against = [
-        verdicts.with_next_step(
-            item
-            if isinstance(item, Judgement)
-            else verdicts.judged(item.judgement, trials, _unlooked(each, item)),
-            place,
-        )
-        for item in gated
-    ]
+    judged = [found for found in whole.judgements if found.against == "identity"]
+    for item in gated:
+        if isinstance(item, Candidate):
+            judged.append(verdicts.judged(item.judgement, trials, _unlooked(each, item)))
+        else:
+            judged.append(item)
     lost = [run.error for runs in (each.base or {}).values() for run in runs if run.status != "ok"]
     return dataclasses.replace(
         whole,
         failed=(*whole.failed, *(f"base: {error}" for error in lost)),
         judgements=(
-            *(
-                verdicts.with_next_step(found, place)
-                for found in whole.judgements
-                if found.against == "identity"
-            ),
-            *against,
+            *(verdicts.with_next_step(found, place) for found in judged),
             *(found for found in whole.judgements if found.against == "expectation"),
         ),
         flips=tuple(found.record for found in each.flipped),
@@ -175,7 +158,7 @@ def _screen(each: Evidence, candidates: Sequence[Candidate], first: int) -> tupl
             found += [("runtime", "worse", look) for look in looks]
             needed = max(needed, unresolved)
             continue
-        head, base, _ = values.of_sides(each, judgement.metric, "screen", first)
+        head, base = values.of_sides(each, judgement.metric, "screen", first)
         found += [(judgement.kind, way, look) for way, look in both_ways(candidate, base, head)]
     return [*by_images, *grouped(each.name, found)], needed
 
@@ -203,30 +186,26 @@ def grouped(name: Name, found: Iterable[tuple[Kind, Way, Look]]) -> list[Trial]:
     groups: dict[tuple[Kind, Way], list[Look]] = {}
     for kind, way, look in found:
         groups.setdefault((kind, way), []).append(look)
+    scenario, variant, tier = name
     return [
         Trial(
-            scenario=name[0],
-            variant=name[1],
-            tier=name[2],
-            kind=kind,
-            direction=way,
-            metric=lead(looks).metric,
-            screen=tuple(looks),
-            flagged=any(look.alarm for look in looks),
+            scenario=scenario, variant=variant, tier=tier, kind=kind, direction=way, metric=lead(looks).metric,
+            screen=tuple(looks), flagged=any(look.alarm for look in looks),
         )
         for (kind, way), looks in groups.items()
-    ]
+    ]  # fmt: skip
 
 
 def lead(looks: Sequence[Look]) -> Look:
-    """Return the look whose metric leads a group: of those that alarmed, or of all if none did, the least likely."""
-    return min([look for look in looks if look.alarm] or looks, key=_unlikely)
+    """Return the look whose metric leads a group: of those that alarmed, or of all if none did, the least likely.
 
+    Exact ranks of few runs often tie: the look that lies furthest beyond its floor then leads.
+    """
 
-def _unlikely(look: Look) -> tuple[float, float]:
-    """Sort by p; break ties, which exact ranks of few runs often give, by the distance beyond the floor."""
-    beyond = look.estimate / look.floor if look.floor > 0 else math.inf
-    return look.share, -beyond
+    def unlikely(look: Look) -> tuple[float, float]:
+        return look.share, -look.estimate / look.floor if look.floor > 0 else -math.inf
+
+    return min([look for look in looks if look.alarm] or looks, key=unlikely)
 
 
 def _times(
@@ -266,9 +245,8 @@ def _confirm(
         if not trial.flagged or trial.by_images:
             done.append(trial)
             continue
-        looks, needed = _confirm_looks(
-            evidence[of(trial)], candidates[of(trial)][trial.metric], trial, flagged
-        )
+        candidate = candidates[of(trial)][trial.metric]
+        looks, needed = _confirm_looks(evidence[of(trial)], candidate, trial, flagged)
         done.append(confirmed(trial, looks))
         if needed:
             key = (trial.scenario, trial.variant)
@@ -292,7 +270,7 @@ def _confirm_looks(
     runs = min(len(values.having(side.get("confirm", ()), trial.metric)) for side in sides)
 
     def look_at(count: int) -> Look:
-        head, base, _ = values.of_sides(each, trial.metric, "confirm", count)
+        head, base = values.of_sides(each, trial.metric, "confirm", count)
         return _look(candidate, base, head, leading.worse, "confirm")
 
     return rules.until_settled(look_at, rules.CONFIRM_LEVELS, runs, lambda look: settled(look, flagged))
@@ -304,23 +282,23 @@ def single(trials: Sequence[Trial]) -> list[Trial]:
     Its level is shared by all looks at the variant's scores and memory (Bonferroni), so that however many metrics there are, an
     unchanged variant is called worse or better in at most `rules.SINGLE_LEVEL` of cases.
     """
-    looks = collections.Counter(
-        of(trial) for trial in trials for _ in trial.screen if not trial.by_images and trial.kind != "runtime"
-    )
+
+    def by_values(trial: Trial) -> bool:
+        return not trial.by_images and trial.kind != "runtime"
+
+    divisors = collections.Counter(of(trial) for trial in trials if by_values(trial) for _ in trial.screen)
+
+    def looked(trial: Trial) -> Trial:
+        divisor = divisors[of(trial)]
+        look = rules.once(next(one for one in trial.screen if one.metric == trial.metric), trial.kind)
+        able = rules.reachable(len(look.base), len(look.head), look.level / divisor)
+        ratio = look.share if able and rules.beyond(look) else None
+        return dataclasses.replace(trial, confirm=(look,), ratio=ratio, divisor=divisor)
+
     return [
-        _single(trial, looks[of(trial)])
-        if trial.flagged and not trial.confirm and not trial.by_images and trial.kind != "runtime"
-        else trial
+        looked(trial) if by_values(trial) and trial.flagged and not trial.confirm else trial
         for trial in trials
     ]
-
-
-def _single(trial: Trial, divisor: int) -> Trial:
-    leading = next(look for look in trial.screen if look.metric == trial.metric)
-    look = rules.once(leading, trial.kind)
-    able = rules.reachable(len(look.base), len(look.head), look.level / divisor)
-    ratio = look.share if able and rules.beyond(look) else None
-    return dataclasses.replace(trial, confirm=(look,), ratio=ratio, divisor=divisor)
 
 
 def _whole(each: Evidence, trial: Trial) -> Trial:
@@ -330,9 +308,10 @@ def _whole(each: Evidence, trial: Trial) -> Trial:
     lacking = values.lacking(each, trial.metric)
     if not lacking:
         return trial
-    cause = "undecided" if trial.verdict == "PASS" else trial.cause
-    verdict = "INCONCLUSIVE" if trial.verdict == "PASS" else trial.verdict
-    return dataclasses.replace(trial, verdict=verdict, cause=cause, reason=f"{trial.reason}; {lacking}")
+    whole = dataclasses.replace(trial, reason=f"{trial.reason}; {lacking}")
+    if trial.verdict != "PASS":
+        return whole
+    return dataclasses.replace(whole, verdict="INCONCLUSIVE", cause="undecided")
 
 
 def settled(look: Look, flagged: int) -> bool:

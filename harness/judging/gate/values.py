@@ -1,4 +1,4 @@
-"""The numbers that a look compares, taken from the runs that have them; and what is said of those that have not. Pure."""
+"""What a gate knows of one variant, and the numbers that a look compares: taken from the runs that have them. Pure."""
 
 from __future__ import annotations
 
@@ -9,16 +9,76 @@ import typing
 import numpy as np
 
 from harness.measure.stages import clocks
+from harness.store.commands import Place
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from harness.judging.gate.evidence import Evidence
-    from harness.records import Measured, Round, RunResult
+    from harness.judging.flips import Found
+    from harness.records import (
+        Baseline,
+        GateSettings,
+        Kind,
+        Probe,
+        Round,
+        RunResult,
+        Scenario,
+        Tier,
+    )
+
+    Name = tuple[str, str, Tier]
 
     Floats = NDArray[np.float64]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """All that was measured of one variant."""
+
+    scenario: Scenario
+    """Declares the gated metrics."""
+    variant: str
+    tier: Tier
+    head: Mapping[Round, Sequence[RunResult]]
+    """Finished runs of the code in question, by round, in seed order; failed ones too."""
+    base: Mapping[Round, Sequence[RunResult]] | None
+    """Those of the base side; None if a stored baseline is the reference."""
+    stored: tuple[Baseline, str] | None
+    """Stored baseline and its file; None if there is none, or a base side is the reference."""
+    stored_here: tuple[Baseline, str] | None = None
+    """Stored baseline for memory and times, where it is another one than for what does not depend on the machine."""
+    counted: RunResult | None = None
+    """Run whose work was counted."""
+    probe: Probe | None = None
+    """What counting twice told."""
+    base_counted: RunResult | None = None
+    """The base side's counted run."""
+    damaged: str = ""
+    """Why the stored baseline cannot be read; empty if it can, or there is none."""
+    flipped: tuple[Found, ...] = ()
+    """Flipped images of the first look's runs beside the reference's runs of the same seeds."""
+    paths: tuple[str, ...] = ()
+    """The user's scenario files, for the next command to type."""
+    folder: str = "RUN"
+    """Folder of the job, for the same."""
+
+    @property
+    def name(self) -> Name:
+        """Scenario, variant and tier."""
+        return self.scenario.name, self.variant, self.tier
+
+    def reference(self, kind: Kind) -> tuple[Baseline, str] | None:
+        """Return the stored baseline that a kind of metric is compared with, and its file."""
+        return (self.stored_here or self.stored) if kind in {"memory", "runtime"} else self.stored
+
+    def place(self, settings: GateSettings) -> Place:
+        """Return what a next command about this variant names."""
+        return Place(
+            scenario=self.scenario.name, variant=self.variant, tier=self.tier, paths=self.paths, folder=self.folder,
+            against=settings.against,
+        )  # fmt: skip
 
 
 def finished(runs: Iterable[RunResult]) -> list[RunResult]:
@@ -28,11 +88,8 @@ def finished(runs: Iterable[RunResult]) -> list[RunResult]:
 
 def having(runs: Iterable[RunResult], name: str) -> list[RunResult]:
     """List the finished runs that have a metric as a finite number; a diverged training has no loss, a resumed run no total time."""
-    return [run for run in finished(runs) if name in run.metrics and _is_number(run.metrics[name])]
-
-
-def _is_number(measured: Measured) -> bool:
-    return not isinstance(measured.value, list) and math.isfinite(measured.value)
+    found = ((run, run.metrics[name].value) for run in finished(runs) if name in run.metrics)
+    return [run for run, value in found if not isinstance(value, list) and math.isfinite(value)]
 
 
 def numbers(runs: Iterable[RunResult], name: str) -> Floats:
@@ -40,16 +97,14 @@ def numbers(runs: Iterable[RunResult], name: str) -> Floats:
     return np.asarray([run.metrics[name].value for run in runs], np.float64)
 
 
-def of_sides(each: Evidence, name: str, round_: Round, limit: int) -> tuple[Floats, Floats, Measured]:
-    """Return head's and the reference's values, (n,) and (m,), of the first runs that have the metric, and how it is declared."""
+def of_sides(each: Evidence, name: str, round_: Round, limit: int) -> tuple[Floats, Floats]:
+    """Return head's and the reference's values, (n,) and (m,), of the first runs that have the metric."""
     head = numbers(having(each.head.get(round_, ()), name)[:limit], name)
-    declared = next(run.metrics[name] for runs in each.head.values() for run in having(runs, name))
-    if each.base is None:
-        stored = each.reference(declared.kind)
-        base = np.asarray(stored[0].metrics[name].values if stored else [], np.float64)
-    else:
-        base = numbers(having(each.base.get(round_, ()), name)[:limit], name)
-    return head, base, declared
+    if each.base is not None:
+        return head, numbers(having(each.base.get(round_, ()), name)[:limit], name)
+    kind = next(run.metrics[name].kind for runs in each.head.values() for run in having(runs, name))
+    stored = each.reference(kind)
+    return head, np.asarray(stored[0].metrics[name].values if stored else [], np.float64)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -83,22 +138,19 @@ class Pairs:
 def of_pairs(each: Evidence, name: str, round_: Round) -> Pairs:
     """Pair base and head runs by seed; a pair counts where both runs have the metric."""
     base = {run.request.seed: run for run in finished((each.base or {}).get(round_, ()))}
-    both = [
-        (base[run.request.seed], run)
-        for run in finished(each.head.get(round_, ()))
-        if run.request.seed in base
-    ]
+    head = [run for run in finished(each.head.get(round_, ())) if run.request.seed in base]
+    both = [(base[run.request.seed], run) for run in head]
     measured = [pair for pair in both if len(having(pair, name)) == len(pair)]
     sides = [[pair[side] for pair in measured] for side in (0, 1)]
     wall, cpu = clocks(name)
-    known = all(len(having(pair, wall)) == len(having(pair, cpu)) == len(pair) for pair in measured)
-    shares = (
-        [numbers(side, cpu) / np.maximum(numbers(side, wall), 1e-300) for side in sides] if known else None
-    )
+    shares = None
+    if all(len(having(pair, wall)) == len(having(pair, cpu)) == len(pair) for pair in measured):
+        ours, theirs = (numbers(side, cpu) / np.maximum(numbers(side, wall), 1e-300) for side in sides)
+        shares = (ours, theirs) if ours.all() and theirs.all() else None
     return Pairs(
         base=numbers(sides[0], name),
         head=numbers(sides[1], name),
-        shares=(shares[0], shares[1]) if shares and all(side.all() for side in shares) else None,
+        shares=shares,
         resumed=sum(any(_resumed(run) for run in pair) for pair in both if pair not in measured),
         rate=bool(measured) and measured[0][1].metrics[name].better == "higher",
     )
@@ -112,24 +164,14 @@ def lacking(each: Evidence, name: str) -> str:
     """Say in how many runs of the confirm round a metric was measured, and why not in all; empty if it was.
 
     Runs that went on from an earlier attempt need not have it: others make up for them.
-
-    Parameters
-    ----------
-    each : Evidence
-        A variant's.
-    name : str
-        Metric.
     """
-    sides = ((each.head, "fresh runs"), (each.base or {}, "fresh base runs"))
-    found = [_lacking(side.get("confirm", ()), name, told) for side, told in sides]
-    return "; ".join(filter(None, found))
-
-
-def _lacking(runs: Sequence[RunResult], name: str, told: str) -> str:
-    asked = [run for run in finished(runs) if having([run], name) or not _resumed(run)]
-    without = [run for run in asked if not having([run], name)]
-    if not without:
-        return ""
-    problems = {problem for run in without if run.measurement for problem in run.measurement.problems}
-    counted = f"measured in {len(asked) - len(without)} of {len(asked)} {told}"
-    return ": ".join(filter(None, (counted, ", ".join(sorted(problems)))))
+    parts = []
+    for side, kind in ((each.head, "fresh runs"), (each.base or {}, "fresh base runs")):
+        runs = finished(side.get("confirm", ()))
+        without = [run for run in runs if not having([run], name) and not _resumed(run)]
+        if without:
+            count = len(having(runs, name))
+            problems = {problem for run in without if run.measurement for problem in run.measurement.problems}
+            counted = f"measured in {count} of {count + len(without)} {kind}"
+            parts.append(": ".join(filter(None, (counted, ", ".join(sorted(problems))))))
+    return "; ".join(parts)

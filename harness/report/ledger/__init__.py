@@ -33,7 +33,7 @@ def reference_folders(root: Path = REFERENCE) -> list[Path]:
     StorageError
         If there is none.
     """
-    found = sorted({path.parent for name in ("run.json", stored.PACKED) for path in root.rglob(name)})
-    if not found:
+    folders = sorted({path.parent for name in ("run.json", stored.PACKED) for path in root.rglob(name)})
+    if not folders:
         raise StorageError(f"there is no run under '{root}'", "Name one: harness ledger RUN")
-    return found
+    return folders

@@ -36,22 +36,14 @@ _RANKS = {"NOT_JUDGED": 0, "ERROR": 1}
 class Row:
     """One published statement with its best judgement."""
 
-    source: str
-    """Slug of the source."""
+    source: str  # slug
     scenario: str
-    """Scenario name."""
-    expected: Expectation
-    """What is published: value, place, row, rule."""
-    also: tuple[Expectation, ...]
-    """The same statement in other places of the source."""
+    expected: Expectation  # what is published: value, place, row, rule
+    also: tuple[Expectation, ...]  # the same statement in other places of the source
     judgement: Judgement
-    """Measured mean, spread, n, verdict, tolerance and reason."""
-    tier: Tier | None
-    """Tier of the runs; None without a run."""
+    tier: Tier | None  # of the runs; None without a run
     datasets: tuple[DatasetUse, ...] = ()
-    """Data that the runs read."""
-    explanation: str = ""
-    """Why it is not reproduced, as tested; empty if it is, or nothing is known."""
+    explanation: str = ""  # why it is not reproduced, as tested; empty if it is, or nothing is known
 
     @property
     def sort(self) -> Sort:
@@ -70,16 +62,11 @@ class Row:
 class Count:
     """How many statements of one sort of one source have which verdict."""
 
-    source: str
-    """Slug of the source."""
+    source: str  # slug
     sort: Sort
-    """Sort of statement."""
-    verdicts: Mapping[str, int]
-    """Number by verdict; verdicts that do not occur are absent."""
-    would_be: Mapping[str, int]
-    """Of those NOT_JUDGED, how many would have which verdict on the part of the training data that is here."""
-    places: int
-    """In how many places they are printed."""
+    verdicts: Mapping[str, int]  # verdicts that do not occur are absent
+    would_be: Mapping[str, int]  # of those NOT_JUDGED, what they would be on the training data that are here
+    places: int  # in how many places they are printed
 
     @property
     def total(self) -> int:
@@ -87,8 +74,7 @@ class Count:
         return sum(self.verdicts.values())
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Candidate:
+class _Candidate(typing.NamedTuple):
     """A judgement that a row may show."""
 
     judgement: Judgement
@@ -132,17 +118,24 @@ def collect(jobs: Iterable[Job], scenarios: Mapping[str, Scenario]) -> list[Row]
     """
     candidates: dict[_Key, list[_Candidate]] = {}
     pooled: _Groups = {}
-    across = {scenario.name: _compared_across(scenario) for scenario in scenarios.values()}
+    across = {
+        s.name: {name for e in s.expectations if e.variant == ACROSS for name in _named(e, s)}
+        for s in scenarios.values()
+    }
     for job in jobs:
         for group, results in _grouped(job.results, scenarios):
+            scenario = scenarios[group.scenario]
             data = next((run.measurement.datasets for run in results if run.measurement), ())
-            for name, judgement in _judged(group, results, scenarios[group.scenario]):
-                candidates.setdefault(name, []).append(_Candidate(judgement, group.tier, job.created, data))
+            declared = [expected for expected in scenario.expectations if expected.variant == group.variant]
+            judged = _judge(scenario, group.variant, declared, group.tier, results)
+            for expected, judgement in zip(declared, judged, strict=True):
+                candidate = _Candidate(judgement, group.tier, job.created, data)
+                candidates.setdefault(_key(scenario.name, expected), []).append(candidate)
             if group.variant in across[group.scenario]:
                 pooled.setdefault(group, []).extend(results)
     for scenario in scenarios.values():
-        for name, judgement, tier in _judged_across(pooled, scenario):
-            candidates.setdefault(name, []).append(_Candidate(judgement, tier, ""))
+        for name, candidate in _judged_across(pooled, scenario):
+            candidates.setdefault(name, []).append(candidate)
     return [
         _row(scenario, places, candidates)
         for scenario in scenarios.values()
@@ -152,10 +145,10 @@ def collect(jobs: Iterable[Job], scenarios: Mapping[str, Scenario]) -> list[Row]
 
 def counts(rows: Iterable[Row]) -> list[Count]:
     """Count verdicts by source and sort, sources in the order of the rows."""
-    found: dict[tuple[str, Sort], list[Row]] = {}
+    by_sort: dict[tuple[str, Sort], list[Row]] = {}
     for row in rows:
-        found.setdefault((row.source, row.sort), []).append(row)
-    sources = dict.fromkeys(source for source, _ in found)
+        by_sort.setdefault((row.source, row.sort), []).append(row)
+    sources = dict.fromkeys(source for source, _ in by_sort)
     return [
         Count(
             source=source,
@@ -166,18 +159,18 @@ def counts(rows: Iterable[Row]) -> list[Count]:
         )
         for source in sources
         for sort in SORTS
-        if (alike := found.get((source, sort)))
+        if (alike := by_sort.get((source, sort)))
     ]
 
 
 def _statements(scenario: Scenario) -> list[list[Expectation]]:
     """Gather the places that state the same: one value, bound or order of one metric. What cannot be read is told apart by its row."""
-    found: dict[tuple[str, ...], list[Expectation]] = {}
+    statements: dict[tuple[str, ...], list[Expectation]] = {}
     for expected in scenario.expectations:
         said = expected.row if expected.unreadable else str((expected.value, expected.order))
         same = expected.variant, expected.metric, expected.rule, expected.unit, said
-        found.setdefault(same, []).append(expected)
-    return list(found.values())
+        statements.setdefault(same, []).append(expected)
+    return list(statements.values())
 
 
 def _key(scenario: str, expected: Expectation) -> _Key:
@@ -190,7 +183,17 @@ def _grouped(
     """Yield the runs that succeeded with the scenario's present version, group by group, as far as expectations look at them."""
     for (name, _, _), runs in stored.groups(results).items():
         scenario, lighter = find(scenarios, name), reduced.Lighter()
-        looked_at = _looked_at(scenario)
+        named = [
+            metric for expected in scenario.expectations for metric in (expected.metric, *expected.order)
+        ]
+        # an ordering over variants names the metrics of single runs after the variants
+        own = [
+            m.removeprefix(f"{v.name}.")
+            for v in scenario.variants
+            for m in named
+            if m.startswith(f"{v.name}.")
+        ]
+        metrics = list(dict.fromkeys(("test_images", *named, *own)))
         groups: _Groups = {}
         for run in runs:
             request, measured = run.request, run.measurement
@@ -198,29 +201,8 @@ def _grouped(
                 group = _Group(
                     request.scenario, request.variant, request.tier, request.backend, request.device
                 )
-                groups.setdefault(group, []).append(lighter(run, looked_at))
+                groups.setdefault(group, []).append(lighter(run, metrics))
         yield from groups.items()
-
-
-def _looked_at(scenario: Scenario) -> list[str]:
-    """Name the metrics of single runs that expectations look at: an ordering over variants names them after the variants."""
-    named = [name for expected in scenario.expectations for name in (expected.metric, *expected.order)]
-    own = (
-        name.removeprefix(f"{v.name}.")
-        for v in scenario.variants
-        for name in named
-        if name.startswith(f"{v.name}.")
-    )
-    return list(dict.fromkeys(("test_images", *named, *own)))
-
-
-def _judged(
-    group: _Group, results: Sequence[RunResult], scenario: Scenario
-) -> Iterator[tuple[_Key, Judgement]]:
-    declared = [expected for expected in scenario.expectations if expected.variant == group.variant]
-    judged = _judge(scenario, group.variant, declared, group.tier, results)
-    for expected, judgement in zip(declared, judged, strict=True):
-        yield _key(scenario.name, expected), judgement
 
 
 def _judge(
@@ -232,30 +214,26 @@ def _judge(
 ) -> list[Judgement]:
     """Judge `declared` alone; baselines and gates are another matter."""
     alone = dataclasses.replace(scenario, expectations=tuple(declared), gated=())
-    found = compare(alone, variant, tier, results).judgements
-    return [judgement for judgement in found if judgement.against == "expectation"]
+    judged = compare(alone, variant, tier, results).judgements
+    return [judgement for judgement in judged if judgement.against == "expectation"]
 
 
-def _judged_across(groups: _Groups, scenario: Scenario) -> Iterator[tuple[_Key, Judgement, Tier]]:
+def _judged_across(groups: _Groups, scenario: Scenario) -> Iterator[tuple[_Key, _Candidate]]:
     """Judge what is said of several variants together, seed by seed on one backend and device."""
     settings = dict.fromkeys(group[2:] for group in groups if group.scenario == scenario.name)
     for expected in scenario.expectations:
         if expected.variant != ACROSS:
             continue
         for tier, backend, device in settings:
-            wanted = [
-                _Group(scenario.name, name, tier, backend, device) for name in _named(expected, scenario)
-            ]
-            merged = _side_by_side({group.variant: groups.get(group, []) for group in wanted})
+            merged = _side_by_side(
+                {
+                    name: groups.get(_Group(scenario.name, name, tier, backend, device), [])
+                    for name in _named(expected, scenario)
+                }
+            )
             if merged:
                 (judgement,) = _judge(scenario, ACROSS, [expected], tier, merged)
-                yield _key(scenario.name, expected), judgement, tier
-
-
-def _compared_across(scenario: Scenario) -> set[str]:
-    """Return the variants that orderings over several of them compare."""
-    across = [expected for expected in scenario.expectations if expected.variant == ACROSS]
-    return {name for expected in across for name in _named(expected, scenario)}
+                yield _key(scenario.name, expected), _Candidate(judgement, tier, "")
 
 
 def _named(expected: Expectation, scenario: Scenario) -> list[str]:
@@ -268,61 +246,40 @@ def _named(expected: Expectation, scenario: Scenario) -> list[str]:
 def _side_by_side(runs: Mapping[str, Sequence[RunResult]]) -> list[RunResult]:
     """Merge the runs of each seed that every variant has: metric ``m`` of variant ``v`` becomes ``v.m``."""
     by_seed = {variant: {run.request.seed: run for run in done} for variant, done in runs.items()}
-    if not by_seed:
-        return []
-    seeds = set.intersection(*(set(done) for done in by_seed.values()))
-    return [_merged({variant: done[seed] for variant, done in by_seed.items()}) for seed in sorted(seeds)]
-
-
-def _merged(runs: Mapping[str, RunResult]) -> RunResult:
-    metrics = {
-        f"{variant}.{name}": value for variant, run in runs.items() for name, value in run.metrics.items()
-    }
-    return dataclasses.replace(next(iter(runs.values())), metrics=metrics)
+    merged = []
+    for seed in sorted(set.intersection(*(set(done) for done in by_seed.values()))) if by_seed else ():
+        sides = {variant: done[seed] for variant, done in by_seed.items()}
+        metrics = {
+            f"{variant}.{name}": value
+            for variant, run in sides.items()
+            for name, value in run.metrics.items()
+        }
+        merged.append(dataclasses.replace(next(iter(sides.values())), metrics=metrics))
+    return merged
 
 
 def _row(
     scenario: Scenario, places: Sequence[Expectation], candidates: Mapping[_Key, Sequence[_Candidate]]
 ) -> Row:
     expected, *others = places
-    best = max(
-        (candidate for place in places for candidate in candidates.get(_key(scenario.name, place), ())),
-        key=lambda candidate: candidate.rank,
-        default=None,
-    )
+    every = [one for place in places for one in candidates.get(_key(scenario.name, place), ())]
+    best = max(every, key=lambda candidate: candidate.rank, default=None)
     judgement = best.judgement if best else _without_run(scenario, expected)
     row = Row(
-        source=scenario.source.slug,
-        scenario=scenario.name,
-        expected=expected,
-        also=tuple(others),
-        judgement=judgement,
-        tier=best.tier if best and judgement.n else None,
-        datasets=best.datasets if best else (),
-    )
-    return dataclasses.replace(row, explanation=_explanation(row)) if row.missed else row
+        source=scenario.source.slug, scenario=scenario.name, expected=expected, also=tuple(others), judgement=judgement,
+        tier=best.tier if best and judgement.n else None, datasets=best.datasets if best else (),
+    )  # fmt: skip
+    explanation = EXPLANATIONS.get(key(row.scenario, expected), expected.gap) if row.missed else ""
+    return dataclasses.replace(row, explanation=explanation)
 
 
 def _without_run(scenario: Scenario, expected: Expectation) -> Judgement:
     """Return what can be said without a run: that it cannot be read, or is not judged."""
+    variants = _named(expected, scenario) if expected.variant == ACROSS else [expected.variant]
+    names = " ".join(f"{scenario.name}:{variant}" for variant in variants)
     return Judgement(
-        against="expectation",
-        metric=expected.metric,
-        verdict="NOT_JUDGED",
-        unit=expected.unit,
-        reference=expected.value,
-        place=expected.place,
-        row=expected.row,
+        against="expectation", metric=expected.metric, verdict="NOT_JUDGED", unit=expected.unit, reference=expected.value,
+        place=expected.place, row=expected.row,
         reason=expected.unreadable or f"no finished run of version {scenario.version} among those given",
-        next_step=_next_step(scenario, expected),
-    )
-
-
-def _explanation(row: Row) -> str:
-    return EXPLANATIONS.get(key(row.scenario, row.expected), row.expected.gap)
-
-
-def _next_step(scenario: Scenario, expected: Expectation) -> str:
-    wanted = _named(expected, scenario) if expected.variant == ACROSS else [expected.variant]
-    names = " ".join(f"{scenario.name}:{variant}" for variant in wanted)
-    return f"harness run {names} --tier {expected.tiers[0]} --seeds 10"
+        next_step=f"harness run {names} --tier {expected.tiers[0]} --seeds 10",
+    )  # fmt: skip

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import collections
-import dataclasses
 import io
 import math
 import typing
 
-from harness.report.ledger.rows import counts
+from harness.report import numbers
+from harness.report.ledger.rows import Count, Row, counts
 from harness.store.visible import print_table, visible
 
 if typing.TYPE_CHECKING:
@@ -17,7 +17,6 @@ if typing.TYPE_CHECKING:
     from rich.console import Console
 
     from harness.records import Job, Value
-    from harness.report.ledger.rows import Count, Row
     from harness.sources.audit import AuditFinding
 
 TEMPLATE = "reproduction.md.j2"
@@ -26,13 +25,10 @@ VERDICTS = ("REPRODUCED", "BELOW", "ABOVE", "KNOWN_GAP", "INCONCLUSIVE", "ERROR"
 SORTS = {"result": "results", "fact": "facts of the protocol", "unreadable": "unreadable prints"}
 UNEXPLAINED = "not explained yet"
 UNDECIDED = "these runs cannot tell"
-_SAID = {
-    "BELOW": "below",
-    "ABOVE": "above",
-    "KNOWN_GAP": "with a known gap",
-    "INCONCLUSIVE": "undecided",
-}
-_SAID |= {"ERROR": "in error", "NOT_JUDGED": "not judged"}
+_IN_WORDS = {
+    "BELOW": "below", "ABOVE": "above", "KNOWN_GAP": "with a known gap", "INCONCLUSIVE": "undecided", "ERROR": "in error",
+    "NOT_JUDGED": "not judged",
+}  # fmt: skip
 REPEATED = 3
 """Rows of a source from which on a remark stands below the table, once."""
 _ROUNDING = 1e-9
@@ -41,29 +37,22 @@ INLINE = 4
 """Numbers of an array that are written out; longer ones show their ends."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Body:
+class Body(typing.NamedTuple):
     """What every form of the ledger shows: Markdown, terminal and page."""
 
-    counts: Sequence[Count]
-    """Verdicts by source and sort."""
-    sources: Mapping[str, Sequence[Row]]
-    """Rows by source, in the order declared."""
-    missed: Sequence[Row]
-    """Rows that runs contradict or leave undecided, results before facts."""
-    findings: Sequence[AuditFinding]
-    """The prints held against each other."""
-    jobs: Iterable[Job]
-    """Where the rows come from; read once."""
+    counts: Sequence[Count]  # verdicts by source and sort
+    sources: Mapping[str, Sequence[Row]]  # rows by source, in the order declared
+    missed: Sequence[Row]  # rows that runs contradict or leave undecided, results before facts
 
 
-def body(rows: Sequence[Row], findings: Sequence[AuditFinding], jobs: Iterable[Job] = ()) -> Body:
-    """Sort rows and count them; see `as_markdown` for the parameters."""
-    missed = sorted(
-        (row for row in rows if row.missed),
-        key=lambda row: (row.sort != "result", row.judgement.verdict == "INCONCLUSIVE"),
-    )
-    return Body(counts=counts(rows), sources=by_source(rows), missed=missed, findings=findings, jobs=jobs)
+def body(rows: Sequence[Row]) -> Body:
+    """Sort rows and count them."""
+    sources: dict[str, list[Row]] = {}
+    for row in rows:
+        sources.setdefault(row.source, []).append(row)
+    missed = [row for row in rows if row.missed]
+    missed.sort(key=lambda row: (row.sort != "result", row.judgement.verdict == "INCONCLUSIVE"))
+    return Body(counts(rows), sources, missed)
 
 
 def headline(counted: Iterable[Count]) -> tuple[str, str]:
@@ -71,23 +60,24 @@ def headline(counted: Iterable[Count]) -> tuple[str, str]:
     lead, rest = [], []
     for sort, word, of in (("result", "result", ""), ("fact", "fact", " of the protocol")):
         alike = [count for count in counted if count.sort == sort]
-        found, would_be = collections.Counter[str](), collections.Counter[str]()
+        verdicts, would_be = collections.Counter[str](), collections.Counter[str]()
         for count in alike:
-            found.update(count.verdicts)
+            verdicts.update(count.verdicts)
             would_be.update(count.would_be)
-        if not found:
+        total, printed = verdicts.total(), sum(count.places for count in alike)
+        if not total:
             continue
-        judged = sum(number for verdict, number in found.items() if verdict != "NOT_JUDGED")
+        judged = total - verdicts["NOT_JUDGED"]
         if judged:
             lead.append(
-                f"{found['REPRODUCED']:,} of {judged:,} judged {word}{'s' * (judged != 1)}{of} reproduced"
+                f"{verdicts['REPRODUCED']:,} of {judged:,} judged {word}{'s' * (judged != 1)}{of} reproduced"
             )
-        parts = [f"{found[verdict]:,} {said}" for verdict, said in _SAID.items() if found[verdict]]
+        parts = [
+            f"{verdicts[verdict]:,} {words}" for verdict, words in _IN_WORDS.items() if verdicts[verdict]
+        ]
         if would_be:
-            parts.append(
-                f"{would_be['REPRODUCED']:,} of {would_be.total():,} that wait for complete training data would be reproduced"
-            )
-        total, printed = found.total(), sum(count.places for count in alike)
+            reproduced = f"{would_be['REPRODUCED']:,} of {would_be.total():,}"
+            parts.append(f"{reproduced} that wait for complete training data would be reproduced")
         stated = f"{total:,} {word}{'s' * (total != 1)}{of}" + (
             f" in {printed:,} places" if printed > total else ""
         )
@@ -122,78 +112,56 @@ def as_markdown(rows: Sequence[Row], findings: Sequence[AuditFinding], jobs: Ite
         autoescape=False,  # noqa: S701 - Markdown, not HTML; cells are escaped by `cell`
     )
     environment.filters |= {"cell": _cell, "verdict": _verdict}
-    told = body(rows, findings, jobs)
+    shown = body(rows)
+    explained: dict[str, list[Row]] = {}
+    for row in shown.missed:
+        explained.setdefault(row.explanation or unexplained(row).capitalize(), []).append(row)
     return environment.get_template(TEMPLATE).render(
-        **{field.name: getattr(told, field.name) for field in dataclasses.fields(told)},
-        verdicts=VERDICTS,
-        sorts=SORTS,
-        lead=headline(told.counts),
-        waiting=[count for count in told.counts if count.would_be],
-        explained=_by_explanation(told.missed),
-        repeated=_repeated,
-        published=published,
-        measured=measured,
-        elsewhere=elsewhere,
-        spans=spans,
-    )
+        **shown._asdict(), findings=findings, jobs=jobs, verdicts=VERDICTS, sorts=SORTS, lead=headline(shown.counts),
+        waiting=[count for count in shown.counts if count.would_be], explained=explained, repeated=_repeated,
+        published=published, measured=measured, elsewhere=elsewhere, spans=spans,
+    )  # fmt: skip
 
 
 def as_text(rows: Sequence[Row], findings: Sequence[AuditFinding], width: int = 120) -> str:
     """Write the ledger for a terminal of `width` characters: summary, what is missed and why, contradictions, every row."""
     from rich.console import Console
+    from rich.table import Column, Table
 
     written = io.StringIO()
     console = Console(file=written, width=width, highlight=False, markup=False)
-    told = body(rows, findings)
-    for source, of_source in told.sources.items():
-        _print_source(console, source, of_source)
-    _print_missed(console, told.missed)
-    _print_audit(console, told.findings)
-    _print_counts(console, told.counts)
+    shown = body(rows)
+    for source, of_source in shown.sources.items():
+        table = Table(
+            Column("place, row", min_width=16), "published", "measured", "n", "verdict", title=source, title_justify="left",
+            expand=True,
+        )  # fmt: skip
+        for row in of_source:
+            judged = row.judgement
+            place = f"{row.expected.place}: {row.expected.row}{elsewhere(row)}"
+            verdict = judged.verdict + (f" ±{judged.tolerance:.2g}" if judged.tolerance else "")
+            table.add_row(place, published(row), measured(row), str(judged.n or ""), verdict)
+        print_table(console, table)
+    console.print(f"Not reproduced or undecided: {len(shown.missed) or 'none'}")
+    for row in shown.missed:
+        why = row.explanation or f"{unexplained(row)} ({row.judgement.reason})"
+        name = f"{row.scenario}:{row.expected.variant} {row.expected.metric}"
+        console.print(f"  {row.judgement.verdict} {name}: {why}")
+    console.print()
+    _print_audit(console, findings)
+    _print_counts(console, shown.counts)
     return written.getvalue()
 
 
-def _print_source(console: Console, source: str, rows: Iterable[Row]) -> None:
-    from rich.table import Column, Table
-
-    table = Table(
-        Column("place, row", min_width=16),
-        "published",
-        "measured",
-        "n",
-        "verdict",
-        title=source,
-        title_justify="left",
-        expand=True,
-    )
-    for row in rows:
-        judged = row.judgement
-        place = f"{row.expected.place}: {row.expected.row}{elsewhere(row)}"
-        verdict = judged.verdict + (f" ±{judged.tolerance:.2g}" if judged.tolerance else "")
-        table.add_row(place, published(row), measured(row), str(judged.n or ""), verdict)
-    print_table(console, table)
-
-
-def _print_missed(console: Console, missed: Sequence[Row]) -> None:
-    console.print(f"Not reproduced or undecided: {len(missed) or 'none'}")
-    for row in missed:
-        told = row.explanation or f"{unexplained(row)} ({row.judgement.reason})"
-        console.print(
-            f"  {row.judgement.verdict} {row.scenario}:{row.expected.variant} {row.expected.metric}: {told}"
-        )
-    console.print()
-
-
 def _print_audit(console: Console, findings: Sequence[AuditFinding]) -> None:
-    """Print every check of the prints against each other with what it found, contradictions last and thus nearest to the reader."""
-    told = {True: "consistent", None: "open", False: "contradictory"}
-    for state, word in told.items():
-        for finding in findings:
-            if finding.consistent is state:
-                where = f"{word}: {finding.source}, {finding.place}"
-                console.print(f"  {where}: {finding.claim}. {finding.check}: {finding.found}")
-    number = {word: sum(finding.consistent is state for finding in findings) for state, word in told.items()}
-    console.print("Source audit: " + ", ".join(f"{count} {word}" for word, count in number.items()))
+    """Print every comparison of the prints with each other, contradictions last and thus nearest to the reader."""
+    totals = []
+    for state, word in ((True, "consistent"), (None, "open"), (False, "contradictory")):
+        alike = [finding for finding in findings if finding.consistent is state]
+        for one in alike:
+            console.print(f"  {word}: {one.source}, {one.place}: {one.claim}. {one.check}: {one.found}")
+        totals.append(f"{len(alike)} {word}")
+    console.print("Source audit: " + ", ".join(totals))
     console.print()
 
 
@@ -212,22 +180,6 @@ def _print_counts(console: Console, counted: Sequence[Count]) -> None:
     console.print("\n".join(f"{part}." for part in headline(counted) if part))
 
 
-def by_source(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    """Sort rows by their source, in the order met."""
-    found: dict[str, list[Row]] = {}
-    for row in rows:
-        found.setdefault(row.source, []).append(row)
-    return found
-
-
-def _by_explanation(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    """Sort rows by what explains them, in the order met."""
-    found: dict[str, list[Row]] = {}
-    for row in rows:
-        found.setdefault(row.explanation or unexplained(row).capitalize(), []).append(row)
-    return found
-
-
 def unexplained(row: Row) -> str:
     """Say what stands in the place of an explanation."""
     return UNDECIDED if row.judgement.verdict == "INCONCLUSIVE" else UNEXPLAINED
@@ -241,8 +193,10 @@ def elsewhere(row: Row) -> str:
 
 def _repeated(rows: Iterable[Row]) -> dict[str, str]:
     """Give the remarks that many rows share a number."""
-    found = collections.Counter(row.judgement.reason for row in rows if row.judgement.verdict != "REPRODUCED")
-    shared = [reason for reason, times in found.items() if reason and times >= REPEATED]
+    reasons = collections.Counter(
+        row.judgement.reason for row in rows if row.judgement.verdict != "REPRODUCED"
+    )
+    shared = [reason for reason, times in reasons.items() if reason and times >= REPEATED]
     return {reason: f"remark {number}" for number, reason in enumerate(shared, start=1)}
 
 
@@ -259,7 +213,9 @@ def published(row: Row) -> str:
         rest = expected.order[1:] if len(expected.order) < INLINE else (f"{len(expected.order) - 1} others",)
         return expected.order[0] + sign + ", ".join(rest)
     bound = {"at_most": "≤ ", "at_least": "≥ "}.get(expected.rule, "")
-    return bound + value(expected.value, _decimals(expected.half_width)) + _unit(expected.unit)
+    # a print shows as many decimals as its rounding; without one it is exact
+    decimals = max(0, round(-math.log10(2 * expected.half_width))) if expected.half_width > 0 else None
+    return bound + value(expected.value, decimals) + (f" {expected.unit}" if expected.unit else "")
 
 
 def measured(row: Row) -> str:
@@ -267,56 +223,29 @@ def measured(row: Row) -> str:
     judged = row.judgement
     if judged.value is None:
         return ""
-    largest = max((abs(number) for number in _flat([judged.value])), default=0.0)
+    largest = max(map(abs, numbers.flat(judged.value)), default=0.0)
     varies = judged.spread is not None and judged.spread > _ROUNDING * largest
     spread = f" ± {judged.spread:.2g}" if varies else ""
-    lead = "lead " if row.expected.order else ""
-    return f"{lead}{value(judged.value)}{spread}{_unit(judged.unit)}"
+    unit = f" {judged.unit}" if judged.unit else ""
+    return f"{'lead ' if row.expected.order else ''}{value(judged.value)}{spread}{unit}"
 
 
 def value(number: Value | None, decimals: int | None = None) -> str:
     """Write a number with `decimals`, or four significant digits; an array as its size and ends."""
     if number is None:
         return ""
-    if not isinstance(number, list):
-        return _number(float(number), decimals)
-    flat, size = _flat(number), _size(number)
-    if len(flat) <= INLINE:
-        return ", ".join(_number(one, decimals) for one in flat)
-    return f"{size} values, {_number(flat[0], decimals)} … {_number(flat[-1], decimals)}"
+    texts = [_number(one, decimals) for one in numbers.flat(number)]
+    if not isinstance(number, list) or len(texts) <= INLINE:
+        return ", ".join(texts)
+    return f"{numbers.shape(number)} values, {texts[0]} … {texts[-1]}"
 
 
 def _number(number: float, decimals: int | None) -> str:
     if number and not 1e-3 <= abs(number) < 1e9:
         return f"{number:.2g}"
-    if decimals is not None:
-        return f"{number:,.{decimals}f}"
-    if number == int(number):
-        return f"{int(number):,}"
-    return f"{number:,.{max(0, 3 - math.floor(math.log10(abs(number))))}f}"
-
-
-def _decimals(half_width: float) -> int | None:
-    """Return how many decimals a print with this rounding shows; None if it is exact."""
-    return max(0, round(-math.log10(2 * half_width))) if half_width > 0 else None
-
-
-def _flat(nested: list[typing.Any]) -> list[float]:
-    return [
-        number for item in nested for number in (_flat(item) if isinstance(item, list) else [float(item)])
-    ]
-
-
-def _size(nested: typing.Any) -> str:  # noqa: ANN401 - a nested list of any depth
-    sizes = []
-    while isinstance(nested, list):
-        sizes.append(len(nested))
-        nested = nested[0] if nested else None
-    return " × ".join(map(str, sizes))
-
-
-def _unit(unit: str) -> str:
-    return f" {unit}" if unit else ""
+    if decimals is None:
+        decimals = 0 if number == int(number) else max(0, 3 - math.floor(math.log10(abs(number))))
+    return f"{number:,.{decimals}f}"
 
 
 def _cell(text: object) -> str:
@@ -331,12 +260,8 @@ def _verdict(consistent: bool | None) -> str:
 
 def spans(job: Job) -> list[str]:
     """Say which runs a job holds: scenario, variant, tier, backend and device, with the number of seeds."""
-    found: dict[str, int] = {}
-    for result in job.results:
-        if result.status == "ok":
-            request = result.request
-            name = (
-                f"{request.scenario}:{request.variant}, {request.tier}, {request.backend} on {request.device}"
-            )
-            found[name] = found.get(name, 0) + 1
-    return [f"{name}: {runs} run{'s' * (runs > 1)}" for name, runs in found.items()]
+    requests = (result.request for result in job.results if result.status == "ok")
+    runs = collections.Counter(
+        f"{r.scenario}:{r.variant}, {r.tier}, {r.backend} on {r.device}" for r in requests
+    )
+    return [f"{name}: {count} run{'s' * (count > 1)}" for name, count in runs.items()]

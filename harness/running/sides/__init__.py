@@ -4,8 +4,7 @@
 sees that each side ran its own code. Nothing in the user's checkout, index or branches changes.
 """
 
-from harness.running.sides.opening import Sides, opened, requests_of
-from harness.running.sides.order import interleave
+from harness.running.sides.opening import Sides, interleave, opened, requests_of
 from harness.running.sides.proof import check, declared, lacking, prove
 
 __all__ = ["Sides", "check", "declared", "interleave", "lacking", "opened", "prove", "requests_of"]

@@ -6,6 +6,7 @@ install editable; scikit-build-core and meson-python put an import hook before e
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -40,26 +41,10 @@ _AGAIN = "Uninstall what leads there (python -m pip uninstall NAME), or keep the
 def check(
     sides: Sides, selection: Sequence[tuple[Scenario, str]], tier: Tier, seconds: float = 120.0, *,
     base: Declared | None = None,
-) -> dict[str, tuple[int, int]]:  # fmt: skip
-    """See that both sides import, from their own worktrees, and declare what was selected.
+) -> None:  # fmt: skip
+    """See that both sides import, from their own worktrees, and declare what was selected: scenarios and names of their variants.
 
-    Parameters
-    ----------
-    sides : Sides
-        The sides.
-    selection : sequence of (Scenario, str)
-        Scenarios and names of their variants.
-    tier : Tier
-        Tier that is to run.
-    seconds : float
-        Time that the imports of a side may take.
-    base : mapping, optional
-        What base declares, if the caller has asked already.
-
-    Returns
-    -------
-    dict
-        Versions in base and head, by scenario, of those scenarios whose versions differ.
+    The imports of a side may take so many seconds; `base` is what base declares, if the caller has asked already.
 
     Raises
     ------
@@ -68,20 +53,12 @@ def check(
     UnknownNameError
         If a side lacks a scenario, a variant or the tier.
     """
-    found = {
-        "base": declared(sides, "base", seconds) if base is None else base,
-        "head": declared(sides, "head", seconds),
-    }
     for side in SIDES:
-        _refuse_missing(sides, side, list(_missing(found[side], selection, tier)))
-    versions = {
-        scenario.name: (
-            found["base"][scenario.name]["version"],
-            found["head"][scenario.name]["version"],
-        )
-        for scenario, _ in selection
-    }
-    return {name: (old, new) for name, (old, new) in versions.items() if old != new}
+        known = base if side == "base" and base is not None else declared(sides, side, seconds)
+        if missing := list(_missing(known, selection, tier)):
+            message = f"{side} ({sides.of(side).commit[:10]}) has no {', no '.join(missing)}"
+            step = "Name scenarios that both commits have, or another commit: --against REF"
+            raise UnknownNameError(message, step)
 
 
 def lacking(known: Declared, selection: Sequence[tuple[Scenario, str]], tier: Tier) -> set[tuple[str, str]]:
@@ -95,47 +72,34 @@ def lacking(known: Declared, selection: Sequence[tuple[Scenario, str]], tier: Ti
 
 def declared(sides: Sides, side: Side, seconds: float = 120.0) -> Declared:
     """Return what a side's own `harness list` says, by scenario; see `check` for what is raised."""
-    options = [word for path in sides.scenario_paths(side) for word in ("--scenarios", path)]
-    name = f"{side} ({sides.commit(side)[:10]})"
-    code = sides.code(side)
+    own = sides.of(side)
+    options = [word for path in own.scenario_paths for word in ("--scenarios", path)]
+    name = f"{side} ({own.commit[:10]})"
     # a side that lacks the scenario files must not read those that its own configuration names
     alone = {} if options else {project.VARIABLE: project.NONE}
     try:
         done = subprocess.run(
-            [sys.executable, "-P", "-c", _LIST, "list", "--json", *options], cwd=code, capture_output=True,
+            [sys.executable, "-P", "-c", _LIST, "list", "--json", *options], cwd=own.code, capture_output=True,
             encoding="utf-8", errors="replace", stdin=subprocess.DEVNULL, timeout=seconds, check=False,
-            env={**os.environ, "PYTHONIOENCODING": "utf-8", **runner.import_environment(code), **alone},
+            env={**os.environ, "PYTHONIOENCODING": "utf-8", **runner.import_environment(own.code), **alone},
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
-        told = f"{name} does not import within {seconds:g} s"
-        raise RevisionError(told, "Look at what its scenario files do when they are imported") from error
+        message = f"{name} does not import within {seconds:g} s"
+        raise RevisionError(message, "Look at what its scenario files do when they are imported") from error
     if done.returncode != 0:
+        said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+        reason = (said or ["it does not say why"])[-1].removeprefix("harness: error: ")
         step = "Name another commit, or mend it; files that git does not track are not in its worktree"
-        raise RevisionError(f"{name} does not import: {_last_line(done.stderr)}", step)
-    _refuse_elsewhere(sides, side, _origin(done.stdout))
-    return {scenario["name"]: scenario for scenario in _listed(done.stdout)}
-
-
-def _last_line(told: str) -> str:
-    lines = [line.strip() for line in told.splitlines() if line.strip()]
-    return (lines or ["it does not say why"])[-1].removeprefix("harness: error: ")
-
-
-def _origin(printed: str) -> Path:
-    marked = next(line for line in printed.splitlines() if line.startswith(_MARK))
-    return Path(marked.removeprefix(_MARK))
-
-
-def _listed(printed: str) -> list[dict[str, typing.Any]]:
-    """Find the list in what was printed: a user's module may greet when it is imported, and say goodbye."""
-    lines = printed.splitlines(keepends=True)
+        raise RevisionError(f"{name} does not import: {reason}", step)
+    lines = done.stdout.splitlines(keepends=True)
+    marked = next(line for line in lines if line.startswith(_MARK))
+    _refuse_elsewhere(sides, side, Path(marked.removeprefix(_MARK).strip()))
+    # a user's module may greet when it is imported, and say goodbye
     for index in (index for index, line in enumerate(lines) if line.rstrip() == "["):
-        try:
-            found, _ = json.JSONDecoder().raw_decode("".join(lines[index:]))
-        except json.JSONDecodeError:
-            continue
-        return typing.cast("list[dict[str, typing.Any]]", found)
-    return []
+        with contextlib.suppress(json.JSONDecodeError):
+            listed, _ = json.JSONDecoder().raw_decode("".join(lines[index:]))
+            return {scenario["name"]: scenario for scenario in listed}
+    return {}
 
 
 def _missing(known: Declared, selection: Sequence[tuple[Scenario, str]], tier: Tier) -> Iterator[str]:
@@ -150,30 +114,16 @@ def _missing(known: Declared, selection: Sequence[tuple[Scenario, str]], tier: T
             yield f"tier '{tier}' of '{scenario.name}:{variant}'"
 
 
-def _refuse_missing(sides: Sides, side: Side, missing: Sequence[str]) -> None:
-    if missing:
-        told = f"{side} ({sides.commit(side)[:10]}) has no {', no '.join(missing)}"
-        raise UnknownNameError(
-            told, "Name scenarios that both commits have, or another commit: --against REF"
-        )
-
-
 def _refuse_elsewhere(sides: Sides, side: Side, file: Path) -> None:
     """See that a side has its own harness, if its repository holds one."""
-    if sides.holds_harness and not file.is_relative_to(sides.code(side)):
-        told = f"the {side} side imported harness from '{file.parent}', which is not its worktree '{sides.code(side)}'"
-        raise RevisionError(told, f"{_AGAIN}; or name a commit that holds the harness")
+    code = sides.of(side).code
+    if sides.holds_harness and not file.is_relative_to(code):
+        message = f"the {side} side imported harness from '{file.parent}', which is not its worktree '{code}'"
+        raise RevisionError(message, f"{_AGAIN}; or name a commit that holds the harness")
 
 
 def prove(result: RunResult, sides: Sides) -> str:
-    """See that a run imported its own side's code, as far as it came from the repository.
-
-    Parameters
-    ----------
-    result : RunResult
-        A run of either side; one that measured nothing proves nothing.
-    sides : Sides
-        The sides.
+    """See that a run imported its own side's code, as far as it came from the repository; one that measured nothing proves nothing.
 
     Returns
     -------
@@ -189,21 +139,18 @@ def prove(result: RunResult, sides: Sides) -> str:
     if measurement is None or "imported_from" not in measurement.environment:
         return ""  # also of a base whose harness recorded no imports: `check` has seen where that came from
     _refuse_elsewhere(sides, side, Path(measurement.environment["imported_from"], "__init__.py"))
-    own = sides.top(side).resolve()
+    own = sides.of(side).top.resolve()
+    tops = (sides.base.top.resolve(), sides.head.top.resolve())
     files = {name: Path(file).resolve() for name, file in measurement.imported.items()}
     for name, file in files.items():
-        if not file.is_relative_to(own) and _is_of_a_commit(file, sides):
-            told = f"the {side} side imported {name} from '{file.parent}', which is not its worktree '{own}'"
-            raise RevisionError(told, _AGAIN)
+        # a file of the user's checkout refutes only if a commit could have changed it
+        inside = file.is_relative_to(sides.checkout)
+        tracked = inside and any((top / file.relative_to(sides.checkout)).exists() for top in tops)
+        if not file.is_relative_to(own) and (tracked or any(file.is_relative_to(top) for top in tops)):
+            message = (
+                f"the {side} side imported {name} from '{file.parent}', which is not its worktree '{own}'"
+            )
+            raise RevisionError(message, _AGAIN)
     if any(file.is_relative_to(own) for file in files.values()):
         return ""
     return f"run {result.request.key} imported nothing from its worktree: what it ran is installed, the same for both sides"
-
-
-def _is_of_a_commit(file: Path, sides: Sides) -> bool:
-    """Whether a file outside a side's worktree is one that a commit could have changed."""
-    tops = (sides.base_top.resolve(), sides.head_top.resolve())
-    if any(file.is_relative_to(top) for top in tops):
-        return True
-    inside = file.is_relative_to(sides.checkout)
-    return inside and any((top / file.relative_to(sides.checkout)).exists() for top in tops)

@@ -10,7 +10,6 @@ from harness.store import git
 from harness.store.git import PROJECT_FILES
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
 CHANGES_SHOWN = 5
@@ -46,8 +45,8 @@ def head_of(top: Path) -> str:
     try:
         return git.text(top, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
     except RevisionError as error:
-        told = f"the repository in '{top}' has no commit"
-        raise RevisionError(told, "Commit first: the sides of a comparison are commits") from error
+        message = f"the repository in '{top}' has no commit"
+        raise RevisionError(message, "Commit first: the sides of a comparison are commits") from error
 
 
 def commit_of(top: Path, ref: str) -> str:
@@ -63,11 +62,15 @@ def commit_of(top: Path, ref: str) -> str:
     except RevisionError as error:
         if git.text(top, "rev-parse", "--is-shallow-repository") == "true":
             step = "Type: git fetch --unshallow, or in GitHub Actions give actions/checkout 'fetch-depth: 0'"
-            told = f"'{ref}' names no commit that this shallow clone holds"
-            raise RevisionError(told, step) from error
+            message = f"'{ref}' names no commit that this shallow clone holds"
+            raise RevisionError(message, step) from error
         step = "Type: git fetch, then git branch --all or git tag to see what there is"
-        near = _nearest(ref, _names(top))
-        hint = f"Did you mean '{near}'? " if near else ""
+        kinds = ("refs/heads", "refs/tags", "refs/remotes")
+        known = sorted(git.text(top, "for-each-ref", "--format=%(refname:short)", *kinds).splitlines())
+        # the same name on a remote, else the one spelled most alike
+        near = [name for name in known if name.endswith(f"/{ref}")]
+        near += difflib.get_close_matches(ref, known, n=1, cutoff=0.5)
+        hint = f"Did you mean '{near[0]}'? " if near else ""
         raise RevisionError(f"'{ref}' names no commit here", hint + step) from error
 
 
@@ -81,33 +84,16 @@ def line(top: Path, old: str, new: str) -> list[str]:
     """
     first, last = commit_of(top, old), commit_of(top, new)
     if first == last:
-        raise RevisionError(
-            f"'{old}' and '{new}' are one commit, {first[:12]}", "Name an older and a newer one: OLD..NEW"
-        )
+        message = f"'{old}' and '{new}' are one commit, {first[:12]}"
+        raise RevisionError(message, "Name an older and a newer one: OLD..NEW")
     between = git.text(top, "rev-list", "--first-parent", "--reverse", f"{first}..{last}", "--").split()
     if not int(git.text(top, "rev-list", "--count", f"{last}..{first}", "--")):
         return [first, *between]
     what = f"'{new}' does not build on '{old}'"
     if git.text(top, "rev-parse", "--is-shallow-repository") == "true":
         raise RevisionError(f"{what} in this shallow clone", "Type: git fetch --unshallow")
-    step = (
-        "Name commits of one branch; git merge-base OLD NEW shows where two began"
-        if between
-        else f"Turn them round: {new}..{old}"
-    )
-    raise RevisionError(what, step)
-
-
-def _names(top: Path) -> list[str]:
-    kinds = ("refs/heads", "refs/tags", "refs/remotes")
-    return git.text(top, "for-each-ref", "--format=%(refname:short)", *kinds).splitlines()
-
-
-def _nearest(ref: str, names: Iterable[str]) -> str:
-    """Return the same name on a remote, else the one spelled most alike, else nothing."""
-    known = sorted(names)
-    remote = [name for name in known if name.endswith(f"/{ref}")]
-    return next(iter(remote or difflib.get_close_matches(ref, known, n=1, cutoff=0.5)), "")
+    branches = "Name commits of one branch; git merge-base OLD NEW shows where two began"
+    raise RevisionError(what, branches if between else f"Turn them round: {new}..{old}")
 
 
 def refuse_changes(top: Path) -> None:
@@ -122,5 +108,5 @@ def refuse_changes(top: Path) -> None:
     if changed:
         shown = ", ".join(changed[:CHANGES_SHOWN])
         more = f" and {len(changed) - CHANGES_SHOWN} more" if len(changed) > CHANGES_SHOWN else ""
-        told = f"tracked files differ from HEAD: {shown}{more}"
-        raise RevisionError(told, "Commit them, or type: git stash; commits are what is compared")
+        message = f"tracked files differ from HEAD: {shown}{more}"
+        raise RevisionError(message, "Commit them, or type: git stash; commits are what is compared")

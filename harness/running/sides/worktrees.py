@@ -33,19 +33,7 @@ CHECKOUT_SECONDS = 1800.0
 
 @contextlib.contextmanager
 def checked_out(top: Path, commits: Mapping[str, str]) -> Iterator[dict[str, Path]]:
-    """Check out a commit for each side, or for one alone, and remove all at the end, also after Ctrl-C.
-
-    Parameters
-    ----------
-    top : Path
-        Top of the user's checkout, whose files, index and branches stay as they are.
-    commits : mapping
-        Commit by side; the order is that of the checkouts.
-
-    Yields
-    ------
-    dict
-        Top folder by side.
+    """Check out a commit for each side, or for one alone, give the top folder by side, and remove all at the end, also after Ctrl-C.
 
     Raises
     ------

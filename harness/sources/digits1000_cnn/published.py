@@ -2,16 +2,8 @@
 
 The first three confusion matrices and their per-class tables were made from a shuffled iterator: labels and predictions do not belong together. They are
 judged on variants that repeat the mistake (`misaligned`, `misaligned-dropout`, `misaligned-augmentation`); loss and accuracy of the same sections on the
-variants that do not. Damaged prints are filled in where row sums of 30, recalls and precisions leave one possibility (`digits1000_reports`; a test
+variants that do not. Damaged prints are filled in where row sums of 30, recalls and precisions leave one possibility (`reports`; the audit
 counts the possibilities), and are declared as unreadable elsewhere. Ranges of the augmentation are not printed.
-
-Metrics that a run records beside the scores of its prediction set ``test``
---------------------------------------------------------------------------
-All variants: ``epochs_run``, ``filters`` (array of 3), ``batch_size``, ``input_shape`` (array of 3), ``image_shape``, ``kernel``, ``pool`` (arrays of 2), ``dense_size``,
-``dropout_rate``, ``train_share``, ``test_share``, ``data.images``, ``data.per_class``, ``data.train_per_class``, ``data.test_per_class``, ``data.classes``,
-``train_accuracy`` (share of the training images, last epoch). Variant `final`: the prediction set ``samples`` (ten single image files through the prediction
-program), and ``recall.class0`` to ``recall.class9`` derived by `harness.measure.scores.by_class`. Misaligned variants: labels and predictions as the source
-paired them in ``test``; ``reported_accuracy``, what the framework's own evaluation says of that pass. Variant `across`: no run, see `harness.sources.published.ACROSS`.
 """
 
 from __future__ import annotations
@@ -59,138 +51,110 @@ _fact = functools.partial(
 
 def _log(variant: str, training: float | None, loss: float, accuracy: float) -> tuple[Expectation, ...]:
     place = REPORTS[variant].place
-    row = f"training accuracy; its label is lost: third from the end of the log line, and {round((training or 0) * TRAIN_IMAGES)} of {TRAIN_IMAGES} training images"
-    train = _share(
-        metric="train_accuracy",
-        variant=variant,
-        value=training,
-        half_width=0.00005,
-        test_images=TRAIN_IMAGES,
-        place=place,
-        row=row,
-    )
+    share = functools.partial(_share, variant=variant, half_width=0.00005, place=place)
+    right = f"{round((training or 0) * TRAIN_IMAGES)} of {TRAIN_IMAGES} training images"
+    row = f"training accuracy; its label is lost: third from the end of the log line, and {right}"
+    train = [share(metric="train_accuracy", value=training, test_images=TRAIN_IMAGES, row=row)]
     return (
-        *((train,) if training is not None else ()),
+        *(train if training is not None else ()),
         _loss(variant=variant, value=loss, place=place, row="val_loss of the last epoch"),
-        _share(metric="accuracy", variant=variant, value=accuracy, half_width=0.00005, place=place, row="val_accuracy of the last epoch", claim=variant == "final"),
-    )  # fmt: skip
+        share(
+            metric="accuracy", value=accuracy, row="val_accuracy of the last epoch", claim=variant == "final"
+        ),
+    )
 
 
 def _report(report: Report) -> tuple[Expectation, ...]:
     """Return the matrix (counts over the 30 test images of each class), three columns of ten classes, supports and rows of averages."""
     score = functools.partial(_share, variant=report.variant, place=report.place)
-    shares = [[count / PER_CLASS_TEST for count in row] for row in report.matrix]
-    matrix = score(
-        metric="confusion_share",
-        value=shares,
-        half_width=0.0,
-        test_images=PER_CLASS_TEST,
-        row=f"confusion matrix, counts over 30 images a class ({report.state})",
+    count = functools.partial(
+        _fact, variant=report.variant, unit="images", tiers=REAL_DATA, place=report.place
     )
-    columns = [
-        score(
-            metric=f"{name}_per_class",
-            value=list(column),
-            test_images=PER_CLASS_TEST,
-            row=f"classes 0 to 9: {name}",
-        )
-        for name, column in zip(SCORES, zip(*report.classes, strict=True), strict=True)
-    ]
-    support = _fact(
-        metric="support_per_class",
-        variant=report.variant,
-        value=[float(PER_CLASS_TEST)] * CLASSES,
-        unit="images",
-        tiers=REAL_DATA,
-        place=report.place,
-        row="classes 0 to 9: support",
-    )
-    averages = [
-        score(metric=f"{name}_{average}", value=value, row=f"{average} avg: {name}{report.averages_state}")
-        for average, row in report.averages.items()
-        for name, value in zip(SCORES, row, strict=True)
-    ]
-    rows = {"accuracy": "", **{f"{average} avg": report.averages_state for average in report.averages}}
-    images = [
-        _fact(
-            metric="test_images",
-            variant=report.variant,
-            value=float(TEST_IMAGES),
-            unit="images",
-            tiers=REAL_DATA,
-            place=report.place,
-            row=f"{row}: support{state}",
-        )
-        for row, state in rows.items()
-    ]
-    return (matrix, *columns, support, score(metric="accuracy", value=report.accuracy, row="accuracy"), *averages, *images)  # fmt: skip
-
-
-def _protocol() -> tuple[Expectation, ...]:
-    """Return data, layers and settings; what does not depend on the variant is judged on the final model."""
-    network: tuple[tuple[str, Value], ...] = (
-        ("filters", [32.0, 64.0, 128.0]),
-        ("kernel", [3.0, 3.0]),
-        ("pool", [2.0, 2.0]),
-        ("dense_size", 512.0),
-        ("data.classes", 10.0),
-    )
-    rows = {
-        "Table 1": ("feature maps of the three convolutions", "3x3 convolution", "2x2 subsampling", "fully connected layer (512 neurons)", "output layer (10 neurons)"),
-        "Section 1": ("first 32 feature maps, then 64, finally 128", "2D convolution (3,3)", "max pooling with size (2,2)", "a 512 neurons layer", "a 10 neurons output layer"),
-        "Index, code": ("Conv2D(32), Conv2D(64), Conv2D(128)", "Conv2D(..., (3,3))", "MaxPool2D((2,2))", "Dense(512)", "Dense(10)"),
-    }  # fmt: skip
-    facts: tuple[tuple[str, str, Value, str, str], ...] = (
-        *(("final", m, v, place, row) for place, said in rows.items() for (m, v), row in zip(network, said, strict=True)),
-        ("final", "image_shape", [28.0, 28.0], "Table 1", "input layer (28x28)"),
-        ("final", "image_shape", [28.0, 28.0], "Index, code", "target_size=(28,28)"),
-        ("final", "input_shape", [28.0, 28.0, 3.0], "Index, code", "input_shape=(28,28,3)"),
-        ("final", "image_shape", [28.0, 28.0], "Index, predictions", "target_size=(28,28)"),
-        ("final", "input_shape", [28.0, 28.0, 3.0], "Index, predictions", "reshape(1,28,28,3)"),
-        ("final", "data.classes", 10.0, "Index, predictions", "class labels '0' to '9'"),
-        ("final", "batch_size", 64.0, "Index, code", "batch_size=64"),
-        ("baseline", "filters", [32.0, 64.0, 128.0], "Section 3, baseline", "filters in layers: 32, 64, 128"),
-        ("baseline", "dropout_rate", 0.0, "Section 3, baseline", "drop out layer = none"),
-        ("dropout", "filters", [32.0, 64.0, 128.0], "Section 3, dropout", "a drop out layer at every filter, 32, 64, 128"),
-        ("dropout", "dropout_rate", 0.2, "Section 3, dropout", "a factor of 0.2"),
-        ("augmentation", "filters", [64.0, 128.0, 256.0], "Section 3, augmentation", "64, 128, 256 filters"),
-    )  # fmt: skip
-    data: tuple[tuple[str, float, str, str], ...] = (
-        ("data.images", 1000.0, "Section 2", "a total of 1000 digits"),
-        ("data.per_class", 100.0, "Section 2", "100 per class"),
-        ("train_share", 0.7, "Section 2", "70% in training data"),
-        ("test_share", 0.3, "Section 2", "30% in testing data"),
-        ("data.train_per_class", 70.0, "Index, code", "num_of_train_samples = 70"),
-        ("data.test_per_class", 30.0, "Index, code", "num_of_test_samples = 30"),
-    )
-    epochs: tuple[tuple[str, str, str], ...] = (
-        ("baseline", "Section 3, baseline", "number of epochs = 8"),
-        *((variant, REPORTS[variant].place, f"Epoch {count}/{count}") for variant, count in EPOCHS.items()),
-        ("baseline", "Section 3", "the number of epochs, from 8 to 12: 8"),
-        ("final", "Section 3", "the number of epochs, from 8 to 12"),
-        ("final", "Index, code", "epochs=12"),
-    )
+    shares = [[cell / PER_CLASS_TEST for cell in row] for row in report.matrix]
+    row = f"confusion matrix, counts over 30 images a class ({report.state})"
+    states = {"accuracy": "", **{f"{average} avg": report.averages_state for average in report.averages}}
     return (
+        score(metric="confusion_share", value=shares, half_width=0.0, test_images=PER_CLASS_TEST, row=row),
         *(
-            _fact(metric=m, variant=variant, value=v, place=place, row=row)
-            for variant, m, v, place, row in facts
-        ),
-        *(
-            _fact(metric=m, variant="final", value=v, tiers=REAL_DATA, place=place, row=row)
-            for m, v, place, row in data
-        ),
-        *(
-            _fact(
-                metric="epochs_run",
-                variant=variant,
-                value=float(EPOCHS[variant]),
-                tiers=("paper",),
-                place=place,
-                row=row,
+            score(
+                metric=f"{name}_per_class",
+                value=list(column),
+                test_images=PER_CLASS_TEST,
+                row=f"classes 0 to 9: {name}",
             )
-            for variant, place, row in epochs
+            for name, column in zip(SCORES, zip(*report.classes, strict=True), strict=True)
+        ),
+        count(
+            metric="support_per_class", value=[float(PER_CLASS_TEST)] * CLASSES, row="classes 0 to 9: support"
+        ),
+        score(metric="accuracy", value=report.accuracy, row="accuracy"),
+        *(
+            score(
+                metric=f"{name}_{average}", value=value, row=f"{average} avg: {name}{report.averages_state}"
+            )
+            for average, scores in report.averages.items()
+            for name, value in zip(SCORES, scores, strict=True)
+        ),
+        *(
+            count(metric="test_images", value=float(TEST_IMAGES), row=f"{row}: support{state}")
+            for row, state in states.items()
         ),
     )
+
+
+NETWORK: tuple[tuple[str, Value], ...] = (
+    ("filters", [32.0, 64.0, 128.0]),
+    ("kernel", [3.0, 3.0]),
+    ("pool", [2.0, 2.0]),
+    ("dense_size", 512.0),
+    ("data.classes", 10.0),
+)
+"""Layers that three places print."""
+PLACES = {
+    "Table 1": ("feature maps of the three convolutions", "3x3 convolution", "2x2 subsampling", "fully connected layer (512 neurons)", "output layer (10 neurons)"),
+    "Section 1": ("first 32 feature maps, then 64, finally 128", "2D convolution (3,3)", "max pooling with size (2,2)", "a 512 neurons layer", "a 10 neurons output layer"),
+    "Index, code": ("Conv2D(32), Conv2D(64), Conv2D(128)", "Conv2D(..., (3,3))", "MaxPool2D((2,2))", "Dense(512)", "Dense(10)"),
+}  # fmt: skip
+"""How each of them puts it."""
+FACTS: tuple[tuple[str, str, Value, str, str], ...] = (
+    *(("final", m, v, place, row) for place, said in PLACES.items() for (m, v), row in zip(NETWORK, said, strict=True)),
+    ("final", "image_shape", [28.0, 28.0], "Table 1", "input layer (28x28)"),
+    ("final", "image_shape", [28.0, 28.0], "Index, code", "target_size=(28,28)"),
+    ("final", "input_shape", [28.0, 28.0, 3.0], "Index, code", "input_shape=(28,28,3)"),
+    ("final", "image_shape", [28.0, 28.0], "Index, predictions", "target_size=(28,28)"),
+    ("final", "input_shape", [28.0, 28.0, 3.0], "Index, predictions", "reshape(1,28,28,3)"),
+    ("final", "data.classes", 10.0, "Index, predictions", "class labels '0' to '9'"),
+    ("final", "batch_size", 64.0, "Index, code", "batch_size=64"),
+    ("baseline", "filters", [32.0, 64.0, 128.0], "Section 3, baseline", "filters in layers: 32, 64, 128"),
+    ("baseline", "dropout_rate", 0.0, "Section 3, baseline", "drop out layer = none"),
+    ("dropout", "filters", [32.0, 64.0, 128.0], "Section 3, dropout", "a drop out layer at every filter, 32, 64, 128"),
+    ("dropout", "dropout_rate", 0.2, "Section 3, dropout", "a factor of 0.2"),
+    ("augmentation", "filters", [64.0, 128.0, 256.0], "Section 3, augmentation", "64, 128, 256 filters"),
+)  # fmt: skip
+"""Layers and settings; what does not depend on the variant is judged on the final model."""
+DATA: tuple[tuple[str, float, str, str], ...] = (
+    ("data.images", 1000.0, "Section 2", "a total of 1000 digits"),
+    ("data.per_class", 100.0, "Section 2", "100 per class"),
+    ("train_share", 0.7, "Section 2", "70% in training data"),
+    ("test_share", 0.3, "Section 2", "30% in testing data"),
+    ("data.train_per_class", 70.0, "Index, code", "num_of_train_samples = 70"),
+    ("data.test_per_class", 30.0, "Index, code", "num_of_test_samples = 30"),
+)
+RUN: tuple[tuple[str, str, str], ...] = (
+    ("baseline", "Section 3, baseline", "number of epochs = 8"),
+    *((variant, REPORTS[variant].place, f"Epoch {count}/{count}") for variant, count in EPOCHS.items()),
+    ("baseline", "Section 3", "the number of epochs, from 8 to 12: 8"),
+    ("final", "Section 3", "the number of epochs, from 8 to 12"),
+    ("final", "Index, code", "epochs=12"),
+)
+PROTOCOL: tuple[Expectation, ...] = (
+    *(_fact(metric=m, variant=variant, value=v, place=place, row=row) for variant, m, v, place, row in FACTS),
+    *(_fact(metric=m, variant="final", value=v, tiers=REAL_DATA, place=place, row=row) for m, v, place, row in DATA),
+    *(
+        _fact(metric="epochs_run", variant=variant, value=float(EPOCHS[variant]), tiers=("paper",), place=place, row=row)
+        for variant, place, row in RUN
+    ),
+)  # fmt: skip
 
 
 def _across(first: str, second: str, metric: str, row: str) -> Expectation:
@@ -244,7 +208,7 @@ UNREADABLE: tuple[Expectation, ...] = (
 EXPECTATIONS: tuple[Expectation, ...] = (
     *(expected for variant, log in LOGS.items() for expected in _log(variant, *log)),
     *(expected for report in REPORTS.values() for expected in _report(report)),
-    *_protocol(),
+    *PROTOCOL,
     *STATEMENTS,
     *UNREADABLE,
 )

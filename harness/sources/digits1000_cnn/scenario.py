@@ -39,10 +39,7 @@ def measure(run: Run) -> None:
     folder = stages.class_folders(run, data)
     with keras_stages.placed(run):
         rng = steps.seed_everything(run.seed)
-        with run.stage("read") as handle, stages.explained(folder):
-            training, testing = (pipeline.read_folder(folder / part) for part in ("train", "test"))
-            handle.images = len(training.labels) + len(testing.labels)
-        stages.check_drawn(run, folder, data, training, testing)
+        training, testing = stages.read(run, folder, data)
         model = pipeline.build(variant)
         with run.stage("train", images=len(training.labels) * variant.epochs):
             history = pipeline.train(model, variant, training, testing, rng=rng)

@@ -20,8 +20,6 @@ from harness.sources.digits1000_cnn.pipeline.folders import CLASSES
 from harness.sources.keras import fits, stages, steps
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import keras
     from numpy.typing import NDArray
 
@@ -43,44 +41,30 @@ def class_folders(run: Run, data: Dataset) -> Path:
     )  # fmt: skip
 
 
-@contextlib.contextmanager
-def explained(folder: Path) -> Iterator[None]:
-    """Say of cached files that cannot be read which they are, and how they are written again.
+def read(run: Run, folder: Path, data: Dataset) -> tuple[pipeline.Part, pipeline.Part]:
+    """Read the training and the test part, as a stage, and compare them with the images that are drawn.
 
     Raises
     ------
     StorageError
-        Instead of the pipeline's ValueError.
+        If cached files were lost or changed since they were written, with how they are written again.
     """
-    try:
-        yield
-    except ValueError as error:
-        raise _damaged(folder, str(error).rstrip(".")) from error
-
-
-def check_drawn(
-    run: Run, folder: Path, data: Dataset, training: pipeline.Part, testing: pipeline.Part
-) -> None:
-    """Hold the files that were read against the images that are drawn: cached files may have been lost or changed since.
-
-    Raises
-    ------
-    StorageError
-        If a part lacks an image, has one too many, or another one.
-    """
+    step = f"Delete '{folder}'; the next run writes it again"
+    with run.stage("read") as handle:
+        try:
+            parts = pipeline.read_folder(folder / "train"), pipeline.read_folder(folder / "test")
+        except ValueError as error:
+            why = str(error).rstrip(".")
+            raise StorageError(f"the class folders in the cache are damaged: {why}", step) from error
+        handle.images = sum(len(part.labels) for part in parts)
     images, labels = np.asarray(data.train.images), np.asarray(data.train.labels)
-    for part, drawn in zip((training, testing), pipeline.draw(labels, seed=draw_of(run)), strict=True):
+    for part, drawn in zip(parts, pipeline.draw(labels, seed=draw_of(run)), strict=True):
         expected = images[np.sort(drawn, axis=1).ravel()]  # (n, 28, 28), in the order of the files' names
         if not np.array_equal(part.images[..., 0], expected):
             held = f"'{part.paths[0].parents[1]}' holds {len(part.labels)} images"
-            raise _damaged(folder, f"{held}, not the {len(expected)} that seed {draw_of(run)} draws")
-
-
-def _damaged(folder: Path, why: str) -> StorageError:
-    return StorageError(
-        f"the class folders in the cache are damaged: {why}",
-        f"Delete '{folder}'; the next run writes it again",
-    )
+            why = f"{held}, not the {len(expected)} that seed {draw_of(run)} draws"
+            raise StorageError(f"the class folders in the cache are damaged: {why}", step)
+    return parts
 
 
 def variant_of(name: str) -> pipeline.Variant:
@@ -116,10 +100,9 @@ def facts(run: Run, variant: pipeline.Variant, model: keras.Model, training: pip
 
 
 def training(run: Run, history: fits.Epochs) -> None:
-    """Record and draw what the training told (figures 3 to 5)."""
+    """Record and draw the training (figures 3 to 5)."""
     run.record("train_accuracy", history.accuracy[-1])
-    stages.share_outside(run, history.steps)
-    stages.first_step(run, history.steps)
+    stages.step_times(run, history.steps)
     stages.first_losses(run, history.steps)
     stages.optimiser_steps(run, history.steps)
     stages.class_curves(
@@ -143,25 +126,15 @@ def model_file(run: Run, model: keras.Model, testing: pipeline.Part) -> None:
         run.record("model.bytes", path.stat().st_size)
         with run.stage("predict_files", images=len(chosen)):
             digits = _program(path, [testing.paths[row] for row in chosen])
-    before, after = (_logits(each, testing) for each in (model, loaded))
-    run.identity(
-        _same("model_file", float(np.abs(before - after).max()), "load(save(model))(x) = model(x)", "logits of all test images"),
-        _same(
-            "single_files", float((before[chosen].argmax(axis=1) != digits).sum()), "program(file i) = argmax(model(images))[i]",
-            f"{len(chosen)} files",
-        ),
-    )  # fmt: skip
+    before, after = (steps.predict(steps.trainer_of(network), testing.images) for network in (model, loaded))
+    changed, wrong = np.abs(before - after).max(), (before[chosen].argmax(axis=1) != digits).sum()
+    _same(run, "model_file", changed, "load(save(model))(x) = model(x)", "logits of all test images")
+    _same(run, "single_files", wrong, "program(file i) = argmax(model(images))[i]", f"{len(chosen)} files")
     run.predictions(testing.labels[chosen], digits, name="samples")
 
 
-def _logits(model: keras.Model, testing: pipeline.Part) -> NDArray[np.floating]:
-    return steps.predict(steps.trainer_of(model), testing.images)
-
-
-def _same(name: str, error: float, formula: str, detail: str) -> IdentityCheck:
-    return IdentityCheck(
-        name=name, error=error, tolerance=0.0, formula=formula, detail=f"{detail}; must agree exactly"
-    )
+def _same(run: Run, name: str, error: float, formula: str, detail: str) -> None:
+    run.identity(IdentityCheck(name, float(error), 0.0, formula, f"{detail}; must agree exactly"))
 
 
 def _program(model: Path, images: list[Path]) -> list[int]:
@@ -206,14 +179,14 @@ def _same_accuracy(run: Run, reported: float, labels: Labels, predicted: Labels)
     travelling, stored = round(reported * len(labels)), int((labels == predicted).sum())
     formula = "images right while labels travel along = images right among stored pairs"
     detail = f"{travelling} and {stored} of {len(labels)}"
-    run.identity(_same("test.reported_accuracy", abs(travelling - stored), formula, detail))
+    _same(run, "test.reported_accuracy", abs(travelling - stored), formula, detail)
 
 
 def _contradiction(run: Run, outcome: pipeline.Outcome, found: pipeline.Misaligned) -> None:
     from harness.measure.scores import confusion
 
     pairs = {
-        f"{found.mistake}, as the source paired them": (found.labels, found.predicted),
+        "shuffled-iterator, as the source paired them": (found.labels, found.predicted),
         "label and prediction of one image": (outcome.labels, outcome.predicted),
     }
     run.figure(

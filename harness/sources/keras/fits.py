@@ -1,118 +1,127 @@
-"""Training a classifier over epochs, with held-out images looked at after each, and early stopping."""
+"""Training over epochs, with held-out images looked at after each, and early stopping; one that was stopped can go on.
+
+What a pipeline is given to keep its state with between two epochs is a `Keeper`; nothing here writes a file.
+"""
 
 from __future__ import annotations
 
-import functools
+import json
 import typing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
-from harness.sources.keras import states
 from harness.sources.keras import steps as keras_steps
+from harness.sources.keras.steps import Steps
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import keras
     from numpy.typing import NDArray
 
-    from harness.sources.keras.states import Arrays, Keeper
-    from harness.sources.keras.steps import Batches, Steps
+    from harness.sources.keras.steps import Batches
 
-    HeldOut = Callable[[], tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.integer]]]
+    Arrays = Mapping[str, NDArray[typing.Any]]
+
+
+class Keeper(typing.Protocol):
+    """Keeps arrays beyond the life of this process."""
+
+    def get(self) -> Arrays | None:
+        """Return what was kept last, or None."""
+
+    def put(self, arrays: Callable[[], Arrays]) -> None:
+        """Keep what the callable gives, or leave it, as the keeper sees fit."""
+
+
+class Nothing:
+    """Keeps nothing."""
+
+    def get(self) -> None:
+        """Return None."""
+
+    def put(self, arrays: Callable[[], Arrays]) -> None:
+        """Leave it."""
+
+
+NOTHING = Nothing()
 
 
 @dataclass(frozen=True, slots=True)
 class Epochs:
     """A training history with one row an epoch."""
 
-    loss: NDArray[np.float64]
-    """(epochs,) mean training loss over the epoch's images, each under the weights of its step."""
-    accuracy: NDArray[np.float64]
-    """(epochs,) training accuracy, likewise."""
+    steps: tuple[Steps, ...]
+    """Every training step, one entry an epoch; at least one."""
     val_loss: NDArray[np.float64]
     """(epochs,) loss on the held-out images after the epoch."""
     val_accuracy: NDArray[np.float64]
-    """(epochs,) accuracy on the held-out images after the epoch."""
-    best_epoch: int
-    """Row of the lowest `val_loss`."""
-    steps: tuple[Steps, ...]
-    """Every training step, one entry an epoch."""
-
-
-@dataclass(slots=True)
-class _Progress:
-    """What a fit has found so far."""
-
-    steps: list[Steps] = field(default_factory=list)
-    losses: list[float] = field(default_factory=list)
-    hits: list[float] = field(default_factory=list)
-    best: list[NDArray[np.float32]] = field(default_factory=list)
+    """(epochs,) accuracy on the held-out images after the epoch; NaN where there is none."""
 
     @property
-    def lowest(self) -> int:
-        """Epoch of the lowest loss on held-out images; -1 before the first."""
-        return int(np.argmin(self.losses)) if self.losses else -1
+    def loss(self) -> NDArray[np.float64]:
+        """(epochs,) mean training loss over the epoch's images, each under the weights of its step."""
+        return np.array([step.mean("loss") for step in self.steps])
 
-    def state(self, model: keras.Model, rng: np.random.Generator) -> Arrays:
-        """Return everything that the next epoch depends on, and what was found."""
-        best = {f"best{index}": value for index, value in enumerate(self.best)}
-        return {**states.of_training(model, rng), **history_arrays(self.history()), **best}
+    @property
+    def accuracy(self) -> NDArray[np.float64]:
+        """(epochs,) training accuracy, likewise."""
+        return np.array([step.mean("accuracy") for step in self.steps])
+
+    def arrays(self) -> dict[str, NDArray[typing.Any]]:
+        """Return the history as plain arrays, for `of`."""
+        return {
+            "val_loss": self.val_loss,
+            "val_accuracy": self.val_accuracy,
+            "steps.names": np.array(self.steps[0].names),
+            "steps.values": np.concatenate([step.values for step in self.steps]),  # (all steps, names)
+            "steps.sizes": np.concatenate([step.sizes for step in self.steps]),  # (all steps,)
+            "steps.seconds": np.concatenate([step.seconds for step in self.steps]),  # (all steps,)
+            "steps.epochs": np.array([len(step.sizes) for step in self.steps]),  # (epochs,)
+            "steps.wall_seconds": np.array([step.wall_seconds for step in self.steps]),  # (epochs,)
+        }
 
     @classmethod
-    def begun(cls, model: keras.Model, rng: np.random.Generator | None, keeper: Keeper) -> _Progress:
-        """Go on from what was kept, if anything was."""
-        found = keeper.get()
-        if found is None or rng is None:
-            return cls()
-        states.restore_training(model, rng, found)
-        best = [found[f"best{index}"] for index in range(len(model.get_weights())) if "best0" in found]
-        past = history_of(found)
-        return cls(list(past.steps), past.val_loss.tolist(), past.val_accuracy.tolist(), best)
-
-    def history(self) -> Epochs:
-        """Return what was found; at least one epoch."""
-        loss, accuracy = (np.array([step.mean(name) for step in self.steps]) for name in ("loss", "accuracy"))
-        return Epochs(
-            loss, accuracy, np.array(self.losses), np.array(self.hits), self.lowest, tuple(self.steps)
-        )
+    def of(cls, arrays: Arrays) -> Epochs:
+        """Return the history of `arrays`."""
+        ends = np.cumsum(arrays["steps.epochs"])[:-1]
+        names = tuple(str(name) for name in arrays["steps.names"])
+        parts = (np.split(arrays[f"steps.{name}"], ends) for name in ("values", "sizes", "seconds"))
+        walls = arrays["steps.wall_seconds"].tolist()
+        steps = tuple(Steps(names, *row) for row in zip(*parts, walls, strict=True))
+        return cls(steps, arrays["val_loss"], arrays["val_accuracy"])
 
 
-def history_arrays(history: Epochs) -> dict[str, NDArray[typing.Any]]:
-    """Return a training history as plain arrays."""
-    held_out = {"val_loss": history.val_loss, "val_accuracy": history.val_accuracy}
-    return {**states.of_steps(history.steps), **held_out}
-
-
-def history_of(arrays: Arrays) -> Epochs:
-    """Return the training history of `history_arrays`."""
-    steps = states.to_steps(arrays)
-    return _Progress(steps, arrays["val_loss"].tolist(), arrays["val_accuracy"].tolist()).history()
+def graded(
+    probabilities: NDArray[np.floating], losses: NDArray[np.floating], labels: NDArray[np.integer]
+) -> tuple[float, float]:
+    """Return mean loss and accuracy of classified images."""
+    return float(losses.mean()), float(np.mean(probabilities.argmax(axis=1) == labels))
 
 
 def fit(
     trainer: keras.Model,
     batches: Callable[[], Batches],
     epochs: int,
-    held_out: HeldOut,
+    held_out: Callable[[], tuple[float, float]],
     *,
     patience: int | None = None,
     rng: np.random.Generator | None = None,
-    keeper: Keeper = states.NOTHING,
+    keeper: Keeper = NOTHING,
 ) -> Epochs:
-    """Train a classifier for some epochs and look at held-out images after each.
+    """Train for some epochs and look at held-out images after each.
 
     Parameters
     ----------
     trainer : keras.Model
-        From `keras_steps.compile_logits` or `keras_steps.trainer_of`; changed in place.
+        Compiled; changed in place.
     batches : callable
         Gives one epoch's batches.
     epochs : int
         At most this many.
     held_out : callable
-        Gives probabilities, losses and labels of the held-out images under the present weights.
+        Gives loss and accuracy of the held-out images under the present weights.
     patience : int, optional
         Stop when the held-out loss has not fallen for this many epochs, and go back to the best weights.
         Without it all epochs run and the last weights stay.
@@ -128,18 +137,59 @@ def fit(
     """
     if epochs < 1:
         raise ValueError(f"epochs must be at least 1, not {epochs}.")
-    so_far = _Progress.begun(trainer, rng, keeper)
-    while len(so_far.steps) < epochs and (
-        patience is None or len(so_far.losses) - 1 - so_far.lowest < patience
+    steps: list[Steps] = []
+    losses: list[float] = []
+    accuracies: list[float] = []
+    best: list[NDArray[np.float32]] = []
+    kept = keeper.get()
+    if kept is not None and rng is not None:
+        _restore(trainer, rng, kept)
+        past = Epochs.of(kept)
+        steps, losses, accuracies = list(past.steps), past.val_loss.tolist(), past.val_accuracy.tolist()
+        best = [kept[f"best{index}"] for index in range(len(trainer.get_weights())) if "best0" in kept]
+
+    def history() -> Epochs:
+        return Epochs(tuple(steps), np.array(losses), np.array(accuracies))
+
+    def state() -> Arrays:
+        found = {f"best{index}": value for index, value in enumerate(best)}
+        return {**_state(trainer, typing.cast("np.random.Generator", rng)), **history().arrays(), **found}
+
+    while len(steps) < epochs and (
+        patience is None or not losses or len(losses) - 1 - int(np.argmin(losses)) < patience
     ):
-        so_far.steps.append(keras_steps.train(trainer, batches()))
-        probabilities, each, labels = held_out()
-        so_far.losses.append(float(each.mean()))
-        so_far.hits.append(float(np.mean(probabilities.argmax(axis=1) == labels)))
-        if patience is not None and so_far.lowest == len(so_far.losses) - 1:
-            so_far.best = trainer.get_weights()
+        steps.append(keras_steps.train(trainer, batches()))
+        loss, accuracy = held_out()
+        losses.append(loss)
+        accuracies.append(accuracy)
+        if patience is not None and int(np.argmin(losses)) == len(losses) - 1:
+            best = trainer.get_weights()
         if rng is not None:
-            keeper.put(functools.partial(so_far.state, trainer, rng))
-    if so_far.best:
-        trainer.set_weights(so_far.best)
-    return so_far.history()
+            keeper.put(state)
+    if best:
+        trainer.set_weights(best)
+    return history()
+
+
+def _state(model: keras.Model, rng: np.random.Generator) -> dict[str, NDArray[typing.Any]]:
+    """Return weights, optimiser and the generator that orders the batches as arrays."""
+    order = json.dumps(rng.bit_generator.state).encode()
+    return {
+        **{f"weight{index}": np.asarray(value) for index, value in enumerate(model.get_weights())},
+        **{f"optimiser{index}": np.asarray(value.numpy()) for index, value in enumerate(_optimiser(model))},
+        "order": np.frombuffer(order, np.uint8),
+    }
+
+
+def _restore(model: keras.Model, rng: np.random.Generator, arrays: Arrays) -> None:
+    """Put a model, its optimiser and a generator back into the state of `_state`; KeyError or ValueError if it is another model's."""
+    model.set_weights([arrays[f"weight{index}"] for index in range(len(model.get_weights()))])
+    for index, variable in enumerate(_optimiser(model)):
+        variable.assign(arrays[f"optimiser{index}"])
+    rng.bit_generator.state = json.loads(arrays["order"].tobytes())
+
+
+def _optimiser(model: keras.Model) -> list[typing.Any]:
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+    return list(model.optimizer.variables)

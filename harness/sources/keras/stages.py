@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import typing
 
 import numpy as np
@@ -25,8 +24,7 @@ SHOWN = 9
 """Right and wrong images that are drawn."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Layers:
+class Layers(typing.NamedTuple):
     """What a built network's own layers say of it."""
 
     filters: tuple[int, ...]
@@ -64,41 +62,34 @@ def predict_given(run: Run, model: keras.Model, predict: Callable[[], NDArray[np
 
 
 def layers_of(*models: keras.Model) -> Layers:
-    """Read the layers of flat models.
-
-    Raises
-    ------
-    ValueError
-        If convolutions, or poolings, differ in their windows.
-    """
-    found = [layer for model in models for layer in model.layers]
-    convolutions = [layer for layer in found if hasattr(layer, "kernel_size")]
+    """Read the layers of flat models; ValueError if convolutions, or poolings, differ in their windows."""
+    layers = [layer for model in models for layer in model.layers]
+    convolutions = [layer for layer in layers if hasattr(layer, "kernel_size")]
+    kernels = {layer.kernel_size for layer in convolutions}
+    pools = {layer.pool_size for layer in layers if hasattr(layer, "pool_size")}
+    if max(len(kernels), len(pools)) > 1:
+        raise ValueError(f"the network has several windows, where one is described: {kernels}, {pools}")
     return Layers(
         filters=tuple(layer.filters for layer in convolutions),
-        kernel=_one({layer.kernel_size for layer in convolutions}, "kernel"),
-        pool=_one({layer.pool_size for layer in found if hasattr(layer, "pool_size")}, "pooling window"),
-        dense=tuple(layer.units for layer in found if hasattr(layer, "units")),
-        dropout=max((layer.rate for layer in found if hasattr(layer, "rate")), default=0.0),
+        kernel=next(iter(kernels), ()),
+        pool=next(iter(pools), ()),
+        dense=tuple(layer.units for layer in layers if hasattr(layer, "units")),
+        dropout=max((layer.rate for layer in layers if hasattr(layer, "rate")), default=0.0),
     )
-
-
-def _one(windows: set[tuple[int, ...]], what: str) -> tuple[int, ...]:
-    if len(windows) > 1:
-        raise ValueError(f"the network has {len(windows)} sizes of {what}, where one is described")
-    return next(iter(windows), ())
 
 
 def share_outside(run: Run, steps: Iterable[keras_steps.Steps], stage: str = "train") -> None:
     """Record the share of a training loop's wall time that its steps did not take."""
     taken = list(steps)
-    within = sum(float(each.seconds.sum()) for each in taken)
-    share = 1 - within / sum(each.wall_seconds for each in taken)
-    run.record(f"{stage}.share_outside", share)
+    within = sum(float(part.seconds.sum()) for part in taken)
+    run.record(f"{stage}.share_outside", 1 - within / sum(part.wall_seconds for part in taken))
 
 
-def first_step(run: Run, steps: Iterable[keras_steps.Steps], stage: str = "train") -> None:
-    """Record how long a training's very first step took, which compiles or traces, and how long a later one does (median)."""
-    seconds = np.concatenate([each.seconds for each in steps])  # (all steps,)
+def step_times(run: Run, steps: Iterable[keras_steps.Steps], stage: str = "train") -> None:
+    """Record the share outside of steps, and how long the very first step, which compiles or traces, and a later one (median) took."""
+    taken = list(steps)
+    share_outside(run, taken, stage)
+    seconds = np.concatenate([part.seconds for part in taken])  # (all steps,)
     run.record(f"{stage}.first_step_seconds", seconds[0])
     if len(seconds) > 1:
         run.record(f"{stage}.step_seconds", np.median(seconds[1:]))
@@ -114,8 +105,7 @@ def first_losses(
 
 def optimiser_steps(run: Run, steps: Iterable[keras_steps.Steps]) -> None:
     """Record how many optimiser steps the training took."""
-    taken = sum(len(each.seconds) for each in steps)
-    run.record("optimiser_steps", float(taken))
+    run.record("optimiser_steps", float(sum(len(taken.seconds) for taken in steps)))
 
 
 def sizes(run: Run, values: Mapping[str, float | tuple[float, ...]]) -> None:
@@ -156,11 +146,11 @@ def right_and_wrong(
         shown.append(len(rows))
         if not len(rows):
             continue
-        told = [
+        read = [
             f"{label} read as {guess}" for label, guess in zip(labels[rows], predicted[rows], strict=True)
         ]
         run.figure(
             f"predicted_{title}", "images", {"grey level": np.asarray(images[rows])[None]},
-            title=f"First images predicted {title}", caption=caption, rows=[f"predicted {title}"], columns=told,
+            title=f"First images predicted {title}", caption=caption, rows=[f"predicted {title}"], columns=read,
         )  # fmt: skip
     return shown[0], shown[1]

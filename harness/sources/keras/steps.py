@@ -24,7 +24,6 @@ if typing.TYPE_CHECKING:
 
     Batches = Iterable[tuple[NDArray[np.generic], NDArray[np.generic]]]
 
-DEVICES = {"cpu": "cpu:0", "cuda": "gpu:0"}
 LOGITS = "logits"
 """Name of the last layer before the softmax in every classifier here."""
 
@@ -90,16 +89,9 @@ def set_threads(threads: int) -> None:
     """Fix the number of compute threads; call it before the first operation.
 
     JAX has no such switch: there the number of processor cores that the process may use decides.
-
-    Raises
-    ------
-    ValueError
-        If `threads` is below 1.
     """
     import keras
 
-    if threads < 1:
-        raise ValueError(f"threads must be at least 1, not {threads}.")
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
@@ -112,19 +104,12 @@ def set_threads(threads: int) -> None:
 
 
 def on_device(device: str) -> contextlib.AbstractContextManager[object]:
-    """Place what is built and run inside on ``"cpu"`` or ``"cuda"``.
-
-    Raises
-    ------
-    ValueError
-        If `device` is another word.
-    """
+    """Place what is built and run inside on ``"cpu"`` or ``"cuda"``."""
     import keras
 
-    if device not in DEVICES:
-        raise ValueError(f"device must be one of {', '.join(DEVICES)}, not '{device}'.")
     # torch takes "cpu:0" for another device than "cpu": every use of a weight would copy it and cut its gradient
-    name = "cpu" if device == "cpu" and keras.backend.backend() == "torch" else DEVICES[device]
+    cpu = "cpu" if keras.backend.backend() == "torch" else "cpu:0"
+    name = cpu if device == "cpu" else "gpu:0"
     return typing.cast("contextlib.AbstractContextManager[object]", keras.device(name))
 
 
@@ -211,30 +196,20 @@ def predict(
     *,
     batch_size: int = 256,
     prepare: Callable[[NDArray[np.generic]], NDArray[np.floating]] | None = None,
-    out: NDArray[np.floating] | None = None,
+    dtype: str = "float32",
 ) -> NDArray[np.floating]:
-    """Run the model in inference mode by chunks, so that a memory-mapped input is never read whole.
-
-    Parameters
-    ----------
-    inputs : (n, ...) array
-    prepare : callable, optional
-        Turns a chunk of `inputs` into what the model takes.
-    out : (n, ...) array, optional
-        Filled and returned, whatever its dtype and wherever it lies; else a new float32 array is.
-    """
+    """Run the model in inference mode on (n, ...) inputs by chunks, each turned by `prepare` into what the model takes."""
     if not len(inputs):
         raise ValueError("There is no image to predict; give at least one.")
-    chunks = (inputs[start : start + batch_size] for start in range(0, len(inputs), batch_size))
-    prepared = (chunk if prepare is None else prepare(chunk) for chunk in chunks)
-    first = _predicted(model, next(prepared))
-    # filled in place: gathering the chunks first would hold the outputs twice
-    outputs = np.empty((len(inputs), *first.shape[1:]), np.float32) if out is None else out
-    outputs[: len(first)] = first
-    for number, chunk in enumerate(prepared, start=1):
-        start = number * batch_size
-        outputs[start : start + len(chunk)] = _predicted(model, chunk)
-    return outputs
+    outputs: NDArray[np.floating] | None = None
+    for start in range(0, len(inputs), batch_size):
+        chunk = inputs[start : start + batch_size]
+        found = _predicted(model, chunk if prepare is None else prepare(chunk))
+        if outputs is None:
+            # filled in place: gathering the chunks first would hold the outputs twice
+            outputs = np.empty((len(inputs), *found.shape[1:]), dtype)
+        outputs[start : start + len(chunk)] = found
+    return typing.cast("NDArray[np.floating]", outputs)
 
 
 def _predicted(model: keras.Model, chunk: NDArray[np.generic]) -> NDArray[np.float32]:
@@ -272,18 +247,14 @@ def check_digits(images: NDArray[np.generic], labels: NDArray[np.generic]) -> No
 
     Raises
     ------
-    TypeError
-        If a dtype is wrong.
-    ValueError
-        If a shape, the number of labels, or a label is wrong.
+    TypeError, ValueError
+        If a dtype, or a shape, the number of labels or a label is wrong.
     """
-    if images.dtype != np.uint8:
-        raise TypeError(f"images must be uint8, not {images.dtype}; give the raw pixels 0 to 255.")
-    if images.ndim != 3 or images.shape[1:] != (28, 28):
-        raise ValueError(f"images must have shape (n, 28, 28), not {images.shape}.")
-    if not np.issubdtype(labels.dtype, np.integer):
-        raise TypeError(f"labels must be integers, not {labels.dtype}.")
-    if labels.shape != (len(images),):
-        raise ValueError(f"labels must have shape ({len(images)},), one a picture, not {labels.shape}.")
+    if images.dtype != np.uint8 or not np.issubdtype(labels.dtype, np.integer):
+        raise TypeError(f"images must be uint8 and labels integers, not {images.dtype} and {labels.dtype}.")
+    if images.ndim != 3 or images.shape[1:] != (28, 28) or labels.shape != (len(images),):
+        raise ValueError(
+            f"images and labels must have shapes (n, 28, 28) and (n,), not {images.shape} and {labels.shape}."
+        )
     if not len(labels) or int(labels.min()) < 0 or int(labels.max()) > 9:
         raise ValueError("labels must be digits 0 to 9, and there must be at least one.")

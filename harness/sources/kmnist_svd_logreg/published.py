@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import typing
 
 from harness.records import Expectation, Source, Tier
 
@@ -21,9 +22,24 @@ TABLES = {"o-ma": "Table 1", "su-ma": "Table 2"}
 SECTIONS = {"o-ma": "Section 5.1", "su-ma": "Section 5.2"}
 NAMES = {"o-ma": "お and ま", "su-ma": "す and ま"}
 
-Row = tuple[float, int, str, int, float, float, float, float]
-"""Learning rate, batch size, normalisation, singular value limit, percent size, validation, test, percent test accuracy."""
-ROWS: dict[str, tuple[Row, ...]] = {
+
+class Row(typing.NamedTuple):
+    """One row of Table 1 or 2, in the order of its columns."""
+
+    rate: float
+    batch: int
+    normalisation: str
+    k: int
+    """Singular value limit."""
+    size: float
+    """Percent size, a share of the elements."""
+    validation: float
+    test: float
+    percent: float
+    """Test accuracy over that of the same model without SVD."""
+
+
+_PRINTED = {
     "o-ma": (
         (0.001, 32, "min-max", 3, 0.218, 0.981, 0.982, 0.994),
         (0.001, 64, "min-max", 3, 0.218, 0.979, 0.982, 0.995),
@@ -47,6 +63,7 @@ ROWS: dict[str, tuple[Row, ...]] = {
         (0.1, 32, "z-score", 13, 0.945, 0.875, 0.860, 0.978),
     ),
 }
+ROWS = {pair: tuple(map(Row._make, rows)) for pair, rows in _PRINTED.items()}
 ALL_TIERS: tuple[Tier, ...] = ("paper", "short", "smoke")
 TEST_IMAGES = 2000
 COUNTED_IN_DATA = ("data.train_images", "data.train_per_class", "data.test_images", "data.test_per_class")
@@ -134,19 +151,14 @@ def _facts(pair: str) -> tuple[Expectation, ...]:
         ("folds", 10.0, "Section 2.2", "k-fold (k = 10)"),
         ("validation_share", 0.1, "Section 6", "90% training set and 10% validation set on each fold"),
     )
-    counted = [
-        _fact(metric=m, variant=pair, value=v, place=place, row=row, needs_complete=m in COUNTED_IN_DATA)
-        for m, v, place, row in facts
-    ]
-    fixed = _fact(
-        metric="epochs_run",
-        variant=f"{pair}-fixed",
-        value=100.0,
-        needs_complete=False,
-        place="Section 6",
-        row="fixed 100 epochs",
+    fixed = _fact(metric="epochs_run", variant=f"{pair}-fixed", value=100.0, needs_complete=False, place="Section 6", row="fixed 100 epochs")  # fmt: skip
+    return (
+        *(
+            _fact(metric=m, variant=pair, value=v, place=place, row=row, needs_complete=m in COUNTED_IN_DATA)
+            for m, v, place, row in facts
+        ),
+        fixed,
     )
-    return (*counted, fixed)
 
 
 def _unreadable(pair: str, figure: int) -> Expectation:

@@ -99,14 +99,7 @@ SCENARIO = Scenario(
     measure=measure,
     variants=(*_variants("o-ma"), *_variants("su-ma")),
     tiers=TIERS,
-    gated=(
-        "accuracy",
-        "f1_macro",
-        "loss",
-        "total.above_imports_bytes",
-        "total.left_bytes",
-        "total.seconds",
-    ),
+    gated=("accuracy", "f1_macro", "loss", "total.above_imports_bytes", "total.left_bytes", "total.seconds"),
     metrics=(
         Metric("stored.bytes", kind="size", unit="B", better="lower", gated=True),
         Metric("percent_size", kind="size", better="lower"),

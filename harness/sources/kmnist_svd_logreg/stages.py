@@ -10,9 +10,13 @@ from harness.measure import identities as checks
 from harness.measure.splits import disjoint, shared
 from harness.records import IdentityCheck
 from harness.sources.kmnist_svd_logreg import pipeline
+from harness.sources.kmnist_svd_logreg.pipeline.grid import BATCHES, RANKS
+from harness.sources.kmnist_svd_logreg.pipeline.grid import LEARNING_RATES as RATES
 from harness.sources.kmnist_svd_logreg.published import setting
 
 if typing.TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from harness.data import Dataset, Split
@@ -20,12 +24,9 @@ if typing.TYPE_CHECKING:
 
     Images = NDArray[np.uint8]
 
-RATES, BATCHES, RANKS = (0.1, 0.01, 0.001), (32, 64, 128), (3, 5, 8, 13)
-
 
 def facts(run: Run, data: Dataset) -> None:
     """Record counts that the text states of data and protocol."""
-    pixels = int(np.prod(data.train.images.shape[1:]))
     train, test = (np.unique(part.labels, return_counts=True)[1] for part in (data.train, data.test))
     counted = {
         "data.train_images": len(data.train),
@@ -33,7 +34,7 @@ def facts(run: Run, data: Dataset) -> None:
         "data.train_per_class": train.min(),
         "data.test_per_class": test.min(),
         "data.classes": len(train),
-        "data.pixels": pixels,
+        "data.pixels": int(np.prod(data.train.images.shape[1:])),
         "folds": run.options["folds"],
         "validation_share": 1 / run.options["folds"],
     }
@@ -54,7 +55,7 @@ def pair_of(run: Run, part: Split, classes: tuple[int, int], limit: int | None) 
 def identities(run: Run, images: typing.Any) -> None:  # noqa: ANN401 - an array of either backend
     """Check the decomposition on a sample of images: all SVD identities, and rank k against the tail energy."""
     originals = pipeline.to_numpy(images).astype(np.float64)
-    full = pipeline.compress(images, min(originals.shape[1:]), method="svd", dtype="float64")
+    full = pipeline.compress(images, min(originals.shape[1:]), dtype="float64")
     u, sigma, right = (pipeline.to_numpy(part) for part in (full.u, full.s, full.vt))
     run.identity(*checks.svd_checks(originals, u, sigma, right, name="images"))
     for k in RANKS:
@@ -79,7 +80,7 @@ def model(
             parts = [pipeline.compress(part.images, k) for part in (training, test)]
             stored = [pipeline.quantise(part) for part in parts] if options["int8"] else parts
         _sizes(run, stored)
-        check_stored(run, stored, k, ("training", "test"))
+        check_stored(run, stored, k)
     elif name == "test":
         run.record("stored.bytes", float(images * 784))
     with run.stage(f"{stage}_prepare", images=images):
@@ -106,16 +107,12 @@ def model(
         targets, prediction.labels, probabilities=_probabilities(targets, prediction), name=name,
         images=pipeline.to_numpy(test.images), weights=[pipeline.to_numpy(trained.best_weights())],
     )  # fmt: skip
-    run.predict_given(
-        lambda given: (
-            pipeline.predict(
-                test_design,
-                test.targets,
-                pipeline.to_backend(given[0], backend=run.backend, device=run.device),
-            ).labels
-        ),
-        name,
-    )
+
+    def predicted(given: list[NDArray[np.floating]]) -> NDArray[np.uint8]:
+        weights = pipeline.to_backend(given[0], backend=run.backend, device=run.device)
+        return pipeline.predict(test_design, test.targets, weights).labels
+
+    run.predict_given(predicted, name)
     check_pairs(run, targets, prediction, name)
     prefix = "" if name == "test" else f"{name}."
     run.record(f"{prefix}validation_accuracy", trained.printed_validation_accuracy())
@@ -125,9 +122,9 @@ def model(
     return trained.curves()
 
 
-def check_stored(run: Run, stored: list[typing.Any], k: int, names: tuple[str, ...]) -> None:
-    """Hold the very factors that a run goes on with against the rank it was asked for."""
-    for part, name in zip(stored, names, strict=True):
+def check_stored(run: Run, stored: list[typing.Any], k: int) -> None:
+    """Compare the factors that a run goes on with to the rank that was wanted."""
+    for part, name in zip(stored, ("training", "test"), strict=True):
         factors = (pipeline.to_numpy(array) for array in (part.u, part.s, part.vt))
         run.identity(checks.storage(*factors, rank=k, name=f"stored {name} k={k}"))
 
@@ -167,7 +164,9 @@ def check_disjoint(run: Run, data: Dataset, training: pipeline.Pair, test: pipel
 def _sizes(run: Run, stored: list[typing.Any]) -> None:
     """Record what the factors weigh in elements, the source's count, and in the bytes they take."""
     weights = [part.shape[0] for part in stored]
-    elements = np.average([pipeline.element_ratio(part) for part in stored], weights=weights)
+    elements = np.average(
+        [pipeline.percent_size(part.k, *part.shape[1:]) for part in stored], weights=weights
+    )
     in_bytes = np.average([pipeline.byte_ratio(part) for part in stored], weights=weights)
     run.record("percent_size", elements)
     run.record("saved_share", 1 - elements)
@@ -183,52 +182,41 @@ def _probabilities(targets: NDArray[np.int64], prediction: pipeline.Prediction) 
 
 def grid(run: Run, training: pipeline.Pair, test: pipeline.Pair) -> None:
     """Train all settings, store every test prediction, and draw accuracy over the grid."""
-    options, found = run.options, {}
+    options = run.options
     targets = pipeline.to_numpy(test.targets).astype(np.int64)
     with run.stage("compress", images=len(training.targets) + len(test.targets)):
         stored = [pipeline.compress(part.images, options["k"]) for part in (training, test)]
     _sizes(run, stored)
-    check_stored(run, stored, options["k"], ("training", "test"))
+    check_stored(run, stored, options["k"])
     del stored
     with run.stage("grid") as handle:
-        recipe = pipeline.Recipe(
-            folds=options["folds"],
-            epochs=options["epochs"],
-            stopping=options["stopping"],
-            blas_threads=options["blas_threads"],
-        )
-        for result in pipeline.iter_grid(training, test, seed=run.seed, recipe=recipe):
-            cell = result.setting
-            found[cell.normalisation, cell.batch, cell.k, cell.learning_rate] = result
-        handle.images = (
-            sum(int(result.epochs_run.sum()) for result in found.values()) * len(training.targets) * 9 // 10
-        )
-    for result in found.values():
-        cell = result.setting
-        name = setting(cell.learning_rate, cell.batch, cell.normalisation, cell.k)
+        recipe = {name: options[name] for name in ("folds", "epochs", "stopping", "blas_threads")}
+        found = {result.setting: result for result in pipeline.grid(training, test, seed=run.seed, **recipe)}
+        epochs = sum(int(result.epochs_run.sum()) for result in found.values())
+        handle.images = epochs * len(training.targets) * 9 // 10
+    for cell, result in found.items():
+        name = setting(*cell)
         run.predictions(targets, result.prediction.labels, name=name)
-        run.record(f"{name}.validation_accuracy", result.printed_validation_accuracy)
+        run.record(f"{name}.validation_accuracy", result.validation_accuracy)
     run.trajectory([result.curves.training[0] for result in found.values()], "grid")
-    final = found["z-score", 32, 8, 0.1]
+    final, twin = (found[pipeline.Setting(0.1, 32, "z-score", k)] for k in (8, None))
     run.predictions(
         targets, final.prediction.labels, probabilities=_probabilities(targets, final.prediction),
         images=pipeline.to_numpy(test.images),
     )  # fmt: skip
-    curves_figure(run, {"with SVD": final.curves, "without SVD": found["z-score", 32, None, 0.1].curves})
+    curves_figure(run, {"with SVD": final.curves, "without SVD": twin.curves})
     _grid_figures(run, found, targets)
 
 
 def _grid_figures(
-    run: Run, found: dict[typing.Any, pipeline.SettingResult], targets: NDArray[np.int64]
+    run: Run, found: Mapping[pipeline.Setting, pipeline.SettingResult], targets: NDArray[np.int64]
 ) -> None:
     rows = [(normalisation, batch) for normalisation in ("z-score", "min-max") for batch in BATCHES]
     columns = [(k, rate) for k in (*RANKS, None) for rate in RATES]
+    results = [[found[pipeline.Setting(r, b, n, k)] for k, r in columns] for n, b in rows]
     tables = {
-        "validation": [[found[n, b, k, r].printed_validation_accuracy for k, r in columns] for n, b in rows],
-        "test": [
-            [float(np.mean(found[n, b, k, r].prediction.labels == targets)) for k, r in columns]
-            for n, b in rows
-        ],
+        "validation": [[one.validation_accuracy for one in row] for row in results],
+        "test": [[float(np.mean(one.prediction.labels == targets)) for one in row] for row in results],
     }
     for which, table in tables.items():
         run.figure(
@@ -258,7 +246,7 @@ def samples_figure(run: Run, data: Dataset, classes: tuple[int, int]) -> None:
     """Show ten images of each class and their compressions at k = 3, 8, 13, as Figures 5 to 16 do."""
     for label in classes:
         originals = np.asarray(data.train.images[np.nonzero(np.asarray(data.train.labels) == label)[0][:10]])
-        factors = pipeline.compress(originals, 13, method="svd")
+        factors = pipeline.compress(originals, 13)
         shown = [originals, *(factors.truncate(k).reconstruct() for k in (3, 8, 13))]
         run.figure(
             f"samples_{label}", "images", {"grey level": np.clip(np.rint(np.stack(shown)), 0, 255).astype(np.uint8)},
@@ -266,7 +254,7 @@ def samples_figure(run: Run, data: Dataset, classes: tuple[int, int]) -> None:
             caption="Ten training images and their rank-k approximations; the source finds the features human-readable from k = 8 on.",
             rows=["original", "k = 3", "k = 8", "k = 13"], columns=[str(i + 1) for i in range(len(originals))],
         )  # fmt: skip
-    sigma = pipeline.to_numpy(pipeline.compress(originals, 28, method="svd").s)
+    sigma = pipeline.to_numpy(pipeline.compress(originals, 28).s)
     energy = np.cumsum(sigma**2, axis=1) / np.sum(sigma**2, axis=1, keepdims=True)  # (10, 28)
     run.figure(
         "spectrum", "lines",

@@ -63,8 +63,7 @@ def encoder(
     squares = (restored - test.astype(np.float32) / 255) ** 2  # (n, 28, 28)
     run.record("reconstruction_error", squares.mean(dtype=np.float64))
     run.record("autoencoder.validation_loss", history.val_loss[-1])
-    stages.share_outside(run, history.steps, "autoencoder")
-    stages.first_step(run, history.steps, "autoencoder")
+    stages.step_times(run, history.steps, "autoencoder")
     stages.first_losses(run, history.steps, "autoencoder", settings.policy.removeprefix("mixed_"))
     stages.sizes(
         run,
@@ -81,7 +80,7 @@ def encoder(
 
 
 def _reconstruction_figures(
-    run: Run, history: pipeline.ReconstructionHistory, test: Images, restored: NDArray[np.float32]
+    run: Run, history: fits.Epochs, test: Images, restored: NDArray[np.float32]
 ) -> None:
     epochs = np.arange(1, len(history.loss) + 1)
     losses = {
@@ -114,15 +113,9 @@ def check_features(run: Run, model: pipeline.Autoencoder, features: NDArray[np.f
     computed = 2.0**-8 if policy == "mixed_bfloat16" else single
     terms = int(np.prod(layers.kernel)) * max(layers.filters[:-1])
     share = SAFETY * (len(layers.filters) * (gamma(terms, single) + computed) + stored)
-    run.identity(
-        IdentityCheck(
-            name="features.cached",
-            error=float(np.abs(cached - anew).max()),
-            tolerance=share * float(np.abs(anew).max()),
-            formula="features[i] = encoder(image i)",
-            detail=f"{len(rows)} images; {policy}, u = {computed:.2g}, kept as {features.dtype}, u = {stored:.2g}",
-        )
-    )
+    error, tolerance = float(np.abs(cached - anew).max()), share * float(np.abs(anew).max())
+    detail = f"{len(rows)} images; {policy}, u = {computed:.2g}, kept as {features.dtype}, u = {stored:.2g}"
+    run.identity(IdentityCheck("features.cached", error, tolerance, "features[i] = encoder(image i)", detail))
 
 
 def classifier(
@@ -170,7 +163,7 @@ def _store(
 
 
 def _training(run: Run, frozen: fits.Epochs, tuning: fits.Epochs, settings: pipeline.Settings) -> None:
-    """Record and draw what both fits of the classifier told (figures 7 and 8)."""
+    """Record and draw both fits of the classifier (figures 7 and 8)."""
     run.record("train_accuracy", tuning.accuracy[-1])
     run.record("validation_accuracy", tuning.val_accuracy[-1])
     run.record("head.epochs_run", len(frozen.loss))
@@ -181,8 +174,7 @@ def _training(run: Run, frozen: fits.Epochs, tuning: fits.Epochs, settings: pipe
         ("head", frozen, "encoder frozen"),
         ("finetune", tuning, "all layers, early stopping"),
     ):
-        stages.share_outside(run, history.steps, name)
-        stages.first_step(run, history.steps, name)
+        stages.step_times(run, history.steps, name)
         stages.class_curves(run, history, "validation", f"The source's Figures 7 and 8: {title}.", name=name)
     stages.share_outside(run, (*frozen.steps, *tuning.steps))
     stages.optimiser_steps(run, (*frozen.steps, *tuning.steps))
@@ -202,16 +194,6 @@ def facts(run: Run, data: Dataset) -> None:
 
 
 # -- sweeps -----------------------------------------------------------------------------------------------------------
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Fitted:
-    """What one setting of the sweeps gave."""
-
-    history: fits.Epochs
-    """Training of its head."""
-    probabilities: NDArray[np.float32]
-    """(n_test, 10): its predictions of the test images."""
 
 
 def sweep(
@@ -235,29 +217,28 @@ def sweep(
     labels = np.asarray(test.labels)
     sets = {f"epochs{count}": setting for count, setting in axes["epochs"].items()}
     for name, setting in {**sets, "test": default, "head": default}.items():
-        probabilities = found[setting].probabilities
+        _, probabilities = found[setting]
         run.predictions(labels, probabilities.argmax(axis=1), probabilities=probabilities, name=name)
     for axis, settings in axes.items():
-        _record(run, axis, {value: found[setting].history for value, setting in settings.items()})
+        _record(run, axis, {value: found[setting][0] for value, setting in settings.items()})
 
 
 def _fitted(
     run: Run, features: NDArray[np.floating], data: pipeline.Labelled, test_features: NDArray[np.floating],
     setting: pipeline.Setting,
-) -> _Fitted:  # fmt: skip
+) -> tuple[fits.Epochs, NDArray[np.float32]]:  # fmt: skip
+    """Return the training of one setting's head, and its predictions of the test images, (n_test, 10)."""
     name = f"fit_dense{setting.dense}_epochs{setting.epochs}_batch{setting.batch}"
     keeper = run.keeper(name)
     kept = keeper.get()
     if kept is None:
         with run.stage(name, images=setting.epochs * len(data.train)):
-            (point,) = pipeline.sweep(features, data, [setting], seed=run.seed)
-        logits = keras_steps.predict(
-            point.head, test_features, prepare=lambda chunk: chunk.astype(np.float32)
-        )
+            head, history = pipeline.fit_setting(features, data, setting, seed=run.seed)
+        logits = keras_steps.predict(head, test_features, prepare=lambda chunk: chunk.astype(np.float32))
         probabilities = np.exp(keras_steps.log_softmax(logits)).astype(np.float32)  # (n_test, 10)
-        kept = {**fits.history_arrays(point.history), "probabilities": probabilities}
+        kept = {**history.arrays(), "probabilities": probabilities}
         keeper.put(lambda: kept)
-    return _Fitted(fits.history_of(kept), kept["probabilities"])
+    return fits.Epochs.of(kept), kept["probabilities"]
 
 
 def _record(run: Run, axis: str, histories: Mapping[int, fits.Epochs]) -> None:

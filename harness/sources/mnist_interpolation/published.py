@@ -2,14 +2,6 @@
 
 The text gives one result for all five cases ('roughly 97%'); the author's per-run predictions are public and finer: their averages are declared too,
 with the place `PUBLIC`. Figures 6 to 12 are images.
-
-Metrics that a run records beside the scores of its prediction set ``test``
---------------------------------------------------------------------------
-Variants `baseline` and `case1` to `case4`: ``training_objective`` (mean objective over the training batches of the epoch: the area under Figure 6's
-curve, lower is faster convergence), ``pooling.window`` and ``pooling.step`` (arrays of 2), ``stored.side``, ``stored.pixels``, ``stored.share`` (pixels of the stored image over
-those of the original), ``train_share``, ``test_share``, ``data.images``, ``data.classes``, ``data.image_shape``, ``input_shape``, ``output_shape`` (array of 2), ``filters``, ``dense``,
-``kernel``, ``pool`` (arrays). Variant `case4-uint8`: also ``stored.byte_share`` (bytes stored over bytes of the original uint8 images). Variant
-`across` (see `harness.sources.published.ACROSS`) needs no run.
 """
 
 from __future__ import annotations
@@ -23,7 +15,7 @@ from harness.records import Expectation, Source
 from harness.sources.published import ACROSS
 
 if typing.TYPE_CHECKING:
-    from harness.records import Direction, Tier, Value
+    from harness.records import Direction, Tier
 
 SOURCE = Source(
     slug="mnist_interpolation",
@@ -91,77 +83,50 @@ _memory = functools.partial(_fact, fact=False)
 """How small the stored images are: the result that the source is about."""
 
 
-def _roughly(variant: str) -> tuple[Expectation, ...]:
-    row = "all average to roughly 97% precision, recall and F1"
-    return tuple(
+def _averages(variant: str) -> tuple[Expectation, ...]:
+    """Return what the text says of one variant, and the averages over the author's ten runs.
+
+    The mean of ten printed accuracies is rounded as finely as each of them.
+    """
+    said = "all average to roughly 97% precision, recall and F1"
+    public = functools.partial(
+        _mean, variant=variant, half_width=0.00005, source_sd=PREDICTIONS[variant][3], place=PUBLIC
+    )
+    roughly = [
         _mean(
-            metric=f"{score}_macro",
-            variant=variant,
-            value=ROUGHLY,
-            half_width=0.005,
-            tolerance=0.01,
-            tolerance_reason="'roughly': a point",
-            place="Section VI",
-            row=f"{row}: {score} of {variant}",
-            claim=(score, variant) == ("f1", "case4"),
+            metric=f"{score}_macro", variant=variant, value=ROUGHLY, half_width=0.005, tolerance=0.01, tolerance_reason="'roughly': a point",
+            place="Section VI", row=f"{said}: {score} of {variant}", claim=(score, variant) == ("f1", "case4"),
         )
         for score in SCORES
-    )
-
-
-def _predicted(variant: str) -> tuple[Expectation, ...]:
-    """Return the averages over the author's ten runs; the mean of ten printed accuracies is rounded as finely as each of them."""
+    ]  # fmt: skip
     macro = [
-        _mean(
-            metric=f"{score}_macro",
-            variant=variant,
-            value=value,
-            half_width=0.00005,
-            source_sd=PREDICTIONS[variant][3],
-            place=PUBLIC,
-            row=f"macro {score} of {variant}, mean of 10 runs",
-        )
+        public(metric=f"{score}_macro", value=value, row=f"macro {score} of {variant}, mean of 10 runs")
         for score, value in zip(SCORES, PREDICTIONS[variant], strict=False)
     ]
-    if variant not in ACCURACIES:
-        return tuple(macro)
-    runs = ACCURACIES[variant]
-    listed = ", ".join(f"{value:g}" for value in runs)
-    mean = _mean(
-        metric="accuracy", variant=variant, value=statistics.fmean(runs), half_width=0.00005, source_sd=PREDICTIONS[variant][3], place=PUBLIC, row=f"mean of the accuracies of 10 runs of {variant}: {listed}"
-    )  # fmt: skip
-    return (*macro, mean)
+    listed = ", ".join(f"{value:g}" for value in ACCURACIES.get(variant, ()))
+    row = f"mean of the accuracies of 10 runs of {variant}: {listed}"
+    single = (
+        [public(metric="accuracy", value=statistics.fmean(ACCURACIES[variant]), row=row)] if listed else []
+    )
+    return (*roughly, *macro, *single)
 
 
 def _case(name: str, case: Case) -> tuple[Expectation, ...]:
     """Return sizes of one case study."""
     fact = functools.partial(_fact, variant=name, place=case.section)
-    gap = (
-        "729 of 784 pixels are 93.0%; the print cut the decimals off instead of rounding"
-        if name == "case1"
-        else ""
-    )
+    cut = "729 of 784 pixels are 93.0%; the print cut the decimals off instead of rounding"
     share = fact(
-        fact=False, metric="stored.share", value=case.share, half_width=0.005, row=case.said, gap=gap
-    )
+        fact=False, metric="stored.share", value=case.share, half_width=0.005, row=case.said, gap=cut if name == "case1" else ""
+    )  # fmt: skip
     if name == BOUND:
         share = dataclasses.replace(share, rule="at_most", half_width=0.0)
-    sizes = (
-        fact(
-            metric="pooling.window",
-            value=[float(case.window)] * 2,
-            row=f"{case.window} × {case.window} window",
-        ),
+    return (
+        fact(metric="pooling.window", value=[float(case.window)] * 2, row=f"{case.window} × {case.window} window"),
         fact(metric="pooling.step", value=[float(case.step)] * 2, row=f"{case.step} × {case.step} step size"),
-        fact(
-            metric="stored.side",
-            value=float(case.side),
-            unit="pixels",
-            row=f"from 28 × 28 down to {case.side} × {case.side}",
-        ),
+        fact(metric="stored.side", value=float(case.side), unit="pixels", row=f"from 28 × 28 down to {case.side} × {case.side}"),
         fact(metric="stored.pixels", value=float(case.pixels), unit="pixels", row=f"{case.pixels} pixels"),
-    )
-    return (*sizes, share)
+        share,
+    )  # fmt: skip
 
 
 CONCLUSION: tuple[Expectation, ...] = (
@@ -170,76 +135,39 @@ CONCLUSION: tuple[Expectation, ...] = (
 )  # fmt: skip
 
 
-def _network() -> tuple[Expectation, ...]:
-    """Return data, split and layers; the same in every case, so judged on the baseline."""
-    facts: tuple[tuple[str, Value, str, str], ...] = (
-        ("data.classes", 10.0, "Section II", "hand-written digit, 0 through 9"),
-        ("data.image_shape", [28.0, 28.0], "Section II", "28 × 28 gray-scale images"),
-        ("data.image_shape", [28.0, 28.0], "Section III", "q × q pixels, where q = 28"),
-        ("stored.pixels", 784.0, "Section II", "MNIST-784: pixels of an image that is not pooled"),
-        ("input_shape", [28.0, 28.0], "Section IV.B", "a batch of 28 × 28 images"),
-        ("output_shape", [1.0, 10.0], "Section IV.B", "a batch of 1 × 10 vectors"),
-        ("filters", [32.0, 32.0, 32.0, 32.0], "Section IV.B", "four convolutions of 32 filters"),
-        ("kernel", [3.0, 3.0], "Section IV.B", "3 × 3 kernel size"),
-        ("pool", [2.0, 2.0], "Section IV.B", "2 × 2 pool size"),
-        ("dense", [64.0, 64.0, 32.0, 32.0, 10.0], "Section IV.B", "dense layers: neurons"),
-    )
-    parts = (("train_share", 0.8, "80% of the samples for training"), ("test_share", 0.2, "20% to test"))
-    samples = _fact(metric="data.images", variant="baseline", value=70000.0, unit="images", tiers=("paper",), needs_complete=True, place="Section II", row="70,000 unique samples")  # fmt: skip
-    shares = (
-        _fact(metric=m, variant="baseline", value=v, half_width=0.005, place="Section V", row=row)
-        for m, v, row in parts
-    )
-    return (
-        samples,
-        *(
-            _fact(
-                metric=m,
-                variant="baseline",
-                value=v,
-                unit="pixels" if m == "stored.pixels" else "",
-                place=place,
-                row=row,
-            )
-            for m, v, place, row in facts
-        ),
-        *shares,
-    )
+_of_all = functools.partial(_fact, variant="baseline")
+"""Data, split and layers are the same in every case, so they are judged on the baseline."""
+NETWORK: tuple[Expectation, ...] = (
+    _of_all(metric="data.images", value=70000.0, unit="images", tiers=("paper",), needs_complete=True, place="Section II", row="70,000 unique samples"),
+    _of_all(metric="data.classes", value=10.0, place="Section II", row="hand-written digit, 0 through 9"),
+    _of_all(metric="data.image_shape", value=[28.0, 28.0], place="Section II", row="28 × 28 gray-scale images"),
+    _of_all(metric="data.image_shape", value=[28.0, 28.0], place="Section III", row="q × q pixels, where q = 28"),
+    _of_all(metric="stored.pixels", value=784.0, unit="pixels", place="Section II", row="MNIST-784: pixels of an image that is not pooled"),
+    _of_all(metric="input_shape", value=[28.0, 28.0], place="Section IV.B", row="a batch of 28 × 28 images"),
+    _of_all(metric="output_shape", value=[1.0, 10.0], place="Section IV.B", row="a batch of 1 × 10 vectors"),
+    _of_all(metric="filters", value=[32.0, 32.0, 32.0, 32.0], place="Section IV.B", row="four convolutions of 32 filters"),
+    _of_all(metric="kernel", value=[3.0, 3.0], place="Section IV.B", row="3 × 3 kernel size"),
+    _of_all(metric="pool", value=[2.0, 2.0], place="Section IV.B", row="2 × 2 pool size"),
+    _of_all(metric="dense", value=[64.0, 64.0, 32.0, 32.0, 10.0], place="Section IV.B", row="dense layers: neurons"),
+    _of_all(metric="train_share", value=0.8, half_width=0.005, place="Section V", row="80% of the samples for training"),
+    _of_all(metric="test_share", value=0.2, half_width=0.005, place="Section V", row="20% to test"),
+)  # fmt: skip
 
 
-def _alike(
-    case: str, metric: str, better: Direction, row: str, tolerance: float, why: str
-) -> tuple[Expectation, ...]:
+def _alike(case: str) -> tuple[Expectation, ...]:
     """State that a case and the baseline are alike: neither is worse than the other by more than the tolerance."""
-    pairs = ((case, "baseline"), ("baseline", case))
+    claims: tuple[tuple[str, Direction, str, float, str], ...] = (
+        ("f1_macro", "higher", "very little variation between the experiments on the testing data", 0.005, "half a point"),
+        ("training_objective", "lower", "the rate of optimization is consistent across all data sets", 0.018, "10% of the baseline's 0.18 nat"),
+    )  # fmt: skip
     return tuple(
         Expectation(
             metric=f"{first} no worse than {second}: {metric}", variant=ACROSS, value=None, unit="", rule="ordering", better=better, tolerance=tolerance, tolerance_reason=why,
             order=(f"{first}.{metric}", f"{second}.{metric}"), place="Section VI", row=f"{row}: {first} against {second}",
         )
-        for first, second in pairs
+        for metric, better, row, tolerance, why in claims
+        for first, second in ((case, "baseline"), ("baseline", case))
     )  # fmt: skip
-
-
-def _alike_all(case: str) -> tuple[Expectation, ...]:
-    return (
-        *_alike(
-            case,
-            "f1_macro",
-            "higher",
-            "very little variation between the experiments on the testing data",
-            0.005,
-            "half a point",
-        ),
-        *_alike(
-            case,
-            "training_objective",
-            "lower",
-            "the rate of optimization is consistent across all data sets",
-            0.018,
-            "10% of the baseline's 0.18 nat",
-        ),
-    )
 
 
 MOST_COMPRESSED = Expectation(
@@ -266,11 +194,11 @@ UNREADABLE: tuple[Expectation, ...] = tuple(
 )  # fmt: skip
 
 EXPECTATIONS: tuple[Expectation, ...] = (
-    *(expected for variant in PREDICTIONS for expected in (*_roughly(variant), *_predicted(variant))),
+    *(expected for variant in PREDICTIONS for expected in _averages(variant)),
     *(expected for name, case in CASES.items() for expected in _case(name, case)),
     *CONCLUSION,
-    *_network(),
-    *(expected for case in CASES for expected in _alike_all(case)),
+    *NETWORK,
+    *(expected for case in CASES for expected in _alike(case)),
     MOST_COMPRESSED,
     *UNREADABLE,
 )

@@ -50,9 +50,7 @@ def measure(run: Run) -> None:
             repeat = pipeline.evaluate(model, split, history)
         stages.results(run, repeat, model, images)
         keras_stages.predict_given(run, model, lambda: pipeline.evaluate(model, split, history).predicted)
-    stages.facts(run, images, len(data.classes), case, model)
-    stages.shares(run, split)
-    stages.stored(run, images, case)
+    stages.facts(run, images, len(data.classes), case, model, split)
     stages.identity(run, images, case)
     stages.examples_figure(run, images, labels)
     stages.history_figures(run, repeat)
@@ -80,13 +78,7 @@ SCENARIO = Scenario(
         Variant(name=ACROSS, doc="what the source says of several cases together; judged by the ledger", tiers=()),
     ),
     tiers=TIERS,
-    gated=(
-        "accuracy",
-        "f1_macro",
-        "loss",
-        "total.above_imports_bytes",
-        "train.seconds",
-    ),
+    gated=("accuracy", "f1_macro", "loss", "total.above_imports_bytes", "train.seconds"),
     metrics=(
         Metric("stored.bytes", kind="size", unit="B", better="lower", gated=True),
         Metric("stored.byte_share", kind="size", better="lower"),

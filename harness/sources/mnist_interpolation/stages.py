@@ -43,16 +43,16 @@ def results(run: Run, repeat: pipeline.Repeat, model: keras.Model, images: Image
         weights=model.get_weights(),
     )  # fmt: skip
     run.record("training_objective", repeat.history.mean("loss"))
-    stages.share_outside(run, [repeat.history])
-    stages.first_step(run, [repeat.history])
+    stages.step_times(run, [repeat.history])
     stages.first_losses(run, [repeat.history])
     stages.optimiser_steps(run, [repeat.history])
 
 
-def facts(run: Run, images: Images, classes: int, case: pipeline.Case, model: keras.Model) -> None:
-    """Record what the source states of data, stored sizes and network, read from what was built."""
-    layers, size = stages.layers_of(model), images.shape[-1]
-    side = case.side(size)
+def facts(run: Run, images: Images, classes: int, case: pipeline.Case, model: keras.Model, data: pipeline.Split) -> None:  # fmt: skip
+    """Record what the source states of data, split, stored sizes and network, read from what was built."""
+    layers, size, train = stages.layers_of(model), images.shape[-1], data.train / len(data.labels)
+    # what the pooled images weigh when each value is kept in a byte
+    side, small = case.side(size), pipeline.store(images, case)
     stages.sizes(
         run,
         {
@@ -67,24 +67,15 @@ def facts(run: Run, images: Images, classes: int, case: pipeline.Case, model: ke
             "kernel": layers.kernel,
             "pool": layers.pool,
             "dense": layers.dense,
+            "train_share": train,
+            "test_share": 1 - train,
+            "stored.side": side,
+            "stored.pixels": side**2,
+            "stored.share": side**2 / size**2,
+            "stored.bytes": small.nbytes,
+            "stored.byte_share": small.nbytes / images.nbytes,
         },
     )
-    run.record("stored.side", side)
-    run.record("stored.pixels", side**2)
-    run.record("stored.share", side**2 / size**2)
-
-
-def shares(run: Run, data: pipeline.Split) -> None:
-    """Record how the images were divided."""
-    train = data.train / len(data.labels)
-    stages.sizes(run, {"train_share": train, "test_share": 1 - train})
-
-
-def stored(run: Run, images: Images, case: pipeline.Case) -> None:
-    """Record what the pooled images weigh when each value is kept in a byte."""
-    small = pipeline.store(images, case)
-    run.record("stored.bytes", small.nbytes)
-    run.record("stored.byte_share", small.nbytes / images.nbytes)
 
 
 def identity(run: Run, images: Images, case: pipeline.Case) -> None:
@@ -98,15 +89,9 @@ def identity(run: Run, images: Images, case: pipeline.Case) -> None:
     theirs = sample if case.is_baseline else plain.resample(sample, case.window, case.step)
     size, unit = images.shape[-1], float(np.finfo(np.float32).eps) / 2
     tolerance = SAFETY * 3 * gamma(size, unit) * float(sample.max())
-    run.identity(
-        IdentityCheck(
-            name=f"{case.name}.operator",
-            error=float(np.abs(ours - theirs).max()),
-            tolerance=tolerance,
-            formula="M X M^T = spline(pool(X))",
-            detail=f"{len(sample)} images, grey levels; float32, u = {unit:.2g}, three products of length {size}",
-        )
-    )
+    error, formula = float(np.abs(ours - theirs).max()), "M X M^T = spline(pool(X))"
+    detail = f"{len(sample)} images, grey levels; float32, u = {unit:.2g}, three products of length {size}"
+    run.identity(IdentityCheck(f"{case.name}.operator", error, tolerance, formula, detail))
 
 
 def examples_figure(run: Run, images: Images, labels: NDArray[np.int64]) -> None:

@@ -6,13 +6,24 @@ import functools
 import itertools
 import typing
 
-from harness.sources.auditing import declared
-from harness.sources.auditing.findings import AuditFinding
-from harness.sources.auditing.intervals import Interval, Number, exact, show, total
+from harness.sources.auditing import (
+    AuditFinding,
+    Interval,
+    allowed,
+    as_interval,
+    exact,
+    find,
+    number,
+    numbers,
+    repeats,
+    show,
+    total,
+)
 from harness.sources.tinyconvnet_svd.published import EXPECTATIONS, RESULTS, SHAPES, SOURCE, TEXT
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+    from fractions import Fraction
 
     from harness.records import Expectation
 
@@ -23,86 +34,56 @@ KERNEL, POOL, IMAGE = 3, 2, 28
 CHANNELS = 8
 """ReLU Subspace Analysis: layer 1 has 8 output channels."""
 
-_finding = functools.partial(AuditFinding, source=SOURCE.slug)
+_finding = functools.partial(AuditFinding, SOURCE.slug)
 
 
-def audit() -> list[AuditFinding]:
+def audit(expectations: Sequence[Expectation] = EXPECTATIONS) -> list[AuditFinding]:
     """Check Parseval, ranks, errors, counts and shapes against the printed spectra and each other."""
-    spectra = (_spectrum("layer1.singular_values"), _spectrum("layer2.singular_values4"))
-    energies = [declared.find(EXPECTATIONS, f"layer{n}.energy") for n in (1, 2)]
-    rank, errors = (
-        _number("layer1.rank95"),
-        [_number(f"layer{n}.reconstruction_error", rule="spread") for n in (1, 2)],
+    return [*_spectra(expectations), *_network(expectations), *repeats(SOURCE.slug, expectations)]
+
+
+def _spectra(expectations: Sequence[Expectation]) -> Iterator[AuditFinding]:
+    first = numbers(find(expectations, "layer1.singular_values"))
+    second = numbers(find(expectations, "layer2.singular_values4"))
+    squares, leading = [sigma * sigma for sigma in first], total(sigma * sigma for sigma in second)
+    energies = [find(expectations, f"layer{layer}.energy") for layer in (1, 2)]
+    whole, count = total(squares), int(number(find(expectations, "layer2.singular_count")))
+
+    check = "Parseval: sum of squares of the printed singular values"
+    holds = whole.overlaps(allowed(energies[0]))
+    yield _finding(RESULTS, energies[0].row, check, f"Σσᵢ² is {whole}", holds)
+
+    # none of the unprinted singular values exceeds the last printed one
+    missing = count - len(second)
+    rest, possible = allowed(energies[1]) - leading, Interval(exact(0), missing * second[-1].high ** 2)
+    check = f"Parseval: squares of the {len(second)} printed of {count} singular values"
+    found = f"the other {missing} must hold {rest}, and can hold {possible}"
+    yield _finding(RESULTS, energies[1].row, check, found, rest.overlaps(possible))
+
+    rank = int(number(find(expectations, "layer1.rank95")))
+    kept, before = _share(squares, rank), _share(squares, rank - 1)
+    claim = f"{rank} of {len(squares)} components capture 95% energy"
+    check, found = (
+        "cumulative energy of the printed singular values",
+        f"{rank} capture {kept}, {rank - 1} capture {before}",
     )
-    return [
-        parseval(spectra[0], energies[0]),
-        parseval_rest(spectra[1], energies[1], int(_number("layer2.singular_count"))),
-        rank_95(spectra[0], int(rank)),
-        *(machine_epsilon(n, errors[n - 1], spectra[n - 1]) for n in (1, 2)),
-        masks_possible(int(_number("relu.masks_possible", place=RESULTS)), CHANNELS),
-        masks_within(
-            _number("relu.masks", place=RESULTS),
-            _number("relu.masks_possible", place=RESULTS),
-            _number("relu.patches"),
-        ),
-        negligible(spectra[0]),
-        shapes({name: declared.find(EXPECTATIONS, f"shapes.{name}").value for name in _SHAPES}),
-        spectrum_length(
-            declared.find(EXPECTATIONS, "shapes.weight2").value, int(_number("layer2.singular_count"))
-        ),
-        *declared.repeats(SOURCE.slug, EXPECTATIONS),
-    ]
+    yield _finding(RESULTS, claim, check, found, kept.high >= exact(0.95) and before.low < exact(0.95))
 
+    for layer, spectrum in ((1, first), (2, second)):
+        error = number(find(expectations, f"layer{layer}.reconstruction_error", rule="spread"))
+        bound = exact(FLOAT32_EPSILON) * spectrum[0].high
+        claim = f"exact decomposition confirmed to machine epsilon (Layer {layer})"
+        found = f"error {show(error)}, bound {show(bound)}"
+        yield _finding(RESULTS, claim, "2⁻²³ × largest singular value (float32)", found, error <= bound)
 
-_SHAPES = ("conv1", "pool1", "conv2", "pool2", "logits", "weight1", "weight2", "weight_fc")
+    yield from _masks(expectations)
 
-
-def _spectrum(metric: str) -> list[Interval]:
-    return declared.numbers(declared.find(EXPECTATIONS, metric))
-
-
-def _number(metric: str, **fields: object) -> Number:
-    return declared.number(declared.find(EXPECTATIONS, metric, **fields))
-
-
-def parseval(spectrum: Sequence[Interval], energy: Expectation) -> AuditFinding:
-    """Hold the sum of squares of a whole printed spectrum against the printed squared norm."""
-    squares = total(sigma.squared() for sigma in spectrum)
-    return _finding(
-        place=RESULTS,
-        claim=energy.row,
-        check="Parseval: sum of squares of the printed singular values",
-        found=f"Σσᵢ² is {squares}",
-        consistent=squares.overlaps(declared.allowed(energy)),
-    )
-
-
-def parseval_rest(spectrum: Sequence[Interval], energy: Expectation, count: int) -> AuditFinding:
-    """Hold the energy that unprinted singular values must have against what they can have: none exceeds the last printed one."""
-    rest = declared.allowed(energy) - total(sigma.squared() for sigma in spectrum)
-    possible = Interval(exact(0), ((count - len(spectrum)) * spectrum[-1].high ** 2))
-    return _finding(
-        place=RESULTS,
-        claim=energy.row,
-        check=f"Parseval: squares of the {len(spectrum)} printed of {count} singular values",
-        found=f"the other {count - len(spectrum)} must hold {rest}, and can hold {possible}",
-        consistent=rest.overlaps(possible),
-    )
-
-
-def rank_95(spectrum: Sequence[Interval], said: int) -> AuditFinding:
-    """Hold the printed rank for 95% energy against the cumulative energy of the printed spectrum."""
-    squares = [sigma.squared() for sigma in spectrum]
-    kept, before = (_share(squares, rank) for rank in (said, said - 1))
-    level = exact(0.95)
-    fits = kept.high >= level and before.low < level
-    return _finding(
-        place=RESULTS,
-        claim=f"{said} of {len(spectrum)} components capture 95% energy",
-        check="cumulative energy of the printed singular values",
-        found=f"{said} capture {kept}, {said - 1} capture {before}",
-        consistent=fits,
-    )
+    quarter = len(first) * 3 // 4
+    share = as_interval(1) - _share(squares, quarter)
+    claim = "the bottom singular components carry negligible energy"
+    check = f"energy of components {quarter + 1} to {len(first)} of Layer 1"
+    found = f"share {share}; smallest over largest singular value {first[-1] / first[0]}"
+    yield _finding(TEXT, claim, check, found, None)
 
 
 def _share(squares: Sequence[Interval], rank: int) -> Interval:
@@ -111,56 +92,28 @@ def _share(squares: Sequence[Interval], rank: int) -> Interval:
     return Interval(head.low / (head.low + tail.high), head.high / (head.high + tail.low))
 
 
-def machine_epsilon(layer: int, error: Number, spectrum: Sequence[Interval]) -> AuditFinding:
-    """Hold a printed reconstruction error against float32's spacing at the size of the largest singular value."""
-    bound = exact(FLOAT32_EPSILON) * spectrum[0].high
-    return _finding(
-        place=RESULTS,
-        claim=f"exact decomposition confirmed to machine epsilon (Layer {layer})",
-        check="2⁻²³ × largest singular value (float32)",
-        found=f"error {show(error)}, bound {show(bound)}",
-        consistent=error <= bound,
+def _masks(expectations: Sequence[Expectation]) -> Iterator[AuditFinding]:
+    possible, masks = (
+        number(find(expectations, name, place=RESULTS)) for name in ("relu.masks_possible", "relu.masks")
     )
-
-
-def masks_possible(said: int, channels: int) -> AuditFinding:
-    """Hold the largest number of masks against two to the number of channels."""
-    return _finding(
-        place="ReLU Subspace Analysis",
-        claim=f"{said} theoretical maximum",
-        check=f"2 to the power of {channels} channels",
-        found=f"2^{channels} = {2**channels}",
-        consistent=2**channels == said,
+    most: Fraction = min(possible, number(find(expectations, "relu.patches")))
+    claim, check = f"{possible} theoretical maximum", f"2 to the power of {CHANNELS} channels"
+    found = f"2^{CHANNELS} = {2**CHANNELS}"
+    yield _finding("ReLU Subspace Analysis", claim, check, found, possible == 2**CHANNELS)
+    claim, check = (
+        f"{show(masks)} unique activation masks",
+        "at most one mask a patch, and at most the theoretical maximum",
     )
+    yield _finding(RESULTS, claim, check, f"{show(masks)} of {show(most)}", masks <= most)
 
 
-def masks_within(masks: Number, possible: Number, patches: Number) -> AuditFinding:
-    """Hold the masks found against what patches and channels allow."""
-    return _finding(
-        place=RESULTS,
-        claim=f"{show(masks)} unique activation masks",
-        check="at most one mask a patch, and at most the theoretical maximum",
-        found=f"{show(masks)} of {show(min(possible, patches))}",
-        consistent=masks <= min(possible, patches),
-    )
-
-
-def negligible(spectrum: Sequence[Interval]) -> AuditFinding:
-    """Compute the energy of layer 1's last quarter, which 'negligible' speaks of without a number."""
-    kept = len(spectrum) * 3 // 4
-    share = Interval(exact(1), exact(1)) - _share([sigma.squared() for sigma in spectrum], kept)
-    return _finding(
-        place=TEXT,
-        claim="the bottom singular components carry negligible energy",
-        check=f"energy of components {kept + 1} to {len(spectrum)} of Layer 1",
-        found=f"share {share}; smallest over largest singular value {spectrum[-1] / spectrum[0]}",
-        consistent=None,
-    )
-
-
-def shapes(printed_shapes: Mapping[str, typing.Any]) -> AuditFinding:
+def _network(expectations: Sequence[Expectation]) -> Iterator[AuditFinding]:
     """Follow the image through the network: each printed shape must result from the one before."""
-    said = {name: [int(size) for size in shape] for name, shape in printed_shapes.items()}
+    said: Mapping[str, list[int]] = {
+        e.metric.removeprefix("shapes."): [int(size) for size in typing.cast("list[float]", e.value)]
+        for e in expectations
+        if e.metric.startswith("shapes.")
+    }
     first, second = said["conv1"][0], said["conv2"][0]
     sides = [IMAGE]
     for _ in range(2):
@@ -176,23 +129,11 @@ def shapes(printed_shapes: Mapping[str, typing.Any]) -> AuditFinding:
         "weight_fc": [10, second * sides[4] ** 2],
     }
     wrong = [name for name, shape in expected.items() if said[name] != shape]
-    told = ", ".join(f"{name} {said[name]} should be {expected[name]}" for name in wrong)
-    return _finding(
-        place=SHAPES,
-        claim="output and weight shapes of every layer",
-        check="3×3 without padding and pooling by 2, from 28×28",
-        found=told or " → ".join(map(str, itertools.chain(sides, [second * sides[4] ** 2]))),
-        consistent=not wrong,
-    )
+    listed = ", ".join(f"{name} {said[name]} should be {expected[name]}" for name in wrong)
+    way = " → ".join(map(str, itertools.chain(sides, [second * sides[4] ** 2])))
+    check = "3×3 without padding and pooling by 2, from 28×28"
+    yield _finding(SHAPES, "output and weight shapes of every layer", check, listed or way, not wrong)
 
-
-def spectrum_length(weight: typing.Any, said: int) -> AuditFinding:  # noqa: ANN401 - a value as declared
-    """Hold the number of singular values against the smaller side of the matrix."""
-    sides = [int(size) for size in weight]
-    return _finding(
-        place=RESULTS,
-        claim=f"{said} values (Layer 2)",
-        check=f"smaller side of W, {sides[0]} × {sides[1]}",
-        found=str(min(sides)),
-        consistent=min(sides) == said,
-    )
+    count, (rows, columns) = int(number(find(expectations, "layer2.singular_count"))), said["weight2"]
+    claim, check = f"{count} values (Layer 2)", f"smaller side of W, {rows} × {columns}"
+    yield _finding(RESULTS, claim, check, str(min(rows, columns)), min(rows, columns) == count)

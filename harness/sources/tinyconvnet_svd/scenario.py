@@ -40,8 +40,7 @@ def measure(run: Run) -> None:
             trained.weights, data.test.images, data.test.labels, seed=run.seed, device=run.device
         )
     stages.predictions(run, trained, analysis, data.test)
-    stages.numbers(run, data, analysis)
-    stages.first_step(run, trained)
+    stages.numbers(run, data, trained, analysis)
     stages.identities(run, trained, analysis)
     stages.figures(run, trained, analysis, data.test.labels)
 

@@ -10,6 +10,7 @@ from harness.measure import identities as checks
 from harness.measure.bounds import SAFETY, gamma
 from harness.records import IdentityCheck
 from harness.sources.tinyconvnet_svd import pipeline
+from harness.sources.tinyconvnet_svd.pipeline.analysis import max_pool
 from harness.sources.tinyconvnet_svd.pipeline.results import Weights
 
 if typing.TYPE_CHECKING:
@@ -38,51 +39,42 @@ def predictions(run: Run, trained: Training, analysis: Analysis, test: Split) ->
             run.predictions(labels, predicted, name=f"{sweep.name}-rank{rank}")
 
 
-def numbers(run: Run, data: Dataset, analysis: Analysis) -> None:
-    """Record what the source's tables print of spectra, ranks, norms, masks, differences and shapes."""
-    for index, (part, layer) in enumerate(
-        zip(analysis.decompositions, analysis.verification.layers, strict=True), start=1
-    ):
-        prefix = f"layer{index}"
-        run.record(f"{prefix}.singular_values", part.sigma)
-        run.record(f"{prefix}.singular_count", float(len(part.sigma)))
-        run.record(f"{prefix}.energy", part.squared_norm)
-        for share in (95, 99):
-            run.record(f"{prefix}.rank{share}", float(part.effective_rank(share / 100)))
-        run.record(f"{prefix}.reconstruction_error", part.reconstruction_error)
-        run.record(f"{prefix}.im2col_difference", layer.product_difference)
-        run.record(f"{prefix}.forward_difference", layer.analytical_difference)
+def numbers(run: Run, data: Dataset, trained: Training, analysis: Analysis) -> None:
+    """Record what the source's tables print of spectra, ranks, norms, masks, differences and shapes, and times of steps."""
+    layers, regions = analysis.verification.layers, analysis.regions
+    for index, (part, layer) in enumerate(zip(analysis.decompositions, layers, strict=True), start=1):
+        values = {
+            "singular_values": part.sigma,
+            "singular_count": float(len(part.sigma)),
+            "energy": part.squared_norm,
+            "rank95": float(part.effective_rank(0.95)),
+            "rank99": float(part.effective_rank(0.99)),
+            "reconstruction_error": part.reconstruction_error,
+            "im2col_difference": layer.product_difference,
+            "forward_difference": layer.analytical_difference,
+        }
+        for name, value in values.items():
+            run.record(f"layer{index}.{name}", value)
         run.record(f"shapes.conv{index}", layer.network.shape[1:])
         run.record(f"shapes.weight{index}", part.matrix.shape)
     run.record("layer2.singular_values4", analysis.decompositions[1].sigma[:4])
     run.record("logit_difference", analysis.verification.logit_difference)
-    run.record("relu.masks", float(len(analysis.regions.unique_masks)))
-    run.record("relu.masks_possible", 2.0 ** analysis.regions.masks.shape[1])
-    run.record("relu.patches", float(len(analysis.regions.masks)))
-    _shapes(run, analysis)
-    counted = {"train_images": len(data.train), "test_images": len(data.test), "classes": len(data.classes)}
-    for name, value in counted.items():
-        run.record(f"data.{name}", float(value))
-    run.record("epochs_run", float(run.options["epochs"]))
-
-
-def first_step(run: Run, trained: Training) -> None:
-    """Record how long the very first training step took, and how long a later one does (mean of the first epoch)."""
-    run.record("train.first_step_seconds", trained.first_step_seconds)
-    if trained.step_seconds is not None:
-        run.record("train.step_seconds", trained.step_seconds)
-
-
-def _shapes(run: Run, analysis: Analysis) -> None:
-    """Record the shapes of the source's network table that no layer comparison shows."""
-    second = analysis.verification.layers[1]
-    channels, height, width = second.network.shape[1:]
-    logits = analysis.verification.network_logits.shape[1]
-    pooled = (channels, height // 2, width // 2)
-    run.record("shapes.pool1", second.inputs.shape[1:])
+    run.record("relu.masks", float(len(regions.unique_masks)))
+    run.record("relu.masks_possible", 2.0 ** regions.masks.shape[1])
+    run.record("relu.patches", float(len(regions.masks)))
+    channels, height, width = layers[1].network.shape[1:]
+    pooled, logits = (channels, height // 2, width // 2), analysis.verification.network_logits.shape[1]
+    run.record("shapes.pool1", layers[1].inputs.shape[1:])
     run.record("shapes.pool2", pooled)
     run.record("shapes.logits", (logits,))
     run.record("shapes.weight_fc", (logits, int(np.prod(pooled))))
+    run.record("data.train_images", float(len(data.train)))
+    run.record("data.test_images", float(len(data.test)))
+    run.record("data.classes", float(len(data.classes)))
+    run.record("epochs_run", float(run.options["epochs"]))
+    run.record("train.first_step_seconds", trained.first_step_seconds)
+    if trained.step_seconds is not None:
+        run.record("train.step_seconds", trained.step_seconds)
 
 
 def identities(run: Run, trained: Training, analysis: Analysis) -> None:
@@ -135,34 +127,18 @@ def _logit_bound(trained: Training, analysis: Analysis) -> NDArray[np.float64]:
         matrix = np.abs(kernel.reshape(len(kernel), -1).astype(np.float64))  # (m, 9 c)
         own = gamma(matrix.shape[1], roundoff) * np.abs(layer.inputs)
         spread = matrix @ checks.im2col(own + error, 3, 3)  # (n, m, places)
-        error = _pooled(spread.reshape(layer.network.shape))
-    flat = _pooled(layers[1].activated.astype(np.float64)).reshape(len(error), -1)  # (n, 400)
+        error = max_pool(spread.reshape(layer.network.shape))
+    flat = max_pool(layers[1].activated.astype(np.float64)).reshape(len(error), -1)  # (n, 400)
     matrix = np.abs(weights.fc_weight.astype(np.float64))  # (C, 400)
     terms = gamma(matrix.shape[1] + 1, roundoff)
     bound = (terms * flat + error.reshape(flat.shape)) @ matrix.T + terms * np.abs(weights.fc_bias)  # (n, C)
     return np.asarray(SAFETY * bound)
 
 
-def _pooled(features: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the largest of every 2x2 block of (n, c, h, w), as the network's pooling takes it: (n, c, h // 2, w // 2)."""
-    height, width = (size // 2 * 2 for size in features.shape[2:])
-    even = features[:, :, :height, :width]
-    rows = np.maximum(even[:, :, ::2], even[:, :, 1::2])  # (n, c, h // 2, w)
-    return np.asarray(np.maximum(rows[..., ::2], rows[..., 1::2]))  # (n, c, h // 2, w // 2)
-
-
 def figures(run: Run, trained: Training, analysis: Analysis, labels: Labels) -> None:
     """Store the arrays of the source's phase 8 and of the dataset-linked analysis."""
-    _training_figures(run, trained, labels)
-    for part in analysis.decompositions:
-        _spectrum(run, part.name, part.sigma, part.energy)
-    _filters(run, analysis)
-    _ranks(run, analysis, labels)
-    _regions(run, analysis)
-    _data_linked(run, analysis)
-
-
-def _training_figures(run: Run, trained: Training, labels: Labels) -> None:
+    mixing, regions, cosines, classes = analysis.mixing, analysis.regions, analysis.cosines, analysis.classes
+    response = classes.response
     epochs = np.arange(1, len(trained.train_loss) + 1)
     losses = {
         "training": np.stack([epochs, trained.train_loss]),
@@ -177,83 +153,64 @@ def _training_figures(run: Run, trained: Training, labels: Labels) -> None:
         "accuracy", "lines", {"test": np.stack([epochs, accuracy])}, title="Test accuracy over epochs", x="epoch",
         y="share of test images", caption="Phase 1. The source prints 98.71% after 20 epochs on MNIST.",
     )  # fmt: skip
-
-
-def _spectrum(run: Run, name: str, sigma: NDArray[np.float32], energy: NDArray[np.float64]) -> None:
-    run.figure(
-        f"spectrum_{name}", "bars", {"singular value": sigma}, title=f"Singular values of {name}", x="index", y="singular value",
-        caption="Phase 2. Thin SVD of the layer's weight matrix.",
-    )  # fmt: skip
-    run.figure(
-        f"energy_{name}", "lines", {"cumulative energy": np.stack([np.arange(1, len(energy) + 1), energy])},
-        title=f"Cumulative energy of {name}", x="rank", y="share of squared Frobenius norm",
-        caption="Phase 2. The source reads its effective ranks at 0.95 and 0.99.",
-    )  # fmt: skip
-
-
-def _filters(run: Run, analysis: Analysis) -> None:
+    for part in analysis.decompositions:
+        run.figure(
+            f"spectrum_{part.name}", "bars", {"singular value": part.sigma}, title=f"Singular values of {part.name}", x="index",
+            y="singular value", caption="Phase 2. Thin SVD of the layer's weight matrix.",
+        )  # fmt: skip
+        energy = np.stack([np.arange(1, len(part.energy) + 1), part.energy])
+        run.figure(
+            f"energy_{part.name}", "lines", {"cumulative energy": energy}, title=f"Cumulative energy of {part.name}", x="rank",
+            y="share of squared Frobenius norm", caption="Phase 2. The source reads its effective ranks at 0.95 and 0.99.",
+        )  # fmt: skip
     first, second = analysis.decompositions
     shown = np.stack([first.matrix, first.right_t]).reshape(2, -1, 3, 3)  # (rows, filters, 3, 3)
     run.figure(
         "filters_conv1", "images", {"weight": shown}, title="Filters and eigenfilters of conv1",
         caption="Above the eight learned filters, below the eight right singular vectors, by falling singular value.",
-        rows=["filter", "eigenfilter"], columns=[str(i + 1) for i in range(shown.shape[1])],
+        rows=["filter", "eigenfilter"], columns=_numbered(shown.shape[1]),
     )  # fmt: skip
     leading = second.right_t[:8].reshape(8, -1, 3, 3)  # (eigenfilters, channels, 3, 3)
     run.figure(
         "filters_conv2", "images", {"weight": leading}, title="Leading eigenfilters of conv2",
         caption="Each row is one right singular vector of the second layer over its eight input channels.",
-        rows=[f"v{i + 1}" for i in range(len(leading))], columns=[f"channel {i + 1}" for i in range(leading.shape[1])],
+        rows=[f"v{row}" for row in _numbered(8)], columns=[f"channel {column}" for column in _numbered(leading.shape[1])],
     )  # fmt: skip
     run.figure(
-        "composition", "heatmap", {"share of energy": analysis.mixing}, title="Composition of the two layers",
+        "composition", "heatmap", {"share of energy": mixing}, title="Composition of the two layers",
         caption="Phase 7. Share of each conv2 eigenfilter's energy on each conv1 feature direction.",
-        x="conv1 feature direction", y="conv2 eigenfilter",
-        rows=[str(i + 1) for i in range(analysis.mixing.shape[0])], columns=[str(i + 1) for i in range(analysis.mixing.shape[1])],
+        x="conv1 feature direction", y="conv2 eigenfilter", rows=_numbered(mixing.shape[0]), columns=_numbered(mixing.shape[1]),
     )  # fmt: skip
-
-
-def _ranks(run: Run, analysis: Analysis, labels: Labels) -> None:
-    accuracy = {s.name: np.stack([s.ranks, (s.predictions == labels).mean(axis=1)]) for s in analysis.sweeps}
-    errors = {s.name: np.stack([s.ranks, s.relative_error]) for s in analysis.sweeps}
+    sweeps = analysis.sweeps
     run.figure(
-        "rank_accuracy", "lines", accuracy, title="Test accuracy by rank", x="rank kept", y="share of test images",
+        "rank_accuracy", "lines", {s.name: np.stack([s.ranks, (s.predictions == labels).mean(axis=1)]) for s in sweeps},
+        title="Test accuracy by rank", x="rank kept", y="share of test images",
         caption="Phase 5. One layer at rank k, the rest of the network unchanged.",
     )  # fmt: skip
     run.figure(
-        "rank_error", "lines", errors, title="Reconstruction error by rank", x="rank kept", y="relative error (Frobenius)",
-        caption="Phase 5. Norm of W minus its rank-k approximation over the norm of W.",
+        "rank_error", "lines", {s.name: np.stack([s.ranks, s.relative_error]) for s in sweeps}, title="Reconstruction error by rank",
+        x="rank kept", y="relative error (Frobenius)", caption="Phase 5. Norm of W minus its rank-k approximation over the norm of W.",
     )  # fmt: skip
-
-
-def _regions(run: Run, analysis: Analysis) -> None:
-    regions = analysis.regions
     run.figure(
         "relu_masks", "heatmap", {"active": regions.unique_masks[:40].astype(float)}, title="ReLU masks of conv1",
         caption="Phase 6. The most frequent activation masks over 500 patches, one a row; each is a linear map of its own.",
         x="unit", y="mask, most frequent first",
-        rows=[str(int(count)) for count in regions.counts[:40]], columns=[str(i + 1) for i in range(regions.masks.shape[1])],
+        rows=[str(int(count)) for count in regions.counts[:40]], columns=_numbered(regions.masks.shape[1]),
     )  # fmt: skip
     run.figure(
         "relu_plane", "scatter", {"before ReLU": regions.before_in_u[:, :2], "after ReLU": regions.after_in_u[:, :2]},
         title="Activations in U coordinates", x="first direction", y="second direction",
         caption="Phase 6. ReLU contracts the plane of the two leading feature directions.",
     )  # fmt: skip
-
-
-def _data_linked(run: Run, analysis: Analysis) -> None:
-    directions, classes = analysis.patch_directions, analysis.classes
     run.figure(
-        "directions", "heatmap", {"|cos|": directions.cosines}, title="Eigenfilters against the data's own directions",
+        "directions", "heatmap", {"|cos|": cosines}, title="Eigenfilters against the data's own directions",
         caption="Absolute cosine between conv1's eigenfilters and the principal directions of the test images' 3x3 patches.",
-        x="principal direction of patches", y="eigenfilter",
-        rows=[str(i + 1) for i in range(directions.cosines.shape[0])], columns=[str(i + 1) for i in range(directions.cosines.shape[1])],
+        x="principal direction of patches", y="eigenfilter", rows=_numbered(cosines.shape[0]), columns=_numbered(cosines.shape[1]),
     )  # fmt: skip
     run.figure(
-        "class_response", "heatmap", {"mean squared response": np.nan_to_num(classes.response)}, title="Class response per eigenfilter",
+        "class_response", "heatmap", {"mean squared response": np.nan_to_num(response)}, title="Class response per eigenfilter",
         caption="Mean squared response of conv1's eigenfilters over each class's patches; 0 for a class that the sample lacks.",
-        x="eigenfilter", y="class",
-        rows=[str(i) for i in range(classes.response.shape[0])], columns=[str(i + 1) for i in range(classes.response.shape[1])],
+        x="eigenfilter", y="class", rows=[str(i) for i in range(response.shape[0])], columns=_numbered(response.shape[1]),
     )  # fmt: skip
     for layer, points in (("conv1", classes.scatter1), ("conv2", classes.scatter2)):
         series = {str(label): points[classes.labels == label, :2] for label in np.unique(classes.labels)}
@@ -261,3 +218,7 @@ def _data_linked(run: Run, analysis: Analysis) -> None:
             f"scatter_{layer}", "scatter", series, title=f"Classes in {layer}'s feature directions", x="first direction",
             y="second direction", caption="Activations averaged over places, projected on the two leading left singular vectors.",
         )  # fmt: skip
+
+
+def _numbered(count: int) -> list[str]:
+    return [str(index + 1) for index in range(count)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import typing
 
 import pytest
@@ -31,27 +30,10 @@ SCENARIO = declare(measure, gated=("accuracy",))
 """
 
 
-def git(harness: Harness, *words: str) -> str:
-    """Run git in the user's repository and return what it prints."""
-    done = subprocess.run(["git", *words], cwd=harness.folder, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
-
-
 def commit(harness: Harness, error: float) -> None:
-    """Commit a helper module with an error rate."""
+    """Commit a helper module with another error rate."""
     (harness.folder / "helper.py").write_text(f"ERROR = {error}\n")
-    git(harness, "add", "-A")
-    git(
-        harness,
-        "-c",
-        "user.name=T",
-        "-c",
-        "user.email=t@example.org",
-        "commit",
-        "-qm",
-        "next",
-        "--allow-empty",
-    )
+    harness.commit("next")
 
 
 def gate(harness: Harness, *options: str) -> Finished:
@@ -64,11 +46,11 @@ def gate(harness: Harness, *options: str) -> Finished:
 @pytest.fixture
 def repository(harness: Harness) -> Harness:
     """Return the command in a repository of one commit with a tenth of the images wrong."""
-    git(harness, "init", "-q", "-b", "main")
     (harness.folder / ".gitignore").write_text("gate/\n__pycache__/\n")
     (harness.folder / "bench").mkdir()
     (harness.folder / "bench" / "probe.py").write_text(HEAD + BODY)
-    commit(harness, 0.1)
+    (harness.folder / "helper.py").write_text("ERROR = 0.1\n")
+    harness.repository()
     return harness
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Harness
+from tests.judging import made
 
 if typing.TYPE_CHECKING:
     from tests.conftest import Finished
@@ -56,13 +57,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
     first = Harness(tmp_path_factory.mktemp("first"), cache)
     write(first)
     first.repository()
-    for words in (
-        ("run", "probe", "--scenarios", "probe.py", "--seeds", "10", "--first-seed", "500", "--out", "first"),
-        ("baseline", "propose", "first", "--scenarios", "probe.py", "--who", "T", "--reason", "test"),
-        ("baseline", "accept", "first"),
-    ):
-        done = first(*words)
-        assert done.code == 0, done.err
+    made.accepted(first, "--seeds", "10", "--first-seed", "500")
     return first.folder / "baselines"
 
 
@@ -232,12 +227,8 @@ def test_the_next_command_runs_as_printed(
     assert (found["verdict"], found["next_step"].startswith(begins)) == (verdict, True), found
     path = f"{Path(sys.executable).parent}{os.pathsep}{approved.environment['PATH']}"
     ran = subprocess.run(
-        ["bash", "-c", found["next_step"]],
-        cwd=approved.folder,
-        env={**approved.environment, "PATH": path},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+        ["bash", "-c", found["next_step"]], cwd=approved.folder, env={**approved.environment, "PATH": path}, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
     assert ran.returncode == code, ran.stdout + ran.stderr
     assert ("propose" in found["next_step"]) == (verdict in {"IMPROVED", "NO_BASELINE"})

@@ -7,7 +7,7 @@ import typing
 
 from harness.judging.gate import explain, trials
 from harness.judging.gate.verdicts import verdicts
-from harness.records import Gate, Job
+from tests.judging import made
 from tests.judging.gate.test_trials import STORED, evidence, scores
 
 if typing.TYPE_CHECKING:
@@ -56,12 +56,9 @@ def test_a_look_within_its_level_but_not_its_share_is_no_alarm() -> None:
 
 def explained(decided: Sequence[Trial], state: trials.State) -> str:
     """Explain the accuracy of a gate with these trials."""
-    gate = Gate(settings=STORED, base_results=(), minutes=0.0, exit_code=1)
     comparisons = tuple(
         dataclasses.replace(one, trials=tuple(trial for trial in decided if trial.variant == one.variant))
         for one in state.comparisons
     )
-    job = Job(
-        schema=1, created="", command="", version="", commit="", environment={}, results=(), comparisons=comparisons, gate=gate
-    )  # fmt: skip
+    job = made.job(comparisons=comparisons, gate=made.gate())
     return explain.explain(job, "accuracy")

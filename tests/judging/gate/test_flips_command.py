@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import Harness
+from tests.judging import made
 
 if typing.TYPE_CHECKING:
     from pathlib import Path
@@ -58,13 +59,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
     first = Harness(tmp_path_factory.mktemp("first"), cache)
     write(first)
     first.repository()
-    for words in (
-        ("run", "probe", "--scenarios", "probe.py", "--seeds", "5", "--out", "first"),
-        ("baseline", "propose", "first", "--scenarios", "probe.py", "--who", "T", "--reason", "test"),
-        ("baseline", "accept", "first"),
-    ):
-        done = first(*words)
-        assert done.code == 0, done.err
+    done = made.accepted(first, "--seeds", "5")
     assert ".npz" in done.out
     return first.folder / "baselines"
 
@@ -156,14 +151,8 @@ def test_accepting_anew_replaces_the_predictions(approved: Harness) -> None:
     """A changed program's approval brings its own predictions: then it has zero flips."""
     approved.repository()
     write(approved, threshold=3)
-    runs = ("run", "probe", "--scenarios", "probe.py", "--seeds", "5", "--out", "new")
-    assert approved(*runs).code == 0
-    assert all(found["worse_count"] for found in flips_of(approved, "new"))
-    for words in (
-        ("baseline", "propose", "new", "--scenarios", "probe.py", "--who", "T", "--reason", "test"),
-        ("baseline", "accept", "new"),
-        ("judge", "new", "--scenarios", "probe.py"),
-    ):
-        done = approved(*words)
-        assert done.code == 0, done.out + done.err
-    assert not any(found["worse_count"] or found["problem"] for found in flips_of(approved, "new"))
+    made.accepted(approved, "--seeds", "5")
+    assert all(found["worse_count"] for found in flips_of(approved, "first"))
+    done = approved("judge", "first", "--scenarios", "probe.py")
+    assert done.code == 0, done.out + done.err
+    assert not any(found["worse_count"] or found["problem"] for found in flips_of(approved, "first"))

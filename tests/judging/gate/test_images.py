@@ -10,12 +10,13 @@ import pytest
 
 from harness.judging.flips import Found
 from harness.judging.gate import explain, trials
-from harness.records import Flips, Gate, Job, Measured
+from harness.records import Flips, Measured
+from tests.judging import made
 from tests.judging.gate.test_trials import BASE, STORED, baseline, column, evidence, scores, verdicts
 
 if typing.TYPE_CHECKING:
-    from harness.judging.gate.evidence import Evidence
     from harness.judging.gate.trials import State
+    from harness.judging.gate.values import Evidence
 
 IMAGES = 1000
 
@@ -174,10 +175,7 @@ def test_a_loss_without_a_spread_follows_the_images() -> None:
 def test_the_arithmetic_is_explained() -> None:
     """The explanation names the test, its counts, the level and why no confirm round was needed."""
     state = trials.decide([beside(found(30, 5), gated=("accuracy",))], STORED)
-    gate = Gate(settings=STORED, base_results=(), minutes=0.0, exit_code=1)
-    job = Job(
-        schema=1, created="", command="", version="", commit="", environment={}, results=(), comparisons=state.comparisons, gate=gate
-    )  # fmt: skip
+    job = made.job(comparisons=state.comparisons, gate=made.gate())
     told = explain.explain(job, "accuracy")
     assert "exact McNemar test: 30 of 1000 images worse and 5 better over 1 run with the same weights" in told
     assert "its images decide without a confirm round" in told

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 import typing
@@ -17,33 +18,19 @@ import harness as package
 from harness.judging import baselines, checks
 from harness.judging.checks import Check
 from harness.judging.gate import trials
-from harness.judging.gate.evidence import Evidence
-from harness.records import (
-    Baseline,
-    BaselineMetric,
-    Gate,
-    GateSettings,
-    IdentityCheck,
-    Job,
-    Measured,
-    Measurement,
-    RunRequest,
-    RunResult,
-    Scenario,
-    Source,
-    StageResult,
-    Variant,
-)
+from harness.judging.gate.values import Evidence
+from harness.records import Baseline, GateSettings, IdentityCheck, Job, Measured, RunResult, StageResult
 from harness.running import plans
 from harness.session import procedure
 from harness.store import files, stored
+from tests.judging import made
+from tests.judging.made import MIB
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.records import Side
+    from harness.records import RunRequest, Side
 
-MIB = 2.0**20
 LIKE = {
     "accuracy": Measured(value=0.0, better="higher"),
     "loss": Measured(value=0.0, unit="nat", better="lower"),
@@ -58,15 +45,7 @@ USUAL = {
     "peak_bytes": (100 * MIB, MIB),
     "stored": (1e6, 0.0),
 }
-PROBE = Scenario(
-    name="probe",
-    version=1,
-    source=Source(slug="probe", title="A probe"),
-    measure=print,
-    variants=(Variant(name="default"),),
-    tiers={"smoke": {}},
-    gated=tuple(LIKE),
-)
+PROBE = made.scenario(gated=tuple(LIKE))
 Values = dict[str, list[float]]
 
 
@@ -83,72 +62,17 @@ def drawn(seed: int, runs: int, worse: float) -> Values:
 def results(values: Values, first: int, side: Side = "head") -> list[RunResult]:
     """Build a finished run for each seed; nothing was predicted, so that no floor is one test image."""
     return [
-        RunResult(
-            request=request,
-            status="ok",
-            started="",
-            wall_seconds=1.0,
-            metrics={
-                name: dataclasses.replace(LIKE[name], value=column[row]) for name, column in values.items()
-            },
-            measurement=Measurement(
-                request=request,
-                scenario_version=1,
-                options={},
-                metrics={},
-                stages=(),
-                identities=(),
-                predictions=(),
-                figures=(),
-                datasets=(),
-                environment={},
-            ),
+        made.run(
+            {name: dataclasses.replace(LIKE[name], value=column[row]) for name, column in values.items()},
+            made.request(first + row, side=side),
         )
         for row in range(len(values["loss"]))
-        for request in [
-            RunRequest(scenario="probe", variant="default", tier="smoke", seed=first + row, side=side)
-        ]
     ]
 
 
 def baseline(values: Values) -> Baseline:
     """Build the stored baseline of these values."""
-    metrics = {
-        name: BaselineMetric(
-            values=column, unit=LIKE[name].unit, kind=LIKE[name].kind, better=LIKE[name].better
-        )
-        for name, column in values.items()
-    }
-    return Baseline(
-        schema=1,
-        scenario="probe",
-        scenario_version=1,
-        variant="default",
-        tier="smoke",
-        who="a",
-        reason="r",
-        date="2030-01-01",
-        commit="",
-        seeds=tuple(range(len(values["loss"]))),
-        environment={},
-        datasets=(),
-        metrics=metrics,
-    )
-
-
-def job_of(runs: Sequence[RunResult], gate: Gate | None = None) -> Job:
-    """Put runs into a job that nobody judged."""
-    return Job(
-        schema=2,
-        created="",
-        command="",
-        version="",
-        commit="",
-        environment={},
-        results=tuple(runs),
-        comparisons=(),
-        gate=gate,
-    )
+    return made.baseline({name: made.kept(column, LIKE[name]) for name, column in values.items()})
 
 
 def verdicts(job: Job) -> dict[str, tuple[str, str]]:
@@ -177,19 +101,14 @@ def test_every_entrance_gives_the_same_verdict(
     roots, declared = [folder / "baselines"], {"probe": PROBE}
     baselines.write(kept, roots[0])
     each = Evidence(
-        scenario=PROBE,
-        variant="default",
-        tier="smoke",
-        head={"screen": done},
-        base=None,
-        stored=(kept, "b.json"),
-    )
+        scenario=PROBE, variant="default", tier="smoke", head={"screen": done}, base=None, stored=(kept, "b.json")
+    )  # fmt: skip
     state = trials.decide([each], GateSettings(seeds=runs), more=False)
-    ours = verdicts(dataclasses.replace(job_of(done), comparisons=state.comparisons))
-    assert ours == verdicts(procedure.rejudge(job_of(done), declared, roots)), "harness run, harness judge"
-    budget = GateSettings(seeds=runs, max_runs=runs)
-    gate = Gate(settings=budget, base_results=(), minutes=0.0, exit_code=0)
-    assert ours == verdicts(procedure.rejudge(job_of(done, gate), declared, roots)), "harness judge of a gate"
+    ours = verdicts(made.job(done, comparisons=state.comparisons))
+    assert ours == verdicts(procedure.rejudge(made.job(done), declared, roots)), "harness run, harness judge"
+    gate = made.gate(seeds=runs, max_runs=runs)
+    again = procedure.rejudge(made.job(done, gate=gate), declared, roots)
+    assert ours == verdicts(again), "harness judge of a gate"
 
     by_key = {run.request.key: run for run in done}
 
@@ -197,19 +116,15 @@ def test_every_entrance_gives_the_same_verdict(
         for request in requests:
             files.write_json(folder / "out" / "runs" / request.key / "result.json", by_key[request.key])
 
-    plan = dataclasses.replace(plans.make([run.request for run in done], "", None), gate=budget)
+    plan = dataclasses.replace(plans.make([run.request for run in done], "", None), gate=gate.settings)
     plan = procedure.conduct(plan, declared, roots, folder / "out", do, keep=lambda _: None)
-    assert ours == verdicts(procedure.assemble(plan, declared, roots, folder / "out")), (
-        "harness gate, pytest --harness"
-    )
+    gated = procedure.assemble(plan, declared, roots, folder / "out")
+    assert ours == verdicts(gated), "harness gate, pytest --harness"
 
-    beside = Gate(
-        settings=dataclasses.replace(budget, against="main", seeds=10),
-        base_results=tuple(results(base, 0, "base")),
-        minutes=0.0,
-        exit_code=0,
-    )
-    assert ours == verdicts(procedure.rejudge(job_of(done, beside), declared, [])), "harness gate --against"
+    beside = made.gate(seeds=10, max_runs=runs, against="main")
+    beside = dataclasses.replace(beside, base_results=tuple(results(base, 0, "base")))
+    compared = procedure.rejudge(made.job(done, gate=beside), declared, [])
+    assert ours == verdicts(compared), "harness gate --against"
 
     content = checks.Stored(schema=1, environment=checks.here(), metrics=dict(kept.metrics))
     asked = {
@@ -240,12 +155,8 @@ def awkward() -> Job:
         first.measurement, problems=("metric 'loss' is not finite",), stages=(stage,), identities=(broken,)
     )
     done[0] = dataclasses.replace(first, metrics=metrics, measurement=measurement)
-    failed = dataclasses.replace(
-        done[1], status="error", error="FileNotFoundError: it died", measurement=None
-    )
-    failed = dataclasses.replace(failed, request=dataclasses.replace(failed.request, seed=999))
-    gate = Gate(settings=GateSettings(seeds=5), base_results=(), minutes=1.0, exit_code=0)
-    return job_of([*done, failed, *confirm], gate)
+    failed = made.failed(made.request(999), "FileNotFoundError: it died")
+    return made.job([*done, failed, *confirm], gate=made.gate(seeds=5))
 
 
 SCRAMBLED = """
@@ -285,12 +196,12 @@ class Finder(importlib.abc.MetaPathFinder):
 
 if sys.argv[2] == "scrambled":
     sys.meta_path.insert(0, Finder())
-from harness.judging import outcome
+from harness.judging import jobs, outcome
 from harness.store import stored
 from harness.session import procedure
 from tests.judging.gate import test_one_road as road
 
-job = procedure.rejudge(road.read(Path(sys.argv[1])), {"probe": road.PROBE}, [Path(sys.argv[1], "baselines")], Path(sys.argv[1]))
+job = procedure.rejudge(jobs.read(Path(sys.argv[1])), {"probe": road.PROBE}, [Path(sys.argv[1], "baselines")], Path(sys.argv[1]))
 told = [judgement for comparison in job.comparisons for judgement in comparison.judgements]
 print(json.dumps({
     "sentences": [judgement.reason for judgement in told],
@@ -299,13 +210,6 @@ print(json.dumps({
     "elements": [outcome.element(judgement, job.gate.settings) for judgement in told],
 }))
 """
-
-
-def read(folder: Path) -> Job:
-    """Read the stored job."""
-    from harness.judging import jobs
-
-    return jobs.read(folder)
 
 
 def test_changing_every_message_changes_no_verdict(tmp_path: Path) -> None:
@@ -317,21 +221,14 @@ def test_changing_every_message_changes_no_verdict(tmp_path: Path) -> None:
     for how in ("plain", "scrambled"):
         command = [sys.executable, str(tmp_path / "judge.py"), str(tmp_path), how]
         root = Path(package.__file__).parent.parent
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, cwd=root, env=_environment(root)
-        )
+        environment = {**os.environ, "PYTHONPATH": str(root)}
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=root, env=environment)
         assert done.returncode == 0, done.stderr
         outputs.append(json.loads(done.stdout))
     plain, scrambled = outputs
     assert plain.pop("sentences") != scrambled.pop("sentences")
     assert plain == scrambled
     assert {"missing", "violated", "confirmed", "unequal"} <= {cause for *_, cause in plain["verdicts"]}
-
-
-def _environment(root: Path) -> dict[str, str]:
-    import os
-
-    return {**os.environ, "PYTHONPATH": str(root)}
 
 
 def test_changing_every_stored_text_changes_no_verdict(tmp_path: Path) -> None:

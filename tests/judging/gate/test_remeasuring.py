@@ -10,12 +10,13 @@ import pytest
 
 from harness.judging import baselines
 from harness.judging.gate import remeasuring
-from harness.judging.gate.evidence import Evidence
-from harness.records import GateSettings, Measured, Measurement, RunRequest, RunResult
+from harness.judging.gate.values import Evidence
+from harness.records import GateSettings, Measured, RunRequest, RunResult
 from harness.running import plans
 from harness.sources import catalogue
 from harness.store import git
 from tests.conftest import Harness
+from tests.judging import made
 
 if typing.TYPE_CHECKING:
     from pathlib import Path
@@ -61,19 +62,16 @@ def change(path: Path, **fields: object) -> None:
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> Harness:
     """Return a repository whose baseline was accepted on a machine of another architecture; its memory there was ten times as large."""
-    made = Harness(tmp_path / "project", tmp_path / "cache")
-    made.folder.mkdir()
-    write(made, 40)
-    made.repository()
-    words = ("--scenarios", "probe.py")
-    assert made("run", "probe", *words, "--seeds", "5", "--first-seed", "500", "--out", "first").code == 0
-    assert made("baseline", "propose", "first", *words, "--who", "T", "--reason", "test").code == 0
-    assert made("baseline", "accept", "first").code == 0
-    path = baseline(made)
+    project = Harness(tmp_path / "project", tmp_path / "cache")
+    project.folder.mkdir()
+    write(project, 40)
+    project.repository()
+    made.accepted(project, "--seeds", "5", "--first-seed", "500")
+    path = baseline(project)
     plain = json.loads(path.read_text())
     plain["metrics"][MEMORY]["values"] = [10 * value for value in plain["metrics"][MEMORY]["values"]]
     change(path, environment={**plain["environment"], "arch": "another"}, metrics=plain["metrics"])
-    return made
+    return project
 
 
 def baseline(harness: Harness) -> Path:
@@ -120,15 +118,10 @@ def test_memory_is_gated_on_another_kind_of_machine(elsewhere: Harness) -> None:
 
 def result(request: RunRequest, error: str = "") -> RunResult:
     """Return a run of a request that took 40 MiB, or failed."""
-    measurement = Measurement(
-        request=request, scenario_version=1, options={}, metrics={}, stages=(), identities=(), predictions=(), figures=(),
-        datasets=(), environment={"os": "Linux"},
-    )  # fmt: skip
-    metrics = {MEMORY: Measured(value=4e7 + request.seed, unit="B", kind="memory", better="lower")}
-    return RunResult(
-        request=request, status="error" if error else "ok", started="", wall_seconds=1.0, error=error,
-        metrics={} if error else metrics, measurement=None if error else measurement,
-    )  # fmt: skip
+    if error:
+        return made.failed(request, error)
+    memory = Measured(value=4e7 + request.seed, unit="B", kind="memory", better="lower")
+    return made.run({MEMORY: memory}, request, environment={"os": "Linux"})
 
 
 @pytest.mark.slow
@@ -152,14 +145,14 @@ def test_what_cannot_be_measured_again_says_why(
     reason: str,
 ) -> None:
     """A failed run, a variant that the commit lacks and a budget that is too small are one sentence each; the cache gets nothing."""
-    made = Harness(tmp_path / "project", tmp_path / "cache")
-    made.folder.mkdir()
-    write(made, 40)
-    made.repository()
-    monkeypatch.chdir(made.folder)
+    project = Harness(tmp_path / "project", tmp_path / "cache")
+    project.folder.mkdir()
+    write(project, 40)
+    project.repository()
+    monkeypatch.chdir(project.folder)
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
-    commit = git.text(made.folder, "rev-parse", "HEAD")
-    paths = (str(made.folder / "probe.py"),)
+    commit = git.text(project.folder, "rev-parse", "HEAD")
+    paths = (str(project.folder / "probe.py"),)
     requests = tuple(
         RunRequest(scenario="probe", variant=variant, tier="smoke", seed=seed, scenario_paths=paths)
         for seed in range(5)

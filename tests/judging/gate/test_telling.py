@@ -18,7 +18,6 @@ from harness.cli import listing, main, terminal
 from harness.errors import UnknownNameError
 from harness.export import junit
 from harness.judging import outcome
-from harness.judging.gate import outcome as gate_outcome
 from harness.judging.outcome import element
 from harness.records import GateSettings, Outputs, Scenario, Source, Variant
 from harness.session import opening, storing
@@ -34,7 +33,7 @@ if typing.TYPE_CHECKING:
 
 def ended(*judgements: Judgement, **settings: typing.Any) -> Job:
     """Return the job of a gate that came to these judgements, with the exit code that follows from them."""
-    return gate_outcome.closed(a_job(comparison(*judgements), code=0, settings=settings))
+    return outcome.closed(a_job(comparison(*judgements), code=0, settings=settings))
 
 
 def tell(job: Job, told: Outputs, folder: Path, *, well: bool = True) -> int:
@@ -104,7 +103,7 @@ def test_what_a_reader_must_know_stands_on_every_face(
         "notes": ("'main' is HEAD itself", "runs were measured again"), "dependencies_changed": ("numpy: 2.0, not 1.26",),
         "code_changed": ("harness/worker.py",),
     }  # fmt: skip
-    job = gate_outcome.closed(a_job(comparison(judgement("PASS")), code=0, settings=settings))
+    job = outcome.closed(a_job(comparison(judgement("PASS")), code=0, settings=settings))
     terminal.show(Console(width=200), job, storing.store(job, {}, tmp_path))
     printed = capsys.readouterr().out
     outputs = Outputs(junit=str(tmp_path / "junit.xml"), summary=str(tmp_path / "summary.md"))

@@ -29,7 +29,7 @@ from tests.judging.gate.test_trials import (
 if typing.TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from harness.judging.gate.evidence import Evidence
+    from harness.judging.gate.values import Evidence
     from harness.records import Judgement
 
     Floats = NDArray[np.float64]

@@ -6,19 +6,15 @@ import os
 import signal
 import subprocess
 import sys
-import typing
 from pathlib import Path
 
 import psutil
 import pytest
 
-from harness.errors import RevisionError, StorageError
+from harness.errors import RevisionError
 from harness.running.sides import opened
 from tests.running.sides.conftest import Repository, probe
 from tests.running.test_resume import until
-
-if typing.TYPE_CHECKING:
-    from collections.abc import Callable
 
 SLEEPS = """
 import time
@@ -26,7 +22,7 @@ from pathlib import Path
 from harness.running.sides import opened
 
 with opened("HEAD~1", (), Path.cwd()) as sides:
-    print(sides.base_code, flush=True)
+    print(sides.base.code, flush=True)
     time.sleep(600)
 """
 MEASURES = {"harness/worker.py": "", "harness/measure/memory.py": "", "harness/judging/compare.py": ""}
@@ -58,36 +54,37 @@ def test_two_worktrees_that_leave_no_trace(repository: Repository, tmp_path: Pat
     hook.chmod(0o755)
     before = state(repository)
     with opened("HEAD~1", ("bench/probe.py",), repository.folder) as sides:
-        assert repository.worktrees() == [f"worktree {sides.base_code}", f"worktree {sides.head_code}"]
-        assert Path(sides.base_code, "helper.py").read_text() == "RIGHT = 90\n"
-        assert Path(sides.head_code, "helper.py").read_text() == "RIGHT = 80\n"
-        assert len(sides.base_code) == len(sides.head_code)
-        assert (sides.base_commit, sides.head_commit) == tuple(
+        assert repository.worktrees() == [f"worktree {sides.base.code}", f"worktree {sides.head.code}"]
+        assert Path(sides.base.code, "helper.py").read_text() == "RIGHT = 90\n"
+        assert Path(sides.head.code, "helper.py").read_text() == "RIGHT = 80\n"
+        assert len(sides.base.code) == len(sides.head.code)
+        assert (sides.base.commit, sides.head.commit) == tuple(
             repository.git("rev-parse", name) for name in ("HEAD~1", "HEAD")
         )
-        assert sides.base_scenario_paths == (f"{sides.base_code}/bench/probe.py",)
-        assert sides.head_scenario_paths == (f"{sides.head_code}/bench/probe.py",)
+        assert sides.base.scenario_paths == (f"{sides.base.code}/bench/probe.py",)
+        assert sides.head.scenario_paths == (f"{sides.head.code}/bench/probe.py",)
         assert (sides.code_changed, sides.dependencies_changed, sides.notes) == ((), (), ())
-        assert list(Path(sides.base_code).glob("__pycache__/helper.*.pyc")), "the first run would compile"
-        Path(sides.head_code, "helper.py").write_text("changed by a run")
+        assert list(Path(sides.base.code).glob("__pycache__/helper.*.pyc")), "the first run would compile"
+        Path(sides.head.code, "helper.py").write_text("changed by a run")
     assert state(repository) == before
     assert places(tmp_path) == []
     assert not (tmp_path / "hooked").exists()
 
 
-def test_a_job_that_fails_leaves_nothing(repository: Repository, tmp_path: Path) -> None:
-    """An error of the body passes through unchanged."""
-    with pytest.raises(NotImplementedError, match="mine"), opened("HEAD", (), repository.folder):
-        raise NotImplementedError("mine")
-    assert (repository.worktrees(), places(tmp_path)) == ([], [])
-
-
-def test_a_call_from_a_hook(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What git sets for hooks, such as the index of a commit in the making, decides nothing here."""
+def test_a_call_from_a_hook(repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What git sets for hooks, such as the index of a commit in the making, decides nothing here; an error of the body leaves nothing."""
+    # a shallow clone that holds both commits is enough
+    repository.git("clone", "-q", "--depth", "2", f"file://{repository.folder}", "../clone")
     monkeypatch.setenv("GIT_DIR", str(repository.folder / "elsewhere"))
     monkeypatch.setenv("GIT_INDEX_FILE", str(repository.folder / "no index"))
-    with opened("HEAD~1", (), repository.folder) as sides:
-        assert Path(sides.base_code, "helper.py").read_text() == "RIGHT = 90\n"
+    for folder in (repository.folder, tmp_path / "clone"):
+        with opened("HEAD~1", (), folder) as sides:
+            assert Path(sides.base.code, "helper.py").read_text() == "RIGHT = 90\n"
+    with pytest.raises(NotImplementedError, match="mine"), opened("HEAD", (), repository.folder):
+        raise NotImplementedError("mine")
+    for name in ("GIT_DIR", "GIT_INDEX_FILE"):
+        monkeypatch.delenv(name)
+    assert (repository.worktrees(), places(tmp_path)) == ([], [])
 
 
 def start(repository: Repository) -> subprocess.Popen[str]:
@@ -102,17 +99,6 @@ def told(process: subprocess.Popen[str]) -> Path:
     """Wait until the sides are open and return base's folder."""
     assert process.stdout is not None
     return Path(process.stdout.readline().strip())
-
-
-@pytest.mark.slow
-def test_ctrl_c_leaves_nothing(repository: Repository, tmp_path: Path) -> None:
-    """An interrupted gate removes its worktrees, from disk and from the repository."""
-    process = start(repository)
-    assert told(process).is_dir()
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=240)
-    assert "KeyboardInterrupt" in err
-    assert (repository.worktrees(), places(tmp_path)) == ([], [])
 
 
 @pytest.mark.slow
@@ -135,7 +121,7 @@ def test_an_end_in_the_middle_of_a_checkout(repository: Repository, tmp_path: Pa
     with opened("HEAD", (), repository.folder) as sides:
         assert len(repository.worktrees()) == 2
         commands = [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])]
-        assert not [words for words in commands if sides.base_code in words]
+        assert not [words for words in commands if sides.base.code in words]
     assert (repository.worktrees(), places(tmp_path)) == ([], [])
     (tmp_path / "go").touch()
 
@@ -147,13 +133,13 @@ def test_a_killed_gate_and_a_second_one(repository: Repository, tmp_path: Path) 
     first = told(process)
     with opened("HEAD~1", (), repository.folder) as second:
         assert first.is_dir()
-        assert Path(second.base_code) != first
+        assert Path(second.base.code) != first
         assert len(repository.worktrees()) == 4
         process.kill()
         process.communicate(timeout=240)
     assert len(repository.worktrees()) == 2
     with opened("HEAD~1", (), repository.folder) as again:
-        assert Path(again.base_code) == first
+        assert Path(again.base.code) == first
         assert len(repository.worktrees()) == 2
     assert (repository.worktrees(), places(tmp_path)) == ([], [])
 
@@ -179,10 +165,10 @@ def test_scenario_files_inside_and_outside(repository: Repository, tmp_path: Pat
     (tmp_path / "outside.py").write_text(probe())
     named = ("bench/probe.py", "new.py", "../untracked.py", str(tmp_path / "outside.py"))
     with opened("HEAD~1", ("probe.py", *named[1:]), repository.folder / "bench") as sides:
-        base, head = Path(sides.base_code), Path(sides.head_code)
+        base, head = Path(sides.base.code), Path(sides.head.code)
         as_it_is = (str(repository.folder / "untracked.py"), str(tmp_path / "outside.py"))
-        assert sides.base_scenario_paths == (str(base / "bench" / "probe.py"), *as_it_is)
-        assert sides.head_scenario_paths == (
+        assert sides.base.scenario_paths == (str(base / "bench" / "probe.py"), *as_it_is)
+        assert sides.head.scenario_paths == (
             str(head / "bench" / "probe.py"), str(head / "bench" / "new.py"), *as_it_is
         )  # fmt: skip
         assert [note.split("'")[1] for note in sides.notes[:3]] == [
@@ -202,15 +188,15 @@ def test_a_past_commit_as_head(repository: Repository) -> None:
     repository.write({"helper.py": "RIGHT = 10\n", "bench/mine.py": probe()})
     named = ("bench/probe.py", "bench/later.py", "bench/mine.py")
     with opened(first, named, repository.folder, head=first) as sides:
-        assert repository.worktrees() == [f"worktree {sides.head_code}"]
-        assert sides.base_code == sides.head_code
-        assert (sides.base_commit, sides.head_commit) == (first, first)
-        assert Path(sides.head_code, "helper.py").read_text() == "RIGHT = 90\n"
-        assert sides.head_scenario_paths == (
-            f"{sides.head_code}/bench/probe.py", str(repository.folder / "bench/mine.py")
+        assert repository.worktrees() == [f"worktree {sides.head.code}"]
+        assert sides.base.code == sides.head.code
+        assert (sides.base.commit, sides.head.commit) == (first, first)
+        assert Path(sides.head.code, "helper.py").read_text() == "RIGHT = 90\n"
+        assert sides.head.scenario_paths == (
+            f"{sides.head.code}/bench/probe.py", str(repository.folder / "bench/mine.py")
         )  # fmt: skip
     with opened(first, named, repository.folder, head=second) as sides:
-        helpers = [Path(code, "helper.py").read_text() for code in (sides.base_code, sides.head_code)]
+        helpers = [Path(code, "helper.py").read_text() for code in (sides.base.code, sides.head.code)]
         assert helpers == ["RIGHT = 90\n", "RIGHT = 80\n"]
     assert repository.worktrees() == []
 
@@ -219,7 +205,7 @@ def test_a_project_in_a_folder_of_its_repository(repository: Repository) -> None
     """Runs import from the folder that holds the project file nearest to the working folder."""
     repository.commit({"services/net/pyproject.toml": "[project]\n", "services/net/bench/b.py": ""})
     with opened("HEAD", (), repository.folder / "services" / "net" / "bench") as sides:
-        assert sides.base_code == str(sides.base_top / "services" / "net")
+        assert sides.base.code == str(sides.base.top / "services" / "net")
     with (
         pytest.raises(RevisionError, match=r"base .* has no folder 'services/net'.* Name a later commit"),
         opened("HEAD~1", (), repository.folder / "services" / "net"),
@@ -242,19 +228,43 @@ def test_changes_of_what_measures(repository: Repository, prefix: str) -> None:
         assert sides.code_changed == (f"{prefix}harness/measure/memory.py", f"{prefix}harness/worker.py")
 
 
+PROJECT = """
+[project]
+dependencies = ["numpy>=1.26", "rich"]
+[project.optional-dependencies]
+torch = ["torch[cuda]>=2.6"]
+[dependency-groups]
+dev = ["ruff", {include-group = "test"}]
+"""
+REQUIREMENTS = "# what CI installs\nnumpy==2.0.0  # pinned\n-r other.txt\n"
+
+
 def test_what_a_reader_must_know(repository: Repository) -> None:
-    """Dependencies, lock files, submodules, large files and a comparison with itself are said."""
-    repository.commit({"requirements.txt": "numpy>=1.26", "uv.lock": "1"})
-    modules = '[submodule "x"]\n\tpath = x\n\turl = ../x\n'
-    more = {".gitmodules": modules, "data/.gitattributes": "*.npz filter=lfs -text\n"}
-    repository.commit({"requirements.txt": "numpy>=2", "uv.lock": "2", **more})
+    """Requirements that stand on one side alone, lock files, submodules and a comparison with itself are said; the rest is not."""
+    same = {"environment.yml": "x", "requirements-dev.txt": "ruff\n"}
+    files = {"pyproject.toml": PROJECT, "requirements.txt": REQUIREMENTS, "uv.lock": "1", **same}
+    repository.commit(files)
+    changed = {
+        "pyproject.toml": PROJECT.replace(">=1.26", ">=2.0").replace("[cuda]", "").replace('"ruff"', '"ruff>=1"'),
+        "requirements.txt": REQUIREMENTS.replace("2.0.0", "2.1.0").replace("CI", "we"),
+        "uv.lock": "2", ".gitmodules": '[submodule "x"]\n\tpath = x\n\turl = ../x\n',
+    }  # fmt: skip
+    repository.commit(changed)
     with opened("HEAD~1", (), repository.folder) as sides:
-        assert sides.dependencies_changed == ("numpy (requirements.txt): >=1.26 in base, >=2 in head",)
-        for note, word in zip(sides.notes, ("uv.lock", "submodules", "Git LFS"), strict=True):
+        project, listed = sides.dependencies_changed
+        base, _, head = project.removeprefix("pyproject.toml: ").partition("; ")
+        assert base == "numpy>=1.26, ruff (dev), torch[cuda]>=2.6 (torch) in base alone"
+        assert head == "numpy>=2.0, ruff>=1 (dev), torch>=2.6 (torch) in head alone"
+        assert listed == "requirements.txt: numpy==2.0.0 in base alone; numpy==2.1.0 in head alone"
+        for note, word in zip(sides.notes, ("submodules", "uv.lock"), strict=True):
             assert word in note
     repository.git("tag", "same")
+    repository.commit({"pyproject.toml": "[project\n"})
     with opened("same", (), repository.folder) as sides:
-        assert "'same' is HEAD itself" in sides.notes[0]
+        assert "in head alone" in sides.dependencies_changed[0]
+        assert "unreadable content" in sides.dependencies_changed[0]
+    with opened("HEAD", (), repository.folder) as sides:
+        assert "'HEAD' is HEAD itself" in sides.notes[0]
 
 
 def test_a_base_that_is_ahead_is_said(repository: Repository) -> None:
@@ -278,78 +288,45 @@ def test_a_base_that_is_ahead_is_said(repository: Repository) -> None:
         assert "no common commit is known here" in sides.notes[0]
 
 
-def unknown(ref: str) -> Callable[[Repository], tuple[Path, str]]:
-    """Ask for a REF that does not exist."""
-    return lambda repository: (repository.folder, ref)
+@pytest.mark.parametrize(
+    ("ref", "words"),
+    [
+        ("mian", ["'mian' names no commit", "Did you mean 'main'?", "git fetch"]),
+        ("--upload-pack=x", ["'--upload-pack=x' names no commit"]),
+        ("", ["'' names no commit"]),
+        ("HEAD:helper.py", ["'HEAD:helper.py' names no commit"]),
+        ("0" * 40, [f"'{'0' * 40}' names no commit"]),
+    ],
+)
+def test_what_names_no_commit(repository: Repository, ref: str, words: list[str]) -> None:
+    """One sentence says what is wrong and what to do."""
+    with pytest.raises(RevisionError) as caught, opened(ref, (), repository.folder):
+        pass
+    assert all(word in str(caught.value) for word in words)
 
 
-def no_checkout(repository: Repository) -> tuple[Path, str]:
-    """Ask in a folder above the repository."""
-    return repository.folder.parent, "HEAD"
-
-
-def in_git_folder(repository: Repository) -> tuple[Path, str]:
-    """Ask in the repository's own folder."""
-    return repository.folder / ".git", "HEAD"
-
-
-def no_commit(repository: Repository) -> tuple[Path, str]:
-    """Ask before the first commit."""
-    return Repository(repository.folder.parent / "new").folder, "HEAD"
-
-
-def remote(repository: Repository) -> tuple[Path, str]:
-    """Ask for a branch that only the remote has, as after a CI checkout."""
+def test_where_nothing_can_be_compared(repository: Repository) -> None:
+    """Outside a checkout, before the first commit, with changes, and in a clone that lacks the commit: one sentence with the way out."""
+    above = repository.folder.parent
     repository.git("branch", "release")
     repository.git("clone", "-q", ".", "../clone")
-    return repository.folder.parent / "clone", "release"
-
-
-def shallow(repository: Repository) -> tuple[Path, str]:
-    """Ask for a commit that a shallow clone lacks."""
-    repository.git("clone", "-q", "--depth", "1", f"file://{repository.folder}", "../clone")
-    return repository.folder.parent / "clone", "HEAD~1"
-
-
-def dirty(repository: Repository) -> tuple[Path, str]:
-    """Change seven tracked files."""
+    repository.git("clone", "-q", "--depth", "1", f"file://{repository.folder}", "../shallow")
     repository.commit({f"{number} a.py": "" for number in range(7)})
     repository.write({f"{number} a.py": "1" for number in range(7)})
-    return repository.folder, "HEAD"
-
-
-@pytest.mark.parametrize(
-    ("prepare", "words"),
-    [
-        (unknown("mian"), ["'mian' names no commit", "Did you mean 'main'?", "git fetch"]),
-        (unknown("--upload-pack=x"), ["'--upload-pack=x' names no commit"]),
-        (unknown(""), ["'' names no commit"]),
-        (unknown("HEAD:helper.py"), ["'HEAD:helper.py' names no commit"]),
-        (unknown("0" * 40), [f"'{'0' * 40}' names no commit"]),
-        (remote, ["'release' names no commit", "Did you mean 'origin/release'?"]),
-        (shallow, ["'HEAD~1' names no commit that this shallow clone holds", "git fetch --unshallow", "fetch-depth: 0"]),
-        (no_checkout, ["is not in a git checkout", "leave --against out"]),
-        (in_git_folder, ["is not in a git checkout"]),
-        (no_commit, ["has no commit", "Commit first"]),
-        (dirty, ["differ from HEAD: 0 a.py, 1 a.py, 2 a.py, 3 a.py, 4 a.py and 2 more", "git stash"]),
-    ],
-)  # fmt: skip
-def test_what_cannot_be_compared(
-    repository: Repository, prepare: Callable[[Repository], tuple[Path, str]], words: list[str]
-) -> None:
-    """One sentence says what is wrong and what to do."""
-    folder, ref = prepare(repository)
-    with pytest.raises(RevisionError) as caught, opened(ref, (), folder):
-        pass
-    for word in words:
-        assert word in str(caught.value)
-
-
-def test_a_shallow_clone_that_holds_both(repository: Repository) -> None:
-    """Depth two is enough for the commit before."""
-    repository.git("clone", "-q", "--depth", "2", f"file://{repository.folder}", "../clone")
-    with opened("HEAD~1", (), repository.folder.parent / "clone") as sides:
-        assert Path(sides.base_code, "helper.py").read_text() == "RIGHT = 90\n"
+    for folder, ref, told in (
+        (above / "clone", "release", r"'release' names no commit.*Did you mean 'origin/release'\?"),
+        (above / "shallow", "HEAD~1", r"this shallow clone holds.*git fetch --unshallow.*fetch-depth: 0"),
+        (above, "HEAD", r"is not in a git checkout.*leave --against out"),
+        (repository.folder / ".git", "HEAD", r"is not in a git checkout"),
+        (Repository(above / "new").folder, "HEAD", r"has no commit.*Commit first"),
+        (
+            repository.folder,
+            "HEAD",
+            r"differ from HEAD: 0 a\.py, 1 a\.py, 2 a\.py, 3 a\.py, 4 a\.py and 2 more.*git stash",
+        ),
+    ):
+        with pytest.raises(RevisionError, match=told), opened(ref, (), folder):
+            pass
 
 
 def test_git_that_is_missing_or_distrusts(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -363,16 +340,6 @@ def test_git_that_is_missing_or_distrusts(repository: Repository, monkeypatch: p
     monkeypatch.setenv("PATH", str(repository.folder))
     with (
         pytest.raises(RevisionError, match=r"git cannot be started.*Install it"),
-        opened("HEAD", (), repository.folder),
-    ):
-        pass
-
-
-def test_a_cache_that_cannot_be_written(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file where the cache folder should be is one error that names it."""
-    monkeypatch.setenv("HARNESS_CACHE", str(repository.folder / "helper.py"))
-    with (
-        pytest.raises(StorageError, match=r"helper\.py.*a file is where a folder"),
         opened("HEAD", (), repository.folder),
     ):
         pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import typing
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,26 +11,27 @@ import pytest
 from PIL import Image
 
 from harness.sources.digits1000_cnn.pipeline import draw, read_folder, read_picture, write_folders
+from tests.sources import made
 
 if typing.TYPE_CHECKING:
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
 pytestmark = pytest.mark.keras
 
 
+DIGITS = made.digits()
+
+
 @pytest.fixture(scope="module")
-def drawn() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Return 12 random images of each class in mixed order."""
-    rng = np.random.default_rng(0)
-    return rng.integers(0, 256, (120, 28, 28)).astype(np.uint8), rng.permutation(np.repeat(np.arange(10), 12))
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return class folders with 70 training and 30 test images a class."""
+    return write_folders(*DIGITS, tmp_path_factory.mktemp("cache"), seed=1)
 
 
 @pytest.fixture
-def folder(drawn: tuple[NDArray[np.uint8], NDArray[np.int64]], tmp_path: Path) -> Path:
-    """Return class folders with 7 training and 3 test images a class."""
-    return write_folders(*drawn, tmp_path / "cache", seed=1, per_class=10, train=7)
+def folder(written: Path, tmp_path: Path) -> Path:
+    """Return a copy of its test part that a test may damage."""
+    return shutil.copytree(written / "test", tmp_path / "test")
 
 
 def test_draw_keeps_parts_apart_and_classes_whole() -> None:
@@ -43,81 +45,55 @@ def test_draw_keeps_parts_apart_and_classes_whole() -> None:
     assert not np.array_equal(draw(labels, seed=6)[0], train)
 
 
-def test_files_hold_the_pixels(folder: Path, drawn: tuple[NDArray[np.uint8], NDArray[np.int64]]) -> None:
+def test_files_hold_the_pixels(written: Path) -> None:
     """Each file, read back as RGB, is the image whose index it is named by, three times; labels match."""
-    for part, count in (("train", 70), ("test", 30)):
-        found = read_folder(folder / part)
+    for part, count in (("train", 700), ("test", 300)):
+        found = read_folder(written / part)
         indices = [int(path.stem) for path in found.paths]
         assert found.images.shape == (count, 28, 28, 3)
-        assert np.array_equal(found.images, np.repeat(drawn[0][indices][..., None], 3, axis=3))
-        assert np.array_equal(found.labels, drawn[1][indices])
+        assert np.array_equal(found.images, np.repeat(DIGITS[0][indices][..., None], 3, axis=3))
+        assert np.array_equal(found.labels, DIGITS[1][indices])
         assert np.array_equal(found.labels, np.sort(found.labels))
 
 
-def test_folders_are_written_once(folder: Path, drawn: tuple[NDArray[np.uint8], NDArray[np.int64]]) -> None:
-    """The same draw finds its folder and touches nothing; another seed gets a folder of its own."""
-    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
-    assert write_folders(*drawn, folder.parent, seed=1, per_class=10, train=7) == folder
-    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
-    assert write_folders(*drawn, folder.parent, seed=2, per_class=10, train=7) != folder
-
-
-def test_writers_at_once_leave_one_whole_folder(
-    drawn: tuple[NDArray[np.uint8], NDArray[np.int64]], tmp_path: Path
-) -> None:
-    """Four writers of the same draw agree on one folder, and no half-filled one stays behind."""
+def test_folders_are_written_once_and_whole(written: Path) -> None:
+    """Writers at once of the same draw agree on its folder and touch nothing, another seed gets its own, and nothing half stays."""
+    before = {path: path.stat().st_mtime_ns for path in written.rglob("*")}
     with ThreadPoolExecutor(4) as pool:
-        futures = [
-            pool.submit(write_folders, *drawn, tmp_path, seed=1, per_class=10, train=7) for _ in range(4)
-        ]
-        targets = {future.result() for future in futures}
-    assert len(targets) == 1
-    assert list(tmp_path.iterdir()) == [*targets]
-    assert len(read_folder(targets.pop() / "train").labels) == 70
+        jobs = [pool.submit(write_folders, *DIGITS, written.parent, seed=seed) for seed in (1, 2, 2, 2)]
+        same, *others = [job.result() for job in jobs]
+    assert same == written
+    assert {path: path.stat().st_mtime_ns for path in written.rglob("*")} == before
+    assert len({written, *others}) == 2
+    assert set(written.parent.iterdir()) == {written, *others}
+    assert len(read_folder(others[0] / "train").labels) == 700
 
 
 def test_too_few_images_name_the_class() -> None:
     """A class that cannot give what is drawn is named with both counts."""
-    labels = np.repeat(np.arange(10), 100)[:-1]
     with pytest.raises(ValueError, match="Class 9 has 99 images, fewer than the 100"):
-        draw(labels, seed=0)
-    with pytest.raises(ValueError, match="one of the two parts empty"):
-        draw(labels, seed=0, per_class=50, train=50)
+        draw(np.repeat(np.arange(10), 100)[:-1], seed=0)
 
 
-def test_empty_class_is_named(folder: Path) -> None:
+def test_a_missing_or_empty_class_is_named(folder: Path) -> None:
     """A class folder without images, or missing, is named."""
-    for path in (folder / "train" / "4").iterdir():
+    for path in (folder / "4").iterdir():
         path.unlink()
     with pytest.raises(ValueError, match=r"4' is missing or empty"):
-        read_folder(folder / "train")
-    (folder / "train" / "4").rmdir()
+        read_folder(folder)
+    (folder / "4").rmdir()
     with pytest.raises(ValueError, match=r"4' is missing or empty"):
-        read_folder(folder / "train")
+        read_folder(folder)
 
 
 @pytest.mark.parametrize("stray", ["notes.txt", "3/notes.txt", "11/x.png"])
 def test_stray_entry_is_named(folder: Path, stray: str) -> None:
     """A file among the classes, a foreign file in one, or a folder too many is named, not skipped."""
-    path = folder / "train" / stray
+    path = folder / stray
     path.parent.mkdir(exist_ok=True)
     path.write_text("not an image")
     with pytest.raises(ValueError, match=r"(notes.txt|11)'"):
-        read_folder(folder / "train")
-
-
-def test_damaged_image_in_a_class_is_named(folder: Path) -> None:
-    """A PNG that holds no image stops the reading with its path."""
-    victim = min((folder / "test" / "7").iterdir())
-    victim.write_bytes(b"rubbish")
-    with pytest.raises(ValueError, match=victim.name):
-        read_folder(folder / "test")
-
-
-def test_missing_folder_is_named(tmp_path: Path) -> None:
-    """A folder that is not there is named."""
-    with pytest.raises(ValueError, match="There is no folder"):
-        read_folder(tmp_path / "nowhere")
+        read_folder(folder)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "RGB"])
@@ -145,13 +121,11 @@ def test_other_sizes_are_refused_unless_resizing_is_asked_for(tmp_path: Path) ->
     assert np.array_equal(read_picture(tmp_path / "x.png", resize=True)[..., 0], large[::2, ::2])
 
 
-@pytest.mark.parametrize("content", [b"", b"GIF89a", b"hello", "truncated"])
-def test_files_that_are_no_image_are_named(tmp_path: Path, content: bytes | str) -> None:
-    """Empty, foreign and truncated files are one error with the path."""
-    path = tmp_path / "x.png"
-    if isinstance(content, str):
-        Image.fromarray(np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8)).save(path)
-        content = path.read_bytes()[:200]
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"x\.png'"):
-        read_picture(path)
+@pytest.mark.parametrize("content", [b"", b"GIF89a", b"hello", None], ids=str)
+def test_files_that_are_no_image_are_named(folder: Path, content: bytes | None) -> None:
+    """Empty, foreign and truncated files are one error with the path, also among others in a class."""
+    path = min((folder / "7").iterdir())
+    path.write_bytes(path.read_bytes()[:100] if content is None else content)
+    for read, target in ((read_picture, path), (read_folder, folder)):
+        with pytest.raises(ValueError, match=path.name):
+            read(target)

@@ -7,7 +7,7 @@ import typing
 import numpy as np
 import pytest
 
-from harness.sources.keras import fits, states
+from harness.sources.keras import fits
 from harness.sources.keras import steps as keras_steps
 from harness.sources.mnist_autoencoder import pipeline
 
@@ -17,7 +17,7 @@ if typing.TYPE_CHECKING:
     import keras
     from numpy.typing import NDArray
 
-    from harness.sources.keras.states import Arrays
+    from harness.sources.keras.fits import Arrays
 
 pytestmark = [
     pytest.mark.keras,
@@ -65,7 +65,7 @@ def same(ours: list[NDArray[np.float32]], theirs: list[NDArray[np.float32]]) -> 
 def test_the_autoencoder_goes_on(data: pipeline.Labelled) -> None:
     """Stopped after its first epoch and begun anew in a new model, it ends where the unbroken one ends."""
 
-    def train(keeper: states.Keeper) -> tuple[keras.Model, pipeline.ReconstructionHistory]:
+    def train(keeper: fits.Keeper) -> tuple[keras.Model, fits.Epochs]:
         rng = keras_steps.seed_everything(3)
         model = pipeline.build_autoencoder()
         return model.whole, pipeline.train_autoencoder(model, data, SETTINGS, rng=rng, keeper=keeper)
@@ -74,7 +74,7 @@ def test_the_autoencoder_goes_on(data: pipeline.Labelled) -> None:
     with pytest.raises(KeyboardInterrupt):
         train(memory)
     model, history = train(memory)
-    unbroken, whole = train(states.NOTHING)
+    unbroken, whole = train(fits.NOTHING)
     assert memory.written == SETTINGS.autoencoder_epochs
     same(model.get_weights(), unbroken.get_weights())
     np.testing.assert_allclose(history.loss, whole.loss, rtol=1e-5)
@@ -88,8 +88,9 @@ def test_a_fit_goes_on(stop_after: int) -> None:
     inputs = np.random.default_rng(0).normal(size=(32, 7, 7, 256)).astype(np.float32)
     targets = keras_steps.one_hot(np.arange(32) % 10)
     losses = [5.0, 3.0, 1.0, 2.0, 2.0, 2.0, 0.0]
+    seen: list[list[NDArray[np.float32]]] = []
 
-    def fit(keeper: states.Keeper, begun: int = 0) -> tuple[keras.Model, fits.Epochs]:
+    def fit(keeper: fits.Keeper, begun: int = 0) -> tuple[keras.Model, fits.Epochs]:
         rng = keras_steps.seed_everything(0)
         head = pipeline.build_head(8)
         found = iter(losses[begun:])
@@ -98,8 +99,9 @@ def test_a_fit_goes_on(stop_after: int) -> None:
             for pick in keras_steps.index_batches(32, 8, 1, rng):
                 yield inputs[pick], targets[pick]
 
-        def held_out() -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.integer]]:
-            return np.zeros((1, 10), np.float32), np.array([next(found)]), np.array([0])
+        def held_out() -> tuple[float, float]:
+            seen.append(head.get_weights())
+            return next(found), 0.0
 
         return head, fits.fit(head, batches, 7, held_out, patience=3, rng=rng, keeper=keeper)
 
@@ -107,8 +109,10 @@ def test_a_fit_goes_on(stop_after: int) -> None:
     with pytest.raises(KeyboardInterrupt):
         fit(memory)
     head, history = fit(memory, begun=stop_after)
-    unbroken, whole = fit(states.NOTHING)
-    assert (history.best_epoch, history.val_loss.tolist()) == (2, losses[:6])
+    seen.clear()
+    unbroken, whole = fit(fits.NOTHING)
+    assert history.val_loss.tolist() == whole.val_loss.tolist() == losses[:6]
+    same(unbroken.get_weights(), seen[2])
     same(head.get_weights(), unbroken.get_weights())
     np.testing.assert_allclose(history.loss, whole.loss, rtol=1e-5)
 
@@ -120,13 +124,19 @@ def test_a_history_survives_as_arrays() -> None:
         keras_steps.Steps(("accuracy", "loss"), rng.random((n, 2)), np.full(n, 8), rng.random(n), float(n))
         for n in (3, 1, 2)
     )
-    loss, accuracy = (np.array([each.mean(name) for each in steps]) for name in ("loss", "accuracy"))
-    before = fits.Epochs(loss, accuracy, np.array([3.0, 1.0, 2.0]), np.array([0.1, 0.3, 0.2]), 1, steps)
-    after = fits.history_of(fits.history_arrays(before))
-    assert after.best_epoch == 1
+    before = fits.Epochs(steps, np.array([3.0, 1.0, 2.0]), np.array([0.1, 0.3, 0.2]))
+    after = fits.Epochs.of(before.arrays())
     for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
         assert getattr(after, name).tolist() == getattr(before, name).tolist()
     for one, other in zip(after.steps, steps, strict=True):
         assert (one.names, one.wall_seconds) == (other.names, other.wall_seconds)
         for name in ("values", "sizes", "seconds"):
             assert getattr(one, name).tolist() == getattr(other, name).tolist()
+
+
+def test_a_training_needs_an_epoch_and_a_batch() -> None:
+    """No epoch, and an empty stream of batches, are no training, and say so."""
+    with pytest.raises(ValueError, match="epochs must be at least 1"):
+        fits.fit(pipeline.build_head(4), list, 0, lambda: (0.0, 0.0))
+    with pytest.raises(ValueError, match="no batch"):
+        fits.fit(pipeline.build_head(4), list, 1, lambda: (0.0, 0.0))

@@ -10,6 +10,7 @@ import pytest
 from harness.sources.keras import steps
 from harness.sources.mnist_interpolation import pipeline
 from harness.sources.mnist_interpolation.pipeline import experiment
+from tests.sources import made
 
 if typing.TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,18 +25,17 @@ Digits = tuple["NDArray[np.uint8]", "NDArray[np.int64]"]
 
 @pytest.fixture(scope="module")
 def digits() -> Digits:
-    """Return scikit-learn's 1,797 digits, 8x8 brought to 24x24 by repetition and framed to 28x28."""
-    from sklearn.datasets import load_digits
-
-    data = load_digits()
-    images = np.kron(data.images, np.ones((3, 3))) * 255 / 16
-    return np.pad(images, ((0, 0), (2, 2), (2, 2))).astype(np.uint8), data.target.astype(np.int64)
+    """Return scikit-learn's 1,797 digits."""
+    return made.digits()
 
 
 @pytest.fixture(scope="module")
 def repeat(digits: Digits) -> pipeline.Repeat:
     """One repeat of case 2, six epochs: 270 steps."""
-    return pipeline.repeat(*digits, pipeline.CASES[2], seed=3, epochs=6)
+    rng = steps.seed_everything(3)
+    data = pipeline.split(pipeline.resample(digits[0], pipeline.CASES[2]), digits[1], seed=3)
+    model = pipeline.build()
+    return pipeline.evaluate(model, data, pipeline.train(model, data, rng=rng, epochs=6))
 
 
 def test_network_has_the_printed_layers() -> None:
@@ -81,12 +81,6 @@ def test_history_holds_each_batch_alone(repeat: pipeline.Repeat) -> None:
     assert scores[-45:].mean() > scores[:45].mean()
 
 
-def test_step_times_cover_nearly_the_whole_loop(repeat: pipeline.Repeat) -> None:
-    """Little of the training loop is spent outside the steps, as arrays in memory feed it: 1% alone, and on no busy machine half."""
-    assert repeat.history.seconds.shape == (270,)
-    assert 0.0 <= repeat.history.share_outside < 0.5
-
-
 def test_same_seed_splits_alike(digits: Digits, repeat: pipeline.Repeat) -> None:
     """The split follows from the seed alone, and another seed gives another one."""
     images = digits[0].astype(np.float32)
@@ -124,29 +118,12 @@ def test_scaler_fitted_on_training_part_sees_no_test_pixel(digits: Digits) -> No
 
 
 def test_input_arrays_are_left_alone(digits: Digits) -> None:
-    """Splitting scales a copy, never the caller's images."""
+    """Splitting scales a copy, never the caller's images; a single image cannot be divided."""
     images = digits[0].astype(np.float32)
     pipeline.split(images, digits[1], seed=0)
     assert np.array_equal(images, digits[0])
-
-
-@pytest.mark.parametrize(
-    ("images", "labels", "error", "match"),
-    [
-        (np.zeros((4, 28, 28)), np.zeros(4, int), TypeError, "must be uint8"),
-        (np.zeros((4, 28, 27), np.uint8), np.zeros(4, int), ValueError, "must have shape"),
-        (np.zeros((4, 28, 28), np.uint8), np.zeros(4), TypeError, "must be integers"),
-        (np.zeros((4, 28, 28), np.uint8), np.zeros(3, int), ValueError, "must have shape"),
-        (np.zeros((4, 28, 28), np.uint8), np.full(4, 10), ValueError, "digits 0 to 9"),
-        (np.zeros((1, 28, 28), np.uint8), np.zeros(1, int), ValueError, "cannot be divided"),
-    ],
-)
-def test_wrong_input_is_named(
-    images: NDArray[np.generic], labels: NDArray[np.generic], error: type[Exception], match: str
-) -> None:
-    """A wrong dtype, shape, count or label is one error that names it."""
-    with pytest.raises(error, match=match):
-        pipeline.repeat(images, labels, pipeline.CASES[0], seed=0)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="cannot be divided"):
+        pipeline.split(images[:1], digits[1][:1], seed=0)
 
 
 def test_batch_precision_and_recall_equal_keras() -> None:
@@ -169,9 +146,3 @@ def test_losses_are_not_clipped() -> None:
     """A hopeless logit costs its full cross-entropy, where a clipped probability would stop at 16."""
     logs = steps.log_softmax(np.array([[1000.0, 0.0], [3.0, 3.0]], np.float32))
     np.testing.assert_allclose(logs, [[0.0, -1000.0], [-np.log(2)] * 2])
-
-
-def test_training_on_nothing_is_an_error() -> None:
-    """An empty stream of batches is no training, and says so."""
-    with pytest.raises(ValueError, match="no batch"):
-        steps.train(steps.trainer_of(pipeline.build()), [])

@@ -5,13 +5,14 @@ Source: 'Assignment IV, Image Processing and Pattern Recognition', L. Ravinthira
 ``python -m harness.sources.digits1000_cnn.pipeline.predict MODEL IMAGE...``.
 """
 
-from harness.sources.digits1000_cnn.pipeline.augmentation import ASSUMED, Ranges, augment
 from harness.sources.digits1000_cnn.pipeline.experiment import (
-    MISTAKE,
+    ASSUMED,
     VARIANTS,
     Misaligned,
     Outcome,
+    Ranges,
     Variant,
+    augment,
     build,
     evaluate,
     misaligned,
@@ -24,7 +25,6 @@ from harness.sources.digits1000_cnn.pipeline.pictures import read_picture, read_
 
 __all__ = [
     "ASSUMED",
-    "MISTAKE",
     "VARIANTS",
     "Misaligned",
     "Outcome",

@@ -22,16 +22,26 @@ VARIANTS = {variant.name: variant for variant in experiment.VARIANTS}
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train, print, save; 0, or 2 with one line on folders or a name that it cannot use."""
-    asked = _parser().parse_args(argv)
+    parser = argparse.ArgumentParser(
+        prog="python -m harness.sources.digits1000_cnn.pipeline",
+        description="Train on class folders of 28x28 PNG images and save the model.",
+    )
+    parser.add_argument(
+        "folder", type=Path, metavar="FOLDER", help="holds train/0 ... train/9 and test/0 ... test/9"
+    )
+    parser.add_argument("model", type=Path, metavar="MODEL", help="file to write, named *.keras")
+    parser.add_argument("--variant", choices=VARIANTS, default="final")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(argv)
     try:
-        model_file.check_target(asked.model)
-        training, testing = (read_folder(asked.folder / part) for part in ("train", "test"))
-        model, outcome = experiment.run(VARIANTS[asked.variant], training, testing, seed=asked.seed)
-        model_file.save(model, asked.model)
+        model_file.check_target(options.model)
+        training, testing = (read_folder(options.folder / part) for part in ("train", "test"))
+        model, outcome = experiment.run(VARIANTS[options.variant], training, testing, seed=options.seed)
+        model_file.save(model, options.model)
     except (OSError, ValueError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
-    sys.stdout.write(summary(outcome) + f"Model: {asked.model}\n")
+    sys.stdout.write(summary(outcome) + f"Model: {options.model}\n")
     return 0
 
 
@@ -45,20 +55,6 @@ def summary(outcome: experiment.Outcome) -> str:
     report = classification_report(outcome.labels, outcome.predicted, zero_division=0.0)
     share = f"{right / len(outcome.labels):.4f} ({right} of {len(outcome.labels)})"
     return f"val_loss: {outcome.losses.mean():.4f} - val_accuracy: {share}\nConfusion Matrix\n{matrix}\nClassification report\n{report}"
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m harness.sources.digits1000_cnn.pipeline",
-        description="Train on class folders of 28x28 PNG images and save the model.",
-    )
-    parser.add_argument(
-        "folder", type=Path, metavar="FOLDER", help="holds train/0 ... train/9 and test/0 ... test/9"
-    )
-    parser.add_argument("model", type=Path, metavar="MODEL", help="file to write, named *.keras")
-    parser.add_argument("--variant", choices=VARIANTS, default="final")
-    parser.add_argument("--seed", type=int, default=0)
-    return parser
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The four variants: build, train, predict (section 3), and the shuffled-iterator mistake under its own name.
 
-Not printed, so assumed: the ranges of augmentation (`augmentation.ASSUMED`), no dropout beside augmentation,
+Not printed, so assumed: the ranges of augmentation (`ASSUMED`), no dropout beside augmentation,
 and test images left unaugmented. Printed in the index: pixels stay 0 to 255 (rescale=1), Adam's defaults,
 batch 64.
 """
@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.sources.digits1000_cnn.pipeline.augmentation import ASSUMED, Ranges, augment
 from harness.sources.keras import fits, steps
 
 if typing.TYPE_CHECKING:
@@ -24,8 +23,22 @@ if typing.TYPE_CHECKING:
     from harness.sources.digits1000_cnn.pipeline.folders import Part
 
 BATCH_SIZE = 64
-MISTAKE = "shuffled-iterator"
-"""Predictions in the order of a shuffled pass, set beside labels in file order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranges:
+    """How far an image may be changed."""
+
+    flip: bool
+    """Mirror left and right with probability one half."""
+    degrees: float
+    """Turn by up to this angle, either way."""
+    shift: float
+    """Shift rows and columns by up to this share of the side, either way."""
+
+
+ASSUMED = Ranges(flip=True, degrees=10.0, shift=0.1)
+"""Not printed by the source: an assumption."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +89,6 @@ class Outcome:
 class Misaligned:
     """What the source's first three variants set side by side: two arrays in different orders."""
 
-    mistake: str
-    """Its name, `MISTAKE`."""
     labels: NDArray[np.int64]
     """(n,) true classes in file order."""
     label_indices: NDArray[np.int64]
@@ -117,7 +128,7 @@ def train(
         trainer,
         lambda: _batches(variant, training, rng),
         variant.epochs,
-        lambda: (*steps.classify(trainer, testing.images, testing.labels), testing.labels),
+        lambda: fits.graded(*steps.classify(trainer, testing.images, testing.labels), testing.labels),
     )
 
 
@@ -129,6 +140,45 @@ def _batches(
         images = part.images[picks].astype(np.float32)  # (batch, 28, 28, 3)
         targets = steps.one_hot(part.labels[picks])  # (batch, 10)
         yield (augment(images, rng, variant.augmented) if variant.augmented else images), targets
+
+
+def augment(
+    images: NDArray[np.floating], rng: np.random.Generator, ranges: Ranges = ASSUMED
+) -> NDArray[np.float32]:
+    """Change each image at random, the same way on every backend: Keras 3 has no ``ImageDataGenerator``.
+
+    The source names the kinds (horizontal flip, rotation, width and height shift). As in that class, values between pixels are interpolated
+    linearly, and what enters from outside repeats the nearest edge pixel.
+
+    Parameters
+    ----------
+    images : (n, side, side, channels) array
+    rng : numpy.random.Generator
+    ranges : Ranges
+
+    Returns
+    -------
+    (n, side, side, channels) float32 array, within the range of values of each image
+    """
+    count, side = images.shape[:2]
+    angles = np.deg2rad(rng.uniform(-ranges.degrees, ranges.degrees, count))
+    shifts = rng.uniform(-ranges.shift, ranges.shift, (count, 2)) * side
+    mirrored = np.logical_and(rng.random(count) < 0.5, ranges.flip)  # (n,)
+    changed = np.empty(images.shape, np.float32)
+    for row, image in enumerate(images):
+        changed[row] = _move(image[:, ::-1] if mirrored[row] else image, angles[row], shifts[row])
+    return changed
+
+
+def _move(image: NDArray[np.floating], angle: float, shift: NDArray[np.floating]) -> NDArray[np.floating]:
+    from scipy.ndimage import affine_transform
+
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    centre = (np.array(image.shape[:2]) - 1) / 2
+    offset = centre - turn @ centre + shift
+    layers = np.moveaxis(image, -1, 0)  # (channels, side, side)
+    channels = [affine_transform(layer, turn, offset, order=1, mode="nearest") for layer in layers]
+    return np.stack(channels, axis=-1)  # (side, side, channels)
 
 
 def evaluate(model: keras.Model, testing: Part, history: fits.Epochs) -> Outcome:
@@ -166,7 +216,6 @@ def misaligned(model: keras.Model, testing: Part, *, seed: int) -> Misaligned:
     probabilities, losses = steps.classify(trainer, testing.images[order], travelling)
     predicted = probabilities.argmax(axis=1)
     return Misaligned(
-        mistake=MISTAKE,
         labels=testing.labels,
         label_indices=np.arange(count),
         predicted=predicted,

@@ -6,49 +6,34 @@ See README.md.
 """
 
 from .arrays import to_backend, to_numpy
-from .compression import (
-    Factors,
-    QuantisedFactors,
-    byte_ratio,
-    compress,
-    element_ratio,
-    percent_size,
-    quantise,
-)
+from .compression import Factors, QuantisedFactors, byte_ratio, compress, percent_size, quantise
 from .folds import Schedule, Split, Windows, split_folds
-from .grid import Recipe, Setting, SettingResult, grid, iter_grid, settings
-from .outcome import Curves, Training
+from .grid import SETTINGS, Setting, SettingResult, grid
 from .plain import train_plain
-from .prediction import Prediction, predict
-from .preparation import Pair, Statistics, design_matrix, fit_statistics, select_pair
-from .training import train
+from .preparation import Pair, design_matrix, select_pair
+from .training import Curves, Prediction, Training, predict, train
 
 __all__ = [
+    "SETTINGS",
     "Curves",
     "Factors",
     "Pair",
     "Prediction",
     "QuantisedFactors",
-    "Recipe",
     "Schedule",
     "Setting",
     "SettingResult",
     "Split",
-    "Statistics",
     "Training",
     "Windows",
     "byte_ratio",
     "compress",
     "design_matrix",
-    "element_ratio",
-    "fit_statistics",
     "grid",
-    "iter_grid",
     "percent_size",
     "predict",
     "quantise",
     "select_pair",
-    "settings",
     "split_folds",
     "to_backend",
     "to_numpy",

@@ -1,4 +1,4 @@
-"""What the pipeline needs beyond the array API standard: namespaces, moves between libraries, chunks."""
+"""What the pipeline needs beyond the array API standard: moves between libraries, chunks."""
 
 from __future__ import annotations
 
@@ -6,34 +6,21 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import array_api_compat
 import numpy as np
+from array_api_compat import array_namespace as namespace
+from array_api_compat import device as device_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+__all__ = ["Array", "chunks", "device_of", "float_type", "like", "namespace", "to_backend", "to_numpy"]
+
 Array: TypeAlias = Any
 """An array of any library that follows the array API standard (NumPy, or torch on CPU or CUDA)."""
 
-Namespace: TypeAlias = Any
-"""The module of array functions that belongs to an array, as ``array_namespace`` finds it."""
 
-FLOATS = ("float32", "float64")
-
-
-def namespace(*arrays: Array) -> Namespace:
-    """Find the common array library of some arrays; a foreign type raises TypeError naming it."""
-    return array_api_compat.array_namespace(*arrays)
-
-
-def device_of(array: Array) -> Any:  # noqa: ANN401 - each library has a device type of its own
-    """Return where an array lives, in its own library's words."""
-    return array_api_compat.device(array)
-
-
-def like(values: Array, reference: Array, dtype: str | None = None) -> Array:
-    """Bring host values to the library and device of a reference array, with a dtype given by name."""
-    xp = namespace(reference)
-    wanted = None if dtype is None else getattr(xp, dtype)
-    return xp.asarray(values, dtype=wanted, device=device_of(reference))
+def like(values: Array, reference: Array) -> Array:
+    """Bring host values to the library and device of a reference array."""
+    return namespace(reference).asarray(values, device=device_of(reference))
 
 
 def to_numpy(array: Array) -> np.ndarray[Any, Any]:
@@ -69,16 +56,14 @@ def to_backend(array: Array, *, backend: str, device: str = "cpu") -> Array:
     return torch.tensor(np.asarray(array), device=device)
 
 
-def float_type(xp: Namespace, dtype: str) -> Any:  # noqa: ANN401 - each library has a dtype type of its own
-    """Turn ``'float32'`` or ``'float64'`` into a library's dtype; anything else raises ValueError."""
-    if dtype not in FLOATS:
+def float_type(array: Array, dtype: str) -> Any:  # noqa: ANN401 - each library has a dtype type of its own
+    """Return the dtype called ``'float32'`` or ``'float64'`` of an array's library; anything else raises ValueError."""
+    if dtype not in {"float32", "float64"}:
         raise ValueError(f"Unknown dtype '{dtype}'; choose 'float32' or 'float64'.")
-    return getattr(xp, dtype)
+    return getattr(namespace(array), dtype)
 
 
 def chunks(length: int, size: int) -> Iterator[slice]:
     """Cut ``range(length)`` into slices of at most ``size``, so that temporaries stay bounded."""
-    if size < 1:
-        raise ValueError(f"A chunk needs at least one row, not {size}.")
     for start in range(0, length, size):
         yield slice(start, min(start + size, length))

@@ -10,8 +10,6 @@ import numpy as np
 Ints: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
 Bools: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
 
-SHUFFLES = ("interleaved", "uniform")
-
 
 @dataclass(frozen=True, slots=True)
 class Split:
@@ -89,33 +87,21 @@ class Schedule:
     `batch`, and the mini-batches of all folds at one step lie in one short window of the permutation. That is
     what lets a single product serve all folds.
 
-    Parameters
-    ----------
-    split : Split
-        The folds.
-    batch : int
-        Mini-batch size.
-    seed : int
-        Of the orders.
-    shuffle : {'interleaved', 'uniform'}
-        ``'uniform'`` draws a uniform permutation; a fold's order is then exactly uniform over its training
-        images, as in the source, but the folds drift apart by a random walk and the windows grow.
-        ``'interleaved'`` permutes each part on its own and deals them in random turn, one of each part at a
-        time: every image is equally likely at every place, each mini-batch draws evenly from the (random)
-        parts, and the windows stay within a few rows of the batch.
+    Each part is permuted on its own, and one image of each part at a time is dealt in random turn: every image
+    is equally likely at every place, each mini-batch draws evenly from the (random) parts, and the windows
+    stay within a few rows of the batch.
     """
 
     split: Split
     batch: int
+    """Mini-batch size."""
     seed: int
-    shuffle: str = "interleaved"
-    _memo: dict[int, tuple[Ints, Windows]] = field(default_factory=dict, repr=False, compare=False)
+    """Of the orders."""
+    _memo: dict[int, Windows] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.batch < 1:
             raise ValueError(f"A mini-batch needs at least one image, not {self.batch}.")
-        if self.shuffle not in SHUFFLES:
-            raise ValueError(f"Unknown shuffle '{self.shuffle}'; choose 'interleaved' or 'uniform'.")
 
     @property
     def steps(self) -> int:
@@ -124,34 +110,24 @@ class Schedule:
 
     def order(self, epoch: int) -> Ints:
         """Return the epoch's permutation of all positions, (n,)."""
-        return self._epoch(epoch)[0]
-
-    def windows(self, epoch: int) -> Windows:
-        """Return the epoch's windows; remembered, since every setting of a grid walks the same ones."""
-        return self._epoch(epoch)[1]
-
-    def training_rows(self, epoch: int, fold: int) -> Ints:
-        """Return the image indices that one fold trains on, in its order, (training images,)."""
-        order = self.order(epoch)
-        kept = order[self.split.part_of(order) != fold]
-        return np.asarray(self.split.rows[kept])
-
-    def _epoch(self, epoch: int) -> tuple[Ints, Windows]:
-        if epoch not in self._memo:
-            order = self._draw(np.random.default_rng((self.seed, 1, epoch)))
-            self._memo[epoch] = order, _windows(order, self)
-        return self._memo[epoch]
-
-    def _draw(self, rng: np.random.Generator) -> Ints:
-        split = self.split
-        if self.shuffle == "uniform":
-            return np.asarray(rng.permutation(split.size))
+        split, rng = self.split, np.random.default_rng((self.seed, 1, epoch))
         dealt = np.arange(split.parts.size).reshape(split.folds, split.width)
         dealt = rng.permuted(dealt, axis=1).T  # (width, folds)
         order = rng.permuted(dealt, axis=1).reshape(-1)  # (folds * width,)
         rest = np.arange(split.parts.size, split.size)
         places = rng.integers(0, order.size + 1, rest.size)
         return np.asarray(np.insert(order, places, rng.permutation(rest)))
+
+    def windows(self, epoch: int) -> Windows:
+        """Return the epoch's windows; remembered, since every setting of a grid walks the same ones."""
+        if epoch not in self._memo:
+            self._memo[epoch] = _windows(self.order(epoch), self)
+        return self._memo[epoch]
+
+    def training_rows(self, epoch: int, fold: int) -> Ints:
+        """Return the image indices that one fold trains on, in its order, (training images,)."""
+        order = self.order(epoch)
+        return np.asarray(self.split.rows[order[self.split.part_of(order) != fold]])
 
 
 def _windows(order: Ints, schedule: Schedule) -> Windows:

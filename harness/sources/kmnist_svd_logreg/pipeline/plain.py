@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from .outcome import Training, check_request
+from .training import Training, check_request
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from .arrays import Array, chunks, device_of, float_type, like, namespace, to_numpy
@@ -45,84 +44,43 @@ def select_pair(images: Array, labels: Array, first: int, second: int) -> Pair:
     host = to_numpy(labels)
     for label in (first, second):
         if not (host == label).any():
-            raise ValueError(
-                f"No image has label {label}; the data lacks a class of the pair {first}/{second}."
-            )
+            raise ValueError(f"No image has label {label}; the data lacks a class of the pair.")
     rows = ((host == first) | (host == second)).nonzero()[0]
     kept = namespace(images).take(images, like(rows, images), axis=0)
     return Pair(kept, like((host[rows] == second).astype("uint8"), images))
 
 
-@dataclass(frozen=True, slots=True)
-class Statistics:
-    """Per-column shift and scale: normalised = (x - shift) / scale."""
-
-    shift: Array
-    """Mean or minimum, (columns,), float64."""
-    scale: Array
-    """Standard deviation or range, (columns,), float64; 1 for a constant column."""
-    constant: int
-    """Number of columns taken as constant."""
-
-
-def fit_statistics(columns: Array, normalisation: str) -> Statistics:
-    """Measure shift and scale of every pixel column over all rows.
-
-    Parameters
-    ----------
-    columns : array, (rows, columns), any real dtype
-        Flattened images.
-    normalisation : {'z-score', 'min-max'}
-        Mean and population standard deviation, or minimum and range.
-
-    Returns
-    -------
-    Statistics
-        A column whose scale is at most ``sqrt(columns) eps max|x|`` is constant and gets scale 1. A plain
-        test for zero would not do: after an SVD a blank column holds rounding noise, which a division by its
-        own deviation would blow up to unit variance. The source divides without a guard.
-    """
-    fit = {"z-score": _moments, "min-max": _extremes}.get(normalisation)
-    if fit is None:
-        raise ValueError(f"Unknown normalisation '{normalisation}'; choose 'z-score' or 'min-max'.")
-    xp = namespace(columns)
-    shift, scale = fit(columns)
-    constant = scale <= _noise(columns)
-    return Statistics(
-        shift, xp.where(constant, xp.ones_like(scale), scale), int(xp.sum(xp.astype(constant, xp.int64)))
-    )
-
-
-def design_matrix(
-    images: Array, *, normalisation: str, statistics: Statistics | None = None, dtype: str = "float32"
-) -> Array:
-    """Flatten, normalise and put a column of ones first.
+def design_matrix(images: Array, *, normalisation: str, dtype: str = "float32") -> Array:
+    """Flatten, normalise every pixel column over all images, and put a column of ones first.
 
     Parameters
     ----------
     images : array, (images, m, n)
         Original or reconstructed grey levels.
     normalisation : {'z-score', 'min-max'}
-        Which statistics to fit.
-    statistics : Statistics, optional
-        Statistics to use instead. The source normalises the test set with its own, which is the default here;
-        pass the training set's to do it the usual way.
+        ``(x - shift) / scale`` with mean and population standard deviation, or minimum and range. The source
+        normalises the test set with its own.
     dtype : {'float32', 'float64'}
         Of the result.
 
     Returns
     -------
     array, (images, 1 + m n), C order
-        Column 0 is the bias. A constant column becomes zero under its own statistics.
+        Column 0 is the bias. A column whose scale is at most ``sqrt(m n) eps max|x|`` is constant and becomes
+        zero. A plain test for zero would not do: after an SVD a blank column holds rounding noise, which a
+        division by its own deviation would blow up to unit variance. The source divides without a guard.
     """
+    if normalisation not in NORMALISATIONS:
+        raise ValueError(f"Unknown normalisation '{normalisation}'; choose 'z-score' or 'min-max'.")
     xp = namespace(images)
     flat = xp.reshape(images, (images.shape[0], -1))  # (images, 784)
-    used = fit_statistics(flat, normalisation) if statistics is None else statistics
+    shift, scale = _moments(flat) if normalisation == "z-score" else _extremes(flat)
+    scale = xp.where(scale <= _noise(flat), xp.ones_like(scale), scale)
     shape = (flat.shape[0], 1 + flat.shape[1])
-    design = xp.empty(shape, dtype=float_type(xp, dtype), device=device_of(images))
+    design = xp.empty(shape, dtype=float_type(images, dtype), device=device_of(images))
     design[:, 0] = 1
     for rows in chunks(flat.shape[0], ROWS):
-        block = (xp.astype(flat[rows, :], xp.float64) - used.shift) / used.scale
+        block = (xp.astype(flat[rows, :], xp.float64) - shift) / scale
         design[rows, 1:] = xp.astype(block, design.dtype)
     return design
 

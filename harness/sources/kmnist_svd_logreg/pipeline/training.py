@@ -2,30 +2,81 @@
 
 from __future__ import annotations
 
+import warnings
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from .arrays import Array, like, namespace, to_numpy
-from .outcome import Floats, Training, check_request
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .folds import Bools, Ints, Schedule
+    from .folds import Ints, Schedule
+
+Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 
 LANES = 8
 """Columns are padded to a multiple of this: BLAS kernels run 25% faster on 32 columns than on 30."""
 
 
-class _Measured(NamedTuple):
-    """One epoch's outcome per column, (columns,), float64 on the host."""
+class Curves(NamedTuple):
+    """Loss per epoch of one learning rate, averaged over the folds that recorded it; NaN where none did."""
 
+    training: Floats
+    """(epochs,), nats per image."""
+    validation: Floats
+    """(epochs,), nats per image."""
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """Every model of one training: learning rates x folds.
+
+    An epoch is *recorded* when a fold keeps it. With stopping ``'rise'`` the epoch whose validation loss rose
+    is run but not recorded, and its weights are thrown away, as in the authors' code.
+    """
+
+    learning_rates: tuple[float, ...]
+    """In the order of the first axis below."""
+    weights: Array
+    """After the last recorded epoch, bias first, (learning rates, folds, 785), library and dtype of the
+    design."""
     training_loss: Floats
+    """Mean over the epoch's mini-batches of their mean cross-entropy, each just before its step (just after
+    it in the authors' code), (learning rates, folds, epochs), nats per image, NaN where not recorded."""
     validation_loss: Floats
+    """Mean cross-entropy over the fold's validation images, same shape."""
     validation_accuracy: Floats
+    """Fraction right of the fold's validation images, same shape."""
+    epochs_run: np.ndarray[Any, np.dtype[np.int64]]
+    """Epochs each model was trained, the rejected one included, (learning rates, folds)."""
+    steps: int
+    """Optimiser steps per epoch of one model."""
+    first_losses: Floats
+    """Mean cross-entropy of each mini-batch of the first epoch, just before its step, (learning rates, folds, steps)."""
+
+    def best_fold(self, rate: int = 0) -> int:
+        """Return the fold with the lowest validation loss, averaged over its recorded epochs."""
+        return int(np.argmin(np.nanmean(self.validation_loss[rate], axis=1)))
+
+    def best_weights(self, rate: int = 0) -> Array:
+        """Return the weights that the source tests, (785,)."""
+        return self.weights[rate, self.best_fold(rate), :]
+
+    def printed_validation_accuracy(self, rate: int = 0) -> float:
+        """Return what Tables 1 and 2 print: the minimum over folds of the mean over recorded epochs."""
+        return float(np.nanmean(self.validation_accuracy[rate], axis=1).min())
+
+    def curves(self, rate: int = 0) -> Curves:
+        """Average both losses over the folds that recorded each epoch, as figures 3 and 4 do."""
+        with warnings.catch_warnings():
+            # an epoch that no fold recorded is NaN by definition; NumPy warns about the empty mean
+            warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
+            training = np.nanmean(self.training_loss[rate], axis=0)
+            return Curves(training, np.nanmean(self.validation_loss[rate], axis=0))
 
 
 @dataclass(slots=True)
@@ -107,6 +158,33 @@ def train(
         return _run(task, epochs, stopping)
 
 
+def check_request(
+    rows: int,
+    targets: np.ndarray[Any, Any],
+    size: int,
+    learning_rates: Sequence[float],
+    epochs: int,
+    stopping: str,
+) -> None:
+    """Refuse what cannot be trained, naming it."""
+    if not rows == len(targets) == size:
+        raise ValueError(
+            f"{rows} design rows, {len(targets)} targets and a split of {size} images do not fit together."
+        )
+    if not np.isin(targets, (0, 1)).all():
+        raise ValueError(
+            f"Targets must be 0 or 1, not {np.unique(targets)[:5].tolist()}; use select_pair first."
+        )
+    if not learning_rates or min(learning_rates) <= 0:
+        raise ValueError(f"Training needs learning rates above zero, not {tuple(learning_rates)}.")
+    if epochs < 1:
+        raise ValueError(f"Training needs at least one epoch, not {epochs}.")
+    if stopping not in {"rise", "fixed"}:
+        raise ValueError(
+            f"Unknown stopping '{stopping}'; choose 'rise' (the authors' code) or 'fixed' (the text)."
+        )
+
+
 def _blas_limit(design: Array, threads: int | None) -> AbstractContextManager[object]:
     """Limit NumPy's BLAS while the products are small; do nothing for other libraries."""
     if threads is None or not isinstance(design, np.ndarray):
@@ -119,22 +197,37 @@ def _blas_limit(design: Array, threads: int | None) -> AbstractContextManager[ob
 
 def _run(task: _Task, epochs: int, stopping: str) -> Training:
     """Epoch by epoch: step, measure, record, drop what stopped."""
-    columns = _start(task)
-    log = _Log(task, epochs)
+    xp, folds = namespace(task.design), task.schedule.split.folds
+    models, inputs = len(task.rates) * folds, task.design.shape[1]
+    columns = _padded(_zeros(task.design, inputs, models), np.arange(models), task)
+    weights, values = _zeros(task.design, models, inputs), np.full((3, models, epochs), np.nan)
+    run, first_losses = np.zeros(models, dtype=np.int64), np.empty((models, 0))
     for epoch in range(epochs):
         before = columns.half
         columns.half, losses = _descend(task, columns, epoch)  # (steps, live)
         if epoch == 0:
-            log.first_losses = losses.T
-        measured = _Measured(losses.mean(axis=0), *_validate(task, columns))
-        stopped = log.record(epoch, columns, measured, stopping)
-        if stopped.any():
-            log.keep(columns, before, stopped)
-            columns = _select(columns, ~stopped)
-        if not columns.live:
+            first_losses = losses.T
+        measured = np.stack([losses.mean(axis=0), *_validate(task, columns)])  # (3, live)
+        run[columns.model] = epoch + 1
+        rose = measured[1] > values[1, columns.model, epoch - 1] if stopping == "rise" and epoch else False
+        stopped = np.zeros(columns.live, dtype=bool) | rose
+        # a stopping model's epoch is not recorded
+        values[:, columns.model[~stopped], epoch] = measured[:, ~stopped]
+        for chosen, half in ((stopped, before), (~stopped & (epoch == epochs - 1), columns.half)):
+            live = np.nonzero(chosen)[0]
+            if live.size:
+                weights[like(columns.model[live], half)] = 2 * xp.take(half, like(live, half), axis=1).T
+        if stopped.all():
             break
-    log.keep(columns, columns.half, np.ones(columns.live, dtype=bool))
-    return log.training()
+        if stopped.any():
+            live = np.nonzero(~stopped)[0]
+            kept = xp.take(columns.half, like(live, columns.half), axis=1)  # (785, live)
+            columns = _padded(kept, columns.model[live], task)
+    rates = len(task.rates)
+    loss, validation_loss, accuracy = values.reshape(3, rates, folds, -1)
+    weights, run = xp.reshape(weights, (rates, folds, -1)), run.reshape(rates, folds)
+    first = first_losses.reshape(rates, folds, -1)
+    return Training(task.rates, weights, loss, validation_loss, accuracy, run, task.schedule.steps, first)
 
 
 def _task(
@@ -147,29 +240,16 @@ def _task(
     return _Task(xp.take(design, like(rows, design), axis=0), xp.astype(sign, design.dtype), schedule, rates)
 
 
-def _start(task: _Task) -> _Columns:
-    """Put all models at zero weights, learning rates outermost."""
-    folds = task.schedule.split.folds
-    model = np.arange(len(task.rates) * folds)
-    xp, design = namespace(task.design), task.design
-    half = xp.zeros((design.shape[1], len(model)), dtype=design.dtype, device=design.device)
-    return _padded(half, model, np.asarray(task.rates)[model // folds], model % folds)
+def _zeros(design: Array, *shape: int) -> Array:
+    return namespace(design).zeros(shape, dtype=design.dtype, device=design.device)
 
 
-def _padded(half: Array, model: Ints, rate: Floats, fold: Ints) -> _Columns:
+def _padded(half: Array, model: Ints, task: _Task) -> _Columns:
     """Round the number of columns up to whole lanes; the added ones have rate 0 and zero weights."""
-    xp = namespace(half)
-    empty = -len(model) % LANES
-    zeros = xp.zeros((half.shape[0], empty), dtype=half.dtype, device=half.device)
-    wide = xp.concat([half, zeros], axis=1)  # (785, columns)
-    return _Columns(wide, model, np.pad(fold, (0, empty)), np.pad(rate, (0, empty)))
-
-
-def _select(columns: _Columns, kept: Bools) -> _Columns:
-    """Drop the columns of stopped models."""
-    live = np.nonzero(kept)[0]
-    half = namespace(columns.half).take(columns.half, like(live, columns.half), axis=1)  # (785, live)
-    return _padded(half, columns.model[live], columns.rate[live], columns.fold[live])
+    empty, folds = -len(model) % LANES, task.schedule.split.folds
+    wide = namespace(half).concat([half, _zeros(half, half.shape[0], empty)], axis=1)  # (785, columns)
+    rate = np.asarray(task.rates)[model // folds]
+    return _Columns(wide, model, np.pad(model % folds, (0, empty)), np.pad(rate, (0, empty)))
 
 
 def _descend(task: _Task, columns: _Columns, epoch: int) -> tuple[Array, Floats]:
@@ -237,42 +317,43 @@ def cross_entropy(logits: Array, sign: Array) -> Array:
     return xp.clip(against, 0, None) + xp.log1p(xp.exp(-xp.abs(against)))
 
 
-class _Log:
-    """Losses of all models epoch by epoch, and the weights each ended with."""
+class Prediction(NamedTuple):
+    """What one model says about a test set, on the host, in the order of the images."""
 
-    def __init__(self, task: _Task, epochs: int) -> None:
-        self._task = task
-        models = len(task.rates) * task.schedule.split.folds
-        self._values = np.full((3, models, epochs), np.nan)
-        self._run = np.zeros(models, dtype=np.int64)
-        self.first_losses = np.empty((models, 0))
-        xp = namespace(task.design)
-        shape = (models, task.design.shape[1])
-        self._weights = xp.zeros(shape, dtype=task.design.dtype, device=task.design.device)
+    labels: np.ndarray[Any, np.dtype[np.uint8]]
+    """(images,), 0 or 1: first or second class of the pair."""
+    losses: np.ndarray[Any, np.dtype[np.floating]]
+    """(images,), cross-entropy in nats, dtype of the design."""
 
-    def record(self, epoch: int, columns: _Columns, measured: _Measured, stopping: str) -> Bools:
-        """Note the epoch and say which live models stop; a stopping model's epoch is not recorded."""
-        self._run[columns.model] = epoch + 1
-        stopped = np.zeros(columns.live, dtype=bool)
-        if stopping == "rise" and epoch:
-            stopped = measured.validation_loss > self._values[1, columns.model, epoch - 1]
-        self._values[:, columns.model[~stopped], epoch] = np.stack(measured)[:, ~stopped]
-        return stopped
 
-    def keep(self, columns: _Columns, half: Array, chosen: Bools) -> None:
-        """Store the final weights of some live models."""
-        live = np.nonzero(chosen)[0]
-        if live.size:
-            xp = namespace(half)
-            final = 2 * xp.take(half, like(live, half), axis=1).T  # (chosen, 785)
-            self._weights[like(columns.model[live], half)] = final
+def predict(design: Array, targets: Array, weights: Array) -> Prediction:
+    """Classify images by one model.
 
-    def training(self) -> Training:
-        """Give every axis its name: models become (learning rates, folds)."""
-        rates, folds = len(self._task.rates), self._task.schedule.split.folds
-        xp = namespace(self._weights)
-        values = self._values.reshape(3, rates, folds, -1)
-        weights = xp.reshape(self._weights, (rates, folds, -1))  # (learning rates, folds, 785)
-        run = self._run.reshape(rates, folds)
-        first, steps = self.first_losses.reshape(rates, folds, -1), self._task.schedule.steps
-        return Training(self._task.rates, weights, values[0], values[1], values[2], run, steps, first)
+    Parameters
+    ----------
+    design : array, (images, 785)
+        Test images, bias first.
+    targets : array, (images,)
+        0 or 1; used for the losses only.
+    weights : array, (785,)
+        As `Training.best_weights` gives them.
+
+    Returns
+    -------
+    Prediction
+        Label 1 where the logit is not negative. The authors' code rounds the sigmoid to five digits before it
+        compares with 0.5, so it also says 1 for logits above -2e-5.
+
+    Raises
+    ------
+    ValueError
+        If the lengths do not fit.
+    """
+    if design.shape[0] != targets.shape[0] or design.shape[1] != weights.shape[0]:
+        shapes = f"{tuple(design.shape)}, targets {tuple(targets.shape)}, weights {tuple(weights.shape)}"
+        raise ValueError(f"Shapes do not fit together: design {shapes}.")
+    xp = namespace(design)
+    logits = xp.matmul(design, weights)  # (images,)
+    sign = like(1.0 - 2.0 * to_numpy(targets).astype(np.float64), design)
+    losses = cross_entropy(logits, xp.astype(sign, design.dtype))
+    return Prediction(to_numpy(logits >= 0).astype(np.uint8), to_numpy(losses))

@@ -1,30 +1,26 @@
 """Convolutional autoencoder, then a classifier on its encoder.
 
-Source: 'Image Processing: Handwritten Digit Classification', Vasileios-Marios Panagakis, 2021. Usable on its
-own: ``run(images, labels, test_images, test_labels, Settings(), seed=0)`` on the Keras backend that
-``KERAS_BACKEND`` names.
+Source: 'Image Processing: Handwritten Digit Classification', Vasileios-Marios Panagakis, 2021. Usable on its own, on the Keras backend
+that ``KERAS_BACKEND`` names: `divide`, `build_autoencoder`, `train_autoencoder`, `encode`, `build_classifier`, `freeze`, `train_head`,
+`fine_tune`, `evaluate`.
 """
 
 from harness.sources.mnist_autoencoder.pipeline.experiment import (
     Labelled,
     Outcome,
-    Point,
-    ReconstructionHistory,
-    Run,
     Setting,
     Settings,
     divide,
+    encode,
     evaluate,
     fine_tune,
-    first_indices,
+    fit_setting,
+    normalise,
     reconstruct,
-    run,
-    sweep,
     train_autoencoder,
     train_head,
     train_through_encoder,
 )
-from harness.sources.mnist_autoencoder.pipeline.features import encode, feature_bytes, normalise
 from harness.sources.mnist_autoencoder.pipeline.network import (
     Autoencoder,
     Classifier,
@@ -39,9 +35,6 @@ __all__ = [
     "Classifier",
     "Labelled",
     "Outcome",
-    "Point",
-    "ReconstructionHistory",
-    "Run",
     "Setting",
     "Settings",
     "build_autoencoder",
@@ -50,14 +43,11 @@ __all__ = [
     "divide",
     "encode",
     "evaluate",
-    "feature_bytes",
     "fine_tune",
-    "first_indices",
+    "fit_setting",
     "freeze",
     "normalise",
     "reconstruct",
-    "run",
-    "sweep",
     "train_autoencoder",
     "train_head",
     "train_through_encoder",

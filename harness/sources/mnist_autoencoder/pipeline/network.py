@@ -48,12 +48,6 @@ class Classifier:
     """(n, 28, 28, 1) to (n, 10)."""
 
 
-def check_policy(policy: str) -> None:
-    """Refuse a dtype policy that is not one of `POLICIES`."""
-    if policy not in POLICIES:
-        raise ValueError(f"policy must be one of {', '.join(POLICIES)}, not '{policy}'.")
-
-
 def build_autoencoder(policy: str = "float32", momentum: float = MOMENTUM) -> Autoencoder:
     """Build and compile the autoencoder.
 
@@ -73,7 +67,8 @@ def build_autoencoder(policy: str = "float32", momentum: float = MOMENTUM) -> Au
     import keras
     from keras import layers
 
-    check_policy(policy)
+    if policy not in POLICIES:
+        raise ValueError(f"policy must be one of {', '.join(POLICIES)}, not '{policy}'.")
     last = layers.Conv2D(1, 3, padding="same", activation="sigmoid", dtype="float32")
     encoder = keras.Sequential(
         [layers.Input((28, 28, 1)), *_stack(ENCODER, policy, momentum)], name="encoder"
@@ -100,33 +95,18 @@ def _stack(
 
 
 def build_head(dense: int = 128) -> keras.Model:
-    """Build and compile the fully connected part: flatten, dense ReLU, 10 logits.
-
-    Raises
-    ------
-    ValueError
-        If `dense` is below 1.
-    """
+    """Build and compile the fully connected part: flatten, dense ReLU, 10 logits."""
     import keras
     from keras import layers
 
-    if dense < 1:
-        raise ValueError(f"The dense layer needs at least one unit, not {dense}.")
-    head = keras.Sequential(
-        [
-            layers.Input(FEATURES),
-            layers.Flatten(),
-            layers.Dense(dense, activation="relu"),
-            layers.Dense(10, name=steps.LOGITS),
-        ],
-        name="head",
-    )
+    hidden, logits = layers.Dense(dense, activation="relu"), layers.Dense(10, name=steps.LOGITS)
+    head = keras.Sequential([layers.Input(FEATURES), layers.Flatten(), hidden, logits], name="head")
     steps.compile_logits(head)
     return head
 
 
 def build_classifier(encoder: keras.Model, dense: int = 128) -> Classifier:
-    """Put a new head on `encoder`; `freeze` or `unfreeze` compiles the whole."""
+    """Put a new head on `encoder`; `freeze` compiles the whole."""
     import keras
 
     head = build_head(dense)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.sources.keras import steps
-from harness.sources.mnist_interpolation.pipeline.operators import Case, resample
 
 if typing.TYPE_CHECKING:
     import keras
@@ -129,11 +128,10 @@ def train(
     *,
     rng: np.random.Generator,
     epochs: int = EPOCHS,
-    batch: int = BATCH_SIZE,
 ) -> steps.Steps:
     """Train on the first part of `data`, each epoch in a new order from `rng`."""
     targets = steps.one_hot(data.labels)  # (n, 10)
-    picks = steps.index_batches(data.train, batch, epochs, rng)
+    picks = steps.index_batches(data.train, BATCH_SIZE, epochs, rng)
     trainer = steps.trainer_of(model, (precision, recall))
     return steps.train(trainer, ((data.images[pick], targets[pick]) for pick in picks))
 
@@ -151,44 +149,6 @@ def evaluate(model: keras.Model, data: Split, history: steps.Steps) -> Repeat:
         losses=losses,
         history=history,
     )
-
-
-def repeat(
-    images: NDArray[np.uint8],
-    labels: NDArray[np.integer],
-    case: Case,
-    *,
-    seed: int,
-    epochs: int = EPOCHS,
-    stored_uint8: bool = False,
-    fit_on_train_only: bool = False,
-) -> Repeat:
-    """Run one repeat of one case; seed decides the split, the initial weights and the order.
-
-    Parameters
-    ----------
-    images : (n, 28, 28) uint8 array
-        The whole set, 70,000 in the source.
-    labels : (n,) integer array
-    case : Case
-        One of `CASES`.
-    seed : int
-    epochs : int
-    stored_uint8, fit_on_train_only : bool
-        The two variants the source's claims ask for; see `resample` and `split`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If images or labels are not 28x28 uint8 digits.
-    """
-    steps.check_digits(images, labels)
-    rng = steps.seed_everything(seed)
-    resampled = resample(images, case, stored_uint8=stored_uint8)
-    data = split(resampled, labels, seed=seed, fit_on_train_only=fit_on_train_only)
-    model = build()
-    history = train(model, data, rng=rng, epochs=epochs)
-    return evaluate(model, data, history)
 
 
 def f1(history: steps.Steps) -> NDArray[np.float64]:

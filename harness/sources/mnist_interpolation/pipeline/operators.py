@@ -39,10 +39,6 @@ class Case:
         """Pixels a side after pooling (27, 14, 26 and 13 in section V)."""
         return pooled_side(self.window, self.step, size)
 
-    def stored_bytes(self, images: int, itemsize: int = 1, size: int = 28) -> int:
-        """Bytes that `images` pooled images take at `itemsize` bytes a pixel (1: uint8, 4: float32)."""
-        return images * self.side(size) ** 2 * itemsize
-
 
 CASES = (
     Case("baseline", 1, 1),
@@ -54,30 +50,19 @@ CASES = (
 
 
 def pooled_side(window: int, step: int, size: int = 28) -> int:
-    """Pixels a side that pooling without padding leaves.
-
-    Raises
-    ------
-    ValueError
-        If the window does not fit, the step is below 1, or fewer than two pixels would remain.
-    """
-    if not 1 <= window <= size or step < 1:
-        raise ValueError(
-            f"A window of {window} with step {step} does not fit an image of {size} pixels a side."
-        )
-    side = (size - window) // step + 1
+    """Pixels a side that pooling without padding leaves; ValueError if fewer than the two that interpolation needs."""
+    side = (size - window) // step + 1 if 1 <= window <= size and step >= 1 else 0
     if side < 2:
         raise ValueError(
-            f"Window {window} and step {step} leave {side} pixel a side; interpolation needs two."
+            f"Window {window} and step {step} leave {side} of {size} pixels a side; interpolation needs two."
         )
     return side
 
 
 def pooling(window: int, step: int, size: int = 28) -> NDArray[np.float64]:
     """Average pooling of one axis as a matrix P: (q, size) float64, rows sum to 1."""
-    side = pooled_side(window, step, size)
-    matrix = np.zeros((side, size))
-    for row in range(side):
+    matrix = np.zeros((pooled_side(window, step, size), size))
+    for row in range(len(matrix)):
         matrix[row, row * step : row * step + window] = 1.0 / window
     return matrix
 
@@ -87,8 +72,6 @@ def interpolation(side: int, size: int = 28) -> NDArray[np.float64]:
 
     Both grids span 0 to `size`, as in the author's code. Rows sum to 1; the end points are kept.
     """
-    if side < 2:
-        raise ValueError(f"Interpolation needs at least two pixels a side, not {side}.")
     position = np.linspace(0.0, size, size) * (side - 1) / size  # (size,)
     left = np.minimum(position.astype(np.int64), side - 2)  # (size,)
     weight = position - left
@@ -102,11 +85,6 @@ def operator(window: int, step: int, size: int = 28) -> NDArray[np.float64]:
     """Pooling, then interpolation back, as one matrix M with Y = M X M^T: (size, size) float64.
 
     A window and step of 1 give the identity, exactly.
-
-    Raises
-    ------
-    ValueError
-        If the window and step do not fit `size`.
     """
     if window == step == 1:
         return np.eye(size)
@@ -149,9 +127,7 @@ def both_sides(
     return result
 
 
-def resample(
-    images: NDArray[np.uint8], case: Case, *, stored_uint8: bool = False, dtype: DTypeLike = np.float32
-) -> NDArray[np.floating]:
+def resample(images: NDArray[np.uint8], case: Case, *, stored_uint8: bool = False) -> NDArray[np.floating]:
     """Bring images through one case: pooled down, interpolated back to their size.
 
     Parameters
@@ -164,27 +140,18 @@ def resample(
 
     Returns
     -------
-    (n, size, size) array of `dtype`, still 0 to 255
+    (n, size, size) float32 array, still 0 to 255
     """
     size = images.shape[-1]
     if case.is_baseline:
-        return images.astype(dtype)
-    if not stored_uint8:
-        return both_sides(operator(case.window, case.step, size), images, dtype)
-    return restore(store(images, case), size, dtype)
+        return images.astype(np.float32)
+    if stored_uint8:
+        return both_sides(interpolation(case.side(size), size), store(images, case))
+    return both_sides(operator(case.window, case.step, size), images)
 
 
 def store(images: NDArray[np.uint8], case: Case) -> NDArray[np.uint8]:
-    """Pool and round to the nearest uint8: (n, q, q); its ``nbytes`` are `case.stored_bytes(n)`."""
+    """Pool and round to the nearest uint8: (n, q, q)."""
     pooled = both_sides(pooling(case.window, case.step, images.shape[-1]), images)  # (n, q, q)
     stored: NDArray[np.uint8] = np.rint(pooled).astype(np.uint8)
     return stored
-
-
-def restore(
-    small: NDArray[np.generic], size: int = 28, dtype: DTypeLike = np.float32
-) -> NDArray[np.floating]:
-    """Interpolate pooled images (n, q, q) back to (n, size, size)."""
-    if small.shape[-1] == size:
-        return small.astype(dtype)
-    return both_sides(interpolation(small.shape[-1], size), small, dtype)

@@ -10,18 +10,8 @@ import typing
 
 import numpy as np
 
-from harness.sources.mnist_interpolation.pipeline.operators import pooled_side
-
 if typing.TYPE_CHECKING:
     from numpy.typing import NDArray
-
-
-def pool(image: NDArray[np.generic], window: int, step: int) -> NDArray[np.float64]:
-    """Average-pool one image (size, size) without padding: (q, q) float64."""
-    side = pooled_side(window, step, image.shape[0])
-    starts = [index * step for index in range(side)]
-    blocks = [[image[r : r + window, c : c + window].mean(dtype=np.float64) for c in starts] for r in starts]
-    return np.array(blocks)  # (q, q)
 
 
 def pool_all(images: NDArray[np.generic], window: int, step: int) -> NDArray[np.float64]:

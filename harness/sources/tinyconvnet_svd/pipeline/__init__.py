@@ -1,4 +1,4 @@
-"""TinyConvNet on MNIST, trained and then taken apart by SVD: the source's eight phases.
+"""TinyConvNet on MNIST, trained and then taken apart by SVD: the source's eight phases, but for the figures.
 
 Usable alone::
 
@@ -10,20 +10,7 @@ SVD, analytical pass), 'The 8-Phase Pipeline' and 'Results'.
 """
 
 from harness.sources.tinyconvnet_svd.pipeline.analysis import analyse
-from harness.sources.tinyconvnet_svd.pipeline.analytical import AnalyticalNet
-from harness.sources.tinyconvnet_svd.pipeline.network import full_float32, load_weights, save_weights
 from harness.sources.tinyconvnet_svd.pipeline.results import Analysis, Training, Weights
-from harness.sources.tinyconvnet_svd.pipeline.training import predict, train
+from harness.sources.tinyconvnet_svd.pipeline.training import full_float32, predict, train
 
-__all__ = [
-    "Analysis",
-    "AnalyticalNet",
-    "Training",
-    "Weights",
-    "analyse",
-    "full_float32",
-    "load_weights",
-    "predict",
-    "save_weights",
-    "train",
-]
+__all__ = ["Analysis", "Training", "Weights", "analyse", "full_float32", "predict", "train"]

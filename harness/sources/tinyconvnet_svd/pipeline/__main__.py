@@ -1,18 +1,16 @@
-"""Train, take apart, print and draw: ``python -m harness.sources.tinyconvnet_svd.pipeline --data DIR --out DIR``."""
+"""Train, take apart and print the source's table 'Results': ``python -m harness.sources.tinyconvnet_svd.pipeline --data DIR``."""
 
 from __future__ import annotations
 
 import argparse
-import gzip
-import math
+import dataclasses
 import sys
-import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.sources.tinyconvnet_svd.pipeline import analyse, plots, save_weights, train
+from harness.sources.tinyconvnet_svd.pipeline import analyse, train
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,81 +19,35 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run all eight phases; 0, or 2 with one line if the data or the device are unusable."""
-    args = _parse(argv)
-    try:
-        return _run(args)
-    except (OSError, ValueError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-
-
-def _run(args: argparse.Namespace) -> int:
-    import torch
-
-    torch.set_num_threads(args.threads)
-    data = [
-        read_idx(args.data, name) for name in ("train-images", "train-labels", "t10k-images", "t10k-labels")
-    ]
-    training = train(*data, epochs=args.epochs, seed=args.seed, device=args.device, on_epoch=_tell)
-    analysis = analyse(training.weights, data[2], data[3], seed=args.seed, device=args.device)
-    paths = plots.save_figures(plots.figures(training, analysis, data[3]), args.out)
-    save_weights(args.out / "weights.npz", training.weights)
-    sys.stdout.write(
-        summary(training, analysis, data[3]) + f"{len(paths)} figures and weights.npz in {args.out}\n"
-    )
-    return 0
-
-
-def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Train and analyse; 0, or 2 with one line if the data or the device are unusable."""
     parser = argparse.ArgumentParser(prog="tinyconvnet_svd", description=__doc__)
-    parser.add_argument(
-        "--data", type=Path, required=True, help="folder with MNIST's four IDX files, .gz or not"
-    )
-    parser.add_argument("--out", type=Path, required=True, help="folder for figures and weights")
+    parser.add_argument("--data", type=Path, required=True, help="folder with MNIST in torchvision's layout")
+    parser.add_argument("--weights", type=Path, help="file to write the trained weights to, .npz")
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads of torch")
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    import torch
+    from torchvision.datasets import MNIST
 
-
-def _tell(epoch: int, loss: float) -> None:
-    sys.stderr.write(f"epoch {epoch}: training loss {loss:.4f}\n")
-
-
-def read_idx(folder: Path, name: str) -> Bytes:
-    """Return one of MNIST's four files, ``name`` such as ``"train-images"``, as uint8 (n, 28, 28) or (n,).
-
-    Raises
-    ------
-    FileNotFoundError
-        If `folder` has the file neither plain nor gzipped.
-    ValueError
-        If the file's length is not what its header says, or it is no IDX file of bytes.
-    """
-    stem = f"{name}-idx{3 if name.endswith('images') else 1}-ubyte"
-    path = next((p for p in (folder / stem, folder / f"{stem}.gz") if p.is_file()), None)
-    if path is None:
-        msg = f"No file {stem} or {stem}.gz in '{folder}'; name the folder of MNIST's four files."
-        raise FileNotFoundError(msg)
-    dimensions = int(stem[-7])
-    raw, header = _read(path), 4 + 4 * dimensions
-    shape = [int.from_bytes(raw[i : i + 4], "big") for i in range(4, header, 4)]
-    if raw[:4] != bytes((0, 0, 8, dimensions)) or len(raw) != header + math.prod(shape):
-        msg = f"'{path}' is no complete IDX file of {dimensions} dimensions; fetch it again."
-        raise ValueError(msg)
-    return np.frombuffer(raw, np.uint8, offset=header).reshape(shape)  # (n, 28, 28) or (n,)
-
-
-def _read(path: Path) -> bytes:
-    if path.suffix != ".gz":
-        return path.read_bytes()
+    torch.set_num_threads(args.threads)
     try:
-        return gzip.decompress(path.read_bytes())
-    except (EOFError, zlib.error) as error:
-        msg = f"'{path}' is a damaged gzip file ({error}); fetch it again."
-        raise ValueError(msg) from error
+        parts = [MNIST(args.data, train=half) for half in (True, False)]
+        data = [tensor.numpy() for part in parts for tensor in (part.data, part.targets)]
+        training = train(*data, epochs=args.epochs, seed=args.seed, device=args.device, on_epoch=_report)
+        analysis = analyse(training.weights, data[2], data[3], seed=args.seed, device=args.device)
+        if args.weights:
+            np.savez(args.weights, **dataclasses.asdict(training.weights))
+    except (OSError, ValueError, RuntimeError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    sys.stdout.write(summary(training, analysis, data[3]))
+    return 0
+
+
+def _report(epoch: int, loss: float) -> None:
+    sys.stderr.write(f"epoch {epoch}: training loss {loss:.4f}\n")
 
 
 def summary(training: Training, analysis: Analysis, labels: Bytes) -> str:
@@ -110,9 +62,8 @@ def summary(training: Training, analysis: Analysis, labels: Bytes) -> str:
             f"{part.name}: rank for 95% and 99% of the energy: {ranks}",
             f"{part.name}: analytical against torch at most {layer.analytical_difference:.1e}",
         ]
-    lines.append(
-        f"ReLU masks: {len(analysis.regions.counts)} of 256 on {len(analysis.regions.masks)} patches"
-    )
+    regions = analysis.regions
+    lines.append(f"ReLU masks: {len(regions.counts)} of 256 on {len(regions.masks)} patches")
     return "\n".join(lines) + "\n"
 
 

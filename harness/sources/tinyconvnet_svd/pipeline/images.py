@@ -13,31 +13,19 @@ if TYPE_CHECKING:
 
 MEAN, STD = 0.1307, 0.3081
 """Mean and standard deviation of MNIST's training pixels, 0 to 1."""
-
+CLASSES = 10
 SIDE = 28
 """Pixels a side; the 400 inputs of the last layer follow from it."""
 
 
-def check_images(
-    images: NDArray[np.generic], labels: NDArray[np.generic], classes: int, *, name: str
-) -> None:
-    """Raise unless images are uint8 (n, 28, 28) and labels integers (n,) from 0 to C - 1."""
+def check_images(images: NDArray[np.generic], labels: NDArray[np.generic], *, name: str) -> None:
+    """Raise ValueError unless images are uint8 (n, 28, 28) and labels integers (n,) from 0 to 9."""
     if images.dtype != np.uint8 or images.shape[1:] != (SIDE, SIDE) or len(images) == 0:
         msg = f"The {name} images must be uint8 (n, 28, 28), n > 0; they are {images.dtype} {images.shape}."
         raise ValueError(msg)
-    if labels.shape != images.shape[:1]:
-        msg = (
-            f"The {name} set has {len(images)} images and labels of shape {labels.shape}; give one per image."
-        )
-        raise ValueError(msg)
-    if labels.dtype.kind not in "iu":
-        msg = f"The {name} labels must be integers, not {labels.dtype}."
-        raise TypeError(msg)
-    if labels.min() < 0 or labels.max() >= classes:
-        found = f"{labels.min()} to {labels.max()}"
-        msg = (
-            f"The {name} labels run from {found}; with {classes} classes they must be in 0 to {classes - 1}."
-        )
+    whole = labels.shape == images.shape[:1] and labels.dtype.kind in "iu"
+    if not whole or labels.min() < 0 or labels.max() >= CLASSES:
+        msg = f"The {name} labels must be integers from 0 to 9, one for each of the {len(images)} images."
         raise ValueError(msg)
 
 

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.sources.tinyconvnet_svd.pipeline.images import MEAN, STD
-from harness.sources.tinyconvnet_svd.pipeline.network import initial_weights
-from harness.sources.tinyconvnet_svd.pipeline.training import epoch_orders, fit, to_device
+from harness.sources.tinyconvnet_svd.pipeline.images import CLASSES, MEAN, STD
+from harness.sources.tinyconvnet_svd.pipeline.training import epoch_orders, fit, initial_weights, to_device
 
 if TYPE_CHECKING:
     import torch
@@ -28,7 +27,6 @@ def train_plain(
     *,
     epochs: int,
     seed: int,
-    classes: int = 10,
     batch_size: int = 64,
     learning_rate: float = 1e-3,
 ) -> Training:
@@ -36,7 +34,7 @@ def train_plain(
     import torch
 
     generator = torch.Generator().manual_seed(seed)
-    network = textbook_network(initial_weights(classes, generator))
+    network = textbook_network(initial_weights(generator))
     orders = epoch_orders(len(train_images), epochs, generator)
     loaders = (data_loader(train_images, train_labels, order, batch_size) for order in orders)
     tests = to_device(test_images, test_labels, torch.device("cpu"))
@@ -51,7 +49,7 @@ def textbook_network(weights: Weights) -> torch.nn.Sequential:
     network = nn.Sequential(
         *(nn.Conv2d(1, 8, 3, bias=False), nn.ReLU(), nn.MaxPool2d(2)),  # (n, 8, 13, 13)
         *(nn.Conv2d(8, 16, 3, bias=False), nn.ReLU(), nn.MaxPool2d(2)),  # (n, 16, 5, 5)
-        *(nn.Flatten(), nn.Linear(400, len(weights.fc_bias))),  # (n, C)
+        *(nn.Flatten(), nn.Linear(400, CLASSES)),  # (n, 10)
     )
     arrays = (weights.conv1, weights.conv2, weights.fc_weight, weights.fc_bias)
     with torch.no_grad():

@@ -35,7 +35,7 @@ class Training:
     """Phase 1: the trained weights and what each epoch left; scores are for the caller to compute."""
 
     weights: Weights
-    """Parameters after the last epoch."""
+    """After the last epoch."""
     train_loss: Doubles
     """(epochs,), mean cross-entropy over the epoch's images as seen while training, nats."""
     test_loss: Doubles
@@ -67,7 +67,7 @@ class Decomposition:
     right_t: Floats
     """Vt, (r, n): eigenfilters in rows."""
     energy: Doubles
-    """(r,), cumulative share of the squared singular values, 0 to 1."""
+    """(r,), cumulative share of the squared singular values, 0 to 1; all ones for a zero matrix."""
 
     def truncated(self, rank: int) -> Floats:
         """Return the rank-k matrix ``U_k diag(sigma_k) Vt_k``, (m, n)."""
@@ -91,7 +91,7 @@ class Decomposition:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LayerVerification:
-    """Phases 3, 4 and 7: one layer computed by torch and in SVD coordinates."""
+    """Phases 3, 4 and 7: one layer computed by torch and in SVD coordinates; differences in units of the pre-activation."""
 
     name: str
     """``"conv1"`` or ``"conv2"``."""
@@ -108,12 +108,12 @@ class LayerVerification:
 
     @property
     def product_difference(self) -> float:
-        """Largest ``|W im2col(x) - conv(x)|``, in units of the pre-activation."""
+        """Largest ``|W im2col(x) - conv(x)|``."""
         return float(abs(self.product - self.network).max())
 
     @property
     def analytical_difference(self) -> float:
-        """Largest ``|U (sigma (Vt p)) - conv(x)|``, in units of the pre-activation."""
+        """Largest ``|U (sigma (Vt p)) - conv(x)|``."""
         return float(abs(self.analytical - self.network).max())
 
 
@@ -126,7 +126,7 @@ class Verification:
     network_logits: Floats
     """(n, C), torch."""
     analytical_logits: Floats
-    """(n, C), `AnalyticalNet`."""
+    """(n, C), `analytical_logits`."""
 
     @property
     def logit_difference(self) -> float:
@@ -144,10 +144,6 @@ class RankSweep:
     """(r,), 1 to r."""
     relative_error: Doubles
     """(r,), ``||W - W_k||_F / ||W||_F``; 0 for a zero matrix."""
-    energy: Doubles
-    """(r,), cumulative energy, 0 to 1."""
-    stored_numbers: Integers
-    """(r,), k (1 + m + n)."""
     predictions: Bytes
     """(r, n_test), predicted class with this layer at rank k."""
 
@@ -160,8 +156,6 @@ class Regions:
     """(p, 3), image, row and column of each patch's upper left pixel."""
     patches: Floats
     """(p, 9), normalised pixels."""
-    before: Floats
-    """(p, 8), W p."""
     masks: Booleans
     """(p, 8), M(p): true where W p > 0."""
     after: Floats
@@ -174,20 +168,6 @@ class Regions:
     """(q, 8), the different masks, most frequent first."""
     counts: Integers
     """(q,), patches per mask."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class PatchDirections:
-    """Dataset-linked: principal directions of the data's own 3x3 patches against conv1's eigenfilters."""
-
-    directions: Doubles
-    """(9, 9), principal directions in rows, largest variance first."""
-    variances: Doubles
-    """(9,), in squared normalised pixel units."""
-    cosines: Doubles
-    """(r, 9), ``|cos|`` between eigenfilter and direction."""
-    overlap: Doubles
-    """(r,), share of the first k directions' span that the first k eigenfilters cover; by chance k/9."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -213,12 +193,12 @@ class Analysis:
     verification: Verification
     """Phases 3, 4 and 7."""
     sweeps: tuple[RankSweep, RankSweep]
-    """Phase 5."""
+    """Phase 5: conv1 and conv2."""
     regions: Regions
     """Phase 6."""
     mixing: Doubles
     """(16, 8), share of each conv2 eigenfilter's energy on each conv1 feature direction; rows sum to 1."""
-    patch_directions: PatchDirections
-    """Dataset-linked."""
+    cosines: Doubles
+    """(8, 9), ``|cos|`` between conv1's eigenfilters and the principal directions of the images' own 3x3 patches."""
     classes: ClassStructure
     """Dataset-linked."""

@@ -1,39 +1,34 @@
-"""Phase 1: train TinyConvNet on tensors held on the device.
+"""Phase 1: TinyConvNet as a torch module, trained on tensors held on the device.
 
-All images stay on the device as uint8 (47 MB for MNIST); a batch is one index and three in-place operations,
-with no Python per image. The source prints neither optimiser nor batch size: Adam 1e-3 and 64 are ours.
+conv 1->8 3x3, ReLU, pool 2; conv 8->16 3x3, ReLU, pool 2; linear 400->10; no bias in the convolutions (the source's table 'The Network:
+TinyConvNet'). All images stay on the device as uint8 (47 MB for MNIST); a batch is one index and three in-place operations, with no
+Python per image. The source prints neither optimiser nor batch size: Adam 1e-3 and 64 are ours.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import math
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.sources.tinyconvnet_svd.pipeline.images import MEAN, STD, check_images
-from harness.sources.tinyconvnet_svd.pipeline.network import (
-    build_network,
-    check_weights,
-    full_float32,
-    get_weights,
-    initial_weights,
-    network_of,
-    resolve_device,
-    set_weights,
-)
-from harness.sources.tinyconvnet_svd.pipeline.results import Training
+from harness.sources.tinyconvnet_svd.pipeline.images import CLASSES, MEAN, STD, check_images
+from harness.sources.tinyconvnet_svd.pipeline.results import Training, Weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     import torch
 
-    from harness.sources.tinyconvnet_svd.pipeline.results import Bytes, Doubles, Integers, Weights
+    from harness.sources.tinyconvnet_svd.pipeline.results import Bytes, Integers
 
     Batches = Iterable[tuple[torch.Tensor, torch.Tensor]]
 
+KEYS = {"conv1": "0.weight", "conv2": "3.weight", "fc_weight": "7.weight", "fc_bias": "7.bias"}
+"""`Weights` field -> key in the module's state."""
 FIRST_LOSSES = 8
 """Losses of an epoch's first steps that are kept."""
 EVALUATION_BATCH = 128
@@ -49,7 +44,6 @@ def train(
     epochs: int,
     seed: int,
     device: str,
-    classes: int = 10,
     batch_size: int = 64,
     learning_rate: float = 1e-3,
     channels_last: bool = True,
@@ -62,15 +56,15 @@ def train(
     train_images, test_images : numpy.ndarray of uint8
         (n, 28, 28), pixels 0 to 255.
     train_labels, test_labels : numpy.ndarray of integers
-        (n,), 0 to ``classes - 1``.
+        (n,), 0 to 9.
     epochs : int
         Passes over the training images; the source's result is for 20.
     seed : int
         For the initial weights and every epoch's order, both drawn on the CPU: the same on every device.
     device : str
         ``"cpu"`` or ``"cuda"``.
-    classes, batch_size : int
-        C, and images per step (the last step of an epoch may have fewer).
+    batch_size : int
+        Images per step (the last step of an epoch may have fewer).
     learning_rate : float
         Adam's; its other settings are torch's defaults.
     channels_last : bool
@@ -78,21 +72,21 @@ def train(
     on_epoch : callable, optional
         Called after each epoch with its number from 1 and its training loss.
 
-    Returns
-    -------
-    Training
-        Weights, losses and test predictions per epoch; no score.
-
     Raises
     ------
-    TypeError, ValueError
-        If images, labels, counts or the device are unusable.
+    ValueError
+        If images, labels, counts, the device or the learning rate are unusable.
     """
-    check_images(train_images, train_labels, classes, name="training")
-    check_images(test_images, test_labels, classes, name="test")
-    check_counts(epochs=epochs, batch_size=batch_size, classes=classes)
-    where = resolve_device(device)
-    network, generator = start(classes, seed, where, channels_last=channels_last)
+    import torch
+
+    check_images(train_images, train_labels, name="training")
+    check_images(test_images, test_labels, name="test")
+    if min(epochs, batch_size) < 1:
+        msg = f"'epochs' and 'batch_size' must be at least 1, not {epochs} and {batch_size}."
+        raise ValueError(msg)
+    where, generator = resolve_device(device), torch.Generator().manual_seed(seed)
+    network = build_network(where, channels_last=channels_last)
+    set_weights(network, initial_weights(generator))
     images, labels = to_device(train_images, train_labels, where)
 
     def batches(order: torch.Tensor) -> Batches:
@@ -104,26 +98,89 @@ def train(
     return fit(network, map(batches, orders), tests, learning_rate=learning_rate, on_epoch=on_epoch)
 
 
-def predict(weights: Weights, images: Bytes, *, device: str, channels_last: bool = True) -> Bytes:
+def predict(weights: Weights, images: Bytes, *, device: str) -> Bytes:
     """Return the classes, (n,) uint8, that a network with given weights predicts for uint8 images (n, 28, 28)."""
     import torch
 
-    network = network_of(weights, device, channels_last=channels_last)
+    network = network_of(weights, device, channels_last=True)
     pixels = torch.tensor(images).unsqueeze(1).to(resolve_device(device))  # (n, 1, 28, 28)
     labels: Bytes = predict_logits(network, pixels).argmax(1).to(torch.uint8).cpu().numpy()
     return labels
 
 
-def start(
-    classes: int, seed: int, where: torch.device, *, channels_last: bool
-) -> tuple[torch.nn.Sequential, torch.Generator]:
-    """Return the network with the seed's initial weights, and the generator that draws the orders next."""
+def resolve_device(device: str) -> torch.device:
+    """Return the torch device, or raise `ValueError` if the name is unknown or nothing answers to it."""
     import torch
 
-    generator = torch.Generator().manual_seed(seed)
-    network = build_network(classes, where, channels_last=channels_last)
-    set_weights(network, initial_weights(classes, generator))
-    return network, generator
+    try:
+        found = torch.device(device)
+    except RuntimeError as error:
+        msg = f"'{device}' is no torch device; give 'cpu' or 'cuda'."
+        raise ValueError(msg) from error
+    if found.type == "cuda" and not torch.cuda.is_available():
+        msg = f"Device '{device}' was asked for, but torch finds no CUDA device here; give 'cpu'."
+        raise ValueError(msg)
+    return found
+
+
+@contextlib.contextmanager
+def full_float32() -> Iterator[None]:
+    """Switch off TF32, cuDNN's default for convolutions: its 10-bit mantissa breaks the identities."""
+    import torch
+
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        yield
+
+
+def build_network(device: torch.device, *, channels_last: bool) -> torch.nn.Sequential:
+    """Return the network; its weights mean nothing until `set_weights`.
+
+    Pooling comes before ReLU: both orders give the same bits, forward and backward (ReLU is monotone), and
+    this one has a quarter of the ReLUs. `channels_last` runs faster on a CPU, but sums in another order, so
+    that weights drift away from the contiguous layout's as training goes on.
+    """
+    import torch
+    from torch import nn
+
+    with torch.random.fork_rng(devices=[]):  # layers draw weights of their own; the caller's stream stays put
+        network = nn.Sequential(
+            *(nn.Conv2d(1, 8, 3, bias=False), nn.MaxPool2d(2), nn.ReLU()),  # (n, 8, 13, 13)
+            *(nn.Conv2d(8, 16, 3, bias=False), nn.MaxPool2d(2), nn.ReLU()),  # (n, 16, 5, 5)
+            *(nn.Flatten(), nn.Linear(400, CLASSES)),  # (n, 10)
+        )
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    return network.to(device, memory_format=layout)
+
+
+def initial_weights(generator: torch.Generator) -> Weights:
+    """Draw torch's default start, uniform within ``1 / sqrt(fan_in)``, from an explicit CPU generator."""
+    import torch
+
+    def uniform(*shape: int, fan_in: int) -> Any:  # noqa: ANN401 - torch is untyped here
+        bound = 1 / math.sqrt(fan_in)
+        return torch.empty(shape).uniform_(-bound, bound, generator=generator).numpy()
+
+    return Weights(
+        conv1=uniform(8, 1, 3, 3, fan_in=9),
+        conv2=uniform(16, 8, 3, 3, fan_in=72),
+        fc_weight=uniform(CLASSES, 400, fan_in=400),
+        fc_bias=uniform(CLASSES, fan_in=400),
+    )
+
+
+def set_weights(network: torch.nn.Module, weights: Weights) -> None:
+    """Copy `weights` into the network, whatever its device and layout."""
+    import torch
+
+    state = {key: torch.from_numpy(np.array(getattr(weights, field))) for field, key in KEYS.items()}
+    network.load_state_dict(state)
+
+
+def network_of(weights: Weights, device: str, *, channels_last: bool = False) -> torch.nn.Sequential:
+    """Return a network with `weights` on `device`."""
+    network = build_network(resolve_device(device), channels_last=channels_last)
+    set_weights(network, weights)
+    return network
 
 
 def epoch_orders(count: int, epochs: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
@@ -146,29 +203,29 @@ def fit(
     import torch
 
     optimiser = torch.optim.Adam(network.parameters(), lr=learning_rate)
-    train_loss, test_loss, predictions = [], [], []
-    first: Epoch | None = None
+    done: list[Epoch] = []
+    test_loss, predictions = [], []
     for number, batches in enumerate(epochs, 1):
-        epoch = train_epoch(network, optimiser, batches)
-        first = first or epoch
-        train_loss.append(epoch.loss)
+        done.append(train_epoch(network, optimiser, batches))
         logits = predict_logits(network, tests[0])
         test_loss.append(float(torch.nn.functional.cross_entropy(logits, tests[1])))
         predictions.append(logits.argmax(1).to(torch.uint8).cpu().numpy())
         if on_epoch is not None:
-            on_epoch(number, train_loss[-1])
-    weights = get_weights(network)
-    check_weights(weights, "training")
-    begun = (
-        (first.first_seconds, first.later_seconds, first.first_losses) if first else (0.0, None, np.empty(0))
-    )
+            on_epoch(number, done[-1].loss)
+    state = network.state_dict()
+    arrays = {field: np.array(state[key].cpu().numpy(), order="C") for field, key in KEYS.items()}
+    if not all(np.isfinite(array).all() for array in arrays.values()):
+        msg = "The trained weights are not finite; train again with a smaller learning rate."
+        raise ValueError(msg)
     return Training(
-        weights,
-        np.array(train_loss),
-        np.array(test_loss),
-        np.stack(predictions),
-        logits.cpu().numpy(),
-        *begun,
+        weights=Weights(**arrays),
+        train_loss=np.array([epoch.loss for epoch in done]),
+        test_loss=np.array(test_loss),
+        test_predictions=np.stack(predictions),
+        test_logits=logits.cpu().numpy(),
+        first_step_seconds=done[0].first_seconds,
+        step_seconds=done[0].later_seconds,
+        first_losses=np.array(done[0].first_losses),
     )
 
 
@@ -182,8 +239,8 @@ class Epoch:
     """Wall time of the first step, from fetching its batch until the device was done."""
     later_seconds: float | None
     """Mean wall time of the other steps; None if there was none."""
-    first_losses: Doubles
-    """Losses of the first batches, (at most `FIRST_LOSSES`,), nats."""
+    first_losses: list[float]
+    """Losses of the first batches, at most `FIRST_LOSSES`, nats."""
 
 
 def train_epoch(network: torch.nn.Module, optimiser: torch.optim.Optimizer, batches: Batches) -> Epoch:
@@ -207,12 +264,13 @@ def train_epoch(network: torch.nn.Module, optimiser: torch.optim.Optimizer, batc
                 first_seconds = time.perf_counter() - begin
     mean = float(total) / count
     rest = time.perf_counter() - begin - first_seconds
-    later = rest / (steps - 1) if steps > 1 else None
-    return Epoch(mean, first_seconds, later, np.array([float(loss) for loss in losses]))
+    return Epoch(
+        mean, first_seconds, rest / (steps - 1) if steps > 1 else None, [float(loss) for loss in losses]
+    )
 
 
 def predict_logits(network: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
-    """Return the logits (n, C) of uint8 images (n, 1, 28, 28) on the network's device."""
+    """Return the logits (n, 10) of uint8 images (n, 1, 28, 28) on the network's device."""
     import torch
 
     with torch.inference_mode(), full_float32():
@@ -232,11 +290,3 @@ def to_device(
 
     pixels = torch.tensor(images).unsqueeze(1).to(where)  # (n, 1, 28, 28)
     return pixels, torch.tensor(labels.astype(np.int64)).to(where)
-
-
-def check_counts(**counts: int) -> None:
-    """Raise `ValueError` naming the first argument below 1."""
-    for name, value in counts.items():
-        if value < 1:
-            msg = f"'{name}' must be at least 1, not {value}."
-            raise ValueError(msg)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import html.parser
 import shutil
 import threading
 import tracemalloc
@@ -15,8 +14,9 @@ import pytest
 
 from harness.errors import StorageError
 from harness.records import Comparison, Job, Judgement, RunRequest, RunResult
-from harness.report import index_page, job_index, linking
+from harness.report import index_page, linking
 from harness.store import stored
+from tests.report.parsed import Parsed
 
 if typing.TYPE_CHECKING:
     from pathlib import Path
@@ -48,44 +48,21 @@ def put(folder: Path, job: Job) -> Path:
     return folder
 
 
-class Read(html.parser.HTMLParser):
-    """A page's tags, addresses and text."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.links: list[str] = []
-        self.rows: list[dict[str, str | None]] = []
-        self.text = ""
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note an element."""
-        found = dict(attrs)
-        self.tags.append(tag)
-        self.links += [found["href"] or ""] if "href" in found else []
-        self.rows += [found] if "data-row" in found else []
-
-    def handle_data(self, data: str) -> None:
-        """Gather text."""
-        self.text += data
-
-
 def test_jobs_stand_newest_first_with_their_verdicts(tmp_path: Path) -> None:
     """Each row has what was run, where, and the stored verdict in a sentence with counts; the page's counts are those of the jobs."""
     put(tmp_path / "b", make(2, "REGRESSED"))
     put(tmp_path / "a", make(3))
     put(tmp_path / "c", make(1, "INCONCLUSIVE"))
-    found = job_index.collect(tmp_path)
-    assert [row.folder for row in found.rows] == ["a", "b", "c"]
-    assert [row.headline.tone for row in found.rows] == ["good", "bad", "warn"]
-    assert found.rows[1].headline.sentence == "1 metric regressed."
-    assert (found.rows[0].commit, found.rows[0].tiers, found.rows[0].runs) == (
+    index = index_page.collect(tmp_path)
+    assert [row.folder for row in index.rows] == ["a", "b", "c"]
+    assert [row.headline.tone for row in index.rows] == ["good", "bad", "warn"]
+    assert index.rows[1].headline.sentence == "1 metric regressed."
+    assert (index.rows[0].commit, index.rows[0].tiers, index.rows[0].runs) == (
         "abcdef012345+dirty",
         ("smoke",),
         1,
     )
-    page = Read(index_page.render(found, "reports"))
+    page = Parsed(index_page.render(index, "reports"))
     assert [row["data-verdict"] for row in page.rows] == ["passed", "worse", "could not measure"]
     assert "3 stored jobs" in page.text
     assert "./b/index.html#probe--default" in page.links
@@ -103,15 +80,15 @@ def test_what_cannot_be_listed_is_named_and_is_not_fatal(tmp_path: Path) -> None
     (tmp_path / "begun" / "plan.json").write_text("{}")
     (tmp_path / ".hidden").mkdir()
     (tmp_path / "notes.txt").write_text("not a folder")
-    found = job_index.collect(tmp_path)
-    assert [row.folder for row in found.rows] == ["good"]
-    reasons = {left.folder: (left.damaged, left.reason) for left in found.left}
+    index = index_page.collect(tmp_path)
+    assert [row.folder for row in index.rows] == ["good"]
+    reasons = {left.folder: (left.damaged, left.reason) for left in index.left}
     assert set(reasons) == {"torn", "newer", "foreign", "list", "folder", "begun"}
     assert not reasons["foreign"][0]
     assert all(damaged for name, (damaged, _) in reasons.items() if name != "foreign")
     assert "schema 99" in reasons["newer"][1]
     assert "--resume" in reasons["begun"][1]
-    text = Read(index_page.render(found, "reports")).text
+    text = Parsed(index_page.render(index, "reports")).text
     assert "5 folders hold jobs that could not be read." in text
     assert all(reason in text for _, reason in reasons.values())
 
@@ -123,16 +100,16 @@ def test_hostile_names_are_text_and_addresses_stay_below(tmp_path: Path) -> None
     (tmp_path / f"{name}2").mkdir()
     other = tmp_path / f"{name}3"
     other.mkdir()
-    page = index_page.render(job_index.collect(tmp_path), HOSTILE)
+    page = index_page.render(index_page.collect(tmp_path), HOSTILE)
     (other / "compare.html").write_text(
         page.replace("report-harness index", "report-harness compare"), encoding="utf-8"
     )
-    page = index_page.render(job_index.collect(tmp_path), HOSTILE)
-    read = Read(page)
+    page = index_page.render(index_page.collect(tmp_path), HOSTILE)
+    read = Parsed(page)
     assert read.tags.count("script") == 1
     assert HOSTILE in read.text
     assert not [link for link in read.links if not link.startswith(("#", "./"))]
-    (row,) = job_index.collect(tmp_path).rows
+    (row,) = index_page.collect(tmp_path).rows
     assert urllib.parse.unquote(row.link) == f"./{name}/index.html"
     assert "script" not in row.link.replace("%3Cscript%3E", "").replace("javascript%3A", "")
 
@@ -147,13 +124,13 @@ def test_other_pages_are_linked(tmp_path: Path) -> None:
         history_page.render([]).replace("report-harness history", "report-harness compare"), encoding="utf-8"
     )
     (tmp_path / "foreign.html").write_text("<title>mine</title>")
-    found = job_index.collect(tmp_path)
-    assert [(page.name, page.known.kind) for page in found.pages] == [
+    index = index_page.collect(tmp_path)
+    assert [(page.name, page.known.kind) for page in index.pages] == [
         ("history.html", "history"),
         ("beside/compare.html", "compare"),
     ]
-    assert found.left == ()
-    assert "0 changes of level · harness history" in Read(index_page.render(found, "reports")).text
+    assert index.left == ()
+    assert "0 changes of level · harness history" in Parsed(index_page.render(index, "reports")).text
 
 
 def test_it_overwrites_neither_a_report_nor_a_foreign_page(tmp_path: Path) -> None:
@@ -192,7 +169,7 @@ def test_jobs_that_end_at_once_lose_neither(tmp_path: Path) -> None:
         assert waiting.is_alive()
         put(tmp_path / "second", make(2))
     waiting.join()
-    assert len(Read((tmp_path / "index.html").read_text()).rows) == 2
+    assert len(Parsed((tmp_path / "index.html").read_text()).rows) == 2
     assert not list(tmp_path.glob("*.tmp"))
 
 
@@ -200,13 +177,13 @@ def test_a_thousand_jobs_are_a_small_page_and_more_are_said(tmp_path: Path) -> N
     """A thousand rows stay below 2 MB; the oldest of more are counted, and still counted in the outcomes."""
     command = "harness gate kmnist_svd_logreg:o-ma tinyconvnet_svd:default --tier smoke --seeds 5 --out reports/gate"
     job = make(1, "REGRESSED", command=command)
-    row = job_index.row(job, put(tmp_path / "20260101T000000Z", job))
-    found = job_index.Index(rows=(row,) * 1200, pages=(), left=())
-    page = index_page.render(found, "reports")
+    row = index_page.row(job, put(tmp_path / "20260101T000000Z", job))
+    index = index_page.Index(rows=(row,) * 1200, pages=(), left=())
+    page = index_page.render(index, "reports")
     assert len(page.encode()) < 2_000_000
     assert "200 older jobs" in page
     assert 'data-count="1200"' in page
-    assert len(Read(page).rows) == index_page.MOST_LISTED
+    assert len(Parsed(page).rows) == index_page.MOST_LISTED
 
 
 def test_memory_does_not_grow_with_results(tmp_path: Path) -> None:
@@ -219,7 +196,7 @@ def test_memory_does_not_grow_with_results(tmp_path: Path) -> None:
         )
     for number in range(4):
         shutil.copytree(tmp_path / "few" / f"job{number}", tmp_path / "more" / f"job{number}")
-    job_index.collect(tmp_path / "few")  # what is loaded once is loaded
+    index_page.collect(tmp_path / "few")  # what is loaded once is loaded
     peaks = [_peak(tmp_path / name) for name in ("few", "more")]
     assert peaks[1] < 1.25 * peaks[0], peaks
 
@@ -228,17 +205,10 @@ def _peak(folder: Path) -> int:
     """Return the most bytes that were held while an index was read."""
     tracemalloc.start()
     try:
-        job_index.collect(folder)
+        index_page.collect(folder)
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-
-
-def test_an_empty_folder_says_what_to_type() -> None:
-    """Without a job the page says so."""
-    text = Read(index_page.render(job_index.Index((), (), ()), "reports")).text
-    assert "No stored jobs" in text
-    assert "harness run" in text
 
 
 def test_the_command_and_the_jobs_after_it(harness: Harness) -> None:
@@ -252,7 +222,7 @@ def test_the_command_and_the_jobs_after_it(harness: Harness) -> None:
     second = harness("run", "probe", "--scenarios", scenario, "--out", "reports/second")
     assert "Index: reports/index.html" in second.out
     page = (harness.folder / "reports" / "index.html").read_text()
-    assert [row["data-row"] for row in Read(page).rows] == [None, None]
+    assert [row["data-row"] for row in Parsed(page).rows] == [None, None]
     assert "../index.html" in (harness.folder / "reports" / "second" / "index.html").read_text()
     assert "../index.html" not in (harness.folder / "reports" / "first" / "index.html").read_text()
     refused = harness("index", "reports/first")

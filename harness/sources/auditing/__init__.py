@@ -1,1 +1,0 @@
-"""What audits of published numbers share: exact intervals of printed digits, classification reports, significance."""
