@@ -54,8 +54,8 @@ def _count(
     found: collections.Counter[str] = collections.Counter()
     for _ in range(trials):
         a = generator.normal(LEVEL, SD, runs)
-        asked = None if points is None else equivalence.Margin(points, "points")
-        margin = equivalence.margin_for(asked, a, share=True) or 0.0
+        chosen = equivalence.USUAL if points is None else equivalence.Margin(points, "points")
+        margin = chosen.of(a, share=True) or 0.0
         away = {"none": 0.0, "2 true sd": 2 * SD, "the printed margin": margin}[difference]
         b = generator.normal(LEVEL + away, SD, runs)
         found[equivalence.judge(a, b, margin).verdict] += 1

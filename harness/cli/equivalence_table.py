@@ -6,6 +6,7 @@ import typing
 
 from rich.table import Table
 
+from harness.judging import equivalence
 from harness.store.visible import marked, print_table
 
 if typing.TYPE_CHECKING:
@@ -13,7 +14,7 @@ if typing.TYPE_CHECKING:
 
     from rich.console import Console
 
-    from harness.records import Amount, Compared, Contrast, IdentitySide, SameWeights, Score, VariantSides
+    from harness.records import Amount, Compared, Contrast, Score, VariantSides
 
 STYLES = {"equivalent": "green", "different": "yellow", "INCONCLUSIVE": "yellow"}
 _SHOWN = {
@@ -28,13 +29,13 @@ _SHOWN = {
 NO_SAME_WEIGHTS = "on no set. To compare label by label, run the reference with --keep-weights, then the other with --weights and its folder"
 
 
-def show(console: Console, found: Compared) -> None:
-    """Print what was found."""
-    for variant in found.variants:
+def show(console: Console, compared: Compared) -> None:
+    """Print a comparison."""
+    for variant in compared.variants:
         print_table(console, _table(variant))
-        for line in _lines(variant, found):
+        for line in _lines(variant, compared):
             console.print(line, highlight=False, soft_wrap=True)
-    for reason in found.left_out:
+    for reason in compared.left_out:
         console.print(f"[yellow]not compared[/] {marked(reason)}", highlight=False, soft_wrap=True)
 
 
@@ -45,31 +46,23 @@ def _table(variant: VariantSides) -> Table:
     two = len(variant.sides) == 2
     for side in variant.sides:
         table.add_column(marked(side.name), justify="right", overflow="fold")
-    if two:
-        table.add_column("ratio", justify="right", no_wrap=True)
-        table.add_column("interval", justify="right", no_wrap=True)
+    for name in ("ratio", "interval") if two else ():
+        table.add_column(name, justify="right", no_wrap=True)
     for score in variant.scores:
-        values = ["—" if side is None else _share(score, side.mean) for side in score.sides]
-        table.add_row("", marked(score.metric), *values, *[""] * (2 * two))
+        means = ["—" if side is None else _share(score, side.mean) for side in score.sides]
+        table.add_row("", marked(score.metric), *means)
     for contrast in variant.contrasts:
-        if contrast.metric not in _SHOWN:
-            continue
-        row = [cells(contrast, side) for side in contrast.sides]
-        values = [value if two or ratio == "—" else f"{value} ×{ratio}" for value, ratio, _ in row]
-        table.add_row(marked(contrast.stage), _SHOWN[contrast.metric], *values, *(row[1][1:] if two else ()))
-    covered = [
-        side.coverage
-        for contrast in variant.contrasts
-        for side in contrast.sides
-        if side and side.lower is not None
-    ]
+        if contrast.metric in _SHOWN:
+            row = [cells(contrast, side) for side in contrast.sides]
+            values = [value if two or ratio == "—" else f"{value} ×{ratio}" for value, ratio, _ in row]
+            table.add_row(
+                marked(contrast.stage), _SHOWN[contrast.metric], *values, *(row[1][1:] if two else ())
+            )
+    known = [side for contrast in variant.contrasts for side in contrast.sides if side]
+    covered = [side.coverage for side in known if side.lower is not None]
     notes = [f"{side.name}: {len(side.seeds)} run{'s' * (len(side.seeds) != 1)}" for side in variant.sides]
     notes += [f"intervals cover {min(covered):.0%}"] if covered and two else []
-    notes += (
-        ["~ disturbed"]
-        if any(side and side.disturbed for contrast in variant.contrasts for side in contrast.sides)
-        else []
-    )
+    notes += ["~ disturbed"] if any(side.disturbed for side in known) else []
     table.caption, table.caption_justify = marked("; ".join(notes)), "left"
     return table
 
@@ -80,22 +73,18 @@ def cells(contrast: Contrast, side: Amount | None) -> tuple[str, str, str]:
         return "—", "—", "—"
     ratio = "—" if side.ratio is None else f"{'~' if side.disturbed else ''}{side.ratio:.3g}"
     interval = "—" if side.lower is None or side.upper is None else f"{side.lower:.3g} to {side.upper:.3g}"
-    return _quantity(side.median, contrast.unit), ratio, interval
-
-
-def _quantity(value: float, unit: str) -> str:
-    if unit == "B":
-        return f"{value / 2**20:,.1f} MiB"
-    return f"{value:,.0f} /s" if unit == "1/s" else f"{value:.3g} {unit}"
+    value = f"{side.median:,.0f} /s" if contrast.unit == "1/s" else f"{side.median:.3g} {contrast.unit}"
+    return f"{side.median / 2**20:,.1f} MiB" if contrast.unit == "B" else value, ratio, interval
 
 
 def _share(score: Score, value: float) -> str:
     return f"{100 * value:.5g}%" if score.share else f"{value:.5g} {score.unit}".rstrip()
 
 
-def _lines(variant: VariantSides, found: Compared) -> Iterator[str]:
+def _lines(variant: VariantSides, compared: Compared) -> Iterator[str]:
     for side in variant.sides:
-        yield f"{marked(side.name)}: {marked(found.jobs[side.job].folder)}{', the reference' if side is variant.sides[0] else ''}"
+        reference = ", the reference" if side is variant.sides[0] else ""
+        yield f"{marked(side.name)}: {marked(compared.jobs[side.job].folder)}{reference}"
     for note in variant.notes:
         yield f"[yellow]note[/] {marked(note)}"
     for score in variant.scores:
@@ -104,22 +93,23 @@ def _lines(variant: VariantSides, found: Compared) -> Iterator[str]:
                 verdict = other.judged.verdict
                 yield f"[{STYLES[verdict]}]{verdict}[/] {marked(sentence(variant, score, index))}"
     for weights in variant.weights:
-        yield f"same weights: {marked(labels(variant, weights))}"
+        yield f"same weights: {marked(equivalence.labels(variant, weights))}"
     if not variant.weights:
         yield f"same weights: {NO_SAME_WEIGHTS}"
-    for identity in variant.identities:
-        for side, check in zip(variant.sides, identity.sides, strict=True):
-            if check is not None and not check.holds:
-                yield f"[bold red]REGRESSED[/] on {marked(side.name)}: {marked(f'{identity.name}: {_error(check)}')}"
+    held = []
+    for index, side in enumerate(variant.sides):
+        checks = [
+            (identity.name, check) for identity in variant.identities if (check := identity.sides[index])
+        ]
+        for name, check in checks:
+            if not check.holds:
+                error = f"{name}: error {check.error:.2g}, tolerance {check.tolerance:.2g}"
+                error += f" ({check.dtype})" if check.dtype else ""
+                yield f"[bold red]REGRESSED[/] on {marked(side.name)}: {marked(error)}"
+        worst = max((check.share or 0.0 for _, check in checks), default=0.0)
+        held.append(f"{len(checks)} on {side.name} with errors of at most {worst:.2g} of the tolerance")
     if variant.identities:
-        held = [_held(variant, index) for index in range(len(variant.sides))]
         yield f"identities: {marked(', '.join(held))}"
-
-
-def _held(variant: VariantSides, index: int) -> str:
-    sides = [side for identity in variant.identities if (side := identity.sides[index]) is not None]
-    worst = max((side.share or 0.0 for side in sides), default=0.0)
-    return f"{len(sides)} on {variant.sides[index].name} with errors of at most {worst:.2g} of the tolerance"
 
 
 def sentence(variant: VariantSides, score: Score, index: int) -> str:
@@ -128,34 +118,12 @@ def sentence(variant: VariantSides, score: Score, index: int) -> str:
     if first is None or other is None or other.judged is None:
         raise ValueError(f"side {index} has no verdict on {score.metric}")
     judged = other.judged
-    factor, unit = (100.0, " points") if score.share else (1.0, f" {score.unit}".rstrip())
-    text = (
-        f"{score.metric}: {_share(score, first.mean)} on {variant.sides[0].name} ({first.runs} runs), {_share(score, other.mean)} on"
-        f" {variant.sides[index].name} ({other.runs} runs), difference {factor * judged.difference:+.3g}{unit}"
-    )
-    if judged.lower is not None and judged.upper is not None:
-        text += f", 90% interval {factor * judged.lower:+.3g} to {factor * judged.upper:+.3g}"
-    if judged.margin is not None:
-        text += f", margin {factor * judged.margin:.3g}{unit}"
+    difference, interval, margin = equivalence.amounts(score, judged)
+    means = [
+        f"{_share(score, side.mean)} on {variant.sides[place].name} ({side.runs} runs)"
+        for place, side in ((0, first), (index, other))
+    ]
+    text = f"{score.metric}: {', '.join(means)}, difference {difference}"
+    text += f", 90% interval {interval}" * bool(interval) + f", margin {margin}" * bool(margin)
     more = f". About {judged.runs_to_decide} runs a side would decide" if judged.runs_to_decide else ""
     return f"{text}: {judged.reason}{more}"
-
-
-def labels(variant: VariantSides, found: SameWeights) -> str:
-    """Say what the same weights came to, label by label."""
-    head = (
-        f"set {found.title} on {variant.sides[found.side].name}, {found.runs} run{'s' * (found.runs != 1)}, {found.labels:,} labels,"
-        f" {found.checkpoints} checkpoint{'s' * (found.checkpoints != 1)}"
-    )
-    if not found.changed:
-        return f"{head}: zero labels changed"
-    over = f", over the {found.tested} that saw the same images" if found.tested < found.runs else ""
-    return (
-        f"{head}: {found.changed} labels changed, {found.worse} for the worse and {found.better} for the better;"
-        f" exact McNemar p = {found.p:.2g}{over}"
-    )
-
-
-def _error(side: IdentitySide) -> str:
-    share = "" if side.share is None else f", {side.share:.2g} of it"
-    return f"error {side.error:.2g}, tolerance {side.tolerance:.2g}{share}{f' ({side.dtype})' if side.dtype else ''}"

@@ -6,7 +6,7 @@ import typing
 
 from rich.table import Table
 
-from harness.judging.history_names import amount, heading, label, letters, places, short, title
+from harness.judging.history import amount, heading, label, legend, letters, short, title
 from harness.judging.levels import sparkline
 from harness.store.visible import marked, print_table
 
@@ -32,7 +32,7 @@ def show(console: Console, chosen: Sequence[tuple[Track, Sequence[Line]]], patte
         console.print(f"[bold]{marked(title(track))}[/]", highlight=False, soft_wrap=True)
         for start in range(0, len(lines), _COLUMNS):
             print_table(console, _table(track, lines[start : start + _COLUMNS]))
-        for name in places(lines):
+        for name in legend(lines):
             console.print(marked(name), highlight=False, soft_wrap=True)
     for track, lines in chosen:
         for finding in track.findings:

@@ -117,7 +117,7 @@ def history_command(
     from rich.console import Console
 
     from harness.cli import history_table, past
-    from harness.judging import history, history_names, jobs
+    from harness.judging import history, jobs
     from harness.store import project
 
     reports, console = project.reports_folder(), Console()
@@ -152,7 +152,7 @@ def history_command(
     around = dict.fromkeys(folder.absolute().parent for folder in folders)
     places, web = _places([Path(), *around], {sample.commit.removesuffix("+dirty") for sample in samples})
     found = history.tracks(samples, places)
-    chosen = history_names.select(found, patterns)
+    chosen = history.select(found, patterns)
     history_table.show(console, chosen, patterns)
     if page is not None:
         from harness.report import history_page, linking

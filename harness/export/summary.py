@@ -140,8 +140,7 @@ def _commit(commit: str) -> str:
 
 
 def _tables(job: Job) -> Iterator[_Table]:
-    places: dict[str, int] = {verdict: place for place, verdict in enumerate(outcome.ATTENTION)}
-    lines = sorted(answer.lines(job), key=lambda line: places.get(line.verdict or "", len(places)))
+    lines = sorted(answer.lines(job), key=lambda line: answer.rank(line.verdict))
     run = ("scenario", prose(answer.heading(lines)), *_RUN)
     columns, row = (run, _run_row) if job.gate is None else (_GATE, _gate_row)
     rows = list(map(row, lines))
@@ -196,7 +195,7 @@ def _decisions(job: Job) -> Iterator[tuple[str, ...]]:
             yield code(name), prose(run), "**ERROR**", "", "", prose(result.error), ""
     every = [(comparison, judgement) for comparison in job.comparisons for judgement in comparison.judgements]
     loud = [pair for pair in every if outcome.needs_attention(pair[1])]
-    loud.sort(key=lambda pair: (outcome.ATTENTION.index(pair[1].verdict), not pair[1].gated))
+    loud.sort(key=lambda pair: (answer.rank(pair[1].verdict), not pair[1].gated))
     for comparison, judgement in loud:
         yield _decision(comparison, judgement)
 

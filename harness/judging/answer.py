@@ -43,11 +43,8 @@ class Line:
     """The answer on one variant in one tier, written out; what is not known is empty."""
 
     scenario: str
-    """Scenario name."""
     variant: str
-    """Variant name."""
     tier: str
-    """Tier."""
     runs: int
     """How many runs finished."""
     metric: str
@@ -92,7 +89,7 @@ class Line:
 
 
 def lines(job: Job) -> list[Line]:
-    """Write a line for every variant of a job that was judged, in its order."""
+    """Write a line for every variant of a job that was judged, in its order; `rank` gives another."""
     groups = stored.groups(job.results)
     return [
         _line(comparison, groups.get((comparison.scenario, comparison.variant, comparison.tier), ()))
@@ -107,31 +104,34 @@ def heading(found: Sequence[Line]) -> str:
     return metric if len(metrics) == 1 and len(metric) <= MOST_HEADING else "score"
 
 
+def rank(verdict: Verdict | None) -> int:
+    """Order verdicts worst first: what needs a person, then what is well, then None, where nothing was judged."""
+    worst = outcome.ATTENTION
+    return worst.index(verdict) if verdict in worst else len(worst) + (verdict is None)
+
+
 def _line(comparison: Comparison, results: Iterable[RunResult]) -> Line:
     compared = [judged for judged in comparison.judgements if judged.against == "baseline"]
     gated = [judged for judged in compared if judged.gated]
     scored = [judged for judged in gated if judged.cause != "constant_seeds"]  # which is of no metric
     score = _leading(scored, "accuracy", "")  # in the order in which the scenario gates them
-    time, memory = (
-        _leading(gated or compared, kind, name) for kind, name in (("runtime", TIME), ("memory", MEMORY))
-    )
     metric = score.metric if score else SCORE
-    runs, found = 0, {name: list[float]() for name in (*_FIRST, metric)}
-    for run in results:  # of which each may be decoded anew
+    runs, numbers = 0, {name: list[float]() for name in (metric, TIME, MEMORY)}
+    for run in results:  # each may be decoded anew
         runs += run.status == "ok"
-        for name, numbers in found.items():
-            value = run.metrics[name].value if run.status == "ok" and name in run.metrics else None
+        for name, values in numbers.items() if run.status == "ok" else ():
+            value = run.metrics[name].value if name in run.metrics else None
             if isinstance(value, float | int):
-                numbers.append(float(value))
-    values = tuple(found[metric])
+                values.append(float(value))
+    values, seconds, peaks = (numbers[name] for name in (metric, TIME, MEMORY))
     before = score.reference if score else None
-    after = score.value if score and score.value is not None else _mean(values)
-    unit = score.unit if score else ""
-    share = is_share(metric, unit, [v for v in (before, after, *values) if isinstance(v, float)])
+    after = score.value if score else None
+    if after is None and values:
+        after = sum(values) / len(values)
+    known = [value for value in (before, after, *values) if isinstance(value, float)]
+    share = is_share(metric, score.unit if score else "", known)
     write: Callable[[float], str] = wording.percent if share else wording.short
-    counted = collections.Counter(
-        judged.verdict for judged in comparison.judgements if judged.against == "identity"
-    )
+    counted = collections.Counter(j.verdict for j in comparison.judgements if j.against == "identity")
     published = (
         j.reference for j in comparison.judgements if j.against == "expectation" and j.metric == metric
     )
@@ -142,28 +142,25 @@ def _line(comparison: Comparison, results: Iterable[RunResult]) -> Line:
         before=write(before) if isinstance(before, float) else "", delta=wording.change(after, before, share=share),
         lost=score is not None and score.verdict == "REGRESSED",
         interval=_interval(comparison, metric, share=share),
-        values=values, base=score.reference_runs if score else (),
-        time=_written(found[TIME], wording.seconds), time_change=_ratio(time),
-        memory=_written(found[MEMORY], wording.mebibytes), memory_change=_ratio(memory),
+        values=tuple(values), base=score.reference_runs if score else (),
+        time=wording.seconds(sum(seconds) / len(seconds)) if seconds else "",
+        time_change=_percent(_leading(gated or compared, "runtime", TIME)),
+        memory=wording.mebibytes(sum(peaks) / len(peaks)) if peaks else "",
+        memory_change=_percent(_leading(gated or compared, "memory", MEMORY)),
         held=counted["PASS"], broken=counted["REGRESSED"], verdict=_verdict(comparison),
     )  # fmt: skip
 
 
 def _leading(judged: Iterable[Judgement], kind: str, name: str) -> Judgement | None:
-    of_kind = [judgement for judgement in judged if judgement.kind == kind]
-    return next((judgement for judgement in of_kind if judgement.metric == name), next(iter(of_kind), None))
+    """Return the judgement of the metric called `name`; else the first one of its kind."""
+    return min(
+        (judgement for judgement in judged if judgement.kind == kind),
+        key=lambda j: j.metric != name,
+        default=None,
+    )
 
 
-def _mean(values: Sequence[float]) -> float | None:
-    return sum(values) / len(values) if values else None
-
-
-def _written(values: Sequence[float], write: Callable[[float], str]) -> str:
-    mean = _mean(values)
-    return "" if mean is None else write(mean)
-
-
-def _ratio(judged: Judgement | None) -> str:
+def _percent(judged: Judgement | None) -> str:
     """Write by how many percent a time or a size changed; empty where nothing is compared."""
     if judged is None or not isinstance(judged.value, float) or not isinstance(judged.reference, float):
         return ""
@@ -185,25 +182,21 @@ def _interval(comparison: Comparison, metric: str, *, share: bool) -> str:
 def _verdict(comparison: Comparison) -> Verdict | None:
     if comparison.failed:
         return "ERROR"
-    found = {
+    verdicts = {
         judged.verdict
         for judged in comparison.judgements
         if judged.against == "identity" or (judged.against == "baseline" and judged.gated)
     }
-    compared = found - {"INCOMPARABLE"} if "PASS" in found else found
-    worst = next((verdict for verdict in outcome.ATTENTION if verdict in compared), None)
-    return worst or ("PASS" if found else None)
+    compared = verdicts - {"INCOMPARABLE"} if "PASS" in verdicts else verdicts
+    worst = min(compared, key=rank, default=None)
+    return worst if worst in outcome.ATTENTION else ("PASS" if verdicts else None)
 
 
 def follows(comparison: Comparison, judgement: Judgement) -> str:
     """Name the metric that carries the verdict of this one's group; empty if it has one of its own."""
     direction = "better" if judgement.verdict == "IMPROVED" else "worse"
-    for trial in comparison.trials:
-        ours = (
-            trial.direction == direction
-            and trial.verdict == judgement.verdict
-            and judgement.against == "baseline"
-        )
+    for trial in comparison.trials if judgement.against == "baseline" else ():
+        ours = (trial.direction, trial.verdict) == (direction, judgement.verdict)
         if ours and trial.metric != judgement.metric and trial.holds(judgement.metric):
             return trial.metric
     return ""
@@ -212,31 +205,39 @@ def follows(comparison: Comparison, judgement: Judgement) -> str:
 def headline(job: Job) -> str:
     """Say in one sentence, without its full stop, what decides: the worst finding with variant and amount, or that all is well."""
     if outcome.interrupted(job):
-        return (
-            f"Interrupted: {outcome.sentence({'unfinished': sum(job.unfinished.values())}).rstrip('.')}"
-            if job.unfinished
-            else "Interrupted"
-        )
+        missing = outcome.sentence({"unfinished": sum(job.unfinished.values())}).rstrip(".")
+        return f"Interrupted: {missing}" if job.unfinished else "Interrupted"
     code, counted = outcome.exit_code(job), outcome.counts(job)
     if counted["runs"] and code != 1:
-        failed = [result.request for result in outcome.runs(job) if result.status != "ok"]
-        of = f"{failed[0].scenario}:{failed[0].variant}"
-        return f"{len(failed)} run{'s' * (len(failed) != 1)} failed, of {of}" + " and others" * (
-            len({(r.scenario, r.variant) for r in failed}) > 1
-        )
+        failed = [
+            f"{run.request.scenario}:{run.request.variant}" for run in outcome.runs(job) if run.status != "ok"
+        ]
+        others = " and others" if len(set(failed)) > 1 else ""
+        return f"{len(failed)} run{'s' * (len(failed) != 1)} failed, of {failed[0]}{others}"
     worst = min(_findings(job, code), key=_order, default=None)
-    if worst is not None and not (
-        worst[1].verdict in {"NO_BASELINE", "INCOMPARABLE"} and counted["REPRODUCED"]
-    ):
+    quiet = worst is None or (worst[1].verdict in {"NO_BASELINE", "INCOMPARABLE"} and counted["REPRODUCED"])
+    if worst is not None and not quiet:
         comparison, judgement = worst
-        told = wording.finding(f"{comparison.scenario}:{comparison.variant}", judgement)
-        return wording.opening(told)
-    return _calm(job, counted)
+        return wording.opening(wording.finding(f"{comparison.scenario}:{comparison.variant}", judgement))
+    if counted["PASS"]:
+        undecided = outcome.undecided(job)
+        names = [f"{comparison.scenario}:{comparison.variant}" for comparison in job.comparisons]
+        one = len(names) == 1
+        who = (
+            f"{names[0]} is no worse than its baseline"
+            if one
+            else f"{len(names)} variants are no worse than their baselines"
+        )
+        return who + (f"; {undecided}" if undecided else "")
+    if not counted["REPRODUCED"] and not counted["holds"]:
+        return "Nothing was judged"
+    return outcome.sentence({word: counted[word] for word in ("REPRODUCED", "holds")}).rstrip(".")
 
 
 def _findings(job: Job, code: int) -> Iterator[tuple[Comparison, Judgement]]:
     """Yield what needs a person; of a gate that ended with a code, only what that code can come from."""
     settings = job.gate.settings if job.gate else None
+    verdicts = _OF_CODE.get(code, () if settings else outcome.ATTENTION)
     for comparison in job.comparisons:
         for judgement in comparison.judgements:
             acts = (
@@ -245,31 +246,11 @@ def _findings(job: Job, code: int) -> Iterator[tuple[Comparison, Judgement]]:
                 or judgement.gated
                 or settings.expectations
             )
-            ends = judgement.verdict in _OF_CODE.get(code, () if settings else outcome.ATTENTION)
-            if acts and ends and outcome.needs_attention(judgement):
+            if acts and judgement.verdict in verdicts and outcome.needs_attention(judgement):
                 yield comparison, judgement
 
 
-def _order(found: tuple[Comparison, Judgement]) -> tuple[int, bool, int, bool]:
-    judgement = found[1]
-    by_kind = _KINDS.index(judgement.kind) if judgement.kind in _KINDS else len(_KINDS)
-    return (
-        outcome.ATTENTION.index(judgement.verdict),
-        judgement.against == "expectation",
-        by_kind,
-        judgement.metric not in _FIRST,
-    )
-
-
-def _calm(job: Job, counted: collections.Counter[str]) -> str:
-    count = len(job.comparisons)
-    who, its, are = f"{count} variants", "their baselines", "are"
-    if count == 1:
-        (comparison,) = job.comparisons
-        who, its, are = f"{comparison.scenario}:{comparison.variant}", "its baseline", "is"
-    if counted["PASS"]:
-        told = outcome.undecided(job)
-        return f"{who} {are} no worse than {its}" + (f"; {told}" if told else "")
-    if not counted["REPRODUCED"] and not counted["holds"]:
-        return "Nothing was judged"
-    return outcome.sentence({word: counted[word] for word in ("REPRODUCED", "holds")}).rstrip(".")
+def _order(finding: tuple[Comparison, Judgement]) -> tuple[int, bool, int, bool]:
+    judgement = finding[1]
+    kind = _KINDS.index(judgement.kind)
+    return rank(judgement.verdict), judgement.against == "expectation", kind, judgement.metric not in _FIRST

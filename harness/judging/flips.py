@@ -19,7 +19,7 @@ from harness.records import GIVEN, Flip, Flips
 from harness.store import sidecar
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -31,7 +31,6 @@ if typing.TYPE_CHECKING:
 
 MOST_LISTED = 100
 """Flips of each direction that a record lists; all are counted."""
-KEEPS_NONE = "the baseline keeps no predictions"
 OTHER_IMAGES = "the labels differ: another split, order or data, so that no image can be paired"
 
 
@@ -84,37 +83,32 @@ def main_sets(gated: Iterable[str]) -> tuple[str, ...]:
 
 
 def against_base(
-    runs: Sequence[RunResult],
-    base: Iterable[RunResult],
-    names: Sequence[str],
-    read: Reader,
-    told: str,
+    runs: Iterable[RunResult], base: Iterable[RunResult], names: Sequence[str], read: Reader, against: str,
     base_read: Reader | None = None,
-) -> list[Found]:
+) -> list[Found]:  # fmt: skip
     """Hold finished runs against base runs of the same or another job, seed by seed.
 
     Parameters
     ----------
-    runs, base : sequences of RunResult
+    runs, base : iterables of RunResult
         Finished runs of both sides.
     names : sequence of str
         Prediction sets.
     read : callable
         See `harness.store.predictions.reader`.
-    told : str
+    against : str
         What the base is called.
     base_read : callable, optional
         Reads the base's predictions where they are another job's.
     """
-    read_base = base_read or read
     by_seed = {run.request.seed: run for run in base}
 
     def lookup(seed: int) -> tuple[Sets, str] | str:
         if seed not in by_seed:
             return f"there is no base run of seed {seed}"
-        return read_base(by_seed[seed], names), by_seed[seed].folder
+        return (base_read or read)(by_seed[seed], names), by_seed[seed].folder
 
-    return _find(runs, names, read, lookup, told)
+    return [flips for run in runs for flips in _of_run(run, names, read, lookup, against)]
 
 
 def against_baseline(
@@ -132,44 +126,37 @@ def against_baseline(
 
     def lookup(seed: int) -> tuple[Sets, str] | str:
         if not kept:
-            return KEEPS_NONE
+            return "the baseline keeps no predictions"
         return (kept[seed], "") if seed in kept else f"the baseline has no seed {seed}"
 
-    return _find(runs, names, read, lookup, place)
+    return [flips for run in runs for flips in _of_run(run, names, read, lookup, place)]
 
 
-def _find(
-    runs: Iterable[RunResult], names: Sequence[str], read: Reader, lookup: Lookup, against: str
-) -> list[Found]:
-    return [
-        _beside(run, name, read, lookup, against)
-        for run in runs
-        for name in names
-        if run.measurement is not None and name in run.measurement.predictions
-    ]
-
-
-def _beside(run: RunResult, name: str, read: Reader, lookup: Lookup, against: str) -> Found:
-    blank = Flips(seed=run.request.seed, set=name, against=against, images=0, folder=run.folder)
-    try:
-        reference = lookup(run.request.seed)
-        if isinstance(reference, str):  # nothing is read of a run that nothing is held against
-            return _not_compared(blank, reference)
-        head = read(run, (name,))[name]
-    except StorageError as error:
-        return _not_compared(blank, error.what)
-    sets, folder = reference
-    # what the reference's weights predict here is held against its own predictions
-    of = name.removesuffix(GIVEN)
-    if of not in sets:
-        return _not_compared(blank, f"the reference has no prediction set '{of}'")
-    if not np.array_equal(head.labels, sets[of].labels):
-        return _not_compared(blank, OTHER_IMAGES)
-    return _compared(dataclasses.replace(blank, base_folder=folder), sets[of], head)
-
-
-def _not_compared(blank: Flips, problem: str) -> Found:
-    return Found(dataclasses.replace(blank, problem=problem), np.zeros(0, np.int64))
+def _of_run(
+    run: RunResult, names: Sequence[str], read: Reader, lookup: Lookup, against: str
+) -> Iterator[Found]:
+    """Compare the prediction sets of a run; `lookup` returns the reference's sets and folder by seed, or why there are none."""
+    for name in names:
+        if run.measurement is None or name not in run.measurement.predictions:
+            continue
+        record = Flips(seed=run.request.seed, set=name, against=against, images=0, folder=run.folder)
+        # what the reference's weights predict here is held against its own predictions
+        of = name.removesuffix(GIVEN)
+        try:
+            reference = lookup(run.request.seed)
+            if isinstance(reference, str):  # nothing is read of a run that nothing is held against
+                problem = reference
+            elif of not in reference[0]:
+                problem = f"the reference has no prediction set '{of}'"
+            else:
+                base, head = reference[0][of], read(run, (name,))[name]
+                problem = "" if np.array_equal(head.labels, base.labels) else OTHER_IMAGES
+        except StorageError as error:
+            problem = error.what
+        if problem:
+            yield Found(dataclasses.replace(record, problem=problem), np.zeros(0, np.int64))
+        else:
+            yield _compared(dataclasses.replace(record, base_folder=reference[1]), base, head)
 
 
 def _compared(blank: Flips, base: Predictions, head: Predictions) -> Found:
@@ -177,12 +164,17 @@ def _compared(blank: Flips, base: Predictions, head: Predictions) -> Found:
     before, after = base.predicted == base.labels, head.predicted == head.labels
     net = before.astype(np.int64) - after  # (n,)
     same = base.weights if base.weights == head.weights else ""
+    listed = []
+    for chosen in (net > 0, net < 0):
+        rows = np.flatnonzero(chosen)[:MOST_LISTED]
+        columns = (rows, head.labels[rows], base.predicted[rows], head.predicted[rows])
+        listed.append(tuple(Flip(*map(int, row)) for row in zip(*columns, strict=True)))
     record = dataclasses.replace(
         blank,
         images=len(net),
         same_weights=bool(same),
-        worse=_listed(net > 0, base, head),
-        better=_listed(net < 0, base, head),
+        worse=listed[0],
+        better=listed[1],
         worse_count=int((net > 0).sum()),
         better_count=int((net < 0).sum()),
         changed=int((~before & ~after & (base.predicted != head.predicted)).sum()),
@@ -191,48 +183,31 @@ def _compared(blank: Flips, base: Predictions, head: Predictions) -> Found:
     return Found(record, net, images, same, (float(before.mean()), float(after.mean())))
 
 
-def _listed(chosen: NDArray[np.bool_], base: Predictions, head: Predictions) -> tuple[Flip, ...]:
-    rows = np.flatnonzero(chosen)[:MOST_LISTED]
-    columns = (rows, head.labels[rows], base.predicted[rows], head.predicted[rows])
-    return tuple(Flip(*map(int, row)) for row in zip(*columns, strict=True))
-
-
 # -- the same weights --------------------------------------------------------------------------
 
 
-def same_weights(found: Iterable[Found]) -> dict[str, Net]:
-    """Sum each image's net flips over runs, for the sets where every comparison is between the same weights.
+def same_weights(compared: Iterable[Found]) -> dict[str, Net]:
+    """Sum each image's net flips over runs, by set, for the sets where every comparison is between the same weights.
 
     The counts of images that got worse and better are never added up over runs: what one run gets wrong another
     often does too. Runs that saw other images than most are left out, because an image drawn by two of them would count twice.
-
-    Parameters
-    ----------
-    found : iterable of Found
-        Flips of any sets and runs.
-
-    Returns
-    -------
-    dict
-        By set.
     """
     by_set: Mapping[str, list[Found]] = collections.defaultdict(list)
-    for one in found:
+    for one in compared:
         by_set[one.record.set].append(one)
-    return {name: net for name, runs in by_set.items() if (net := _net(runs)) is not None}
-
-
-def _net(found: Sequence[Found]) -> Net | None:
-    compared = [one for one in found if not one.record.problem]
-    if not compared or not all(one.weights for one in compared):
-        return None
-    (images, _), *_ = collections.Counter(one.images for one in compared).most_common(1)
-    chosen = [one for one in compared if one.images == images]
-    return Net(
-        images=np.sum([one.net for one in chosen], axis=0),
-        runs=len(chosen),
-        checkpoints=len({one.weights for one in chosen}),
-        left_out=len(found) - len(chosen),
-        base=tuple(one.right[0] for one in chosen),
-        head=tuple(one.right[1] for one in chosen),
-    )
+    nets = {}
+    for name, runs in by_set.items():
+        whole = [one for one in runs if not one.record.problem]
+        if not whole or not all(one.weights for one in whole):
+            continue
+        (images, _), *_ = collections.Counter(one.images for one in whole).most_common(1)
+        chosen = [one for one in whole if one.images == images]
+        nets[name] = Net(
+            images=np.sum([one.net for one in chosen], axis=0),
+            runs=len(chosen),
+            checkpoints=len({one.weights for one in chosen}),
+            left_out=len(runs) - len(chosen),
+            base=tuple(one.right[0] for one in chosen),
+            head=tuple(one.right[1] for one in chosen),
+        )
+    return nets

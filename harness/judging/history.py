@@ -7,24 +7,36 @@ from __future__ import annotations
 
 import array
 import dataclasses
+import fnmatch
 import typing
 
 import numpy as np
 
+from harness.judging import wording
 from harness.judging.levels import changes
 from harness.machine import environment
+from harness.records.metrics import is_share
 from harness.store.table import System, exact_mean, is_headline
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from harness.judging.levels import Change
-    from harness.records import Direction, Job, Kind, RunResult
+    from harness.records import Direction, Job, Kind
 
     Fields = tuple[tuple[str, str], ...]
 
 LEADS = ("accuracy", "total.seconds", "total.above_imports_bytes")
 """Metrics that stand for their group where several changed together."""
+SHOWN = ("accuracy", "loss", "total.seconds", "total.above_imports_bytes")
+"""Metrics that the table shows unless others are named; changes of any metric are listed."""
+_WORDS = {"total.seconds": "time", "total.above_imports_bytes": "memory"}
+STRANDS = {
+    "history": "",
+    "branch": "on the branch of",
+    "unknown": "commits that git does not know here, in the order of their runs",
+    "none": "runs without a commit, in the order of their times",
+}
 _SOFTWARE = ("python", *environment.LIBRARIES)
 
 Strand = typing.Literal["history", "branch", "unknown", "none"]
@@ -42,17 +54,13 @@ class Sample(typing.NamedTuple):
     commit: str
     """Commit of the job, with ``+dirty`` if the tree was not clean, or empty."""
     system: System
-    """What was measured."""
     data: Fields
     """Data sets read: name and hash."""
     surroundings: Fields
     """Fields of the environment that decide what may be compared."""
     metric: str
-    """Metric."""
     unit: str
-    """Unit."""
     kind: Kind
-    """Kind of metric."""
     better: Direction
     """Direction in which it improves."""
     values: array.array[float]
@@ -65,38 +73,29 @@ def gather(jobs: Iterable[Job]) -> list[Sample]:
 
 
 def _of_job(job: Job) -> Iterable[Sample]:
-    found: dict[tuple[object, ...], Sample] = {}
+    samples: dict[tuple[object, ...], Sample] = {}
     for run in job.results:
-        system, data, surroundings = System.of(run), _data(run), _surroundings(run)
+        measurement = run.measurement
+        data = tuple(sorted((use.name, use.sha256) for use in measurement.datasets)) if measurement else ()
+        recorded = measurement.environment if measurement else {}
+        surroundings = tuple(sorted(environment.compared(recorded).items()))
+        system = System.of(run)
         for name, measured in run.metrics.items():
             if isinstance(measured.value, list) or not is_headline(name, measured, run):
                 continue
-            sample = found.get((system, data, surroundings, name))
-            if sample is None:
-                sample = found[system, data, surroundings, name] = Sample(
-                    created=job.created,
-                    commit=job.commit,
-                    system=system,
-                    data=data,
-                    surroundings=surroundings,
-                    metric=name,
-                    unit=measured.unit,
-                    kind=measured.kind,
-                    better=measured.better,
-                    values=array.array("d"),
+            key = (system, data, surroundings, name)
+            if key not in samples:
+                samples[key] = Sample(
+                    job.created,
+                    job.commit,
+                    *key,
+                    measured.unit,
+                    measured.kind,
+                    measured.better,
+                    array.array("d"),
                 )
-            sample.values.append(measured.value)
-    return found.values()
-
-
-def _data(run: RunResult) -> Fields:
-    uses = run.measurement.datasets if run.measurement else ()
-    return tuple(sorted((use.name, use.sha256) for use in uses))
-
-
-def _surroundings(run: RunResult) -> Fields:
-    recorded = run.measurement.environment if run.measurement else {}
-    return tuple(sorted(environment.compared(recorded).items()))
+            samples[key].values.append(measured.value)
+    return samples.values()
 
 
 # -- order ----------------------------------------------------------------------------------------
@@ -145,13 +144,13 @@ def places(parents: Mapping[str, Sequence[str]], head: str, measured: Iterable[s
 
 def _ancestors(parents: Mapping[str, Sequence[str]], tip: str, without: typing.Container[str]) -> set[str]:
     """Return a commit and its ancestors, as far as they are in `parents` and not in `without`."""
-    found, left = set[str](), [tip]
+    ancestors, left = set[str](), [tip]
     while left:
         commit = left.pop()
-        if commit in parents and commit not in found and commit not in without:
-            found.add(commit)
+        if commit in parents and commit not in ancestors and commit not in without:
+            ancestors.add(commit)
             left += parents[commit]
-    return found
+    return ancestors
 
 
 # -- tracks ---------------------------------------------------------------------------------------
@@ -178,11 +177,8 @@ class Line:
     """One metric over the rows of a track, in environments that may be compared."""
 
     metric: str
-    """Metric name."""
     unit: str
-    """Unit."""
     kind: Kind
-    """Kind of metric."""
     better: Direction
     """Direction in which the metric improves."""
     where: Fields
@@ -202,9 +198,7 @@ class Finding:
     line: Line
     """The metric that leads: accuracy among scores, the total among stages."""
     change: Change
-    """Its change."""
     others: tuple[str, ...]
-    """The other metrics."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,7 +206,6 @@ class Track:
     """All metrics of one system on one branch."""
 
     system: System
-    """What was measured."""
     strand: Strand
     """Where its commits lie; the order is the commits' in a history and on a branch, else that of the runs."""
     tip: str
@@ -220,9 +213,8 @@ class Track:
     data: Fields
     """Data sets that set it apart from other tracks of the system; empty if there are none."""
     rows: tuple[Row, ...]
-    """Commits, oldest first."""
+    """Oldest first."""
     lines: tuple[Line, ...]
-    """Metrics."""
 
     @property
     def findings(self) -> list[Finding]:
@@ -238,8 +230,10 @@ class Track:
                         break
                 else:
                     groups.append((line, change, []))
-        found = [Finding(line=line, change=change, others=tuple(others)) for line, change, others in groups]
-        return sorted(found, key=lambda one: one.line.rows[one.change.index])
+        findings = [
+            Finding(line=line, change=change, others=tuple(others)) for line, change, others in groups
+        ]
+        return sorted(findings, key=lambda one: one.line.rows[one.change.index])
 
 
 def tracks(samples: Iterable[Sample], known: Mapping[str, Place]) -> list[Track]:
@@ -258,12 +252,14 @@ def tracks(samples: Iterable[Sample], known: Mapping[str, Place]) -> list[Track]
     for sample in ordered:
         place = _place(sample.commit, known)
         grouped.setdefault((sample.system, sample.data, place.strand, place.tip), []).append(sample)
-    versions: dict[System, set[Fields]] = {}
-    for system, data, _, _ in grouped:
-        versions.setdefault(system, set()).add(data)
-    return [
-        _track(key, group, known, kinds, named=len(versions[key[0]]) > 1) for key, group in grouped.items()
-    ]
+    laid_out = []
+    for (system, data, strand, tip), group in grouped.items():
+        rows, lines = _rows_and_lines(group, known, kinds)
+        alone = all(other == data for of, other, _, _ in grouped if of == system)
+        laid_out.append(
+            Track(system=system, strand=strand, tip=tip, data=() if alone else data, rows=rows, lines=lines)
+        )
+    return laid_out
 
 
 def _place(commit: str, known: Mapping[str, Place]) -> Place:
@@ -279,40 +275,38 @@ class _Kinds:
         self._groups: dict[tuple[System, Kind], list[dict[str, str]]] = {}
         self._index: dict[tuple[System, Kind, Fields], int] = {}
         for sample in samples:
-            if (sample.system, sample.kind, sample.surroundings) not in self._index:
-                self._add(sample.system, sample.kind, sample.surroundings)
-
-    def _add(self, system: System, kind: Kind, surroundings: Fields) -> None:
-        ours, groups = dict(surroundings), self._groups.setdefault((system, kind), [])
-        fits = [index for index, group in enumerate(groups) if not environment.differences(kind, ours, group)]
-        if fits:
+            system, kind, ours = sample.system, sample.kind, dict(sample.surroundings)
+            if (system, kind, sample.surroundings) in self._index:
+                continue
+            groups = self._groups.setdefault((system, kind), [])
+            fits = (
+                index for index, group in enumerate(groups) if not environment.differences(kind, ours, group)
+            )
+            index = next(fits, len(groups))
+            if index == len(groups):
+                groups.append(ours)
             # fields that older records lack become known with the first that has them
-            groups[fits[0]] = ours | groups[fits[0]]
-        else:
-            groups.append(ours)
-        self._index[system, kind, surroundings] = fits[0] if fits else len(groups) - 1
+            groups[index] = ours | groups[index]
+            self._index[system, kind, sample.surroundings] = index
 
     def of(self, sample: Sample) -> int:
         """Return the number of the group that a sample's environment belongs to."""
         return self._index[sample.system, sample.kind, sample.surroundings]
 
-    def where(self, system: System, kind: Kind, index: int) -> Fields:
-        """Return the fields by which a group differs from the others; empty if there are none."""
-        groups = self._groups[system, kind]
+    def where(self, sample: Sample) -> Fields:
+        """Return the fields by which a sample's group differs from the others; empty if there are none."""
+        groups, own = self._groups[sample.system, sample.kind], self.of(sample)
         names = dict.fromkeys(
-            name for group in groups for name, _, _ in environment.differing(kind, groups[index], group)
+            name for group in groups for name, _, _ in environment.differing(sample.kind, groups[own], group)
         )
-        return tuple((name, groups[index].get(name, "none")) for name in names)
+        return tuple((name, groups[own].get(name, "none")) for name in names)
 
 
-def _track(
-    key: tuple[System, Fields, Strand, str],
-    samples: Sequence[Sample],
-    known: Mapping[str, Place],
-    kinds: _Kinds,
-    *,
-    named: bool,
-) -> Track:
+def _rows_and_lines(
+    samples: Sequence[Sample], known: Mapping[str, Place], kinds: _Kinds
+) -> tuple[tuple[Row, ...], tuple[Line, ...]]:
+    """Lay out the samples of one track, oldest first."""
+
     def row_key(sample: Sample) -> tuple[str, Fields, str]:
         # a clean commit is one thing however often it was measured; what is not committed is another each time
         own = sample.created if not sample.commit or sample.commit.endswith("+dirty") else ""
@@ -321,47 +315,83 @@ def _track(
     begun: dict[tuple[str, Fields, str], dict[str, None]] = {}
     for sample in samples:
         begun.setdefault(row_key(sample), {})[sample.created] = None
-    keys = sorted(
-        begun,
-        key=lambda key: (_place(key[0], known).position, key[0].endswith("+dirty"), next(iter(begun[key]))),
-    )
+    rows = {
+        key: Row(
+            commit=key[0], created=next(iter(times)), software=key[1], jobs=len(times), position=_place(key[0], known).position,
+        )
+        for key, times in begun.items()
+    }  # fmt: skip
+    keys = sorted(rows, key=lambda key: (rows[key].position, key[0].endswith("+dirty"), rows[key].created))
     number = {key: index for index, key in enumerate(keys)}
-    lines: dict[tuple[str, int], tuple[Sample, dict[int, list[float]]]] = {}
+    grouped: dict[tuple[str, int], tuple[Sample, dict[int, list[float]]]] = {}
     for sample in samples:
-        _, values = lines.setdefault((sample.metric, kinds.of(sample)), (sample, {}))
+        _, values = grouped.setdefault((sample.metric, kinds.of(sample)), (sample, {}))
         values.setdefault(number[row_key(sample)], []).extend(sample.values)
-    return Track(
-        system=key[0],
-        strand=key[2],
-        tip=key[3],
-        data=key[1] if named else (),
-        rows=tuple(
-            Row(
-                commit=commit,
-                created=next(iter(begun[commit, software, own])),
-                software=software,
-                jobs=len(begun[commit, software, own]),
-                position=_place(commit, known).position,
+    lines = []
+    for first, values in grouped.values():
+        means = tuple(exact_mean(values[row]) for row in sorted(values))
+        lines.append(
+            Line(
+                metric=first.metric, unit=first.unit, kind=first.kind, better=first.better, where=kinds.where(first),
+                rows=tuple(sorted(values)), values=means,
+                changes=tuple(changes(np.asarray(means, np.float64), first.better, spikes=True)),
             )
-            for commit, software, own in keys
-        ),
-        lines=tuple(
-            _line(first, values, kinds.where(first.system, first.kind, group))
-            for (_, group), (first, values) in lines.items()
-        ),
-    )
+        )  # fmt: skip
+    return tuple(rows[key] for key in keys), tuple(lines)
 
 
-def _line(first: Sample, values: Mapping[int, Sequence[float]], where: Fields) -> Line:
-    rows = tuple(sorted(values))
-    means = tuple(exact_mean(values[row]) for row in rows)
-    return Line(
-        metric=first.metric,
-        unit=first.unit,
-        kind=first.kind,
-        better=first.better,
-        where=where,
-        rows=rows,
-        values=means,
-        changes=tuple(changes(np.asarray(means, np.float64), first.better, spikes=True)),
-    )
+# -- names ----------------------------------------------------------------------------------------
+
+
+def select(tracks: Iterable[Track], patterns: Sequence[str]) -> list[tuple[Track, list[Line]]]:
+    """Choose the lines whose metric matches a pattern such as ``*.seconds``; by default `SHOWN`. Tracks without one are left out."""
+    wanted = patterns or SHOWN
+    chosen = []
+    for track in sorted(tracks, key=lambda track: track.system):
+        lines = [line for line in track.lines if any(fnmatch.fnmatchcase(line.metric, one) for one in wanted)]
+        if lines or (track.findings and not patterns):
+            chosen.append((track, lines))
+    return chosen
+
+
+def title(track: Track) -> str:
+    """Name a track: what was measured, and on which branch or data where there are several."""
+    data = ", ".join(f"{name} {sha256[:8]}" for name, sha256 in track.data)
+    strand = f"{STRANDS[track.strand]} {short(track.tip)}".strip() if track.tip else STRANDS[track.strand]
+    version = f"{track.system.name} (version {track.system.version})"
+    return "; ".join(filter(None, (version, data and f"data {data}", strand)))
+
+
+def letters(lines: Sequence[Line]) -> dict[Fields, str]:
+    """Give each environment that sets lines apart a letter."""
+    places = dict.fromkeys(line.where for line in lines if line.where)
+    return {where: chr(65 + index % 26) for index, where in enumerate(places)}
+
+
+def legend(lines: Sequence[Line]) -> Iterator[str]:
+    """Say what each letter in a heading stands for."""
+    for where, letter in letters(lines).items():
+        yield f"[{letter}] {', '.join(f'{name} {value}' for name, value in where)}"
+
+
+def heading(line: Line, named: Mapping[Fields, str]) -> str:
+    """Write a metric with the letter of its environment."""
+    name = _WORDS.get(line.metric, line.metric)
+    return f"{name} [{named[line.where]}]" if line.where else name
+
+
+def label(track: Track, row: Row) -> str:
+    """Name a row: its commit, and the versions where the same commit was measured with others; empty without a commit."""
+    same = [other for other in track.rows if other.commit == row.commit and row.commit]
+    versions = [field for field in row.software if any(field not in other.software for other in same)]
+    return " ".join([short(row.commit), *(f"{name} {version}" for name, version in versions)])
+
+
+def amount(line: Line, value: float) -> str:
+    """Write one value of a line for people."""
+    return wording.quantity(value, line.unit, share=is_share(line.metric, line.unit, line.values))
+
+
+def short(commit: str) -> str:
+    """Write a commit in eight characters."""
+    return commit[:8] + ("+dirty" if commit.endswith("+dirty") else "")

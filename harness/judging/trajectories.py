@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import typing
 
 from harness.records import PRECISIONS, Judgement
@@ -9,7 +10,7 @@ from harness.records import PRECISIONS, Judgement
 if typing.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from harness.records import Cause, Trajectory, Value, Verdict
+    from harness.records import Cause, Trajectory, Verdict
 
 PREFIX = "trajectory."
 """What the name of every trajectory begins with where it is judged."""
@@ -55,12 +56,11 @@ def first_step(now: Sequence[float], before: Sequence[float], first: float) -> i
 
 def unlike(ours: Mapping[str, Trajectory], theirs: Mapping[str, Trajectory]) -> list[str]:
     """Name the trajectories that two equal runs do not share: rounding in another order is no difference."""
-    found = []
-    for name in {**ours, **theirs}:
-        a, b = ours.get(name), theirs.get(name)
-        if a is None or b is None or first_step(a.values, b.values, tolerance(a, b, same=False)) is not None:
-            found.append(f"{PREFIX}{name}")
-    return found
+    return [
+        f"{PREFIX}{name}"
+        for name in {**ours, **theirs}
+        if _verdict(ours.get(name), theirs.get(name), same=False, hindered=(), loose=False)[0] != "PASS"
+    ]
 
 
 def judge(
@@ -94,62 +94,42 @@ def judge(
     list of Judgement
         One a training: PASS, CHANGED, NO_BASELINE (a new one), ERROR (a lost one), INCOMPARABLE, or NOT_JUDGED.
     """
-    if not theirs:
-        return []
-    return [
-        _judge(
-            f"{PREFIX}{name}",
-            ours.get(name),
-            theirs.get(name),
-            place,
-            same=same,
-            hindered=hindered,
-            loose=loose,
+    judgements = []
+    for name in {**theirs, **ours} if theirs else ():
+        one, other = ours.get(name), theirs.get(name)
+        verdict, cause, reason, first, test = _verdict(
+            one, other, same=same, hindered=hindered, loose=f"{PREFIX}{name}" in loose
         )
-        for name in {**theirs, **ours}
-    ]
-
-
-def _judge(
-    metric: str,
-    ours: Trajectory | None,
-    theirs: Trajectory | None,
-    place: str,
-    *,
-    same: bool,
-    hindered: Sequence[str],
-    loose: Sequence[str],
-) -> Judgement:
-    now, before = (found.values if found else () for found in (ours, theirs))
-
-    def judged(
-        verdict: Verdict, cause: Cause, reason: str, first: float | None = None, test: str = ""
-    ) -> Judgement:
-        return Judgement(
-            against="baseline", metric=metric, kind="trajectory", verdict=verdict, cause=cause, reason=reason, n=1 if ours else 0,
-            value=_value(now), reference=_value(before), tolerance=first, test=test, place=place, gated=True,
+        value, reference = (list(side.values) if side and side.values else None for side in (one, other))
+        judgements.append(
+            Judgement(
+                against="baseline", metric=f"{PREFIX}{name}", kind="trajectory", verdict=verdict, cause=cause, reason=reason,
+                n=1 if one else 0, value=value, reference=reference, tolerance=first, test=test, place=place, gated=True,
+            )
         )  # fmt: skip
+    return judgements
 
+
+def _verdict(
+    ours: Trajectory | None, theirs: Trajectory | None, *, same: bool, hindered: Sequence[str], loose: bool
+) -> tuple[Verdict, Cause, str, float | None, str]:
+    """Return verdict, cause, reason, share by which the first loss may differ, and test."""
     if hindered:
-        return judged("INCOMPARABLE", "environment", "; ".join(hindered))
+        return "INCOMPARABLE", "environment", "; ".join(hindered), None, ""
     if theirs is None:
-        return judged("NO_BASELINE", "new_metric", "the reference followed no training of this name")
+        return "NO_BASELINE", "new_metric", "the reference followed no training of this name", None, ""
     if ours is None:
-        return judged("ERROR", "uncounted", "the reference followed this training, and this run did not")
+        return "ERROR", "uncounted", "the reference followed this training, and this run did not", None, ""
     first = tolerance(ours, theirs, same=same)
     where = "same environment and equal bits" if same else "another environment, or bits that do not repeat"
     test = f"step by step, {where}: {first:.1e} of the loss at step 1, {GROWTH:g} times as much each further step, at most {MOST:.0%}"
-    step = first_step(now, before, first)
+    step = first_step(ours.values, theirs.values, first)
     if step is None:
-        return judged("PASS", "equal", f"the first {len(before)} losses are the reference's", first, test)
-    if metric in loose:
-        told = "two equal runs differ here: give every generator its seed, and order what threads do"
-        return judged("NOT_JUDGED", "not_repeatable", told, first, test)
-    return judged("CHANGED", "unequal", _difference(ours, theirs, step, first), first, test)
-
-
-def _value(losses: Sequence[float]) -> Value | None:
-    return [float(loss) for loss in losses] or None
+        return "PASS", "equal", f"the first {len(theirs.values)} losses are the reference's", first, test
+    if loose:
+        reason = "two equal runs differ here: give every generator its seed, and order what threads do"
+        return "NOT_JUDGED", "not_repeatable", reason, first, test
+    return "CHANGED", "unequal", _difference(ours, theirs, step, first), first, test
 
 
 def _difference(ours: Trajectory, theirs: Trajectory, step: int, first: float) -> str:
@@ -167,17 +147,16 @@ def _difference(ours: Trajectory, theirs: Trajectory, step: int, first: float) -
 
 def steps(judgement: Judgement) -> list[tuple[str, str, str, str, str]]:
     """Return a heading and a row a step of a judged trajectory: step, losses of both sides, their difference, what is allowed."""
+    rows = [("step", "reference", "loss", "difference", "allowed")]
     now, before = (
         typing.cast("list[float]", losses or []) for losses in (judgement.value, judgement.reference)
     )
-    rows = [("step", "reference", "loss", "difference", "allowed")]
-    for step in range(max(len(now), len(before))):
-        ours, theirs = (f"{losses[step]:.8g}" if step < len(losses) else "none" for losses in (now, before))
+    for step, (ours, theirs) in enumerate(itertools.zip_longest(now, before)):
         gap = most = "none"
-        if step < min(len(now), len(before)):
-            gap = f"{now[step] - before[step]:+.1e}"
-            most = (
-                "none" if judgement.tolerance is None else f"{allowed(judgement.tolerance, step, before):.1e}"
-            )
-        rows.append((str(step + 1), theirs, ours, gap, most))
+        if ours is not None and theirs is not None:
+            gap = f"{ours - theirs:+.1e}"
+            if judgement.tolerance is not None:
+                most = f"{allowed(judgement.tolerance, step, before):.1e}"
+        reference, loss = ("none" if value is None else f"{value:.8g}" for value in (theirs, ours))
+        rows.append((str(step + 1), reference, loss, gap, most))
     return rows

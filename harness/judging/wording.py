@@ -14,7 +14,7 @@ if typing.TYPE_CHECKING:
 
 def sentence(key: str, judgement: Judgement) -> str:
     """Say of `key`, such as ``scenario:variant``: verdict, value, reference, bounds, reason, place, test and next command."""
-    value, reference = (quantity(found, judgement.unit) for found in (judgement.value, judgement.reference))
+    value, reference = (quantity(number, judgement.unit) for number in (judgement.value, judgement.reference))
     values = value if judgement.reference is None else f"{value} against {reference}"
     row = f", {judgement.row}" if judgement.row else ""
     within = bounds(judgement.lower, judgement.upper, lambda bound: quantity(bound, judgement.unit))
@@ -80,57 +80,40 @@ def change(after: Value | None, before: Value | None, *, share: bool = False) ->
 
 def finding(key: str, judgement: Judgement) -> str:
     """Say what happened to which metric of `key`, such as ``scenario:variant``, and by how much: ``accuracy of a:b fell 2.1 points``."""
-    metric, verdict = _named(judgement), judgement.verdict
+    verdict = judgement.verdict
     if judgement.against == "identity":
-        said = {"REGRESSED": "is violated", "PASS": "holds"}.get(verdict, "could not be judged")
-        return f"identity {judgement.metric} of {key} {said}"
+        state = {"REGRESSED": "is violated", "PASS": "holds"}.get(verdict, "could not be judged")
+        return f"identity {judgement.metric} of {key} {state}"
     if verdict == "NO_BASELINE":
         return f"{key} has no baseline yet"
-    amount, side = _amount(judgement), _SIDES.get(verdict)
-    if side is not None:
-        return (
-            f"{metric} of {key} is {amount} {side} the published value"
-            if amount
-            else f"{metric} of {key} is {side} the published value"
-        )
-    if verdict in {"REGRESSED", "IMPROVED", "WAIVED"}:
-        if not amount:
-            return f"{metric} of {key} is {_WITHOUT_AMOUNT[verdict]}"
-        rose = typing.cast("float", judgement.value) > typing.cast("float", judgement.reference)
-        return f"{metric} of {key} {'rose' if rose else 'fell'} {amount}" + (
-            ", waived" if verdict == "WAIVED" else ""
-        )
-    return f"{metric} of {key} {_REST.get(verdict, 'is as before')}"
-
-
-def opening(told: str) -> str:
-    """Begin a sentence: a word gets a capital letter, a name such as ``f1_macro`` keeps its own."""
-    return told[:1].upper() + told[1:] if told.partition(" ")[0].isalpha() else told
-
-
-_SIDES = {"BELOW": "below", "ABOVE": "above"}
-_WITHOUT_AMOUNT = {"REGRESSED": "worse", "IMPROVED": "better", "WAIVED": "waived"}
-_REST = {
-    "CHANGED": "is another one: training computes something else",
-    "INCONCLUSIVE": "is undecided",
-    "INCOMPARABLE": "cannot be compared here",
-    "ERROR": "could not be judged",
-}
-_WHAT = {
-    "seconds": "time",
-    "cpu_seconds": "CPU time",
-    "above_imports_bytes": "peak memory",
-    "peak_bytes": "peak memory with imports",
-}
-"""What the harness itself measures of a stage, in words."""
-
-
-def _named(judgement: Judgement) -> str:
-    """Name a metric as a person would: the harness's own times and peaks in words, of a stage with its name."""
+    # the harness's own times and peaks in words, of a stage with its name
     stage, _, what = judgement.metric.rpartition(".")
-    if judgement.kind not in {"runtime", "memory"} or what not in _WHAT:
-        return judgement.metric
-    return _WHAT[what] if stage == "total" else f"{stage} {_WHAT[what]}"
+    metric = judgement.metric
+    if judgement.kind in {"runtime", "memory"} and what in _WHAT:
+        metric = _WHAT[what] if stage == "total" else f"{stage} {_WHAT[what]}"
+    amount = _amount(judgement)
+    if verdict in {"BELOW", "ABOVE"}:
+        return f"{metric} of {key} is {f'{amount} {verdict.lower()}'.strip()} the published value"
+    if verdict in {"REGRESSED", "IMPROVED", "WAIVED"} and amount:
+        rose = typing.cast("float", judgement.value) > typing.cast("float", judgement.reference)
+        return f"{metric} of {key} {'rose' if rose else 'fell'} {amount}" + ", waived" * (verdict == "WAIVED")
+    return f"{metric} of {key} {_STATES.get(verdict, 'is as before')}"
+
+
+def opening(sentence: str) -> str:
+    """Begin a sentence: a word gets a capital letter, a name such as ``f1_macro`` keeps its own."""
+    return sentence[:1].upper() + sentence[1:] if sentence.partition(" ")[0].isalpha() else sentence
+
+
+_STATES = {
+    "REGRESSED": "is worse", "IMPROVED": "is better", "WAIVED": "is waived", "INCONCLUSIVE": "is undecided",
+    "CHANGED": "is another one: training computes something else", "INCOMPARABLE": "cannot be compared here",
+    "ERROR": "could not be judged",
+}  # fmt: skip
+_WHAT = {
+    "seconds": "time", "cpu_seconds": "CPU time", "above_imports_bytes": "peak memory", "peak_bytes": "peak memory with imports",
+}  # fmt: skip
+"""What the harness itself measures of a stage, in words."""
 
 
 def _amount(judgement: Judgement) -> str:
@@ -141,30 +124,31 @@ def _amount(judgement: Judgement) -> str:
     gap = abs(value - reference)
     if is_share(judgement.metric, judgement.unit, [value, reference]):
         return f"{100 * gap:.{1 if gap >= 0.0095 else 2}f} points"
-    part = (
-        f"{100 * gap / abs(reference):.{0 if gap >= 0.0995 * abs(reference) else 1}f}%" if reference else ""
-    )
+    part = ""
+    if reference:
+        share = gap / abs(reference)
+        part = f"{100 * share:.{0 if share >= 0.0995 else 1}f}%"
     if judgement.kind == "runtime" and part:
         return part
     return quantity(gap, judgement.unit) + (f" ({part})" if part else "")
 
 
-def whose(asked: RunRequest) -> str:
-    """Say of a run what it is besides a measured one of the code in question: ``base``, ``counted``, both; empty if it is nothing else."""
-    return ", ".join(
-        word for word, so in {"base": asked.side == "base", "counted": asked.purpose == "count"}.items() if so
-    )
+def whose(request: RunRequest) -> str:
+    """Label a run as base, counted or both; empty for an ordinary head run."""
+    return ", ".join(["base"] * (request.side == "base") + ["counted"] * (request.purpose == "count"))
 
 
-def run_name(asked: RunRequest) -> str:
+def run_name(request: RunRequest) -> str:
     """Name a run within its variant and tier, such as ``run seed 0 (numpy, cpu)``; what is usual is left out."""
-    unusual = [
-        "base" if asked.side == "base" else "",
-        f"{asked.round} round" if asked.round != "screen" else "",
-        "counted" if asked.purpose == "count" else "",
-        f"repeat {asked.repeat}" if asked.repeat else "",
+    words = [
+        request.backend,
+        request.device,
+        "base" if request.side == "base" else "",
+        f"{request.round} round" if request.round != "screen" else "",
+        "counted" if request.purpose == "count" else "",
+        f"repeat {request.repeat}" if request.repeat else "",
     ]
-    return f"run seed {asked.seed} ({', '.join([asked.backend, asked.device, *filter(None, unusual)])})"
+    return f"run seed {request.seed} ({', '.join(filter(None, words))})"
 
 
 def why(cause: Why) -> str:

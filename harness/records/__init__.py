@@ -4,7 +4,7 @@ All records but `Scenario` travel as JSON; `msgspec` decodes and validates them 
 """
 
 from harness.records.asked import GateSettings, Outputs, Plan, RunRequest
-from harness.records.compared import Baseline, BaselineMetric, Comparison, Job, Judgement, Waiver
+from harness.records.compared import Baseline, BaselineMetric, Comparison, Flip, Flips, Job, Judgement, Waiver
 from harness.records.declared import Expectation, Scenario, Source, Variant
 from harness.records.equivalence import (
     Amount,
@@ -21,7 +21,6 @@ from harness.records.equivalence import (
     SideRuns,
     VariantSides,
 )
-from harness.records.flipped import Flip, Flips
 from harness.records.gated import Gate, Look, Place, Probe, Site, Trial, Why
 from harness.records.measured import (
     PRECISIONS,
@@ -61,72 +60,12 @@ from harness.records.words import (
 )
 
 __all__ = [
-    "BACKENDS",
-    "DEVICES",
-    "EXECUTORS",
-    "GIVEN",
-    "MOST",
-    "PRECISIONS",
-    "TIERS",
-    "Amount",
-    "Attempt",
-    "Baseline",
-    "BaselineMetric",
-    "Cause",
-    "Compared",
-    "Comparison",
-    "Contrast",
-    "DatasetUse",
-    "Direction",
-    "Equivalence",
-    "Expectation",
-    "Failure",
-    "Figure",
-    "Flip",
-    "Flips",
-    "Gate",
-    "GateSettings",
-    "IdentityCheck",
-    "IdentitySide",
-    "IdentitySides",
-    "Job",
-    "Judgement",
-    "Kind",
-    "Likeness",
-    "Look",
-    "Measured",
-    "Measurement",
-    "MemoryTrace",
-    "Metric",
-    "Outputs",
-    "Place",
-    "Plan",
-    "Probe",
-    "Purpose",
-    "Round",
-    "Rule",
-    "RunRequest",
-    "RunResult",
-    "SameWeights",
-    "Scenario",
-    "Score",
-    "ScoreSide",
-    "Side",
-    "SideJob",
-    "SideRuns",
-    "Site",
-    "Source",
-    "StageResult",
-    "Tier",
-    "Trajectory",
-    "Trial",
-    "Value",
-    "Variant",
-    "VariantSides",
-    "Verdict",
-    "Waiver",
-    "Why",
-    "as_declared",
-    "finite",
-    "time_limit",
-]
+    "BACKENDS", "DEVICES", "EXECUTORS", "GIVEN", "MOST", "PRECISIONS", "TIERS", "Amount",
+    "Attempt", "Baseline", "BaselineMetric", "Cause", "Compared", "Comparison", "Contrast", "DatasetUse",
+    "Direction", "Equivalence", "Expectation", "Failure", "Figure", "Flip", "Flips", "Gate", "GateSettings",
+    "IdentityCheck", "IdentitySide", "IdentitySides", "Job", "Judgement", "Kind", "Likeness", "Look",
+    "Measured", "Measurement", "MemoryTrace", "Metric", "Outputs", "Place", "Plan", "Probe", "Purpose",
+    "Round", "Rule", "RunRequest", "RunResult", "SameWeights", "Scenario", "Score", "ScoreSide", "Side",
+    "SideJob", "SideRuns", "Site", "Source", "StageResult", "Tier", "Trajectory", "Trial", "Value",
+    "Variant", "VariantSides", "Verdict", "Waiver", "Why", "as_declared", "finite", "time_limit",
+]  # fmt: skip

@@ -12,11 +12,8 @@ class RunRequest:
     """One run to do: all that a worker needs to know."""
 
     scenario: str
-    """Scenario name."""
     variant: str
-    """Variant name."""
     tier: Tier
-    """Tier."""
     seed: int
     """Sample index, from 0."""
     device: str = "cpu"
@@ -38,7 +35,6 @@ class RunRequest:
     side: Side = "head"
     """Whose code runs: the one in question, or the one it is held against."""
     round: Round = "screen"
-    """Round of a gate."""
     code: str = ""
     """Folder that the worker imports from before anything else: a side's own worktree; empty for the runner's own code."""
     keep_weights: bool = False
@@ -108,7 +104,6 @@ class Plan:
     """All that a job is to do, stored as ``plan.json`` before its first run."""
 
     schema: int
-    """Schema version of the file."""
     created: str
     """Start of the job, UTC, ISO 8601."""
     command: str

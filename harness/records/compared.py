@@ -1,15 +1,14 @@
-"""What is compared: baselines, judgements, and the whole job."""
+"""What is compared: baselines, judgements, flipped images, and the whole job."""
 
 from __future__ import annotations
 
 import dataclasses
 import datetime as dt
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 
-from harness.records.flipped import Flips
 from harness.records.gated import Gate, Probe, Trial
 from harness.records.measured import DatasetUse, RunResult, Trajectory
 from harness.records.words import Cause, Direction, Kind, Tier, Value, Verdict
@@ -25,11 +24,8 @@ class BaselineMetric:
     values: list[float]
     """In seed order, in `unit`."""
     unit: str
-    """Unit."""
     kind: Kind
-    """Kind of metric."""
     better: Direction
-    """Direction of improvement."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,15 +33,10 @@ class Baseline:
     """Approved raw values of several runs of one variant and tier in one environment."""
 
     schema: int
-    """Schema version of the file."""
     scenario: str
-    """Scenario name."""
     scenario_version: int
-    """Scenario version."""
     variant: str
-    """Variant name."""
     tier: Tier
-    """Tier."""
     who: str
     """Who accepted it."""
     reason: str
@@ -55,9 +46,7 @@ class Baseline:
     commit: str
     """Commit of the code that ran; ends with ``+dirty`` if the tree was not clean."""
     seeds: tuple[int, ...]
-    """Seeds of the runs."""
     environment: dict[str, str]
-    """Environment of the runs."""
     datasets: tuple[DatasetUse, ...]
     """Data the runs read."""
     metrics: dict[str, BaselineMetric]
@@ -72,13 +61,9 @@ class Waiver(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """One metric of one variant and tier that a person lets pass for a while."""
 
     scenario: Text
-    """Scenario name."""
     variant: Text
-    """Variant name."""
     tier: Tier
-    """Tier."""
     metric: Text
-    """Metric name."""
     until: dt.date
     """Last day it is in force."""
     reason: Text
@@ -98,11 +83,9 @@ class Judgement:
     metric: str
     """Metric, identity or ordering."""
     verdict: Verdict
-    """The verdict."""
     cause: Cause = ""
     """Why, from a closed set: what decides anything looks here and never into the sentences."""
     kind: Kind = "accuracy"
-    """Kind of metric."""
     unit: str = ""
     """Unit of the numbers."""
     n: int = 0
@@ -146,16 +129,57 @@ class Judgement:
     """Whether a gate acts on it."""
 
 
+class Flip(NamedTuple):
+    """One image that changed sides; a row of four numbers in JSON."""
+
+    image: int
+    """Position of the image in its prediction set."""
+    label: int
+    """True class."""
+    before: int
+    """Class that the reference predicted."""
+    after: int
+    """Class that the run predicted."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Flips:
+    """Predictions of one run, image by image, beside those of the reference's run of the same seed."""
+
+    seed: int
+    """Seed of both runs."""
+    set: str
+    against: str
+    """What the run was held against: the baseline file, or ``base REF``."""
+    images: int
+    """Images compared; 0 if they could not be."""
+    problem: str = ""
+    """Why they could not be compared, in one sentence; empty if they were."""
+    same_weights: bool = False
+    """Whether both runs predicted with the same weights, by their hash: only then flips may decide anything."""
+    worse: tuple[Flip, ...] = ()
+    """Images that were right and are wrong: the first of them."""
+    better: tuple[Flip, ...] = ()
+    """Images that were wrong and are right: the first of them."""
+    worse_count: int = 0
+    """How many were right and are wrong."""
+    better_count: int = 0
+    """How many were wrong and are right."""
+    changed: int = 0
+    """How many were wrong and are wrong in another way."""
+    folder: str = ""
+    """Folder of the run, relative to the job's: there lie the images it got wrong."""
+    base_folder: str = ""
+    """Folder of the base run, relative to the job's; empty for a stored baseline, which keeps no images."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """All judgements of one variant in one tier."""
 
     scenario: str
-    """Scenario name."""
     variant: str
-    """Variant name."""
     tier: Tier
-    """Tier."""
     seeds: tuple[int, ...]
     """Seeds that finished."""
     failed: tuple[str, ...]
@@ -173,7 +197,6 @@ class Job:
     """A whole invocation as stored in ``run.json``."""
 
     schema: int
-    """Schema version of the file."""
     created: str
     """Start, UTC, ISO 8601."""
     command: str
@@ -187,7 +210,6 @@ class Job:
     results: Sequence[RunResult]
     """Every measured run of the code in question, failed ones too; of a large stored job they stay on disk (`harness.store.stored`)."""
     comparisons: tuple[Comparison, ...]
-    """Every judgement."""
     counted: tuple[RunResult, ...] = ()
     """Runs whose work was counted, of both sides of a gate."""
     probes: tuple[Probe, ...] = ()

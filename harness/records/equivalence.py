@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
-from harness.records.flipped import Flips
+from harness.records.compared import Flips
 from harness.records.words import GIVEN, Kind, Tier
 
 Likeness = Literal["equivalent", "different", "INCONCLUSIVE"]
@@ -21,11 +21,8 @@ class SideRuns:
     job: int
     """Index of the job."""
     variant: str
-    """Variant."""
     backend: str
-    """Backend."""
     device: str
-    """Device."""
     seeds: tuple[int, ...]
     """Seeds that finished."""
     failed: int
@@ -53,7 +50,6 @@ class Amount:
     lower: float | None = None
     """Lower end of the ratio's interval; None with one run on each side."""
     upper: float | None = None
-    """Its upper end."""
     coverage: float = 0.0
     """Coverage of the interval, share."""
 
@@ -67,7 +63,6 @@ class Contrast:
     metric: str
     """Metric within the stage, such as ``seconds``."""
     unit: str
-    """Unit."""
     kind: Kind
     """runtime or memory."""
     sides: tuple[Amount | None, ...]
@@ -79,13 +74,11 @@ class Equivalence:
     """Two one-sided tests of one score against a margin."""
 
     verdict: Likeness
-    """The verdict."""
     difference: float
     """Mean less the reference's mean, in the score's unit."""
     lower: float | None
     """Lower end of the 90% interval, which leaves out 5% on each side; None where there is none."""
     upper: float | None
-    """Its upper end."""
     margin: float | None
     """Difference that counts as none; None where it could not be set."""
     p: float | None
@@ -105,7 +98,6 @@ class ScoreSide:
     spread: float | None
     """Standard deviation over the runs; None below two."""
     runs: int
-    """Runs."""
     judged: Equivalence | None
     """Whether it equals the reference's; None for the reference."""
 
@@ -115,9 +107,7 @@ class Score:
     """One score on every side."""
 
     metric: str
-    """Metric."""
     unit: str
-    """Unit."""
     share: bool
     """Whether it is a share, which is written in percent and points."""
     sides: tuple[ScoreSide | None, ...]
@@ -129,9 +119,7 @@ class SameWeights:
     """Predictions of one set that a side and the reference made with the same weights, label by label."""
 
     side: int
-    """Which side."""
     set: str
-    """Name of the prediction set."""
     labels: int
     """Labels compared, over all runs."""
     runs: int
@@ -163,9 +151,7 @@ class IdentitySide:
     dtype: str
     """Precision that the tolerance was derived from; empty if the check does not say."""
     error: float
-    """Largest error."""
     tolerance: float
-    """Its tolerance."""
     holds: bool
     """Whether every check of the side held."""
 
@@ -192,9 +178,7 @@ class VariantSides:
     """One variant and tier that the reference and others ran."""
 
     scenario: str
-    """Scenario name."""
     tier: Tier
-    """Tier."""
     sides: tuple[SideRuns, ...]
     """Columns, the reference first."""
     notes: tuple[str, ...]
@@ -204,7 +188,6 @@ class VariantSides:
     contrasts: tuple[Contrast, ...]
     """Times, rates and memory, stage by stage."""
     scores: tuple[Score, ...]
-    """Scores."""
     weights: tuple[SameWeights, ...]
     """Prediction sets made with the same weights."""
     flips: tuple[tuple[Flips, ...], ...]
@@ -218,10 +201,9 @@ class VariantSides:
         return f"{self.scenario}:{' and '.join(dict.fromkeys(side.variant for side in self.sides))}"
 
     @property
-    def violated(self) -> bool:
-        """Whether an identity does not hold on a side."""
-        sides = (side for identity in self.identities for side in identity.sides if side is not None)
-        return any(not side.holds for side in sides)
+    def broken(self) -> int:
+        """Return how many identities do not hold on every side that checked them."""
+        return sum(any(side and not side.holds for side in identity.sides) for identity in self.identities)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,7 +215,6 @@ class SideJob:
     created: str
     """Start of the job, UTC, ISO 8601."""
     commit: str
-    """Commit, or empty."""
     command: str
     """Command line that repeats it."""
 
@@ -243,7 +224,6 @@ class Compared:
     """A whole comparison as stored in ``compare.json``."""
 
     schema: int
-    """Schema version of the file."""
     created: str
     """When it was made, UTC, ISO 8601."""
     command: str
@@ -260,6 +240,6 @@ class Compared:
     @property
     def exit_code(self) -> int:
         """Return 1 if an identity is violated, 2 if nothing could be compared, else 0."""
-        if any(variant.violated for variant in self.variants):
+        if any(variant.broken for variant in self.variants):
             return 1
         return 0 if self.variants else 2

@@ -17,7 +17,6 @@ class Look:
     """One look at one metric: the numbers that were compared and what the tests said."""
 
     metric: str
-    """Metric."""
     round: Round | Literal["single"]
     """Round of the gate; `single` where one look decides, because there are no fresh runs to confirm it."""
     base: list[float]
@@ -59,13 +58,9 @@ class Trial:
     """All looks at one group of metrics that rise and fall together: one variant, one kind, one direction."""
 
     scenario: str
-    """Scenario name."""
     variant: str
-    """Variant name."""
     tier: Tier
-    """Tier."""
     kind: Kind
-    """Kind of metric."""
     direction: Literal["worse", "better"]
     """What is tested: worse than the reference, or better."""
     metric: str
@@ -130,13 +125,10 @@ class Probe:
     """The same seed run twice: whether this scenario gives equal bits here."""
 
     scenario: str
-    """Scenario name."""
     variant: str
-    """Variant name."""
     tier: Tier
     """Tier of the two runs: the lowest that the variant has."""
     seed: int
-    """Their seed."""
     predictions_equal: bool
     """Whether all stored predictions and probabilities are equal, bit by bit."""
     work_equal: bool

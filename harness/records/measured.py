@@ -20,7 +20,6 @@ class Measured:
     unit: str = ""
     """Unit; empty for a share between 0 and 1 or a count."""
     kind: Kind = "accuracy"
-    """Kind of metric."""
     better: Direction = "none"
     """Direction in which the metric improves."""
 
@@ -95,7 +94,6 @@ class StageResult:
     """One named, separately measured part of a run."""
 
     name: str
-    """Stage name."""
     seconds: float
     """Wall time, seconds."""
     cpu_seconds: float
@@ -133,7 +131,6 @@ class DatasetUse:
     """A data set as one run found it."""
 
     name: str
-    """Data set name."""
     sha256: str
     """Hash over the decoded content."""
     complete: bool
@@ -154,7 +151,6 @@ class Figure:
     """lines: series of (n,) or (2, n), x above y; images: (rows, columns, h, w); heatmap: (rows, columns);
     scatter: (n, 2) a series; bars: (n,)."""
     title: str
-    """Title."""
     caption: str
     """What is shown and what the source says of it."""
     x: str = ""
@@ -174,7 +170,6 @@ class Measurement:
     """What a worker writes: everything measured, nothing judged."""
 
     request: RunRequest
-    """What was asked for."""
     scenario_version: int
     """Version of the scenario that ran."""
     options: dict[str, Any]
@@ -184,13 +179,11 @@ class Measurement:
     stages: tuple[StageResult, ...]
     """Stages in order; the first is ``imports``."""
     identities: tuple[IdentityCheck, ...]
-    """Identities checked."""
     predictions: tuple[str, ...]
     """Names of the prediction sets in ``predictions.npz`` that hold one class a row."""
     figures: tuple[Figure, ...]
     """Figures whose arrays are stored."""
     datasets: tuple[DatasetUse, ...]
-    """Data sets read."""
     environment: dict[str, str]
     """Environment as the worker saw it."""
     others: tuple[str, ...] = ()
@@ -252,7 +245,6 @@ class RunResult:
     """A finished run: scored by the runner, or failed with a reason."""
 
     request: RunRequest
-    """What was asked for."""
     status: Literal["ok", "error"]
     """Whether every stage was measured."""
     started: str

@@ -84,47 +84,36 @@ def direction(score: str) -> Direction:
     return "lower" if score.endswith(lower) and not score.startswith(("neg_", "d2_")) else "higher"
 
 
-def _scores() -> Iterable[Metric]:
-    """Declare what the harness scores from labels and predictions: of classes, of several labels a row, of real values."""
-    yield Metric("accuracy", better="higher")
-    yield Metric("accuracy_interval")
-    yield Metric("correct", unit="images", better="higher")
-    yield Metric("errors", unit="images", better="lower")
-    yield Metric("test_images", unit="images")
-    yield Metric("confusion", unit="images")
-    yield Metric("confusion_share")
-    yield Metric("support_per_class", unit="images")
-    for score in ("precision", "recall", "f1"):
-        for form in ("per_class", "macro", "weighted"):
-            yield Metric(f"{score}_{form}", better="higher")
-    yield Metric("loss", unit="nat", better="lower")
-    yield Metric("hamming_loss", better="lower")
-    for score in VALUE_SCORES:
-        yield Metric(score, better=direction(score))
-
-
-def _stages() -> Iterable[Metric]:
-    """Declare what the harness measures of each stage, and of the run as ``total``."""
-    for name in ("seconds", "cpu_seconds"):
-        yield Metric(f"*.{name}", kind="runtime", unit="s", better="lower")
-    yield Metric("*.images_per_second", kind="runtime", unit="1/s", better="higher")
-    for name in ("peak", "above_imports", "left", "helper", "device_allocated", "device_reserved"):
-        yield Metric(f"*.{name}_bytes", kind="memory", unit="B", better="lower")
-
-
-def _work() -> Iterable[Metric]:
-    """Declare what a counting run counts; fewer steps or samples are another protocol and no improvement."""
-    yield Metric("work.stored_bytes", kind="work", unit="B", better="lower")
-    yield Metric("work.*.flops", kind="work", unit="FLOP", better="lower")
-    yield Metric("work.*", kind="work")
-
-
-SCORES = tuple(_scores())
+SCORES = (
+    Metric("accuracy", better="higher"),
+    Metric("accuracy_interval"),
+    Metric("correct", unit="images", better="higher"),
+    Metric("errors", unit="images", better="lower"),
+    *(Metric(name, unit="images") for name in ("test_images", "confusion", "support_per_class")),
+    Metric("confusion_share"),
+    *(
+        Metric(f"{score}_{form}", better="higher")
+        for score in ("precision", "recall", "f1")
+        for form in ("per_class", "macro", "weighted")
+    ),
+    Metric("loss", unit="nat", better="lower"),
+    Metric("hamming_loss", better="lower"),
+    *(Metric(score, better=direction(score)) for score in VALUE_SCORES),
+)
 """Scores of the prediction set ``test``; another set's have its name and a dot before them."""
 OWN = (
     *SCORES,
-    *_work(),
-    *_stages(),
+    # what a counting run counts; fewer steps or samples are another protocol and no improvement
+    Metric("work.stored_bytes", kind="work", unit="B", better="lower"),
+    Metric("work.*.flops", kind="work", unit="FLOP", better="lower"),
+    Metric("work.*", kind="work"),
+    # what is measured of each stage, and of the run as ``total``
+    *(Metric(f"*.{name}", kind="runtime", unit="s", better="lower") for name in ("seconds", "cpu_seconds")),
+    Metric("*.images_per_second", kind="runtime", unit="1/s", better="higher"),
+    *(
+        Metric(f"*.{name}_bytes", kind="memory", unit="B", better="lower")
+        for name in ("peak", "above_imports", "left", "helper", "device_allocated", "device_reserved")
+    ),
     *(dataclasses.replace(score, name=f"*.{score.name}") for score in SCORES),
 )
 """Every metric that the harness makes itself."""

@@ -206,9 +206,7 @@ def answer_rows(job: Job, shown: Iterable[Section]) -> list[AnswerRow]:
                 strip_text=f"{len(line.values)} runs, mean {line.score}, of {len(line.base)} with mean {line.before}",
             )
         )  # fmt: skip
-    return sorted(
-        table, key=lambda row: verdicts.rank(row.line.verdict) if row.line.verdict else len(verdicts.SIGNS)
-    )
+    return sorted(table, key=lambda row: answer.rank(row.line.verdict))
 
 
 class Place(typing.NamedTuple):

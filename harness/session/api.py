@@ -13,7 +13,7 @@ from pathlib import Path
 from harness.errors import HarnessError
 from harness.judging import baselines as stored_baselines
 from harness.judging import jobs, outcome, waivers, wording
-from harness.judging.equivalence import Margin
+from harness.judging.equivalence import USUAL, Margin
 from harness.records import Compared, GateSettings, Job
 from harness.records.metrics import is_share
 from harness.running import executors, plans
@@ -374,7 +374,7 @@ def compare(
         raise HarnessError("one job has nothing to be compared with", "Name two folders or more")
     text, passed_over = margin or project.find().tolerance, dict[Path, HarnessError]()
     try:
-        found = Margin.parse(text) if text else None
+        found = Margin.parse(text) if text else USUAL
     except ValueError as error:
         raise HarnessError(str(error), "Mend it") from error
     words = ["harness", "compare", *map(str, paths), *(("--margin", text) if text else ())]

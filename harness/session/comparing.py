@@ -20,7 +20,7 @@ if typing.TYPE_CHECKING:
 
 def compare(
     folders: Sequence[Path],
-    margin: Margin | None,
+    margin: Margin,
     variants: tuple[str, str] | None,
     passed_over: dict[Path, HarnessError],
     command: str,
@@ -31,8 +31,8 @@ def compare(
     ----------
     folders : sequence of Path
         The jobs, the reference first.
-    margin : Margin, optional
-        Difference that counts as none; see `harness.judging.equivalence.margin_for`.
+    margin : Margin
+        Difference that counts as none.
     variants : (str, str), optional
         Variant of the reference, and of the others, where they differ.
     passed_over : dict
@@ -49,13 +49,8 @@ def compare(
     if folders[0] in passed_over or len(read) < 2:
         raise next(iter(passed_over.values()))
     folders = [folder for folder in folders if folder not in passed_over]
-    asked = equivalence.Asked(
-        names=tuple(map(str, folders)),
-        readers=tuple(map(predictions.reader, folders)),
-        margin=margin,
-        variants=variants,
-    )
-    compared, left_out = equivalence.compare(read, asked)
+    names, readers = list(map(str, folders)), list(map(predictions.reader, folders))
+    compared, left_out = equivalence.compare(read, names, readers, margin=margin, variants=variants)
     return Compared(
         schema=equivalence.SCHEMA,
         created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),

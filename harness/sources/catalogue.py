@@ -146,7 +146,10 @@ def not_found(error: ModuleNotFoundError, file: Path) -> ScenarioError:
     top = str(error.name).partition(".")[0]
     patterns = (f"{up}{top}{end}" for up in ("*/", "*/*/") for end in (".py", "/__init__.py"))
     having = next((match for pattern in patterns for match in above[-1].glob(pattern)), None)
-    folders = [*own.path, *([having.parents[having.name == "__init__.py"]] if having else [])]
+    folders: list[str | Path] = [
+        *own.path,
+        *([having.parents[having.name == "__init__.py"]] if having else []),
+    ]
     names = [*(os.path.relpath(one, wanted.parent) for one in folders), *([] if having else ["FOLDER"])]
     listed = ", ".join(f'"{name}"' for name in names)
     table = "" if wanted.name == project.OWN_FILE else " below [tool.harness]"

@@ -9,20 +9,10 @@ import pytest
 
 from harness.cli import terminal
 from harness.judging import answer, wording
-from harness.records import (
-    Comparison,
-    Gate,
-    GateSettings,
-    Job,
-    Judgement,
-    Look,
-    Measured,
-    RunRequest,
-    RunResult,
-    Trial,
-)
+from harness.records import Comparison, Gate, GateSettings, Job, Judgement, Look, Measured, RunResult, Trial
 from harness.records.words import Verdict
 from harness.report.verdicts import SIGNS
+from tests.judging import made
 
 KEY = "probe:default"
 
@@ -41,9 +31,8 @@ def judged(verdict: str, metric: str = "accuracy", **changes: typing.Any) -> Jud
 
 def run(seed: int, **metrics: float) -> RunResult:
     """Finish a run with these metrics."""
-    request = RunRequest(scenario="probe", variant="default", tier="smoke", seed=seed)
     values = {name.replace("__", "."): Measured(value=value) for name, value in metrics.items()}
-    return RunResult(request=request, status="ok", started="", wall_seconds=1.0, metrics=values)
+    return made.run(values, made.request(seed))
 
 
 def job(
@@ -65,9 +54,7 @@ def job(
     gate = (
         None if code is None else Gate(settings=GateSettings(), base_results=(), minutes=1.0, exit_code=code)
     )
-    return Job(
-        schema=3, created="", command="", version="", commit="", environment={}, results=results, comparisons=(compared,), gate=gate
-    )  # fmt: skip
+    return made.job(results, comparisons=(compared,), gate=gate)
 
 
 @pytest.mark.parametrize(
@@ -93,6 +80,23 @@ def job(
 def test_a_finding_names_metric_variant_and_amount(judgement: Judgement, said: str) -> None:
     """Shares in points, times in percent, memory in MiB and percent; without numbers to compare no amount is made up."""
     assert wording.finding(KEY, judgement) == said
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "said"),
+    [
+        (None, None, "0.3 against 0.2. one run"),
+        (None, 0.2, "0.3 against 0.2, at most 0.2. one run"),
+        (0.4, None, "0.3 against 0.2, at least 0.4. one run"),
+        (0.1, 0.2, "0.3 against 0.2, bounds 0.1 to 0.2. one run"),
+    ],
+)
+def test_an_open_end_is_said_as_one(lower: float | None, upper: float | None, said: str) -> None:
+    """A bound on one side is neither left out nor said to end at nothing."""
+    exceeded = judged(
+        "ABOVE", "error", value=0.3, reference=0.2, reason="one run exceeds it", lower=lower, upper=upper
+    )
+    assert said in wording.sentence(KEY, exceeded)
 
 
 @pytest.mark.parametrize(

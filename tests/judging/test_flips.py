@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing
 from collections import Counter
 
@@ -12,15 +13,15 @@ from hypothesis import strategies as st
 
 from harness.judging import flips
 from harness.judging.gate import rules
-from harness.records import Measurement, RunRequest, RunResult
 from harness.store import files, predictions
+from tests.judging import made
 
 if typing.TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from harness.records import Side
+    from harness.records import RunResult, Side
 
     Classes = NDArray[np.uint8]
 
@@ -40,18 +41,13 @@ def stored(
     out: Path, seed: int, predicted: Classes, *, side: Side = "head", labels: Classes = LABELS, weights: str = SAME, name: str = "test"
 ) -> RunResult:  # fmt: skip
     """Leave a run with one prediction set below `out`."""
-    request = RunRequest(scenario="probe", variant="default", tier="smoke", seed=seed, side=side)
-    measurement = Measurement(
-        request=request, scenario_version=1, options={}, metrics={}, stages=(), identities=(), predictions=(name,), figures=(),
-        datasets=(), environment={}, weights={name: weights} if weights else {},
-    )  # fmt: skip
-    folder = f"runs/{request.key}"
+    request = made.request(seed, side=side)
+    weighed = {name: weights} if weights else {}
+    run = made.run({}, request, predictions=(name,), weights=weighed)
     files.write_npz(
-        out / folder / "predictions.npz", {f"{name}/labels": labels, f"{name}/predicted": predicted}
+        out / run.folder / "predictions.npz", {f"{name}/labels": labels, f"{name}/predicted": predicted}
     )
-    return RunResult(
-        request=request, status="ok", started="", wall_seconds=1.0, measurement=measurement, folder=folder
-    )
+    return run
 
 
 def beside(out: Path, base: list[RunResult], head: list[RunResult]) -> list[flips.Found]:
@@ -69,7 +65,7 @@ def pair(out: Path, before: Classes, after: Classes, **changes: typing.Any) -> f
 
 
 def test_flips_are_listed_with_label_and_both_predictions(tmp_path: Path) -> None:
-    """Worse, better and wrong in another way are told apart, by position."""
+    """Worse, better and wrong in another way are told apart, by position; equal predictions are zero flips."""
     before = wrong_at(1, 2)
     after = wrong_at(2, 7, by=2)
     found = pair(tmp_path, before, after).record
@@ -79,12 +75,8 @@ def test_flips_are_listed_with_label_and_both_predictions(tmp_path: Path) -> Non
     assert (found.problem, found.against, found.same_weights) == ("", "base main", True)
     assert found.folder != found.base_folder
     assert (tmp_path / found.base_folder).is_dir()
-
-
-def test_equal_predictions_are_zero_flips(tmp_path: Path) -> None:
-    """No flip is a finding: images were compared, and none changed."""
-    found = pair(tmp_path, wrong_at(3), wrong_at(3)).record
-    assert (found.images, found.worse, found.better, found.changed, found.problem) == (400, (), (), 0, "")
+    same = pair(tmp_path, before, before).record
+    assert (same.images, same.worse, same.better, same.changed, same.problem) == (400, (), (), 0, "")
 
 
 def test_lists_are_capped_and_counts_are_not(tmp_path: Path) -> None:
@@ -102,19 +94,18 @@ def test_other_labels_are_never_compared(tmp_path: Path) -> None:
     assert (found.record.images, found.record.same_weights, found.net.size) == (0, False, 0)
 
 
-@pytest.mark.parametrize(("weights", "same"), [(SAME, True), (OTHER, False), ("", False)])
-def test_weights_are_the_same_only_if_both_sides_say_so(tmp_path: Path, weights: str, same: bool) -> None:
-    """Other weights, and unknown ones, are not the same."""
-    found = pair(tmp_path, wrong_at(1), wrong_at(2), weights=weights)
+@pytest.mark.parametrize(
+    ("before", "after", "same"),
+    [(SAME, SAME, True), (SAME, OTHER, False), (SAME, "", False), ("", "", False)],
+)
+def test_weights_are_the_same_only_if_both_sides_say_so(
+    tmp_path: Path, before: str, after: str, same: bool
+) -> None:
+    """Other weights, and unknown ones, on both sides too, are not the same."""
+    base = stored(tmp_path, 0, wrong_at(1), side="base", weights=before)
+    (found,) = beside(tmp_path, [base], [stored(tmp_path, 0, wrong_at(2), weights=after)])
     assert found.record.same_weights is same
     assert bool(flips.same_weights([found])) is same
-
-
-def test_unknown_weights_on_both_sides_are_not_the_same(tmp_path: Path) -> None:
-    """Two scenarios that give no weights have not proved anything."""
-    base = stored(tmp_path, 0, wrong_at(1), side="base", weights="")
-    (found,) = beside(tmp_path, [base], [stored(tmp_path, 0, wrong_at(2), weights="")])
-    assert not found.record.same_weights
 
 
 def test_what_cannot_be_compared_says_why(tmp_path: Path) -> None:
@@ -153,9 +144,7 @@ def test_a_run_whose_folder_lies_elsewhere_is_not_read(tmp_path: Path) -> None:
     """A hand-made run.json leads to no file outside the job's folder."""
     run = stored(tmp_path / "elsewhere", 0, LABELS)
     (tmp_path / "job").mkdir()
-    outside = RunResult(
-        request=run.request, status="ok", started="", wall_seconds=1.0, measurement=run.measurement, folder=f"../elsewhere/{run.folder}",
-    )  # fmt: skip
+    outside = dataclasses.replace(run, folder=f"../elsewhere/{run.folder}")
     (found,) = beside(tmp_path / "job", [outside], [outside])
     assert "lies outside the job's folder" in found.record.problem
 

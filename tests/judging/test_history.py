@@ -12,15 +12,17 @@ import numpy as np
 import pytest
 
 from harness.cli import history_table
-from harness.judging import history, history_names
-from harness.records import DatasetUse, Job, Measured, Measurement, RunRequest, RunResult
+from harness.judging import history
+from harness.records import DatasetUse, Measured
 from harness.store import files, git
+from tests.judging import made
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
     from harness.judging.history import Line, Place, Track
+    from harness.records import Job
     from tests.conftest import Harness
 
 START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
@@ -47,19 +49,15 @@ def job(
         name: Measured(value=value, unit=KINDS[name][2], kind=KINDS[name][0], better=KINDS[name][1])
         for name, value in values.items()
     }
-    request = RunRequest(scenario="probe", variant="default", tier="smoke", seed=0)
-    measurement = Measurement(
-        request=request, scenario_version=version, options={}, metrics={}, stages=(), identities=(), predictions=(), figures=(),
-        datasets=(DatasetUse(name="digits", sha256=sha256, complete=True, found="all"),), environment=MACHINE | environment,
-        foreign_cpu=foreign_cpu,
+    data = (DatasetUse(name="digits", sha256=sha256, complete=True, found="all"),)
+    run = made.run(
+        metrics, scenario_version=version, datasets=data, environment=MACHINE | environment, foreign_cpu=foreign_cpu
     )  # fmt: skip
-    result = RunResult(
-        request=request, status="ok", started="", wall_seconds=1.0, metrics=metrics, measurement=measurement
+    return made.job(
+        [run],
+        created=(START + dt.timedelta(days=day)).isoformat(),
+        commit=f"{day:02x}".ljust(40, "a") if commit is None else commit,
     )
-    return Job(
-        schema=1, created=(START + dt.timedelta(days=day)).isoformat(), command="", version="",
-        commit=f"{day:02x}".ljust(40, "a") if commit is None else commit, environment={}, results=(result,), comparisons=(),
-    )  # fmt: skip
 
 
 def tracks(jobs: Iterable[Job], known: dict[str, Place] | None = None) -> list[Track]:
@@ -101,7 +99,7 @@ def test_machines_are_separate_lines_for_times_only() -> None:
     assert (len(accuracy.rows), accuracy.where) == (16, ())
     (memory,) = line(track, "total.above_imports_bytes")
     assert len(memory.rows) == 16
-    assert list(history_names.places(track.lines)) == ["[A] cpu A", "[B] cpu B"]
+    assert list(history.legend(track.lines)) == ["[A] cpu A", "[B] cpu B"]
 
 
 @pytest.mark.parametrize(
@@ -124,7 +122,7 @@ def test_other_data_and_other_versions_are_other_tracks() -> None:
         job(2, {"accuracy": 0.3}, version=2),
     ]
     found = tracks(jobs)
-    assert [history_names.title(track) for track in found] == [
+    assert [history.title(track) for track in found] == [
         "probe:default smoke numpy cpu (version 1); data digits aaaaaaaa; commits that git does not know here, in the order of their runs",
         "probe:default smoke numpy cpu (version 1); data digits bbbbbbbb; commits that git does not know here, in the order of their runs",
         "probe:default smoke numpy cpu (version 2); commits that git does not know here, in the order of their runs",
@@ -142,7 +140,7 @@ def test_a_commit_is_one_row_however_often_it_was_measured() -> None:
     (accuracy,) = line(track, "accuracy")
     assert [round(value, 6) for value in accuracy.values] == [0.6, 0.9, 0.8, 0.8]
     assert [row.jobs for row in track.rows] == [2, 1, 1, 1]
-    assert [history_names.label(track, row) for row in track.rows] == [
+    assert [history.label(track, row) for row in track.rows] == [
         "aaaaaaaa numpy 2.0",
         "aaaaaaaa numpy 2.1",
         "aaaaaaaa+dirty",
@@ -155,7 +153,7 @@ def test_runs_without_a_commit_are_named_so_once() -> None:
     jobs = [job(day, {"accuracy": 0.9 - 0.1 * (day > 3)}, commit="") for day in range(8)]
     (track,) = tracks([*jobs, job(9, {"accuracy": 0.5})])[:1]
     assert len(track.rows) == 8
-    assert history_names.title(track).count("without a commit") == 1
+    assert history.title(track).count("without a commit") == 1
     (finding,) = track.findings
     assert "commit" not in history_table.sentence(track, finding)
     assert "from 2026-01-05 00:00, after 2026-01-04 00:00" in history_table.sentence(track, finding)
@@ -315,28 +313,13 @@ def test_a_backfill_is_drawn_in_the_order_of_its_commits(harness: Harness, branc
 def test_a_changed_metric_appears_though_it_is_not_shown() -> None:
     """A metric that is not among the shown ones appears once it changes."""
     quiet = tracks(job(day, {"train.seconds": 1.0}) for day in range(8))
-    assert history_names.select(quiet, ()) == []
+    assert history.select(quiet, ()) == []
     changed = tracks(job(day, {"train.seconds": 1.0 + (day > 3)}) for day in range(8))
-    assert history_names.select(changed, ()) == [(changed[0], [])]
-
-
-@pytest.mark.parametrize(
-    "module",
-    [
-        "harness.judging.history",
-        "harness.judging.history_names",
-        "harness.cli.history_table",
-        "harness.judging.levels",
-    ],
-)
-def test_ruptures_is_imported_late(module: str) -> None:
-    """Reading the history's code brings neither ruptures nor SciPy."""
-    code = f"import sys, {module}; sys.exit(bool({{'ruptures', 'scipy'}} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert history.select(changed, ()) == [(changed[0], [])]
 
 
 def test_only_the_page_brings_the_report(tmp_path: Path) -> None:
-    """The command that writes no page imports no template, and none of the report."""
+    """The command that writes no page imports no template, none of the report, and no library of statistics."""
     (tmp_path / "one").mkdir()
     files.write_json(tmp_path / "one" / "run.json", job(0, {"accuracy": 0.9}))
     code = (

@@ -16,6 +16,7 @@ from harness.errors import BaselineError
 from harness.judging import baselines, probes, trajectories
 from harness.judging.trajectories import ELSEWHERE, ROUNDING, SAME
 from harness.records import PRECISIONS, Baseline, BaselineMetric, Probe, Trajectory
+from tests.judging import made
 from tests.judging.test_probes import PLACE, measured, result, work
 
 if typing.TYPE_CHECKING:
@@ -135,12 +136,8 @@ def followed_run(*losses: float, cpu_flags: str = "avx512f") -> RunResult:
 
 def baseline(**trajectories: Trajectory) -> Baseline:
     """Return a stored baseline with these trajectories."""
-    return Baseline(
-        schema=1, scenario="probe", scenario_version=1, variant="default", tier="smoke", who="T", reason="r",
-        date="2026-01-01T00:00:00+00:00", commit="abc", seeds=tuple(range(5)), environment={}, datasets=(),
-        metrics={"accuracy": BaselineMetric(values=[0.9] * 5, unit="", kind="accuracy", better="higher")},
-        trajectories=trajectories,
-    )  # fmt: skip
+    accuracy = BaselineMetric(values=[0.9] * 5, unit="", kind="accuracy", better="higher")
+    return made.baseline({"accuracy": accuracy}, trajectories=trajectories)
 
 
 def test_runs_that_do_not_share_their_losses_are_not_repeatable() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import html.parser
 import typing
 from pathlib import Path
 
@@ -24,47 +23,10 @@ from harness.records import (
     VariantSides,
 )
 from harness.report import equivalence_page, strips
+from tests.report.parsed import Parsed
 
 HOSTILE = "<script>alert(1)</script>\"'</style></title>{{ 7 * 7 }}&amp;"
 NOWHERE = (Path("nowhere"),) * 3
-VOID = {"meta", "img", "br", "wbr", "input"}
-
-
-class Parsed(html.parser.HTMLParser):
-    """A page as tags and text; fails on tags that do not match."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.ids: list[str] = []
-        self.links: list[str] = []
-        self.text = ""
-        self._open: list[str] = []
-        self.feed(page)
-        self.close()
-        assert self._open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note an element."""
-        self.tags.append(tag)
-        found = dict(attrs)
-        self.ids += [found["id"] or ""] if "id" in found else []
-        self.links += [found["href"] or ""] if "href" in found else []
-        if tag not in VOID:
-            self._open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note an element without content."""
-        self.tags += [tag, *(name for name, _ in attrs if name.startswith("on"))]
-
-    def handle_endtag(self, tag: str) -> None:
-        """Check that the innermost element ends."""
-        assert self._open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        """Gather what a reader sees."""
-        if self._open[-1:] not in (["style"], ["script"]):
-            self.text += data
 
 
 def contrast(stage: str, metric: str, a: float, *others: float | None, **changes: typing.Any) -> Contrast:
@@ -163,6 +125,7 @@ def test_it_is_well_formed_escaped_and_without_scripts(page: str) -> None:
     """Every tag ends, ids are unique, links lead somewhere, no name becomes markup, and no script is there or allowed."""
     found = Parsed(page)
     assert "script" not in found.tags
+    assert not [name for _, attributes in found.elements for name in attributes if name.startswith("on")]
     assert "script-src 'none'" in page
     assert len(found.ids) == len(set(found.ids))
     assert {link.removeprefix("#") for link in found.links} <= set(found.ids)

@@ -239,7 +239,7 @@ def test_a_large_job_is_told_as_a_small_one(
         ]
         proposed = proposals.propose(read[0], declared, reason="r", who="w")
         readers = (predictions.reader(harness.folder / "out"), predictions.reader(harness.folder / "dead"))
-        compared = equivalence.compare(read, equivalence.Asked(names=("out", "dead"), readers=readers))
+        compared = equivalence.compare(read, ("out", "dead"), readers)
         bare = [dataclasses.replace(baseline, date="") for baseline in proposed]
         return [
             exports,

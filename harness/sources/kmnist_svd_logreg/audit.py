@@ -116,10 +116,10 @@ def _pair(pair: str, rows: Sequence[Row]) -> Iterator[AuditFinding]:
         column = {k: getattr(row, score) for k, row in by_limit.items()}
         rivals = [value for k, value in column.items() if k != BEST_LIMIT]
         # rounding keeps order: a larger print is larger, and equal prints leave it open
-        holds = _first(column[BEST_LIMIT], max(rivals))
+        best_of_all = _first(column[BEST_LIMIT], max(rivals))
         claim, check = f"k = {BEST_LIMIT} has the best performance", f"{table}: {score} accuracy over k"
         yield _finding(
-            place, claim, check, ", ".join(f"k={k}: {value:.3f}" for k, value in column.items()), holds
+            place, claim, check, ", ".join(f"k={k}: {value:.3f}" for k, value in column.items()), best_of_all
         )
 
     for score in ("validation", "test"):

@@ -177,7 +177,7 @@ def _sizes(run: Run, stored: list[typing.Any]) -> None:
 def _probabilities(targets: NDArray[np.int64], prediction: pipeline.Prediction) -> NDArray[np.float64]:
     """Turn each image's cross-entropy back into the distribution it came from, (images, 2)."""
     right = np.exp(-prediction.losses.astype(np.float64))  # (images,)
-    return np.where(targets[:, None] == np.arange(2), right[:, None], 1 - right[:, None])
+    return np.asarray(np.where(targets[:, None] == np.arange(2), right[:, None], 1 - right[:, None]))
 
 
 def grid(run: Run, training: pipeline.Pair, test: pipeline.Pair) -> None:

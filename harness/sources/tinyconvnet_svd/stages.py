@@ -43,7 +43,7 @@ def numbers(run: Run, data: Dataset, trained: Training, analysis: Analysis) -> N
     """Record what the source's tables print of spectra, ranks, norms, masks, differences and shapes, and times of steps."""
     layers, regions = analysis.verification.layers, analysis.regions
     for index, (part, layer) in enumerate(zip(analysis.decompositions, layers, strict=True), start=1):
-        values = {
+        values: dict[str, typing.Any] = {
             "singular_values": part.sigma,
             "singular_count": float(len(part.sigma)),
             "energy": part.squared_norm,

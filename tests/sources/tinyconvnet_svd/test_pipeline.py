@@ -171,7 +171,8 @@ def test_patch_directions_are_the_covariances(analysed: Analysis) -> None:
 
 def test_class_structure_is_what_single_images_give(training: Training) -> None:
     """Response and scatter equal those computed image by image from W; an absent class has none."""
-    images, labels = (array[HELD_OUT[1] < 3][:40] for array in HELD_OUT)
+    few = HELD_OUT[1] < 3
+    images, labels = HELD_OUT[0][few][:40], HELD_OUT[1][few][:40]
     found = analysis.class_structure(training.weights, images, labels, sample=100, seed=0)
     part = analysis.decompose(training.weights.conv1, name="conv1")
     energies, means = [], []

@@ -144,4 +144,5 @@ def quantise(factors: Factors) -> QuantisedFactors:
         # float32 scales may round down by half an ulp: 127.00001 must not wrap
         coded.append(xp.astype(xp.clip(codes, -127, 127), xp.int8))
         scales.append(scale)
-    return QuantisedFactors(*coded, xp.stack(scales, axis=1))
+    u, s, vt = coded
+    return QuantisedFactors(u, s, vt, xp.stack(scales, axis=1))

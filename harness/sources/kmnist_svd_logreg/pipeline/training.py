@@ -225,9 +225,9 @@ def _run(task: _Task, epochs: int, stopping: str) -> Training:
             columns = _padded(kept, columns.model[live], task)
     rates = len(task.rates)
     loss, validation_loss, accuracy = values.reshape(3, rates, folds, -1)
-    weights, run = xp.reshape(weights, (rates, folds, -1)), run.reshape(rates, folds)
-    first = first_losses.reshape(rates, folds, -1)
-    return Training(task.rates, weights, loss, validation_loss, accuracy, run, task.schedule.steps, first)
+    weights, first = xp.reshape(weights, (rates, folds, -1)), first_losses.reshape(rates, folds, -1)
+    epochs_run, steps = run.reshape(rates, folds), task.schedule.steps
+    return Training(task.rates, weights, loss, validation_loss, accuracy, epochs_run, steps, first)
 
 
 def _task(
