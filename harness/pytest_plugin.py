@@ -19,7 +19,7 @@ from harness.errors import HarnessError, unknown
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from harness.records import Comparison, Judgement, RunRequest, Scenario, Tier
+    from harness.records import Comparison, RunRequest, Scenario, Tier
 
 PROPERTY = "harness"
 _OUT = pytest.StashKey[Path]()
@@ -44,12 +44,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--harness-tier", metavar="TIER", help="How much to run (default: smoke).")
     group.addoption("--harness-seeds", type=int, metavar="N", help="Runs of each variant (default: 1).")
     group.addoption(
-        "--harness-max-runs",
-        type=int,
-        default=_MOST_RUNS,
-        metavar="N",
+        "--harness-max-runs", type=int, default=_MOST_RUNS, metavar="N",
         help=f"Runs of a variant in all, fresh ones that confirm a verdict included (default: {_MOST_RUNS}).",
-    )
+    )  # fmt: skip
     group.addoption(
         "--harness-scenarios", action="append", default=[], metavar="FILE",
         help="Python file that declares further scenarios; may be repeated.",
@@ -69,30 +66,26 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_NAMES] = {}
     if not config.getoption("harness"):
         return
-    try:
-        _take_configuration(config)
-        _declared(config)
-        _roots(config)
-    except HarnessError as error:
-        raise pytest.UsageError(str(error)) from error
     for name in ("out", "baselines", "scenarios"):
         value = config.getoption(f"harness_{name}")
         if value == "" or (isinstance(value, list) and "" in value):
             raise pytest.UsageError(f"the value of --harness-{name} is empty: leave it out")
-    for name in ("seeds", "max-runs"):
-        if config.getoption(f"harness_{name.replace('-', '_')}") < 1:
-            raise pytest.UsageError(f"--harness-{name} must be at least 1")
-    config.stash[_OUT] = _out(config)
-
-
-def _take_configuration(config: pytest.Config) -> None:
-    """Give options that were not typed what the project's configuration says, else their defaults."""
     from harness.store import project
 
-    own, typed = project.find(config.rootpath), config.option
-    typed.harness_scenarios = typed.harness_scenarios or list(own.scenarios)
-    typed.harness_tier = typed.harness_tier or own.tier or "smoke"
-    typed.harness_seeds = (own.seeds or 1) if typed.harness_seeds is None else typed.harness_seeds
+    try:
+        own, typed = project.find(config.rootpath), config.option
+        # options that were not typed are what the project's configuration says, else their defaults
+        typed.harness_scenarios = typed.harness_scenarios or list(own.scenarios)
+        typed.harness_tier = typed.harness_tier or own.tier or "smoke"
+        typed.harness_seeds = (own.seeds or 1) if typed.harness_seeds is None else typed.harness_seeds
+        for name in ("seeds", "max-runs"):
+            if config.getoption(f"harness_{name.replace('-', '_')}") < 1:
+                raise pytest.UsageError(f"--harness-{name} must be at least 1")
+        _declared(config)
+        _roots(config)
+        config.stash[_OUT] = _out(config)
+    except HarnessError as error:
+        raise pytest.UsageError(str(error)) from error
 
 
 def _out(config: pytest.Config) -> Path:
@@ -105,10 +98,7 @@ def _out(config: pytest.Config) -> Path:
 
     named = config.getoption("harness_out")
     out = config.invocation_params.dir / named if named else jobs.default_folder(config.rootpath)
-    try:
-        plans.refuse_stored(out, "Name another folder with --harness-out")
-    except HarnessError as error:
-        raise pytest.UsageError(str(error)) from error
+    plans.refuse_stored(out, "Name another folder with --harness-out")
     return out
 
 
@@ -182,15 +172,18 @@ class VariantItem(pytest.Item):
     def runtest(self) -> None:
         """Run, judge, and fail or skip by the verdicts; the measuring lock keeps xdist workers apart."""
         comparison = self._decide()
-        told = f"{self.name}: {_counts(comparison)}{self._further(comparison)}"
-        self.user_properties.append((PROPERTY, told))
-        self.add_report_section("call", "harness", told)
-        wrong = _wrong(comparison)
-        if wrong:
-            raise VerdictError("\n".join([told, *wrong]))
-        unjudged = _unjudged(comparison)
-        if unjudged:
-            pytest.skip(unjudged)
+        fresh = len(comparison.seeds) + len(comparison.failed) - self.config.getoption("harness_seeds")
+        counted = Counter(f"{judgement.against} {judgement.verdict}" for judgement in comparison.judgements)
+        failed = [f"{len(comparison.failed)} runs failed"] if comparison.failed else []
+        counts = ", ".join([*failed, *(f"{count} {what}" for what, count in counted.items())])
+        line = f"{self.name}: {counts}{f', after {fresh} fresh runs' if fresh > 0 else ''}"
+        self.user_properties.append((PROPERTY, line))
+        self.add_report_section("call", "harness", line)
+        if wrong := _wrong(comparison):
+            raise VerdictError("\n".join([line, *wrong]))
+        gated = [item for item in comparison.judgements if item.gated and item.against == "baseline"]
+        if gated and all(item.verdict in _ABSENT for item in gated):
+            pytest.skip(f"{gated[0].verdict}: {gated[0].reason}. Next: {gated[0].next_step}")
 
     def _decide(self) -> Comparison:
         """Run and judge as a gate of this variant alone, with a small budget for fresh runs."""
@@ -198,18 +191,12 @@ class VariantItem(pytest.Item):
         from harness.running import executors, plans
         from harness.session import choosing, procedure
 
-        asked, out = self.config.getoption("harness_seeds"), self.config.stash[_OUT]
+        get, paths, out = self.config.getoption, _paths(self.config), self.config.stash[_OUT]
         settings = choosing.Settings(
-            tier=self.config.getoption("harness_tier"),
-            seeds=asked,
-            scenario_paths=_paths(self.config),
-            count=False,
+            tier=get("harness_tier"), seeds=get("harness_seeds"), scenario_paths=paths, count=False
         )
         gate = GateSettings(
-            seeds=asked,
-            max_runs=self.config.getoption("harness_max_runs"),
-            max_minutes=math.inf,
-            scenario_paths=_paths(self.config),
+            seeds=settings.seeds, max_runs=get("harness_max_runs"), max_minutes=math.inf, scenario_paths=paths
         )
         wanted = choosing.requests([(self.scenario, self.variant)], settings)
         plan = dataclasses.replace(plans.make(wanted, "pytest --harness", None), gate=gate)
@@ -223,10 +210,6 @@ class VariantItem(pytest.Item):
         plan = procedure.conduct(plan, declared, roots, out, do, keep=lambda _: None)
         (comparison,) = procedure.assemble(plan, declared, roots, out).comparisons
         return comparison
-
-    def _further(self, comparison: Comparison) -> str:
-        asked, taken = self.config.getoption("harness_seeds"), len(comparison.seeds) + len(comparison.failed)
-        return f", after {taken - asked} fresh runs" if taken > asked else ""
 
     def repr_failure(
         self,
@@ -243,12 +226,6 @@ class VariantItem(pytest.Item):
         return self.session.path / "harness", None, self.name
 
 
-def _counts(comparison: Comparison) -> str:
-    counted = Counter(f"{judgement.against} {judgement.verdict}" for judgement in comparison.judgements)
-    failed = [f"{len(comparison.failed)} runs failed"] if comparison.failed else []
-    return ", ".join([*failed, *(f"{count} {what}" for what, count in counted.items())])
-
-
 def _wrong(comparison: Comparison) -> list[str]:
     """List what fails the item: failed runs, then judgements; an expectation that is not met does not."""
     from harness.judging import wording
@@ -256,24 +233,12 @@ def _wrong(comparison: Comparison) -> list[str]:
     if not comparison.seeds:  # then every judgement would only say so again
         return list(comparison.failed)
     key = f"{comparison.scenario}:{comparison.variant}"
-    return [*comparison.failed, *(wording.sentence(key, item) for item in _failing(comparison))]
-
-
-def _failing(comparison: Comparison) -> list[Judgement]:
-    return [
+    failing = [
         item
         for item in comparison.judgements
         if item.verdict in _FAILING and (item.gated or item.verdict == "ERROR")
     ]
-
-
-def _unjudged(comparison: Comparison) -> str:
-    """Say why no gated metric could be judged; empty if at least one was."""
-    gated = [item for item in comparison.judgements if item.gated and item.against == "baseline"]
-    if not gated or any(item.verdict not in _ABSENT for item in gated):
-        return ""
-    first = gated[0]
-    return f"{first.verdict}: {first.reason}. Next: {first.next_step}"
+    return [*comparison.failed, *(wording.sentence(key, item) for item in failing)]
 
 
 # -- the end: one report of all items -----------------------------------------------------------------------------------
@@ -300,21 +265,21 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """List the verdicts of every item and the metrics that a check could not judge."""
-    told = sorted(_told(terminalreporter))
-    if not told:
+    reports = [one for name in ("passed", "failed", "skipped") for one in terminalreporter.getreports(name)]
+    lines = sorted(
+        str(value)
+        for report in reports
+        if report.when == "call"
+        for key, value in report.user_properties
+        if key == PROPERTY
+    )
+    if not lines:
         return
     terminalreporter.section("harness")
-    for line in told:
-        terminalreporter.line(line)
     if _REPORT in config.stash:
-        terminalreporter.line(f"Report: {config.stash[_REPORT]}")
-
-
-def _told(terminalreporter: pytest.TerminalReporter) -> Iterator[str]:
-    for category in ("passed", "failed", "skipped"):
-        for report in terminalreporter.getreports(category):
-            if report.when == "call":
-                yield from (str(value) for key, value in report.user_properties if key == PROPERTY)
+        lines.append(f"Report: {config.stash[_REPORT]}")
+    for line in lines:
+        terminalreporter.line(line)
 
 
 # -- a test's own metrics ---------------------------------------------------------------------------------------------
@@ -347,29 +312,23 @@ def _check(request: pytest.FixtureRequest, name: str, metrics: Mapping[str, typi
     """Judge a check, store it if asked to, and list what fails the test."""
     from harness.judging import checks, wording
 
-    _refuse_second_use(request, name)
     test = request.node.nodeid
+    user = request.config.stash[_NAMES].setdefault(name, test)
+    if user != test:  # one name is one file: two tests that share it would hold each other's values
+        raise HarnessError(f"check '{name}' is used by {user} too", "Give each test a name of its own")
     path = checks.path_of(request.config.rootpath / request.config.getini("harness_checks"), name)
     declared, stored = checks.declare(metrics), checks.load(path)
     checks.refuse_other_test(path, stored, test)
     judged = checks.judge(path, stored, declared, test)
-    key = f"check {name}"
-    for item in judged:
-        if item.verdict == "INCOMPARABLE":
-            request.node.user_properties.append((PROPERTY, wording.sentence(key, item)))
-    wrong = [wording.sentence(key, item) for item in judged if item.verdict in checks.FAILING]
-    if request.config.getoption("harness_update") and any(
-        item.verdict not in checks.SETTLED for item in judged
-    ):
+    sentences = [(item.verdict, wording.sentence(f"check {name}", item)) for item in judged]
+    request.node.user_properties.extend(
+        (PROPERTY, text) for verdict, text in sentences if verdict == "INCOMPARABLE"
+    )
+    wrong = [text for verdict, text in sentences if verdict in checks.FAILING]
+    unsettled = any(item.verdict not in checks.SETTLED for item in judged)
+    if request.config.getoption("harness_update") and unsettled:
         checks.update(path, declared, judged, test)
         wrong.append(
             f"{path} was written anew: look at the difference, then run again without --harness-update."
         )
     return wrong
-
-
-def _refuse_second_use(request: pytest.FixtureRequest, name: str) -> None:
-    """One name is one file: two tests that share it would hold each other's values."""
-    used = request.config.stash[_NAMES].setdefault(name, request.node.nodeid)
-    if used != request.node.nodeid:
-        raise HarnessError(f"check '{name}' is used by {used} too", "Give each test a name of its own")

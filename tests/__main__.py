@@ -30,12 +30,10 @@ FILES = [*TWO, "loadfile"]
 APART = "not (torch or keras or planted)"
 LONG = os.environ.get("HARNESS_PLANTED_LONG") == "1"
 GITHUB = ROOT / ".github"
-WORKFLOWS = [str(path.relative_to(ROOT)) for path in sorted((GITHUB / "workflows").glob("*.yml"))]
-FORMS = [
-    str(path.relative_to(ROOT))
-    for path in sorted((GITHUB / "ISSUE_TEMPLATE").glob("*.yml"))
-    if path.name != "config.yml"
-]
+WORKFLOWS = sorted(str(path.relative_to(ROOT)) for path in GITHUB.glob("workflows/*.yml"))
+FORMS = sorted(
+    str(path.relative_to(ROOT)) for path in GITHUB.glob("ISSUE_TEMPLATE/*.yml") if path.name != "config.yml"
+)
 VALIDATE = [sys.executable, "-m", "check_jsonschema", "--builtin-schema"]
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "2"}
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
@@ -44,27 +42,18 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INT
 
 @dataclasses.dataclass(frozen=True)
 class Suite:
-    """Commands that are named together.
-
-    Attributes
-    ----------
-    about : str
-        What it covers.
-    marks : str
-        Marker expression of a suite that pytest runs; empty for a suite of other commands.
-    arguments : sequence of str
-        Options and files for pytest.
-    commands : sequence of commands
-        The other commands.
-    environment : mapping
-        Variables that must be set before Python starts: Keras reads its backend when it is first imported.
-    """
+    """Commands that are named together."""
 
     about: str
+    """What it covers."""
     marks: str = ""
+    """Marker expression of a suite that pytest runs; empty for a suite of other commands."""
     arguments: Sequence[str] = ()
+    """Options and files for pytest."""
     commands: Sequence[Sequence[str]] = ()
+    """The other commands."""
     environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Variables that must be set before Python starts: Keras reads its backend when it is first imported."""
 
 
 SUITES = {
@@ -155,12 +144,8 @@ def main(words: list[str]) -> int:
         for command in commands(SUITES[name], narrowed):
             start = time.perf_counter()
             print(f"--- {name}: {' '.join(Path(part).name for part in command)}", flush=True)
-            code = subprocess.run(
-                command,
-                cwd=ROOT,
-                env={**os.environ, "PYTHONUNBUFFERED": "1", **SUITES[name].environment},
-                check=False,
-            ).returncode
+            environment = {**os.environ, "PYTHONUNBUFFERED": "1", **SUITES[name].environment}
+            code = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
             print(f"--- {name}: exit {code} after {time.perf_counter() - start:.0f} s", flush=True)
             failed += [name] if code else []
     ended = f"failed: {', '.join(failed)}" if failed else "every suite passed"

@@ -111,6 +111,13 @@ def one_thread(*words: str) -> list[str]:
     return [*words, *(("--threads", "1") if begins else ())]
 
 
+def git(folder: Path, *words: str) -> str:
+    """Run git in a folder, as somebody, and return what it prints."""
+    named = ("-c", "user.name=T", "-c", "user.email=t@example.org", "-c", "init.defaultBranch=main")
+    done = subprocess.run(["git", *named, *words], cwd=folder, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
 @functools.cache
 def forks() -> Forks:
     """Return what forks commands, started for the first of them."""
@@ -168,16 +175,24 @@ class Harness:
         """Read the run.json below `out`."""
         return typing.cast("dict[str, typing.Any]", json.loads((self.folder / out / "run.json").read_text()))
 
+    def baseline(self, *words: str) -> None:
+        """Accept a baseline of five runs of probe.py; `words` go to `harness run`."""
+        run = f"run {' '.join(words)} --scenarios probe.py --seeds 5 --no-count --out first"
+        propose = "baseline propose first --scenarios probe.py --who T --reason test"
+        for step in (run, propose, "baseline accept first"):
+            done = self(*step.split())
+            assert done.code == 0, done.err
+
     def repository(self) -> None:
         """Make the folder a git checkout with one commit."""
-        subprocess.run(["git", "init", "-q"], cwd=self.folder, check=True)
+        git(self.folder, "init", "-q")
         self.commit("start")
 
-    def commit(self, message: str) -> None:
-        """Commit everything in the folder."""
-        identity = ("-c", "user.name=T", "-c", "user.email=t@example.org")
-        for words in (("add", "-A"), (*identity, "commit", "-qm", message, "--allow-empty")):
-            subprocess.run(["git", *words], cwd=self.folder, check=True)
+    def commit(self, message: str) -> str:
+        """Commit everything in the folder, and return the commit."""
+        git(self.folder, "add", "-A")
+        git(self.folder, "commit", "-qm", message, "--allow-empty")
+        return git(self.folder, "rev-parse", "HEAD")
 
 
 @pytest.hookimpl(trylast=True)

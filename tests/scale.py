@@ -12,13 +12,10 @@ import argparse
 import contextlib
 import dataclasses
 import json
-import os
-import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import typing
 from pathlib import Path
@@ -30,13 +27,13 @@ from harness.judging import jobs
 from harness.records import Gate, GateSettings
 from harness.store import stored
 from tests.conftest import HEAD
+from tests.soak import Cluster, Process, start, variables
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.records import Job, RunResult
 
-ROOT = Path(__file__).resolve().parent.parent
 TINY = "SCENARIO = declare(guess)"
 MIB = 2**20
 VARIANTS = ("o-ma", "o-ma-k3", "su-ma", "su-ma-k3")
@@ -85,22 +82,10 @@ def main(arguments: list[str]) -> int:
     return 1 if broken else 0
 
 
-def variables(folder: Path) -> dict[str, str]:
-    """Return the environment of every command: a cache and temporary files of its own, one thread."""
-    temporary = folder / "tmp"
-    temporary.mkdir(exist_ok=True)
-    return {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "HARNESS_CACHE": str(folder / "cache"),
-        "TMPDIR": str(temporary),
-    }
-
-
-def harness(folder: Path, *words: str) -> None:
+def harness(folder: Path, *words: str, check: bool = True) -> None:
     """Run the command to its end."""
     command = [sys.executable, "-m", "harness", *words]
-    subprocess.run(command, cwd=folder, env=variables(folder), stdout=subprocess.DEVNULL, check=True)
+    subprocess.run(command, cwd=folder, env=variables(folder), stdout=subprocess.DEVNULL, check=check)
 
 
 # -- stored results -------------------------------------------------------------------
@@ -108,10 +93,7 @@ def harness(folder: Path, *words: str) -> None:
 
 def many_results(folder: Path, count: int) -> Iterator[str]:
     """Judge and report a few and many copies of one real run."""
-    subprocess.run(
-        [sys.executable, "-m", "harness", "run", "kmnist_svd_logreg", "--seeds", "1", "--out", "real"],
-        cwd=folder, env=variables(folder), stdout=subprocess.DEVNULL, check=False,
-    )  # fmt: skip
+    harness(folder, "run", "kmnist_svd_logreg", "--out", "real", check=False)
     real = copies(jobs.read(folder / "real"), count)
     gate = Gate(settings=GateSettings(), base_results=(), minutes=1.0, exit_code=0)
     peaks: dict[str, list[float]] = {command: [] for command in READERS}
@@ -151,14 +133,14 @@ def copy(result: RunResult, number: int) -> RunResult:
 
 def measured(folder: Path, *words: str) -> tuple[float, float]:
     """Run a command; return its seconds and its peak resident memory, MiB."""
-    start = time.perf_counter()
+    begun = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-c", PEAK, *words], cwd=folder, env=variables(folder), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         text=True, check=False,
     )  # fmt: skip
     if "error" in done.stderr or "Traceback" in done.stderr:
         raise RuntimeError(f"{' '.join(words)}: {done.stderr}")
-    return time.perf_counter() - start, int(done.stderr.split()[-1]) / 1024
+    return time.perf_counter() - begun, int(done.stderr.split()[-1]) / 1024
 
 
 # -- Dask's share ---------------------------------------------------------------------
@@ -179,21 +161,10 @@ def through_dask(folder: Path, rounds: int) -> Iterator[str]:
 
 def timed(folder: Path, out: str, runs: int, executor: str) -> float:
     """Return the seconds of a whole job of tiny runs."""
-    start = time.perf_counter()
-    harness(
-        folder,
-        "run",
-        "probe",
-        "--scenarios",
-        "probe.py",
-        "--seeds",
-        str(runs),
-        "--out",
-        out,
-        "--executor",
-        executor,
-    )
-    return time.perf_counter() - start
+    begun = time.perf_counter()
+    words = ("run", "probe", "--scenarios", "probe.py", "--seeds", str(runs), "--out", out)
+    harness(folder, *words, "--executor", executor)
+    return time.perf_counter() - begun
 
 
 # -- many runs ------------------------------------------------------------------------
@@ -201,31 +172,25 @@ def timed(folder: Path, out: str, runs: int, executor: str) -> float:
 
 def many_runs(folder: Path, runs: int) -> Iterator[str]:
     """Watch runner and scheduler while tiny runs go through four workers."""
-    with cluster(folder, 4) as (scheduler, address):
-        words = [
-            "run",
-            "probe",
-            "--scenarios",
-            "probe.py",
-            "--seeds",
-            str(runs),
-            "--out",
-            "many",
-            "--executor",
-            "dask",
-        ]
-        start = time.perf_counter()
-        runner = subprocess.Popen(
-            [sys.executable, "-m", "harness", *words, "--scheduler", address], cwd=folder, env=variables(folder),
-            stdout=subprocess.DEVNULL,
-        )  # fmt: skip
-        samples: list[tuple[int, float, float]] = []
-        watching = threading.Thread(target=watch, args=(runner, scheduler, folder / "many" / "runs", samples))
-        watching.start()
-        code = runner.wait()
-        watching.join()
+    cluster = Cluster(folder, workers=4)
+    words = [
+        "run",
+        "probe",
+        "--scenarios",
+        "probe.py",
+        "--seeds",
+        str(runs),
+        "--out",
+        "many",
+        *cluster.words(),
+    ]
+    begun, seen = time.perf_counter(), psutil.Process(cluster.scheduler.pid)
+    runner = start([sys.executable, "-m", "harness", *words], folder, variables(folder))
+    samples = list(watched(runner, seen, folder / "many" / "runs"))
+    code = runner.wait()
+    cluster.remove()
     results = json.loads((folder / "many" / "run.json").read_text())["results"]
-    print(f"{runs} runs through 4 workers: exit code {code}, {time.perf_counter() - start:.0f} s", flush=True)
+    print(f"{runs} runs through 4 workers: exit code {code}, {time.perf_counter() - begun:.0f} s", flush=True)
     if code or len(results) != runs or any(result["status"] != "ok" for result in results):
         yield f"{runs} runs through 4 workers: exit code {code}, {len(results)} results"
     for place, name in ((1, "runner"), (2, "scheduler")):
@@ -241,51 +206,14 @@ def many_runs(folder: Path, runs: int) -> Iterator[str]:
             yield f"the {name} grew by {late - early:.1f} MiB"
 
 
-def watch(
-    runner: subprocess.Popen[bytes],
-    scheduler: psutil.Process,
-    folder: Path,
-    samples: list[tuple[int, float, float]],
-) -> None:
-    """Note finished runs and resident memory, MiB, of both every half second while runs are still to come."""
+def watched(runner: Process, scheduler: psutil.Process, folder: Path) -> Iterator[tuple[int, float, float]]:
+    """Yield finished runs, and resident memory, MiB, of runner and scheduler every half second while runs are still to come."""
     seen = psutil.Process(runner.pid)
     while runner.poll() is None:
         with contextlib.suppress(psutil.NoSuchProcess):
             done = sum(1 for _ in folder.glob("*/result.json"))
-            samples.append((done, seen.memory_info().rss / MIB, scheduler.memory_info().rss / MIB))
+            yield done, seen.memory_info().rss / MIB, scheduler.memory_info().rss / MIB
         time.sleep(0.5)
-
-
-@contextlib.contextmanager
-def cluster(folder: Path, workers: int) -> Iterator[tuple[psutil.Process, str]]:
-    """Start a scheduler and workers with one slot each; give the scheduler's process and address."""
-    file, quiet = folder / "cluster.json", subprocess.DEVNULL
-    shared = ["--scheduler-file", str(file), "--no-dashboard"]
-    commands = [["scheduler", "--host", "127.0.0.1", "--port", "0", *shared]]
-    commands += [["worker", "--nthreads", "1", "--resources", "run=1", *shared]] * workers
-    started: list[subprocess.Popen[bytes]] = []
-    try:
-        for words in commands:
-            away = folder / f"away{len(started)}"
-            away.mkdir(exist_ok=True)
-            started.append(
-                subprocess.Popen(
-                    [sys.executable, "-m", "dask", *words], cwd=away, env=variables(folder), stdout=quiet, stderr=quiet,
-                    start_new_session=True,
-                )
-            )  # fmt: skip
-            while not file.exists() or not file.read_bytes().endswith(b"}"):
-                time.sleep(0.1)
-        time.sleep(8)
-        yield psutil.Process(started[0].pid), json.loads(file.read_text())["address"]
-    finally:
-        for process in started:
-            for child in psutil.Process(process.pid).children(recursive=True):
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    child.kill()
-            process.kill()
-            process.wait()
-        shutil.rmtree(file, ignore_errors=True)
 
 
 if __name__ == "__main__":

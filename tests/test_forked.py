@@ -8,7 +8,7 @@ import typing
 
 import pytest
 
-from tests.conftest import forks, one_thread
+from tests.conftest import forks
 
 if typing.TYPE_CHECKING:
     from tests.conftest import Harness
@@ -53,21 +53,10 @@ def test_a_command_that_takes_too_long_is_killed(harness: Harness) -> None:
     assert harness("list").code == 0
 
 
-def test_variables_that_python_reads_ask_for_a_fresh_process(harness: Harness) -> None:
-    """A search path or a warning filter acts before the first line: a forked process would ignore it."""
+def test_what_acts_before_the_first_line_asks_for_a_fresh_process(harness: Harness) -> None:
+    """A search path, a warning filter, or a matplotlibrc in the working folder: a forked process would ignore it."""
     assert forks().suit(harness.folder, {**harness.environment, "HARNESS_DATA": "x"})
     for name in ("PYTHONPATH", "PYTHONWARNINGS", "LC_ALL", "MPLBACKEND"):
         assert not forks().suit(harness.folder, {**harness.environment, name: "another"})
-
-
-def test_a_matplotlibrc_asks_for_a_fresh_process(harness: Harness) -> None:
-    """Matplotlib reads it from the working folder when it is imported, which a forked process has done."""
     (harness.folder / "matplotlibrc").write_text("font.size: 3\n")
     assert not forks().suit(harness.folder, harness.environment)
-
-
-def test_runs_have_one_thread_unless_a_test_says_otherwise() -> None:
-    """Only commands that begin runs get the option, and none gets it twice."""
-    assert one_thread("run", "probe") == ["run", "probe", "--threads", "1"]
-    for words in (("run", "--threads", "2"), ("run", "--resume", "out"), ("judge", "out")):
-        assert one_thread(*words) == list(words)

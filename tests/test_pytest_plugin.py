@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import typing
 
 import pytest
@@ -115,11 +116,7 @@ def test_selected_variants_are_counted_as_collected(probe: Run) -> None:
 def test_a_regression_fails_with_value_bounds_and_next_step(probe: Run, project: Harness) -> None:
     """Held against an accepted baseline the variant passes; when it loses 20 images of 100 it fails and says by how much."""
     project.repository()
-    five = ["run", "probe:good", "--scenarios", "probe.py", "--seeds", "5", "--no-count", "--out", "first"]
-    assert project(*five).code == 0
-    words = ["baseline", "propose", "first", "--scenarios", "probe.py", "--who", "T", "--reason", "test"]
-    assert project(*words).code == 0
-    assert project("baseline", "accept", "first").code == 0
+    project.baseline("probe:good")
     probe("-k", "good", "--harness-out", "same").assert_outcomes(passed=1)
     project.scenario(VARIANTS.replace('get("right", 90)', 'get("right", 70)'))
     done = probe("-k", "good", "--harness-seeds", "5", "--harness-out", "worse")
@@ -144,14 +141,7 @@ def held(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
     first = Harness(tmp_path_factory.mktemp("first"), cache)
     first.scenario(HELD.replace("GROWN(run.seed)", "run.seed / 100"))
     first.repository()
-    seeds = ("--seeds", "5", "--no-count", "--first-seed", "50", "--threads", "2")
-    for words in (
-        ("run", "probe", "--scenarios", "probe.py", *seeds, "--out", "first"),
-        ("baseline", "propose", "first", "--scenarios", "probe.py", "--who", "T", "--reason", "test"),
-        ("baseline", "accept", "first"),
-    ):
-        done = first(*words)
-        assert done.code == 0, done.err
+    first.baseline("probe", "--first-seed", "50", "--threads", "2")
     return first.folder / "baselines"
 
 
@@ -168,48 +158,29 @@ def holding(project: Harness, held: Path, pytest_run: Run) -> Callable[..., pyte
 
 
 @pytest.mark.parametrize(
-    ("grown", "words", "runs", "told"),
+    ("grown", "words", "outcome", "runs", "told"),
     [
         # the first run alone, by chance: ten fresh ones show it
-        ("5 * (run.seed == 0)", (), 11, "probe:default[[]smoke[]]: *PASS*, after 10 fresh runs"),
-        ("0.7 - run.seed % 7 / 100", (), 1, "probe:default[[]smoke[]]: 2 baseline PASS"),
-    ],
-)
-def test_chance_in_one_run_fails_nobody(
-    holding: Callable[..., pytest.RunResult],
-    project: Harness,
-    grown: str,
-    words: tuple[str, ...],
-    runs: int,
-    told: str,
-) -> None:
-    """What one run flags is decided by fresh ones, no more than it takes, and all of them are in the report."""
-    done = holding(grown, *words)
-    done.assert_outcomes(passed=1)
-    done.stdout.fnmatch_lines([told])
-    seeds = sorted(result["request"]["seed"] for result in project.job("out")["results"])
-    assert seeds == [0, *range(CONFIRM_SEED, CONFIRM_SEED + runs - 1)]
-
-
-@pytest.mark.parametrize(
-    ("words", "runs", "told"),
-    [
-        ((), 11, "REGRESSED probe:default held_bytes: *confirmed on 10 fresh runs*"),
+        ("5 * (run.seed == 0)", (), "passed", 11, "probe:default[[]smoke[]]: *PASS*, after 10 fresh runs"),
+        ("0.7 - run.seed % 7 / 100", (), "passed", 1, "probe:default[[]smoke[]]: 2 baseline PASS"),
+        ("5 + run.seed % 7 / 100", (), "failed", 11, "REGRESSED probe:default held_bytes: *confirmed on 10 fresh runs*"),
+        # where no further runs are allowed it stays open, which is no pass
         (
-            ("--harness-max-runs", "4"),
-            1,
+            "5 + run.seed % 7 / 100", ("--harness-max-runs", "4"), "failed", 1,
             "INCONCLUSIVE probe:default held_bytes: *fresh runs have to confirm*",
         ),
     ],
-)
-def test_more_memory_in_every_run_fails(
-    holding: Callable[..., pytest.RunResult], project: Harness, words: tuple[str, ...], runs: int, told: str
-) -> None:
-    """A growth that stays is REGRESSED; where no further runs are allowed it stays open, which is no pass."""
-    done = holding("5 + run.seed % 7 / 100", *words)
-    done.assert_outcomes(failed=1)
+)  # fmt: skip
+def test_fresh_runs_decide_what_one_run_flags(
+    holding: Callable[..., pytest.RunResult], project: Harness, grown: str, words: tuple[str, ...],
+    outcome: str, runs: int, told: str
+) -> None:  # fmt: skip
+    """Chance in one run fails nobody, a growth that stays does; no more runs than it takes, and all of them are in the report."""
+    done = holding(grown, *words)
+    done.assert_outcomes(**{outcome: 1})
     done.stdout.fnmatch_lines([told])
-    assert len(project.job("out")["results"]) == runs
+    seeds = sorted(result["request"]["seed"] for result in project.job("out")["results"])
+    assert seeds == [0, *range(CONFIRM_SEED, CONFIRM_SEED + runs - 1)]
 
 
 @pytest.mark.parametrize(
@@ -279,7 +250,7 @@ def test_a(harness_check):
     harness_check("validation", accuracy={accuracy}, loss=0.1, peak_share=Check(0.5, "lower", abs=0.1))
 
 def test_b(harness_check):
-    harness_check("{second}", accuracy=0.5)
+    harness_check("second", accuracy=0.5)
 """
 
 
@@ -287,8 +258,8 @@ def test_b(harness_check):
 def checked(pytester: pytest.Pytester, pytest_run: Run) -> Callable[..., pytest.RunResult]:
     """Run two tests that hold metrics of their own."""
 
-    def run(*words: str, accuracy: float = 0.97, second: str = "second") -> pytest.RunResult:
-        pytester.makepyfile(CHECKS.format(accuracy=accuracy, second=second))
+    def run(*words: str, accuracy: float = 0.97) -> pytest.RunResult:
+        pytester.makepyfile(CHECKS.format(accuracy=accuracy))
         return pytest_run(*words)
 
     return run
@@ -324,42 +295,32 @@ def test_a_check_is_stored_held_and_updated(
 def test_one_name_belongs_to_one_test_in_any_session(
     pytester: pytest.Pytester, pytest_run: Run, words: tuple[str, ...]
 ) -> None:
-    """Two files of tests share a name: whichever worker or session comes second is refused, and what is stored stays."""
+    """Tests of two files, or of one, share a name: whichever worker or session comes second is refused, and what is stored stays."""
     pytester.makepyfile(
         test_one='def test_one(harness_check): harness_check("shared", accuracy=0.9)',
         test_two='def test_two(harness_check): harness_check("shared", accuracy=0.5)',
     )
-    done = (
-        pytest_run("--harness-update", "--dist", "loadfile", *words)
-        if words
-        else pytest_run("--harness-update", "test_one.py")
-    )
-    if not words:
+    if words:
+        done = pytest_run("--harness-update", "--dist", "loadfile", *words)
+    else:
+        pytest_run("--harness-update", "test_one.py")
         done = pytest_run("--harness-update", "test_two.py")
+        both = pytest_run("--harness-update")
+        both.stdout.fnmatch_lines(
+            ["check 'shared' is used by *::test_* too. Give each test a name of its own"]
+        )
     done.stdout.fnmatch_lines(["check 'shared' is used by test_*.py::test_* too*"])
-
-
-def test_one_name_belongs_to_one_test(checked: Callable[..., pytest.RunResult]) -> None:
-    """A second test that uses a check's name fails and names the first."""
-    done = checked("--harness-update", second="validation")
-    done.stdout.fnmatch_lines(
-        ["check 'validation' is used by *::test_a too. Give each test a name of its own"]
-    )
 
 
 def test_a_subfolder_finds_the_same_baselines(project: Harness, pytest_run: Run) -> None:
     """Typed in the project or below it, pytest judges against the same baselines and stores below rootdir; an empty option is an error."""
     project.scenario("SCENARIO = declare(guess, deterministic=True)")
     project.repository()
-    assert (
-        project("run", "probe", "--scenarios", "probe.py", "--seeds", "5", "--no-count", "--out", "b").code
-        == 0
-    )
-    words = ("--reason", "r", "--who", "me", "--scenarios", "probe.py")
-    assert project("baseline", "propose", "b", *words).code == 0
+    project.baseline("probe")
+    shutil.rmtree(project.folder / "baselines")
     below = project.folder / "tests" / "unit"
     below.mkdir(parents=True)
-    accepted = Harness(below, project.folder)("baseline", "accept", "../../b")
+    accepted = Harness(below, project.folder)("baseline", "accept", "../../first")
     assert accepted.code == 0, accepted.err
     assert list((project.folder / "baselines").glob("probe/default/smoke/*.json"))
     assert not (below / "baselines").exists()

@@ -4,22 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from tests import soak, soak_cluster
+from tests import soak
 
 pytestmark = pytest.mark.system
 
 
-@pytest.fixture(autouse=True)
-def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Jobs of four runs: after the kills there is little left to wait for."""
-    monkeypatch.setattr(soak, "RUNS", 4)
-
-
-def test_jobs_that_are_killed() -> None:
-    """Two random kills of local jobs lose nothing."""
-    assert soak.main(["--kills", "2", "--seed", "3"]) == 0
-
-
-def test_a_cluster_that_is_killed() -> None:
-    """Two random kills in a cluster lose nothing."""
-    assert soak_cluster.main(["--kills", "2", "--seed", "2"]) == 0
+@pytest.mark.parametrize("words", [("--seed", "3"), ("--seed", "2", "--cluster")])
+def test_jobs_that_are_killed(monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]) -> None:
+    """Two random kills of local jobs, and of parts of a cluster, lose nothing."""
+    monkeypatch.setattr(soak, "RUNS", 4)  # after the kills there is little left to wait for
+    assert soak.main(["--kills", "2", *words]) == 0

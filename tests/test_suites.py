@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import re
 import subprocess
-import typing
 from pathlib import Path
 
 import pytest
 
 from tests import __main__ as suites
 from tests.conftest import LONGEST
-
-if typing.TYPE_CHECKING:
-    from collections.abc import Sequence
 
 TESTS = Path(__file__).parent
 
@@ -35,25 +31,17 @@ def test_a_suite_collects_every_file_of_its_framework(marker: str, paths: tuple[
     ]
 
 
-class Commands:
-    """Stands in for what starts the commands of suites: keeps them, and answers with an exit code."""
+def begun(monkeypatch: pytest.MonkeyPatch, *words: str, code: int = 0, ends: int = 0) -> list[list[str]]:
+    """Return the commands that ``python -m tests WORDS`` starts, each of which ends with `code`; itself it ends with `ends`."""
+    commands: list[list[str]] = []
 
-    def __init__(self, code: int = 0) -> None:
-        self.begun: list[list[str]] = []
-        self._code = code
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        commands.append(command)
+        return subprocess.CompletedProcess(command, code)
 
-    def __call__(self, command: Sequence[str], **_options: object) -> subprocess.CompletedProcess[str]:
-        """Keep the command."""
-        self.begun.append(list(command))
-        return subprocess.CompletedProcess(command, self._code)
-
-
-def begun(monkeypatch: pytest.MonkeyPatch, *words: str) -> list[list[str]]:
-    """Return the commands that ``python -m tests WORDS`` starts."""
-    commands = Commands()
-    monkeypatch.setattr(subprocess, "run", commands)
-    assert suites.main(list(words)) == 0
-    return commands.begun
+    monkeypatch.setattr(subprocess, "run", run)
+    assert suites.main(list(words)) == ends
+    return commands
 
 
 def selects(commands: list[list[str]], *marks: str) -> int:
@@ -91,11 +79,7 @@ def test_a_suite_that_fails_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The others run all the same; the exit code is 1, and that of an unknown suite 2."""
-    commands = Commands(code=1)
-    monkeypatch.setattr(subprocess, "run", commands)
-    assert suites.main(["torch", "keras"]) == 1
-    assert len(commands.begun) == 2
+    assert len(begun(monkeypatch, "torch", "keras", code=1, ends=1)) == 2
     assert "failed: torch, keras" in capsys.readouterr().out
-    assert suites.main(["nothing"]) == 2
+    assert begun(monkeypatch, "nothing", ends=2) == []
     assert "unknown suite nothing" in capsys.readouterr().out
-    assert len(commands.begun) == 2

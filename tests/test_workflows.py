@@ -17,6 +17,7 @@ from harness.session import starter
 
 ROOT = Path(__file__).resolve().parent.parent
 WORKFLOWS = ROOT / ".github" / "workflows"
+NAMES = ("ci.yml", "gate.yml", "nightly.yml", "starter", "docs")
 GITHUB, GITLAB = "vendor.github-workflows", "vendor.gitlab-ci"
 
 
@@ -52,12 +53,17 @@ def files(folder: Path) -> dict[str, str]:
     return {**found, "docs": snippets()[".github/workflows/gate.yml"]}
 
 
-@pytest.mark.parametrize("name", ["ci.yml", "gate.yml", "nightly.yml", "starter", "docs"])
+@pytest.mark.parametrize("name", NAMES)
 def test_workflows_are_valid(tmp_path: Path, name: str) -> None:
-    """Each workflow is what GitHub's schema describes."""
+    """Each workflow is what GitHub's schema describes; its scripts parse, and no expression is pasted into one: a branch may be called anything."""
     found = files(tmp_path / "starter")
-    assert sorted(found) == ["ci.yml", "docs", "gate.yml", "nightly.yml", "starter"]
+    assert sorted(found) == sorted(NAMES)
     assert problems(GITHUB, found[name], tmp_path) == ""
+    for job in parsed(found[name])["jobs"].values():
+        for script in (step["run"] for step in job.get("steps", ()) if "run" in step):
+            assert "${{" not in script
+            done = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True, check=False)
+            assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_gitlab_s_jobs_are_valid(tmp_path: Path) -> None:
@@ -87,22 +93,6 @@ def action() -> dict[str, typing.Any]:
 # -- what the schema does not see ------------------------------------------------------
 
 
-def scripts(workflow: dict[str, typing.Any]) -> list[str]:
-    """Return every script of a workflow's steps."""
-    return [
-        step["run"] for job in workflow["jobs"].values() for step in job.get("steps", ()) if "run" in step
-    ]
-
-
-@pytest.mark.parametrize("name", ["ci.yml", "gate.yml", "nightly.yml", "starter", "docs"])
-def test_scripts_are_shell_and_take_no_text_from_outside(tmp_path: Path, name: str) -> None:
-    """Each script parses, and no expression is pasted into it: a branch may be called anything."""
-    for script in scripts(parsed(files(tmp_path)[name])):
-        assert "${{" not in script
-        done = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True, check=False)
-        assert (done.returncode, done.stderr) == (0, "")
-
-
 def test_inputs_and_outputs_exist(tmp_path: Path) -> None:
     """Every input is used, every one used is declared, and outputs lead from the script to the caller; the page names them all."""
     text = files(tmp_path)["gate.yml"]
@@ -127,14 +117,6 @@ def test_the_whole_history_is_there() -> None:
     assert parsed(snippets()[".gitlab-ci.yml"])["gate"]["variables"]["GIT_DEPTH"] == "0"
 
 
-def test_the_report_is_kept_whatever_happens() -> None:
-    """The artifact is uploaded after a failure too, before the job is failed."""
-    steps = parsed((WORKFLOWS / "gate.yml").read_text())["jobs"]["gate"]["steps"]
-    names = [step.get("name") for step in steps]
-    assert steps[names.index("Keep the report")]["if"] == "always()"
-    assert names.index("Gate") < names.index("Keep the report") < names.index("Outcome")
-
-
 FAKE = """#!/usr/bin/env bash
 printf '%s\\n' "$@" > words.txt
 mkdir -p reports/gate
@@ -144,25 +126,37 @@ exit "$EXIT"
 """
 SLOW = '<failure type="REGRESSED runtime" message="x">'
 WORSE = '<failure type="REGRESSED memory" message="x">'
+BOTH = pytest.mark.parametrize("where", ["workflow", "action"])
+WRITTEN = [
+    "--out",
+    "reports/gate",
+    "--junit",
+    "reports/gate/junit.xml",
+    "--summary",
+    "reports/gate/summary.md",
+]
 
 
-def run_step(
-    name: str, folder: Path, steps: list[dict[str, typing.Any]] | None = None, **variables: str
-) -> tuple[int, dict[str, str]]:
-    """Run a step as the runner does, of gate.yml by default, with a stand-in for `harness`; return exit code and outputs."""
-    steps = steps or parsed((WORKFLOWS / "gate.yml").read_text())["jobs"]["gate"]["steps"]
-    (step,) = (step for step in steps if step.get("name") == name)
+def steps_of(where: str) -> list[dict[str, typing.Any]]:
+    """Return the steps of gate.yml's job, or of the action."""
+    found = (
+        parsed((WORKFLOWS / "gate.yml").read_text())["jobs"]["gate"]
+        if where == "workflow"
+        else action()["runs"]
+    )
+    return typing.cast("list[dict[str, typing.Any]]", found["steps"])
+
+
+def run_step(where: str, name: str, folder: Path, **variables: str) -> tuple[int, dict[str, str]]:
+    """Run a step as the runner does, with a stand-in for `harness`; return exit code and outputs."""
+    (step,) = (step for step in steps_of(where) if step.get("name") == name)
     (folder / "bin").mkdir(exist_ok=True)
     (folder / "bin" / "harness").write_text(FAKE)
     (folder / "bin" / "harness").chmod(0o755)
-    usual = dict.fromkeys(step["env"], "") | {
-        "TIER": "smoke",
-        "SEEDS": "5",
-        "MAX_RUNS": "400",
-        "MAX_MINUTES": "60",
-    }
+    usual = {"TIER": "smoke", "SEEDS": "5", "MAX_RUNS": "400", "MAX_MINUTES": "60"}
     environment = {
-        **os.environ, **usual, **variables, "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        **os.environ, **dict.fromkeys(step["env"], ""), **usual, **variables,
+        "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
         "GITHUB_OUTPUT": str(folder / "output"), "GITHUB_STEP_SUMMARY": str(folder / "step.md"),
     }  # fmt: skip
     command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
@@ -173,96 +167,82 @@ def run_step(
 
 
 @pytest.mark.parametrize(
-    ("code", "junit", "outcome"),
+    ("where", "code", "junit", "outcome"),
     [
-        ("0", "", "passed"), ("1", SLOW, "slower"), ("1", WORSE, "worse"), ("1", SLOW + WORSE, "worse"), ("1", "", "worse"),
-        ("2", "", "could-not-measure"), ("3", "", "approve"), ("130", "", "interrupted"), ("137", "", "could-not-measure"),
+        *(("workflow", "1", junit, outcome) for junit, outcome in ((SLOW, "slower"), (SLOW + WORSE, "worse"), ("", "worse"))),
+        *(
+            (where, code, "", outcome)
+            for where in ("workflow", "action")
+            for code, outcome in (
+                ("0", "passed"), ("1", "worse"), ("2", "could-not-measure"), ("3", "approve"),
+                ("130", "interrupted"),
+                ("137", "could-not-measure"),
+            )
+        ),
     ],
 )  # fmt: skip
-def test_the_gate_step_tells_how_it_ended(tmp_path: Path, code: str, junit: str, outcome: str) -> None:
+def test_the_gate_step_tells_how_it_ended(
+    tmp_path: Path, where: str, code: str, junit: str, outcome: str
+) -> None:
     """Whatever the exit code, the step itself succeeds, its outputs say the code and what it means, and the summary is shown."""
-    done, outputs = run_step("Gate", tmp_path, EXIT=code, JUNIT=junit)
+    typed = {"TIER": "", "SEEDS": ""} if where == "action" else {}
+    done, outputs = run_step(where, "Gate", tmp_path, EXIT=code, JUNIT=junit, **typed)
     assert (done, outputs) == (0, {"exit-code": code, "outcome": outcome})
     assert (tmp_path / "step.md").read_text() == "the summary\n"
-    assert "--against" not in (tmp_path / "words.txt").read_text().splitlines()
+    words = (tmp_path / "words.txt").read_text().splitlines()
+    assert "--against" not in words
+    assert where == "workflow" or words == ["gate", *WRITTEN, "--"]  # all is left to the configuration
 
 
-def test_inputs_become_words_of_the_command(tmp_path: Path) -> None:
+@BOTH
+def test_inputs_become_words_of_the_command(tmp_path: Path, where: str) -> None:
     """Each input is one word or several, never shell: a hostile name stays a name."""
+    names = "a:b $(touch${IFS}evil)"
     run_step(
-        "Gate", tmp_path, EXIT="0", JUNIT="", NAMES="a:b $(touch${IFS}evil)", SCENARIO_FILES="x.py y.py", AGAINST="v1; touch evil",
+        where, "Gate", tmp_path, EXIT="0", JUNIT="", NAMES=names, SCENARIO=names, SCENARIO_FILES="x.py y.py",
+        AGAINST="v1; touch evil",
         STRICT="true", EXPECTATIONS="true",
     )  # fmt: skip
-    assert (tmp_path / "words.txt").read_text().splitlines() == [
-        "gate", "--tier", "smoke", "--seeds", "5", "--max-runs", "400", "--max-minutes", "60", "--out", "reports/gate",
-        "--junit", "reports/gate/junit.xml", "--summary", "reports/gate/summary.md", "--scenarios", "x.py", "--scenarios", "y.py",
-        "--against", "v1; touch evil", "--strict", "--expectations", "--", "a:b", "$(touch${IFS}evil)",
-    ]  # fmt: skip
+    words = (tmp_path / "words.txt").read_text().splitlines()
+    ends = ["--", "a:b", "$(touch${IFS}evil)"]
+    if where == "action":
+        assert words == [
+            "gate",
+            *WRITTEN,
+            "--tier",
+            "smoke",
+            "--seeds",
+            "5",
+            "--against",
+            "v1; touch evil",
+            *ends,
+        ]
+    else:
+        assert words == [
+            "gate", "--tier", "smoke", "--seeds", "5", "--max-runs", "400", "--max-minutes", "60", *WRITTEN,
+            "--scenarios", "x.py", "--scenarios", "y.py", "--against", "v1; touch evil", "--strict",
+            "--expectations", *ends,
+        ]  # fmt: skip
     assert not (tmp_path / "evil").exists()
 
 
+@BOTH
 @pytest.mark.parametrize(
     ("code", "fails", "ends"), [("0", "true", 0), ("1", "true", 1), ("2", "false", 2), ("3", "true", 3), ("3", "false", 0)]
 )  # fmt: skip
-def test_the_job_fails_as_asked(tmp_path: Path, code: str, fails: str, ends: int) -> None:
+def test_the_job_fails_as_asked(tmp_path: Path, where: str, code: str, fails: str, ends: int) -> None:
     """The job ends with the gate's code; an approval may be left to the outcome."""
-    done, _ = run_step("Outcome", tmp_path, CODE=code, OUTCOME="x", FAIL_ON_APPROVAL=fails)
+    done, _ = run_step(where, "Outcome", tmp_path, CODE=code, OUTCOME="x", FAIL_ON_APPROVAL=fails)
     assert done == ends
 
 
-# -- the action --------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("code", "outcome"),
-    [("0", "passed"), ("1", "worse"), ("2", "could-not-measure"), ("3", "approve"), ("130", "interrupted"), ("137", "could-not-measure")],
-)  # fmt: skip
-def test_the_action_s_gate_tells_how_it_ended(tmp_path: Path, code: str, outcome: str) -> None:
-    """Whatever the exit code, the step succeeds, outputs say code and meaning, the summary shown; nothing typed leaves all to the configuration."""
-    done, outputs = run_step(
-        "Gate", tmp_path, action()["runs"]["steps"], EXIT=code, JUNIT="", TIER="", SEEDS=""
-    )
-    assert (done, outputs) == (0, {"exit-code": code, "outcome": outcome})
-    assert (tmp_path / "step.md").read_text() == "the summary\n"
-    assert (tmp_path / "words.txt").read_text().splitlines() == [
-        "gate", "--out", "reports/gate", "--junit", "reports/gate/junit.xml", "--summary", "reports/gate/summary.md", "--",
-    ]  # fmt: skip
-
-
-def test_the_action_s_inputs_become_words(tmp_path: Path) -> None:
-    """Each input is one word or several, never shell."""
-    steps = action()["runs"]["steps"]
-    run_step(
-        "Gate",
-        tmp_path,
-        steps,
-        EXIT="0",
-        JUNIT="",
-        SCENARIO="a:b $(touch${IFS}evil)",
-        AGAINST="v1; touch evil",
-    )
-    words = (tmp_path / "words.txt").read_text().splitlines()
-    assert words[-9:] == [
-        "--tier",
-        "smoke",
-        "--seeds",
-        "5",
-        "--against",
-        "v1; touch evil",
-        "--",
-        "a:b",
-        "$(touch${IFS}evil)",
-    ]
-    assert not (tmp_path / "evil").exists()
-
-
-@pytest.mark.parametrize(
-    ("code", "fails", "ends"), [("0", "true", 0), ("1", "true", 1), ("2", "false", 2), ("3", "true", 3), ("3", "false", 0)]
-)  # fmt: skip
-def test_the_action_fails_as_asked(tmp_path: Path, code: str, fails: str, ends: int) -> None:
-    """The last step ends with the gate's code; an approval may be left to the outcome."""
-    variables = {"CODE": code, "OUTCOME": "x", "FAIL_ON_APPROVAL": fails}
-    assert run_step("Outcome", tmp_path, action()["runs"]["steps"], **variables)[0] == ends
+@BOTH
+def test_the_report_is_kept_whatever_happens(where: str) -> None:
+    """The artifact is uploaded after a failure too, before the job is failed."""
+    steps = steps_of(where)
+    names = [step.get("name") for step in steps]
+    assert steps[names.index("Keep the report")]["if"] == "always()"
+    assert names.index("Gate") < names.index("Keep the report") < names.index("Outcome")
 
 
 GH = """#!/usr/bin/env bash
@@ -334,25 +314,20 @@ def test_the_action_installs_the_version_that_is_used(tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "python").write_text('#!/bin/sh\nprintf "%s\\n" "$@" > pip.txt\n')
     (tmp_path / "bin" / "python").chmod(0o755)
-    steps = action()["runs"]["steps"]
     for extras, place in (("", "/action"), ("torch", "/action[torch]")):
-        assert run_step("Install", tmp_path, steps, EXTRAS=extras, GITHUB_ACTION_PATH="/action")[0] == 0
+        assert run_step("action", "Install", tmp_path, EXTRAS=extras, GITHUB_ACTION_PATH="/action")[0] == 0
         assert (tmp_path / "pip.txt").read_text().splitlines() == ["-m", "pip", "install", place]
     (tmp_path / "pip.txt").unlink()
-    run_step("Install", tmp_path, steps, EXTRAS="none", GITHUB_ACTION_PATH="/action")
+    run_step("action", "Install", tmp_path, EXTRAS="none", GITHUB_ACTION_PATH="/action")
     assert not (tmp_path / "pip.txt").exists()
 
 
-def test_the_action_uses_its_inputs_and_steps() -> None:
-    """Every input is used, every one used is declared, scripts hold no expression and name their shell, and the report is kept after a failure."""
+def test_the_action_uses_its_inputs() -> None:
+    """Every input is used, every one used is declared, the page names them all; scripts hold no expression and name their shell."""
     whole, text = action(), (ROOT / "action.yml").read_text()
     assert set(re.findall(r"inputs\.([\w-]+)", text)) == set(whole["inputs"])
-    steps = whole["runs"]["steps"]
-    for step in (step for step in steps if "run" in step):
+    for step in (step for step in steps_of("action") if "run" in step):
         assert "${{" not in step["run"]
         assert step["shell"] == "bash"
-    names = [step["name"] for step in steps]
-    assert steps[names.index("Keep the report")]["if"] == "always()"
-    assert names.index("Gate") < names.index("Keep the report") < names.index("Outcome")
     page = (ROOT / "docs" / "ci.md").read_text()
     assert [name for name in whole["inputs"] if f"`{name}`" not in page] == []

@@ -26,7 +26,7 @@ if typing.TYPE_CHECKING:
 
 __all__ = ["EXPORTS", "cli", "main"]
 
-JUDGING = ("run", "gate", "judge", "compare", "bisect")
+JUDGING = {"run", "gate", "judge", "compare", "bisect"}
 """Commands whose exit code is a verdict."""
 
 
@@ -48,12 +48,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         _refuse_empty(arguments)
         code = cli.main(args=arguments, prog_name="harness", standalone_mode=False)
-        return _told(arguments, code if isinstance(code, int) else 0)
+        return _flushed(arguments, code if isinstance(code, int) else 0)
     except HarnessError as error:
         return fail(error)
-    except click.exceptions.Abort:
-        return interrupted()
-    except KeyboardInterrupt:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         return interrupted()
     except click.ClickException as error:
         return fail(error.format_message())
@@ -61,9 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(ended.__context__, BrokenPipeError):  # rich ends so too
             return _cut_off(arguments, ended.__context__)
         # nothing of ours exits so: a scenario file did, and its 0 would look like success
-        return fail(
-            f"a scenario file ended the program (exit code {ended.code}). Let it raise an error instead"
-        )
+        what = f"a scenario file ended the program (exit code {ended.code})"
+        return fail(f"{what}. Let it raise an error instead")
     except OSError as error:
         if error.filename is not None:
             # a name that no file system takes, before anything tried to read or write there
@@ -73,31 +70,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         return fail_unexpectedly(error)
 
 
-def _told(arguments: Sequence[str], code: int) -> int:
+def _flushed(arguments: Sequence[str], code: int) -> int:
     """Write out what is still buffered, and return the exit code; that of a verdict stays whatever happens."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
     except OSError as error:
-        if not _judges(arguments):
+        if not {*arguments[:1]} & JUDGING:
             return _cut_off(arguments, error)
         shared.silence()
     return code
 
 
-def _judges(arguments: Sequence[str]) -> bool:
-    return any(word in JUDGING for word in arguments[:1])
-
-
 def _cut_off(arguments: Sequence[str], error: OSError) -> int:
     """End where the output can no longer be written: quietly if its reader (head, less) has gone, unless a verdict was to come."""
     shared.silence()
-    if _judges(arguments):
-        told = f"the output cannot be written ({error.strerror}), so this ended before its verdict"
-        return fail(f"{told}. Stored runs are kept")
-    return (
-        0 if isinstance(error, BrokenPipeError) else fail(f"the output cannot be written: {error.strerror}")
-    )
+    if {*arguments[:1]} & JUDGING:
+        what = f"the output cannot be written ({error.strerror}), so this ended before its verdict"
+        return fail(f"{what}. Stored runs are kept")
+    if isinstance(error, BrokenPipeError):
+        return 0
+    return fail(f"the output cannot be written: {error.strerror}")
 
 
 def _refuse_empty(arguments: Sequence[str]) -> None:
@@ -107,9 +100,8 @@ def _refuse_empty(arguments: Sequence[str]) -> None:
         is_option = name.startswith("--") and equals
         if not (value if is_option else word).strip():
             whose = f" of {name}" if is_option else f" of {before}" if before.startswith("-") else ""
-            raise HarnessError(
-                f"the value{whose} is empty", "Leave it out, or set the variable that it comes from"
-            )
+            step = "Leave it out, or set the variable that it comes from"
+            raise HarnessError(f"the value{whose} is empty", step)
 
 
 class _Commands(click.Group):

@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import functools
-from pathlib import Path
+import typing
 
 import click
 
-from harness.cli.shared import (
-    Known,
-    baselines_option,
-    ended_with,
-    explanations,
-    force_option,
-    scenario_option,
-    shelve,
-    tell_all,
-    verbose_option,
-)
+from harness.cli import shared
+
+if typing.TYPE_CHECKING:
+    from pathlib import Path
 
 EXPORTS = ("csv", "junit", "summary", "github-action-benchmark", "bencher", "asv")
 """Formats of other tools that a stored run is written in; named here so that the help imports none of them."""
 
 
 @click.command("judge")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=shared.PATH)
 @click.option(
     "--explain",
     "explained",
@@ -32,10 +25,10 @@ EXPORTS = ("csv", "junit", "summary", "github-action-benchmark", "bencher", "asv
     metavar="METRIC",
     help="Print the arithmetic of a gate's verdict.",
 )
-@scenario_option
-@baselines_option
-@verbose_option
-@force_option
+@shared.scenario_option
+@shared.baselines_option
+@shared.verbose_option
+@shared.force_option
 def judge_command(
     run: Path, explained: tuple[str, ...], scenario_paths: tuple[str, ...], baselines_folder: Path | None, *, force: bool
 ) -> int:  # fmt: skip
@@ -53,31 +46,27 @@ def judge_command(
     from harness.session import procedure, storing
     from harness.sources import catalogue
 
-    declared, roots, console = (
-        catalogue.load_all(scenario_paths),
-        baselines.search_path(baselines_folder),
-        Console(),
-    )
+    declared, roots = catalogue.load_all(scenario_paths), baselines.search_path(baselines_folder)
+    console = Console()
     with plans.rewriting(run):
         judged = procedure.rejudge(jobs.read(run), declared, roots, run)
         page = storing.store(judged, declared, run, force=force)
-    well = tell_all(
+    well = shared.tell_all(
         lambda: terminal.show(console, judged, page),
-        lambda: shelve(run),
-        *explanations(console, judged, explained),
+        lambda: shared.shelve(run),
+        *shared.explanations(console, judged, explained),
     )
-    return ended_with(outcome.exit_code(judged), well=well)
+    return shared.ended_with(outcome.exit_code(judged), well=well)
 
 
 @click.command("report")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=shared.PATH)
 @click.option(
-    "--only",
-    metavar="SCENARIO[:VARIANT]",
-    help="Write a page of this alone, with all its parts, next to the report.",
-)
-@scenario_option
-@force_option
+    "--only", metavar="SCENARIO[:VARIANT]",
+    help="Write a page of this alone, with all its parts, next to the report."
+)  # fmt: skip
+@shared.scenario_option
+@shared.force_option
 def report_command(run: Path, only: str | None, scenario_paths: tuple[str, ...], *, force: bool) -> None:
     """Write the page of a stored run again.
 
@@ -93,16 +82,16 @@ def report_command(run: Path, only: str | None, scenario_paths: tuple[str, ...],
     with plans.rewriting(run):
         page = write(jobs.read(run), declared, run, force=force)
     click.echo(f"Report: {page}")
-    shelve(run)
+    shared.shelve(run)
 
 
 @click.command("export")
-@click.argument("form", type=Known("format", EXPORTS), metavar="FORMAT")
-@click.argument("run", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="File or folder; RUN/exports by default.")
-@click.option("--results", type=click.Path(path_type=Path), help="For asv: its results_dir.")
+@click.argument("form", type=shared.Known("format", EXPORTS), metavar="FORMAT")
+@click.argument("run", type=shared.PATH)
+@click.option("--out", type=shared.PATH, help="File or folder; RUN/exports by default.")
+@click.option("--results", type=shared.PATH, help="For asv: its results_dir.")
 @click.option("--machine", default="", help="For asv: name of the machine; this one's by default.")
-@force_option
+@shared.force_option
 def export_command(
     form: str, run: Path, out: Path | None, results: Path | None, machine: str, *, force: bool
 ) -> None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import datetime as dt
 import shlex
 import typing
-from pathlib import Path
 
 import click
 
-from harness.cli.shared import baselines_option, force_option, scenario_option
+from harness.cli.shared import PATH, baselines_option, force_option, scenario_option
 from harness.store import commands
 from harness.store.visible import visible
 
 if typing.TYPE_CHECKING:
+    from pathlib import Path
+
     from harness.records import Tier
 
 
@@ -26,7 +27,7 @@ def baseline_group() -> None:
 
 
 @baseline_group.command("propose")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=PATH)
 @click.option("--reason", required=True, help="Why these values become the new reference.")
 @click.option("--who", default="", help="Your name; git's user name by default.")
 @scenario_option
@@ -43,19 +44,18 @@ def propose_command(
     from harness.sources import catalogue
 
     job = jobs.read(run)
-    for path in approval.propose(
-        job, run, catalogue.load_all(scenario_paths), reason=reason, who=who, force=force
-    ):
+    declared = catalogue.load_all(scenario_paths)
+    for path in approval.propose(job, run, declared, reason=reason, who=who, force=force):
         click.echo(f"Proposed: {path}")
     if outcome.interrupted(job):
-        told = f"interrupted {outcome.interruption(job)}, and so of these baselines"
-        click.echo(visible(f"{told}. Or first: {commands.resume(job, run)}"), err=True)
+        lacking = f"interrupted {outcome.interruption(job)}, and so of these baselines"
+        click.echo(visible(f"{lacking}. Or first: {commands.resume(job, run)}"), err=True)
     where = shlex.quote(str(run))
     click.echo(visible(f"Next: harness baseline diff {where}, then: harness baseline accept {where}"))
 
 
 @baseline_group.command("diff")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=PATH)
 @baselines_option
 def diff_command(run: Path, baselines_folder: Path | None) -> None:
     """Show how proposed baselines differ from stored ones.
@@ -68,7 +68,7 @@ def diff_command(run: Path, baselines_folder: Path | None) -> None:
 
 
 @baseline_group.command("accept")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=PATH)
 @baselines_option
 @force_option
 def accept_command(run: Path, baselines_folder: Path | None, *, force: bool) -> None:
@@ -102,8 +102,8 @@ def show_command(
     from harness.session import approval
     from harness.sources import catalogue
 
-    told = approval.show(catalogue.load_all(scenario_paths), name, tier, baselines_folder, _today())
-    click.echo(visible(told))
+    declared = catalogue.load_all(scenario_paths)
+    click.echo(visible(approval.show(declared, name, tier, baselines_folder, _today())))
 
 
 @baseline_group.command("waive")

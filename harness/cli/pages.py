@@ -9,16 +9,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.shared import (
-    MOST_SEEDS,
-    Number,
-    force_option,
-    interrupted,
-    name_passed_over,
-    past_options,
-    scenario_option,
-    shelve,
-)
+from harness.cli import shared
 from harness.errors import HarnessError, RevisionError
 from harness.store.visible import visible
 
@@ -28,15 +19,13 @@ if typing.TYPE_CHECKING:
     from harness.judging.history import Place
     from harness.records import Job
 
-FILE = click.Path(path_type=Path)
-
 
 @click.command("ledger")
-@click.argument("runs", nargs=-1, type=FILE, metavar="[RUN]...")
-@click.option("--markdown", type=FILE, metavar="FILE", help="Write the whole ledger to FILE.")
-@click.option("--html", "page", type=FILE, metavar="FILE", help="Write it as a page.")
-@scenario_option
-@force_option
+@click.argument("runs", nargs=-1, type=shared.PATH, metavar="[RUN]...")
+@click.option("--markdown", type=shared.PATH, metavar="FILE", help="Write the whole ledger to FILE.")
+@click.option("--html", "page", type=shared.PATH, metavar="FILE", help="Write it as a page.")
+@shared.scenario_option
+@shared.force_option
 def ledger_command(
     runs: tuple[Path, ...], markdown: Path | None, page: Path | None, scenario_paths: tuple[str, ...], *, force: bool
 ) -> int:  # fmt: skip
@@ -77,7 +66,7 @@ def ledger_command(
         text = visible(ledger.as_text(rows, findings, shutil.get_terminal_size((120, 24)).columns))
         # click would write UTF-8 to a terminal that says it is ASCII
         sys.stdout.write(f"{text}\n")
-    name_passed_over(passed_over)
+    shared.name_passed_over(passed_over)
     return 2 if passed_over else 0
 
 
@@ -87,21 +76,18 @@ def ledger_command(
     "--metric", "patterns", multiple=True, metavar="PATTERN", help="Metrics to show, e.g. '*.seconds'."
 )
 @click.option(
-    "--html",
-    "page",
-    type=FILE,
-    metavar="FILE",
-    help="Write it as a page too; with --run DIR/history.html by default.",
-)
+    "--html", "page", type=shared.PATH, metavar="FILE",
+    help="Write it as a page too; with --run DIR/history.html by default."
+)  # fmt: skip
 @click.option(
     "--run", "span", default="", metavar="OLD..NEW", help="Measure these past commits first; the names are then scenarios."
 )  # fmt: skip
-@click.option("--every", type=Number(1), default=1, show_default=True, help="Measure every so many commits.")
 @click.option(
-    "--seeds", type=Number(1, MOST_SEEDS), default=1, show_default=True, help="Runs of each variant at each commit."
-)  # fmt: skip
-@past_options
-@force_option
+    "--every", type=shared.Number(1), default=1, show_default=True, help="Measure every so many commits."
+)
+@shared.seeds_option(1, "Runs of each variant at each commit.")
+@shared.past_options
+@shared.force_option
 @click.pass_context
 def history_command(
     context: click.Context, /, names: tuple[str, ...], patterns: tuple[str, ...], page: Path | None, span: str, every: int,
@@ -135,13 +121,13 @@ def history_command(
             console, span, names, every, out or reports, options, passed_over
         )
         if stopped:
-            return interrupted(". The same command goes on with it")
+            return shared.interrupted(". The same command goes on with it")
     else:
         folders = list(dict.fromkeys(map(Path, names))) or sorted(
             path.parent for path in reports.glob("*/run.json")
         )
     if not folders and passed_over:
-        name_passed_over(passed_over)
+        shared.name_passed_over(passed_over)
         raise HarnessError(f"no commit of {span} could run", "Read the reasons above")
     if not folders:
         raise HarnessError(f"there is no stored run below {reports}/", "Type: harness run, or name the runs")
@@ -161,8 +147,8 @@ def history_command(
         files.write_named(page, [history_page.render(found, patterns, linking.up(page), web)])
         click.echo(f"Page: {page}")
     if span:
-        shelve(folders[0])
-    name_passed_over(passed_over | unread)
+        shared.shelve(folders[0])
+    shared.name_passed_over(passed_over | unread)
     return 2 if passed_over or unread else 0
 
 
@@ -184,7 +170,7 @@ def _places(folders: Sequence[Path], commits: set[str]) -> tuple[dict[str, Place
 
 
 @click.command("index")
-@click.argument("folder", type=FILE, metavar="[DIR]", required=False)
+@click.argument("folder", type=shared.PATH, metavar="[DIR]", required=False)
 def index_command(folder: Path | None) -> None:
     """Write a page that lists all jobs of a folder.
 
@@ -198,4 +184,4 @@ def index_command(folder: Path | None) -> None:
     passed_over: dict[Path, str] = {}
     page = index_page.write(folder or project.reports_folder(), passed_over)
     click.echo(visible(f"Index: {page}"))
-    name_passed_over(passed_over)
+    shared.name_passed_over(passed_over)

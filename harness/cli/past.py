@@ -4,23 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import shlex
-import sys
 import typing
 from pathlib import Path
 
 import click
 
-from harness.cli.shared import (
-    MOST_SEEDS,
-    Number,
-    executing,
-    interrupted,
-    name_passed_over,
-    past_options,
-    shelve,
-    warn_before_runs,
-)
+from harness.cli import shared
 from harness.errors import HarnessError
 from harness.store.visible import marked, visible
 
@@ -31,19 +20,12 @@ if typing.TYPE_CHECKING:
 
     from harness.session.past import Answer, Measuring
 
-_HERE = {"name": "local", "scheduler": "", "workers": None}
 _OF_EVERY_HISTORY = {"names", "patterns", "page", "span", "force"}
 
 
 def refuse_idle(context: click.Context) -> None:
     """Refuse options of ``history`` that say how commits are run where none is."""
-    typed = click.core.ParameterSource.COMMANDLINE
-    idle = [
-        parameter.opts[0]
-        for parameter in context.command.params
-        if context.get_parameter_source(parameter.name or "") is typed
-        and parameter.name not in _OF_EVERY_HISTORY
-    ]
+    idle = shared.typed_options(context, _OF_EVERY_HISTORY)
     if idle:
         raise HarnessError(f"{', '.join(idle)} belongs to --run", "Add --run OLD..NEW, or leave it out")
 
@@ -90,8 +72,14 @@ def measure_span(
 @click.argument("name", required=False, default="", metavar="[SCENARIO[:VARIANT]]")
 @click.option("--good", required=True, metavar="REF", help="Commit before the metric moved.")
 @click.option("--bad", default="HEAD", show_default=True, metavar="REF", help="Commit after it.")
-@click.option("--max-runs", type=Number(1, MOST_SEEDS), default=500, show_default=True, help="Runs after which it ends.")  # fmt: skip
-@past_options
+@click.option(
+    "--max-runs",
+    type=shared.Number(1, shared.MOST_SEEDS),
+    default=500,
+    show_default=True,
+    help="Runs after which it ends.",
+)
+@shared.past_options
 def bisect_command(
     metric: str, name: str, good: str, bad: str, max_runs: int, out: Path | None, **options: typing.Any  # noqa: ANN401
 ) -> int:  # fmt: skip
@@ -104,13 +92,13 @@ def bisect_command(
     """
     from rich.console import Console
 
-    from harness.session import opening, past
+    from harness.session import execution, past
     from harness.store import project
 
     console, passed_over = Console(), dict[Path, HarnessError]()
     commits = _commits(good, bad)
     with (
-        opening.one_gate(),
+        execution.one_gate(),
         _measuring(console, [name] if name else [], out or project.reports_folder(), options) as how,
     ):
         if len(how.selection) != 1:
@@ -123,9 +111,9 @@ def bisect_command(
         try:
             answer = past.search(how, metric, commits, passed_over, say, max_runs=max_runs)
         except KeyboardInterrupt:
-            return interrupted(". The same command goes on with it")
-    name_passed_over(passed_over)
-    shelve(how.folder(commits[0]))
+            return shared.interrupted(". The same command goes on with it")
+    shared.name_passed_over(passed_over)
+    shared.shelve(how.folder(commits[0]))
     click.echo(visible("\n".join(_lines(metric, answer, commits, max_runs))))
     return 0 if len(answer.suspects) == 1 else 2
 
@@ -174,19 +162,13 @@ def _measuring(
 ) -> Iterator[Measuring]:
     """Put together how every commit is measured, and open what runs workers."""
     from harness.cli import terminal
-    from harness.judging import baselines, waivers
     from harness.session import choosing, past
-    from harness.sources import catalogue
-    from harness.store import project
 
     settings = choosing.Settings(**options)
-    declared = catalogue.load_all(settings.scenario_paths)
-    selection = choosing.select(declared, names, settings.tier, built_in=not project.find().scenarios)
-    roots = baselines.search_path(None)
-    waivers.read(roots)  # a damaged file is said before anything is measured
-    warn_before_runs(settings.threads)
-    with executing(console, _HERE) as executor:
+    declared, selection, roots = choosing.chosen(names, settings, None)
+    with shared.executing(console, settings.threads, name="local") as executor:
         yield past.Measuring(
             declared=declared, selection=selection, settings=settings, roots=roots, out=out,
-            command=shlex.join(["harness", *sys.argv[1:]]), executor=executor, follow=functools.partial(terminal.follow, console),
+            command=shared.typed_command(),
+            executor=executor, follow=functools.partial(terminal.follow, console),
         )  # fmt: skip

@@ -2,38 +2,20 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 import typing
-from pathlib import Path
 
 import click
 
-from harness.cli.shared import (
-    MOST_SEEDS,
-    Number,
-    ended_with,
-    executing,
-    interrupted,
-    job_options,
-    refuse_changes,
-    shelve,
-    tell_all,
-    warn_before_runs,
-)
-from harness.errors import HarnessError
+from harness.cli import shared
 from harness.judging import outcome
-from harness.store import commands
 
 if typing.TYPE_CHECKING:
-    from harness.records import Plan, Scenario, Tier
+    from pathlib import Path
 
 
 @click.command("run")
 @click.argument("names", nargs=-1, metavar="[SCENARIO[:VARIANT]]...")
-@click.option(
-    "--seeds", type=Number(1, MOST_SEEDS), default=1, show_default=True, help="Runs of each variant."
-)
+@shared.seeds_option(1, "Runs of each variant.")
 @click.option(
     "--count/--no-count",
     default=None,
@@ -48,12 +30,12 @@ if typing.TYPE_CHECKING:
     "--weights", default="", metavar="JOB",
     help="Predict once more with the weights that this job stored; harness compare then compares labels.",
 )  # fmt: skip
-@job_options
+@shared.job_options
 @click.pass_context
 def run_command(
     context: click.Context, /, names: tuple[str, ...], out: Path | None, resume: Path | None,
-    baselines_folder: Path | None, scenario_paths: tuple[str, ...], tier: Tier, force: bool,
-    executor: str, scheduler: str, workers: int | None, **options: typing.Any,  # noqa: ANN401
+    baselines_folder: Path | None,
+    executor: str, scheduler: str, workers: int | None, *, force: bool, **options: typing.Any,  # noqa: ANN401
 ) -> int:  # fmt: skip
     """Run variants, judge them and write a report.
 
@@ -61,69 +43,20 @@ def run_command(
 
     Example: harness run kmnist_svd_logreg:o-ma --tier short --seeds 5
     """
-    from harness.judging import baselines, jobs, waivers
-    from harness.running import plans
-    from harness.session import choosing
-    from harness.sources import catalogue
-    from harness.store import project
-
-    where = {"name": executor, "scheduler": scheduler, "workers": workers}
-    if resume is not None:
-        refuse_changes(context, resume, "run")
-        return _resume(resume, where)
-    settings = choosing.Settings(tier=tier, scenario_paths=scenario_paths, **options)
-    declared = catalogue.load_all(scenario_paths)
-    roots = baselines.search_path(baselines_folder)
-    waivers.read(roots)  # a damaged file is said before anything is measured
-    wanted = choosing.requests(
-        choosing.select(declared, names, tier, built_in=not project.find().scenarios), settings
-    )
-    warn_before_runs(settings.threads)
-    plan = plans.make(wanted, shlex.join(["harness", *sys.argv[1:]]), baselines_folder)
-    folder = out or jobs.default_folder()
-    with plans.claimed(folder):
-        plans.begin(plan, folder, force=force)
-        return _run(plan, declared, roots, folder, where)
-
-
-def _resume(folder: Path, where: dict[str, typing.Any]) -> int:
-    from harness.judging import baselines
-    from harness.running import plans
-    from harness.sources import catalogue
-
-    plan = plans.read(folder)
-    if plan.gate is not None:  # before anything is made there
-        raise HarnessError(f"the job in '{folder}' is a gate", f"Type: {commands.resume(plan, folder)}")
-    with plans.claimed(folder):
-        plan = plans.resume(folder)
-        paths = sorted({path for request in plan.requests for path in request.scenario_paths})
-        roots = baselines.search_path(Path(plan.baselines) if plan.baselines else None)
-        return _run(plan, catalogue.load_all(paths), roots, folder, where)
-
-
-def _run(
-    plan: Plan, declared: dict[str, Scenario], roots: list[Path], out: Path, where: dict[str, typing.Any]
-) -> int:
-    """Do what is missing of a plan, judge, store, show; after an interrupt, store and show what was finished."""
     from rich.console import Console
 
-    from harness.cli import terminal
-    from harness.running import executors, plans
-    from harness.session import procedure, storing
+    from harness.session import choosing, execution
 
-    console, stopped = Console(), False
-    try:
-        with executing(console, where) as executor:
-            wanted = plans.missing(plan, out)
-            results = executors.run_all(executor, wanted, declared, out)
-            for _ in terminal.follow(console, results, wanted):
-                pass
-    except KeyboardInterrupt:
-        stopped = True
-    job = procedure.assemble(plans.ended(plan, out), declared, roots, out)
-    well = tell_all(
-        lambda: terminal.show(console, job, storing.store(job, declared, out)), lambda: shelve(out)
-    )
-    if stopped:
-        return interrupted(f". Next: {commands.resume(plan, out)}")
-    return ended_with(outcome.exit_code(job), well=well)
+    console = Console()
+    where = shared.where(console, options["threads"], name=executor, scheduler=scheduler, workers=workers)
+    if resume is not None:
+        shared.refuse_changes(context, resume, "run")
+        ended = execution.resume(resume, gate=False, where=where)
+    else:
+        ended = execution.run(
+            names, choosing.Settings(**options), command=shared.typed_command(), baselines=baselines_folder,
+            out=out, force=force,
+            where=where,
+        )  # fmt: skip
+    well = shared.store_and_show(console, ended)
+    return shared.interrupted_job(ended) or shared.ended_with(outcome.exit_code(ended.job), well=well)

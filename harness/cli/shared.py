@@ -7,7 +7,6 @@ import contextlib
 import errno
 import functools
 import io
-import math
 import os
 import shlex
 import signal
@@ -24,7 +23,7 @@ import click
 from harness.errors import HarnessError, unknown
 from harness.judging import outcome
 from harness.records import BACKENDS, DEVICES, EXECUTORS
-from harness.store import git
+from harness.store import commands, git
 from harness.store.visible import visible
 
 if typing.TYPE_CHECKING:
@@ -34,26 +33,20 @@ if typing.TYPE_CHECKING:
 
     from harness.records import Job
     from harness.running.executors import Executor
+    from harness.session.execution import Ended, Where
 
-Command = typing.TypeVar("Command", bound=Callable[..., typing.Any])
+_Function = Callable[..., typing.Any]
+Option = Callable[[_Function], _Function]
+"""What adds an option to a command's function."""
 
-
+PATH = click.Path(path_type=Path)
 OUTPUT_ENDS = {errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EBADF}
 """What writing to a closed pipe, a full disk or a lost terminal ends with."""
 _PLAIN = "harness-plain"
 _SIGNS = {
-    "→": "->",
-    "±": "+-",
-    "×": "x",
-    "…": "...",
-    "–": "-",
-    "—": "-",
-    "’": "'",
-    "·": "*",
-    "≤": "<=",
-    "≥": ">=",
+    "→": "->", "±": "+-", "×": "x", "…": "...", "–": "-", "—": "-", "’": "'", "·": "*", "≤": "<=", "≥": ">=",
     **dict(zip("▁▂▃▄▅▆▇█", "_.,-=+*#", strict=True)),
-}
+}  # fmt: skip
 MOST_SEEDS, MOST_THREADS, MOST_MIB = 1_000_000, 1024, 1 << 40
 """Beyond these a number is a slip that would ask for all memory."""
 
@@ -72,16 +65,19 @@ class Seconds(click.FloatRange):
 
     name = "number"
 
+    def __init__(self) -> None:
+        super().__init__(0, sys.float_info.max, min_open=True)
+
     def _describe_range(self) -> str:
         return ""
 
     def convert(
         self, value: typing.Any, param: click.Parameter | None, ctx: click.Context | None  # noqa: ANN401 - click's signature
     ) -> float:  # fmt: skip
-        """Return the time, or fail; a range alone lets pass what is no number."""
+        """Return the time, or fail; a range alone lets pass what is not a number."""
         seconds = float(super().convert(value, param, ctx))
-        if not math.isfinite(seconds):
-            self.fail(f"{value} is no finite time.", param, ctx)
+        if seconds != seconds:
+            self.fail(f"{value} is not a time.", param, ctx)
         return seconds
 
 
@@ -139,8 +135,9 @@ def _ascii(sign: str) -> str:
     name = unicodedata.name(sign, "")
     if not name.startswith("BOX DRAWINGS"):
         return sign.encode("ascii", "backslashreplace").decode()
-    plain = {"HORIZONTAL": "-", "VERTICAL": "|"}
-    return plain.get(name.rsplit(" ", 1)[-1], "+") if " AND " not in name else "+"
+    return (
+        {"HORIZONTAL": "-", "VERTICAL": "|"}.get(name.rsplit(" ", 1)[-1], "+") if " AND " not in name else "+"
+    )
 
 
 def silence() -> None:
@@ -163,9 +160,9 @@ def fail_unexpectedly(error: Exception) -> int:
 
     with contextlib.suppress(OSError):
         click.echo(visible(masking.masked("".join(traceback.format_exception(error)))), err=True)
-    told = masking.masked(f"{type(error).__name__}: {error}")
+    reason = masking.masked(f"{type(error).__name__}: {error}")
     step = "Report it with the lines above; stored runs are kept, and --resume goes on with them"
-    return fail(f"this is an error of the harness itself, no verdict ({told}). {step}")
+    return fail(f"this is an error of the harness itself, no verdict ({reason}). {step}")
 
 
 def tell_all(*channels: Callable[[], object]) -> bool:
@@ -212,8 +209,24 @@ def ended_with(verdict: int, *, well: bool) -> int:
     return verdict if well or verdict in {1, outcome.INTERRUPTED} else 2
 
 
+def store_and_show(console: Console, ended: Ended) -> bool:
+    """Store a job and show it; return whether that went well."""
+    from harness.cli import terminal
+    from harness.session import storing
+
+    def store_then_show() -> None:
+        terminal.show(console, ended.job, storing.store(ended.job, ended.declared, ended.folder))
+
+    return tell_all(store_then_show, lambda: shelve(ended.folder))
+
+
+def interrupted_job(ended: Ended) -> int:
+    """Say how to go on with a job that Ctrl-C ended, and return the exit code; 0 if it did not."""
+    return interrupted(f". Next: {commands.resume(ended.job, ended.folder)}") if ended.stopped else 0
+
+
 def shelve(job: Path) -> None:
-    """Write the index over a stored job anew where there is one. The job itself is stored: that this failed is said and ends nothing."""
+    """Write the index over a stored job anew where there is one. A failure is reported as a warning; the job is already stored."""
     from harness.report import index_page
 
     try:
@@ -234,8 +247,8 @@ def warn_before_runs(threads: int) -> None:
         click.echo(visible(f"harness: warning: no commit is recorded: {refused}"), err=True)
     cores = containers.usable_cores()
     if threads > cores:
-        told = f"{threads} threads share {cores:g} core{'s' * (cores > 1)} here, so times are long and uneven"
-        click.echo(f"harness: warning: {told}. Type: --threads {max(1, int(cores))}", err=True)
+        what = f"{threads} threads share {cores:g} core{'s' * (cores > 1)} here, so times are long and uneven"
+        click.echo(f"harness: warning: {what}. Type: --threads {max(1, int(cores))}", err=True)
 
 
 def name_passed_over(passed_over: Mapping[Path, HarnessError] | Mapping[Path, str]) -> None:
@@ -267,50 +280,34 @@ def configured(command: click.Command) -> dict[str, typing.Any]:
     return of(command)
 
 
-def verbose_option(function: Command) -> Command:
-    """Add -v."""
-    told = "Print a line for each run, and which data are not all here."
-    return click.option(
-        "-v", "--verbose", is_flag=True, expose_value=False, callback=_keep_verbose, help=told
-    )(function)
-
-
-def force_option(function: Command) -> Command:
-    """Add --force."""
-    return click.option("--force", is_flag=True, help="Replace what is stored there.")(function)
-
-
-def scenario_option(function: Command) -> Command:
-    """Add --scenarios."""
-    told = "Python file that declares further scenarios; may be repeated."
-    return click.option("--scenarios", "scenario_paths", multiple=True, metavar="FILE", help=told)(function)
-
-
-def baselines_option(function: Command) -> Command:
-    """Add --baselines."""
-    told = "Folder to read baselines from first."
-    kind = click.Path(path_type=Path)
-    return click.option("--baselines", "baselines_folder", type=kind, metavar="DIR", help=told)(function)
-
-
 @contextlib.contextmanager
-def executing(console: Console, where: dict[str, typing.Any]) -> Iterator[Executor]:
-    """Open what runs workers; SIGTERM and SIGHUP end the body as Ctrl-C does, and a wait for another job is said.
-
-    Parameters
-    ----------
-    console : Console
-        Where it is said.
-    where : dict
-        Arguments of `harness.running.executors.opened`.
-    """
+def executing(console: Console, threads: int, **options: typing.Any) -> Iterator[Executor]:  # noqa: ANN401
+    """Open what runs workers (`harness.running.executors.opened`), and warn of what makes results worth less; SIGTERM ends it as Ctrl-C does."""
     from harness.running import executors
 
     def waiting() -> None:
         console.print("Waiting: another job measures on this machine.")
 
-    with terminable(), executors.opened(waiting=waiting, **where) as executor:
+    warn_before_runs(threads)
+    with terminable(), executors.opened(waiting=waiting, **options) as executor:
         yield executor
+
+
+def where(console: Console, threads: int, **options: typing.Any) -> Where:  # noqa: ANN401
+    """Return where the runs of a job are done: see `executing`."""
+    from harness.cli import terminal
+    from harness.session.execution import Where
+
+    return Where(
+        execute=functools.partial(executing, console, threads, **options),
+        follow=functools.partial(terminal.follow, console),
+        local=options["name"] == "local",
+    )  # fmt: skip
+
+
+def typed_command() -> str:
+    """Return the command line of this process."""
+    return shlex.join(["harness", *sys.argv[1:]])
 
 
 @contextlib.contextmanager
@@ -322,7 +319,6 @@ def terminable() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-
     before = {
         ending: signal.signal(ending, signal.default_int_handler)
         for ending in (signal.SIGTERM, signal.SIGHUP)
@@ -335,77 +331,106 @@ def terminable() -> Iterator[None]:
             signal.signal(ending, handler)
 
 
-def job_options(function: Command) -> Command:
-    """Add what a run and a gate share: what is run, how, and where to."""
-    tier, *how = _HOW
-    options = (
-        tier,
-        click.option("--first-seed", type=Number(0, 2**31), default=0, show_default=True, help="Number of the first seed."),
-        *how,
-        click.option("--out", type=click.Path(path_type=Path), help="Folder for results and report."),
-        click.option("--executor", type=Known("executor", EXECUTORS), default="local", show_default=True, help="Where runs go."),
-        click.option("--scheduler", default="", metavar="ADDRESS", help="Dask scheduler; a cluster of this machine by default."),
-        click.option("--workers", type=Number(1, MOST_THREADS), help="Workers of that cluster."),
-        click.option("--resume", type=click.Path(path_type=Path), metavar="DIR", help="Do the missing runs of this job."),
-        verbose_option,
-        force_option,
-        scenario_option,
-        baselines_option,
-    )  # fmt: skip
-    return _with(options, function)
+# -- options -----------------------------------------------------------------------------
 
 
-def past_options(function: Command) -> Command:
-    """Add how past commits are run, and where to."""
-    place = "Folder of the job folders, one a commit; reports/ by default."
-    out = click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help=place)
-    return _with((*_HOW, out, scenario_option, verbose_option), function)
+def _keep_verbose(context: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        from harness.cli import terminal  # late: it imports rich
+
+        context.meta[terminal.VERBOSE] = True
 
 
-def _with(options: Sequence[Callable[[Command], Command]], function: Command) -> Command:
-    for option in reversed(options):
-        function = option(function)
-    return function
+def _all(*options: Option) -> Option:
+    """Add several options, which the help shows in this order."""
+
+    def add(function: _Function) -> _Function:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return add
 
 
-TIER_HELP = "How much to run: smoke, short, paper, or another that the scenario declares."
-_HOW = (
-    click.option("--tier", metavar="TIER", default="smoke", show_default=True, help=TIER_HELP),
-    click.option("--device", type=Known("device", DEVICES), default="cpu", show_default=True, help="Where to compute."),
-    click.option("--backend", type=Known("backend", BACKENDS), help="Framework; each scenario's first by default."),
+def seeds_option(default: int, about: str) -> Option:
+    """Add --seeds."""
+    return click.option("--seeds", type=Number(1, MOST_SEEDS), default=default, show_default=True, help=about)
+
+
+verbose_option = click.option(
+    "-v", "--verbose", is_flag=True, expose_value=False, callback=_keep_verbose,
+    help="Print a line for each run, and which data are not all here.",
+)  # fmt: skip
+force_option = click.option("--force", is_flag=True, help="Replace what is stored there.")
+scenario_option = click.option(
+    "--scenarios", "scenario_paths", multiple=True, metavar="FILE",
+    help="Python file that declares further scenarios; may be repeated."
+)  # fmt: skip
+baselines_option = click.option(
+    "--baselines", "baselines_folder", type=PATH, metavar="DIR", help="Folder to read baselines from first."
+)
+tier_option = click.option(
+    "--tier",
+    metavar="TIER",
+    default="smoke",
+    show_default=True,
+    help="How much to run: smoke, short, paper, or another that the scenario declares.",
+)
+_device = click.option(
+    "--device", type=Known("device", DEVICES), default="cpu", show_default=True, help="Where to compute."
+)
+_backend = click.option(
+    "--backend", type=Known("backend", BACKENDS), help="Framework; each scenario's first by default."
+)
+kind_options = _all(tier_option, _device, _backend)
+"""What is run."""
+_how = _all(
+    _device,
+    _backend,
     click.option("--threads", type=Number(1, MOST_THREADS), default=2, show_default=True, help="Threads of each worker."),
-    click.option("--time-limit", type=Seconds(0, min_open=True), help="Seconds a run may take."),
+    click.option("--time-limit", type=Seconds(), help="Seconds a run may take."),
     click.option("--memory-limit", type=Number(1, MOST_MIB), metavar="MIB", help="Resident memory a run may hold."),
 )  # fmt: skip
-"""How runs are done."""
-
-
-_VERBOSE = "harness.verbose"
-
-
-def verbose() -> bool:
-    """Whether the command was called with -v."""
-    context = click.get_current_context(silent=True)
-    return bool(context and context.meta.get(_VERBOSE))
-
-
-def _keep_verbose(context: click.Context, param: click.Parameter, value: bool) -> None:
-    del param
-    context.meta[_VERBOSE] = value
-
-
+job_options = _all(
+    tier_option,
+    click.option("--first-seed", type=Number(0, 2**31), default=0, show_default=True, help="Number of the first seed."),
+    _how,
+    click.option("--out", type=PATH, help="Folder for results and report."),
+    click.option("--executor", type=Known("executor", EXECUTORS), default="local", show_default=True, help="Where runs go."),
+    click.option("--scheduler", default="", metavar="ADDRESS", help="Dask scheduler; a cluster of this machine by default."),
+    click.option("--workers", type=Number(1, MOST_THREADS), help="Workers of that cluster."),
+    click.option("--resume", type=PATH, metavar="DIR", help="Do the missing runs of this job."),
+    verbose_option,
+    force_option,
+    scenario_option,
+    baselines_option,
+)  # fmt: skip
+"""What a run and a gate share: what is run, how, and where to."""
+past_options = _all(
+    tier_option,
+    _how,
+    click.option("--out", type=PATH, metavar="DIR", help="Folder of the job folders, one a commit; reports/ by default."),
+    scenario_option,
+    verbose_option,
+)  # fmt: skip
+"""How past commits are run, and where to."""
 _MAY_CHANGE = {"verbose", "resume", "executor", "scheduler", "workers", "junit", "summary", "explained"}
 """Options that a resumed job may be given anew: where it runs, and what is written of it."""
 
 
 def refuse_changes(context: click.Context, folder: Path, command: str) -> None:
-    """Refuse what stands beside --resume: a job's settings are those it began with; where it runs may change."""
-    typed = click.core.ParameterSource.COMMANDLINE
-    given = [
-        parameter.make_metavar(context) if isinstance(parameter, click.Argument) else parameter.opts[0]
-        for parameter in context.command.params
-        if context.get_parameter_source(parameter.name or "") is typed and parameter.name not in _MAY_CHANGE
-    ]
+    """Refuse what stands next to --resume: a job's settings are those it began with; where it runs may change."""
+    given = typed_options(context, _MAY_CHANGE)
     if given:
         step = f"Type: {shlex.join(['harness', command, '--resume', str(folder)])}"
         raise HarnessError(f"--resume takes everything from the job's plan, not {', '.join(given)}", step)
+
+
+def typed_options(context: click.Context, allowed: set[str]) -> list[str]:
+    """List the options and arguments that were typed, except those allowed."""
+    typed = click.core.ParameterSource.COMMANDLINE
+    return [
+        parameter.make_metavar(context) if isinstance(parameter, click.Argument) else parameter.opts[0]
+        for parameter in context.command.params
+        if context.get_parameter_source(parameter.name or "") is typed and parameter.name not in allowed
+    ]

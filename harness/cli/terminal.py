@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing
 from collections import Counter
 
+import click
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -15,15 +16,14 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from harness.cli.shared import verbose
 from harness.judging import answer, outcome, wording
 from harness.judging.outcome import ATTENTION, needs_attention
 from harness.records.metrics import is_share
 from harness.store import commands
-from harness.store.visible import marked, print_table
+from harness.store.visible import marked, print_table, say
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from rich.console import Console
@@ -46,37 +46,41 @@ _SHARED = ("ERROR", "NO_BASELINE", "INCOMPARABLE")
 """Verdicts that many metrics of a variant have for one reason."""
 
 
+VERBOSE = "harness.verbose"
+"""Where a command keeps whether it was called with -v."""
+
+
+def verbose() -> bool:
+    """Whether the command was called with -v."""
+    context = click.get_current_context(silent=True)
+    return bool(context and context.meta.get(VERBOSE))
+
+
 def follow(
     console: Console, results: Iterable[RunResult], wanted: Sequence[RunRequest]
-) -> typing.Iterator[RunResult]:
+) -> Iterator[RunResult]:
     """Pass results on and show meanwhile phase, side, n of m and time left; without a terminal, or with -v, print one line a run."""
     columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=12),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(elapsed_when_finished=True),
-        TextColumn("left"),
-    )
-    lines = verbose() or not console.is_terminal
+        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=12), MofNCompleteColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True), TextColumn("left"),
+    )  # fmt: skip
+    watched = console.is_terminal
     with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal, refresh_per_second=2
+        *columns, console=console, transient=True, disable=not watched, refresh_per_second=2
     ) as bar:
-        task = bar.add_task(_doing(wanted[0]) if wanted else "", total=len(wanted))
+        doing = [*map(_doing, wanted), "judging"]
+        task = bar.add_task(doing[0], total=len(wanted))
         for index, result in enumerate(results, start=1):
-            following = _doing(wanted[index]) if index < len(wanted) else "judging"
-            bar.update(task, advance=1, description=following)
-            if lines or result.status != "ok":
-                console.print(_line(index, len(wanted), result), highlight=False, soft_wrap=True)
+            bar.update(task, advance=1, description=doing[min(index, len(wanted))])
+            if verbose() or not watched or result.status != "ok":
+                say(console, _line(index, len(wanted), result))
             yield result
 
 
 def _doing(request: RunRequest) -> str:
     """Say what is being done: the round of a gate and its side, then the run."""
-    phase = (
-        "" if request.round == "screen" and request.side == "head" else f"{request.round}, {request.side}: "
-    )
-    return phase + _name(request)
+    alone = request.round == "screen" and request.side == "head"
+    return f"{'' if alone else f'{request.round}, {request.side}: '}{_name(request)}"
 
 
 def _name(request: RunRequest) -> str:
@@ -85,11 +89,11 @@ def _name(request: RunRequest) -> str:
 
 
 def _line(index: int, total: int, result: RunResult) -> str:
-    told = "done" if result.status == "ok" else "[bold red]ERROR[/]"
+    ended = "done" if result.status == "ok" else "[bold red]ERROR[/]"
     timed = result.disturbed and result.request.purpose == "measure"
     loud = f" [yellow]disturbed ({result.disturbance}; its time is not used)[/]" if timed else ""
     flaky = f" [yellow]flaky (it failed first: {marked(result.earlier_error)})[/]" if result.flaky else ""
-    return f"[dim]{index}/{total}[/] {marked(_name(result.request))}: {told} in {result.wall_seconds:.1f} s{loud}{flaky}"
+    return f"[dim]{index}/{total}[/] {marked(_name(result.request))}: {ended} in {result.wall_seconds:.1f} s{loud}{flaky}"
 
 
 def show(console: Console, job: Job, page: Path) -> None:
@@ -97,32 +101,27 @@ def show(console: Console, job: Job, page: Path) -> None:
     print_table(console, _table(job))
     tier = f", tier {marked(job.results[0].request.tier)}" if job.results else ""
     runs = f"{len(job.results)} run{'s' * (len(job.results) != 1)}{tier}"
-    console.print(f"[bold]{marked(answer.headline(job))}.[/]", highlight=False, soft_wrap=True)
-    console.print(f"{runs}: {outcome.sentence(outcome.counts(job))}", highlight=False, soft_wrap=True)
+    say(console, f"[bold]{marked(answer.headline(job))}.[/]")
+    say(console, f"{runs}: {outcome.sentence(outcome.counts(job))}")
     for note in outcome.notes(job):
-        console.print(f"[yellow]Note[/] {marked(note)}", highlight=False, soft_wrap=True)
-    _show_interruption(console, job, page.parent)
-    for found in sorted(_incomplete(job)) if verbose() else ():
-        console.print(f"[yellow]Incomplete data[/] {marked(found)}", highlight=False, soft_wrap=True)
+        say(console, f"[yellow]Note[/] {marked(note)}")
+    if outcome.interrupted(job):
+        lacking = f"{outcome.interruption(job)}. Next: {commands.resume(job, page.parent)}"
+        say(console, f"[bold red]interrupted[/] {marked(lacking)}")
+    if verbose():
+        used = (use for result in job.results if result.measurement for use in result.measurement.datasets)
+        for text in sorted({f"{use.name}: {use.found}" for use in used if not use.complete}):
+            say(console, f"[yellow]Incomplete data[/] {marked(text)}")
     _show_failures(console, (result for result in outcome.runs(job) if result.status != "ok"))
     for comparison in job.comparisons:
         for line in _attention(comparison):
-            console.print(line, highlight=False, soft_wrap=True)
+            say(console, line)
     for cause in job.gate.why if job.gate else ():
         reason = f"{cause.scenario}:{cause.variant} {cause.metric}: {wording.why(cause)}"
-        console.print(f"[bold]Why[/] {marked(reason)}", highlight=False, soft_wrap=True)
+        say(console, f"[bold]Why[/] {marked(reason)}")
     for line in _incomparable(job):
-        console.print(line, highlight=False, soft_wrap=True)
-    console.print(f"Report: {marked(str(page))}", highlight=False, soft_wrap=True)
-
-
-def _show_interruption(console: Console, job: Job, folder: Path) -> None:
-    """Print what an interrupted job lacks, and the command that does it."""
-    if outcome.interrupted(job):
-        told, step = outcome.interruption(job), commands.resume(job, folder)
-        console.print(
-            f"[bold red]interrupted[/] {marked(f'{told}. Next: {step}')}", highlight=False, soft_wrap=True
-        )
+        say(console, line)
+    say(console, f"Report: {marked(str(page))}")
 
 
 def _show_failures(console: Console, failed: Iterable[RunResult]) -> None:
@@ -130,11 +129,8 @@ def _show_failures(console: Console, failed: Iterable[RunResult]) -> None:
     first: dict[tuple[str, str, str], RunResult] = {}
     alike, more = Counter[tuple[str, str, str]](), 0
     for result in failed:
-        why = (
-            wording.whose(result.request),
-            result.error.replace(result.request.key, "", 1),
-            result.log_tail,
-        )
+        error = result.error.replace(result.request.key, "", 1)
+        why = (wording.whose(result.request), error, result.log_tail)
         if why in first or len(first) < MOST_FAILURES:
             first.setdefault(why, result)
             alike[why] += 1
@@ -143,18 +139,11 @@ def _show_failures(console: Console, failed: Iterable[RunResult]) -> None:
     for why, result in first.items():
         others = f"[dim] (and {alike[why] - 1} more for the same reason)[/]" if alike[why] > 1 else ""
         whose = f"{why[0]} run: " if why[0] else ""
-        console.print(
-            f"[bold red]ERROR[/] {marked(whose + result.error)}{others}", highlight=False, soft_wrap=True
-        )
+        say(console, f"[bold red]ERROR[/] {marked(whose + result.error)}{others}")
         if result.log_tail:
-            console.print(marked(result.log_tail), style="dim", highlight=False, soft_wrap=True)
+            say(console, marked(result.log_tail), style="dim")
     if more:
-        console.print(f"[bold red]ERROR[/] {more} more runs failed", highlight=False)
-
-
-def _incomplete(job: Job) -> set[str]:
-    measured = (result.measurement for result in job.results if result.measurement is not None)
-    return {f"{use.name}: {use.found}" for found in measured for use in found.datasets if not use.complete}
+        say(console, f"[bold red]ERROR[/] {more} more runs failed")
 
 
 def _table(job: Job) -> Table:
@@ -169,14 +158,11 @@ def _table(job: Job) -> Table:
         identities = f"[bold red]{line.identities}[/]" if line.broken else line.identities
         run = (line.score, line.published, line.time, line.memory, identities)
         gate = (line.before, line.score, line.delta, line.time_change, line.memory_change)
-        table.add_row(_title(line), *(run if job.gate is None else gate), verdict)
+        # a long name goes on in a second line, at its colon
+        name = f"{line.scenario}:{line.variant}"
+        name = name if len(name) <= LONGEST_NAME else f"{line.scenario}\n  :{line.variant}"
+        table.add_row(marked(name), *(run if job.gate is None else gate), verdict)
     return table
-
-
-def _title(line: answer.Line) -> str:
-    """Name a variant; a long name goes on in a second line, at its colon."""
-    name = f"{line.scenario}:{line.variant}"
-    return marked(name if len(name) <= LONGEST_NAME else f"{line.scenario}\n  :{line.variant}")
 
 
 def _attention(comparison: Comparison) -> list[str]:
@@ -203,7 +189,7 @@ def _elsewhere(judgement: Judgement) -> bool:
     return judgement.kind == "memory" and elsewhere
 
 
-def _incomparable(job: Job) -> list[str]:
+def _incomparable(job: Job) -> Iterator[str]:
     """Describe memory that cannot be compared here: one line for each reason, whatever the number of variants."""
     alike: dict[str, Counter[str]] = {}
     for comparison in job.comparisons:
@@ -211,47 +197,39 @@ def _incomparable(job: Job) -> list[str]:
             if _elsewhere(judgement) and needs_attention(judgement):
                 counted = alike.setdefault(judgement.reason, Counter())
                 counted[f"{comparison.scenario}:{comparison.variant}"] += 1
-    lines = []
     for reason, counted in alike.items():
         memory = f"{counted.total()} metrics of memory" if counted.total() > 1 else "memory"
-        told = f"{memory} of {', '.join(counted)}: {reason}. Next: harness gate --against REF, which compares on this machine"
-        lines.append(f"[{STYLES['INCOMPARABLE']}]INCOMPARABLE[/] {marked(told)}")
-    return lines
+        step = "harness gate --against REF, which compares on this machine"
+        text = f"{memory} of {', '.join(counted)}: {reason}. Next: {step}"
+        yield f"[{STYLES['INCOMPARABLE']}]INCOMPARABLE[/] {marked(text)}"
 
 
 def _together(comparison: Comparison, judged: Sequence[Judgement]) -> str:
+    """Describe judgements that share a line: the metric, its value and what it is compared with, and the metrics that follow it."""
     first, key = judged[0], f"{comparison.scenario}:{comparison.variant}"
-    said = (
-        f"{key} {len(judged)} metrics"
-        if len(judged) > 1
-        else f"{wording.finding(key, first)}{_values(first)}{_with(comparison, first)}"
-    )
-    lines = [f"[{STYLES.get(first.verdict, 'default')}]{first.verdict}[/] {marked(said)}"]
+    if len(judged) > 1:
+        text = f"{key} {len(judged)} metrics"
+    else:
+        text = f"{wording.finding(key, first)}{_values(first)}"
+        others = [
+            other.metric
+            for other in comparison.judgements
+            if answer.follows(comparison, other) == first.metric and other.verdict == first.verdict
+        ]
+        text += f", and {', '.join(others)} with it" if others and first.against == "baseline" else ""
+    lines = [f"[{STYLES.get(first.verdict, 'default')}]{first.verdict}[/] {marked(text)}"]
     lines += [f"  {marked(first.reason)}"] if first.reason else []
     lines += [f"  Next: {marked(first.next_step)}"] if first.next_step else []
     return "\n".join(lines)
 
 
-def _with(comparison: Comparison, judgement: Judgement) -> str:
-    """Name the metrics that follow this one."""
-    others = [
-        other.metric
-        for other in comparison.judgements
-        if answer.follows(comparison, other) == judgement.metric and other.verdict == judgement.verdict
-    ]
-    return f", and {', '.join(others)} with it" if others and judgement.against == "baseline" else ""
-
-
 def _values(judgement: Judgement) -> str:
     """Write a value and what it is compared with, in the units that a person reads; a share with its difference in points."""
-    numbers = [number for number in (judgement.value, judgement.reference) if isinstance(number, float | int)]
-    share = is_share(judgement.metric, judgement.unit, numbers)
-    value, reference = (
-        wording.quantity(number, judgement.unit, share=share)
-        for number in (judgement.value, judgement.reference)
-    )
     if judgement.value is None or judgement.kind == "trajectory":
         return ""  # of losses the reason names the step
+    numbers = [number for number in (judgement.value, judgement.reference) if isinstance(number, float | int)]
+    share = is_share(judgement.metric, judgement.unit, numbers)
+    value = wording.quantity(judgement.value, judgement.unit, share=share)
     if judgement.reference is None:
         return f": {value}"
-    return f": {value} against {reference}"
+    return f": {value} against {wording.quantity(judgement.reference, judgement.unit, share=share)}"

@@ -33,7 +33,7 @@ LOCK_SECONDS = 120.0
 
 
 @contextlib.contextmanager
-def machine_lock(name: str, seconds: float = -1.0) -> Iterator[None]:
+def machine_lock(name: str, seconds: float = -1.0, busy: str = "") -> Iterator[None]:
     """Hold a lock that all processes of this user on this machine share, as `harness.store.locks.held` does.
 
     Raises
@@ -41,14 +41,23 @@ def machine_lock(name: str, seconds: float = -1.0) -> Iterator[None]:
     filelock.Timeout
         If another process holds it for longer than so many seconds; it names the file.
     StorageError
-        If the cache folder cannot be made, or has no locks.
+        In place of `filelock.Timeout` where `busy` says what the other process does; also if the cache folder cannot be made, or has no
+        locks.
     """
+    import filelock
+
     path = cache_folder() / name
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise files.storage_error(path.parent, error, "create the folder") from error
-    with locks.held(path, seconds):
+    with contextlib.ExitStack() as holding:
+        try:
+            holding.enter_context(locks.held(path, seconds))
+        except filelock.Timeout as error:
+            if not busy:
+                raise
+            raise StorageError(busy, f"Wait until it ends; it holds {path}") from error
         yield
 
 

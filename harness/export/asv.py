@@ -64,7 +64,9 @@ def write(job: Job, results: Path, machine: str = "", repository: Path = Path())
     StorageError
         If `results` is not asv's, is another project's, of an unknown version, or cannot be written.
     """
-    chosen = [series for series in headlines(job) if series.tier != "smoke" and _lower_is_better(series)]
+    chosen = [
+        series for series in headlines(job) if series.system.tier != "smoke" and _lower_is_better(series)
+    ]
     if not chosen:
         raise HarnessError(
             "the run has no finished runs of a tier above smoke", "Type: harness run --tier short"
@@ -88,8 +90,10 @@ def write(job: Job, results: Path, machine: str = "", repository: Path = Path())
     }
     if not (results / named / "machine.json").exists():
         contents[results / named / "machine.json"] = _hardware(job, named) | {"version": MACHINE_VERSION}
-    for backend, device in sorted({(series.backend, series.device) for series in chosen}):
-        ours = [series for series in chosen if (series.backend, series.device) == (backend, device)]
+    for backend, device in sorted({(series.system.backend, series.system.device) for series in chosen}):
+        ours = [
+            series for series in chosen if (series.system.backend, series.system.device) == (backend, device)
+        ]
         head = _head(job, named, backend, device, date)
         name = f"{job.commit[:8]}-{head['env_name']}.json"
         if not files.is_plain_name(
@@ -115,7 +119,7 @@ def _name(series: Series) -> str:
     metric = series.metric
     if series.better == "higher":
         metric = "error_rate" if metric == "accuracy" else f"one_minus_{metric}"
-    return f"harness.{series.scenario}.{series.tier}.{series.variant}.{metric}"
+    return f"harness.{series.system.scenario}.{series.system.tier}.{series.system.variant}.{metric}"
 
 
 def _benchmark(series: Series) -> Plain:
@@ -123,12 +127,12 @@ def _benchmark(series: Series) -> Plain:
     turned = ", as 1 minus the value" if series.better == "higher" else ""
     return {
         "name": _name(series),
-        "code": f"harness run {series.scenario}:{series.variant} --tier {series.tier}  # {series.metric}{turned}",
+        "code": f"harness run {series.system.scenario}:{series.system.variant} --tier {series.system.tier}  # {series.metric}{turned}",
         "params": [],
         "param_names": [],
         "type": "track",
         "unit": _UNITS.get(series.unit, series.unit),
-        "version": f"scenario version {series.version}",
+        "version": f"scenario version {series.system.version}",
         "timeout": 60.0,
     }
 
@@ -137,7 +141,12 @@ def _result(series: Series, job: Job) -> list[typing.Any]:
     """Lay out one metric in the order of `COLUMNS`: the median, and the runs as samples if there are several."""
     samples = [1 - value if series.better == "higher" else value for value in series.values]
     created = int(dt.datetime.fromisoformat(job.created).timestamp() * 1000)
-    row: list[typing.Any] = [[statistics.median(samples)], [], f"scenario version {series.version}", created]
+    row: list[typing.Any] = [
+        [statistics.median(samples)],
+        [],
+        f"scenario version {series.system.version}",
+        created,
+    ]
     runs = len(samples)
     if runs == 1:
         return row

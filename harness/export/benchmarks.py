@@ -26,7 +26,7 @@ def _entry(series: Series) -> dict[str, object]:
     runs = len(series.values)
     spread = {"range": f"± {statistics.stdev(series.values):.3g}"} if runs > 1 else {}
     extra = f"{series.kind}, mean of {runs} run{'s' * (runs > 1)}"
-    name = f"{series.system} {series.metric}"
+    name = f"{series.system.name} {series.metric}"
     return {"name": name, "unit": series.unit or "1", "value": series.mean, "extra": extra, **spread}
 
 
@@ -37,7 +37,7 @@ def bencher(job: Job) -> str:
         measure = f"{series.metric} ({series.unit})" if series.unit else series.metric
         bounds = {"lower_value": min(series.values), "upper_value": max(series.values)}
         values = {"value": series.mean, **(bounds if len(series.values) > 1 else {})}
-        systems.setdefault(series.system, {})[measure] = values
+        systems.setdefault(series.system.name, {})[measure] = values
     return _json(systems)
 
 

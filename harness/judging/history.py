@@ -8,6 +8,7 @@ from __future__ import annotations
 import array
 import dataclasses
 import fnmatch
+import statistics
 import typing
 
 import numpy as np
@@ -16,7 +17,7 @@ from harness.judging import wording
 from harness.judging.levels import changes
 from harness.machine import environment
 from harness.records.metrics import is_share
-from harness.store.table import System, exact_mean, is_headline
+from harness.store.table import System, is_headline
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -329,7 +330,7 @@ def _rows_and_lines(
         values.setdefault(number[row_key(sample)], []).extend(sample.values)
     lines = []
     for first, values in grouped.values():
-        means = tuple(exact_mean(values[row]) for row in sorted(values))
+        means = tuple(statistics.mean(values[row]) for row in sorted(values))
         lines.append(
             Line(
                 metric=first.metric, unit=first.unit, kind=first.kind, better=first.better, where=kinds.where(first),

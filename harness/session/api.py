@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import html
 import os
 import shlex
@@ -12,12 +11,11 @@ from pathlib import Path
 
 from harness.errors import HarnessError
 from harness.judging import baselines as stored_baselines
-from harness.judging import jobs, outcome, waivers, wording
+from harness.judging import jobs, outcome, wording
 from harness.judging.equivalence import USUAL, Margin
 from harness.records import Compared, GateSettings, Job
 from harness.records.metrics import is_share
-from harness.running import executors, plans
-from harness.session import choosing, comparing, gating, opening, procedure, storing
+from harness.session import choosing, comparing, execution, procedure, storing
 from harness.sources import catalogue as declarations
 from harness.store import commands, files, project, table
 
@@ -55,24 +53,18 @@ class ShownJob(Job):
 
         rows = [
             {
-                "variant": f"{comparison.scenario}:{comparison.variant}",
-                "metric": item.metric,
-                **{
-                    name: _quantity(item, value)
-                    for name, value in (("value", item.value), ("reference", item.reference))
-                },
-                "against": item.against,
-                "verdict": item.verdict,
-                "reason": item.reason,
+                "variant": f"{comparison.scenario}:{comparison.variant}", "metric": item.metric,
+                "value": _quantity(item, item.value),
+                "reference": _quantity(item, item.reference), "against": item.against,
+                "verdict": item.verdict, "reason": item.reason,
             }
             for comparison in self.comparisons
             for item in comparison.judgements
             if item.gated or outcome.needs_attention(item)
-        ]
-        said = html.escape(
-            f"{len(self.results)} run{'s' * (len(self.results) != 1)}: {outcome.sentence(outcome.counts(self))}"
-        )
-        return f"<p>{said}</p>{pd.DataFrame(rows).to_html(index=False, escape=True) if rows else ''}"
+        ]  # fmt: skip
+        runs = f"{len(self.results)} run{'s' * (len(self.results) != 1)}"
+        sentence = html.escape(f"{runs}: {outcome.sentence(outcome.counts(self))}")
+        return f"<p>{sentence}</p>{pd.DataFrame(rows).to_html(index=False, escape=True) if rows else ''}"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,21 +131,11 @@ def _quantity(judgement: Judgement, value: Value | None) -> str:
 
 
 def run(
-    *names: str,
-    tier: Tier | None = None,
-    seeds: int | None = None,
-    first_seed: int = 0,
-    device: str = "cpu",
-    backend: str | None = None,
-    threads: int = 2,
-    time_limit: float | None = None,
-    keep_weights: bool = False,
-    weights: Folder | None = None,
-    scenarios: Sequence[Folder] | None = None,
-    baselines: Folder | None = None,
-    out: Folder | None = None,
-    force: bool = False,
-) -> ShownJob:
+    *names: str, tier: Tier | None = None, seeds: int | None = None, first_seed: int = 0, device: str = "cpu",
+    backend: str | None = None, threads: int = 2, time_limit: float | None = None, keep_weights: bool = False,
+    weights: Folder | None = None, scenarios: Sequence[Folder] | None = None, baselines: Folder | None = None,
+    out: Folder | None = None, force: bool = False,
+) -> ShownJob:  # fmt: skip
     """Run variants, judge them, and write results and report, as ``harness run`` does.
 
     Parameters
@@ -195,46 +177,26 @@ def run(
     HarnessError
         If a name is unknown, a file of scenarios or baselines is unusable, or `out` cannot be written, or holds a job.
     """
-    own = project.find()
-    tier, seeds = tier or own.tier or "smoke", (own.seeds or 1) if seeds is None else seeds
-    paths = _texts(scenarios)
-    settings = choosing.Settings(
-        tier=tier, seeds=seeds, first_seed=first_seed, device=device, backend=backend, threads=threads,
-        time_limit=time_limit, scenario_paths=paths, keep_weights=keep_weights, weights=str(weights or ""),
+    settings = _settings(
+        tier, seeds, 1, scenarios, first_seed=first_seed, device=device, backend=backend, threads=threads,
+        time_limit=time_limit, keep_weights=keep_weights, weights=str(weights or ""),
     )  # fmt: skip
-    _refuse_wrong(settings)
-    declared = declarations.load_all(paths)
-    roots = stored_baselines.search_path(_path(baselines))
-    wanted = choosing.requests(choosing.select(declared, names, tier, built_in=not own.scenarios), settings)
-    folder = Path(out) if out is not None else jobs.default_folder()
-    plan = plans.make(wanted, _command("run", names, settings, baselines), _path(baselines))
-    with plans.claimed(folder), executors.opened("local") as executor:
-        plans.begin(plan, folder, force=force)
-        for _ in executors.run_all(executor, wanted, declared, folder):
-            pass  # each is stored as it comes
-        job = procedure.assemble(plans.ended(plan, folder), declared, roots, folder)
-        storing.store(job, declared, folder)
-    return ShownJob.of(job)
+    return _stored(
+        execution.run(
+            names, settings, command=_command("run", names, settings, baselines), baselines=_path(baselines),
+            out=_path(out), force=force,
+        )
+    )  # fmt: skip
 
 
 def gate(
-    *names: str,
-    against: str | None = None,
-    tier: Tier | None = None,
-    seeds: int | None = None,
+    *names: str, against: str | None = None, tier: Tier | None = None, seeds: int | None = None,
     device: str = "cpu",
-    backend: str | None = None,
-    threads: int = 2,
-    max_runs: int = 1000,
-    max_minutes: float = 60.0,
+    backend: str | None = None, threads: int = 2, max_runs: int = 1000, max_minutes: float = 60.0,
     strict: bool = False,
-    expectations: bool = False,
-    why: bool = True,
-    scenarios: Sequence[Folder] | None = None,
-    baselines: Folder | None = None,
-    out: Folder | None = None,
-    force: bool = False,
-) -> ShownJob:
+    expectations: bool = False, why: bool = True, scenarios: Sequence[Folder] | None = None,
+    baselines: Folder | None = None, out: Folder | None = None, force: bool = False,
+) -> ShownJob:  # fmt: skip
     """Run, compare with stored baselines or another commit, and confirm on fresh runs what looks worse, as ``harness gate`` does.
 
     Parameters
@@ -268,48 +230,32 @@ def gate(
     KeyboardInterrupt
         After Ctrl-C, when what was finished has been stored.
     """
-    own = project.find()
-    paths, against = _texts(scenarios), own.against or "" if against is None else against
+    against = project.find().against or "" if against is None else against
+    settings = _settings(
+        tier, seeds, GateSettings().seeds, scenarios, device=device, backend=backend, threads=threads
+    )
     limits = GateSettings(
         against=against,
-        seeds=(own.seeds or GateSettings().seeds) if seeds is None else seeds,
         max_runs=max_runs,
         max_minutes=max_minutes,
         strict=strict,
         expectations=expectations,
         why=why,
-        scenario_paths=files.absolute(paths),
     )
-    settings = choosing.Settings(
-        tier=tier or own.tier or "smoke",
-        seeds=limits.seeds,
-        device=device,
-        backend=backend,
-        threads=threads,
-        scenario_paths=paths,
-    )
-    _refuse_wrong(settings)
-    declared = declarations.load_all(paths)
-    selection = choosing.select(declared, names, settings.tier, built_in=not own.scenarios)
-    roots = stored_baselines.search_path(_path(baselines))
-    waivers.read(roots)  # a damaged file is said before anything is measured
-    folder = Path(out) if out is not None else jobs.default_folder()
-    if not force:
-        plans.refuse_stored(folder)
-    words = ["--against", against] if against else ["--no-against"]
-    command = _command("gate", names, settings, baselines, words)
-    with opening.one_gate(), plans.claimed(folder), gating.both_sides(against, paths) as sides:
-        completed, wanted = opening.first_look(
-            selection, settings, limits, sides, coin=None, new_allowed=not names
+    words = ("--against", against) if against else ("--no-against",)
+    return _stored(
+        execution.gate(
+            names, settings, limits, command=_command("gate", names, settings, baselines, words),
+            baselines=_path(baselines), out=_path(out), force=force,
         )
-        plan = dataclasses.replace(plans.make(wanted, command, _path(baselines)), gate=completed)
-        plans.begin(plan, folder, force=force)
-        execute = functools.partial(executors.opened, "local")
-        job, stopped = gating.conduct(plan, declared, roots, folder, sides, execute)
-        storing.store(job, declared, folder)
-    if stopped:
+    )  # fmt: skip
+
+
+def _stored(ended: execution.Ended) -> ShownJob:
+    storing.store(ended.job, ended.declared, ended.folder)
+    if ended.stopped:
         raise KeyboardInterrupt
-    return ShownJob.of(job)
+    return ShownJob.of(ended.job)
 
 
 def read(folder: Folder) -> ShownJob:
@@ -399,21 +345,26 @@ def frame(job: Job) -> pd.DataFrame:
     """
     import pandas as pd
 
-    columns: dict[str, list[typing.Any]] = {name: [] for name in table.COLUMNS}
-    for row in table.rows(job):
-        for name, cells in columns.items():
-            cells.append(row[name])
-    found = pd.DataFrame(columns)
-    return found.astype({"seed": "int64", "value": "float64", "disturbed": "bool"})
+    rows = [tuple(row.values()) for row in table.rows(job)]
+    return pd.DataFrame(rows, columns=table.COLUMNS).astype(
+        {"seed": "int64", "value": "float64", "disturbed": "bool"}
+    )
 
 
-def _refuse_wrong(settings: choosing.Settings) -> None:
-    """Refuse what the command line's options cannot be either."""
+def _settings(
+    tier: Tier | None, seeds: int | None, usual_seeds: int, scenarios: Sequence[Folder] | None, **how: typing.Any,  # noqa: ANN401
+) -> choosing.Settings:  # fmt: skip
+    """Fill in what the project configures, and refuse what the command line's options cannot be either."""
+    own = project.find()
+    settings = choosing.Settings(
+        tier=tier or own.tier or "smoke", seeds=(own.seeds or usual_seeds) if seeds is None else seeds,
+        scenario_paths=_texts(scenarios), **how,
+    )  # fmt: skip
     if settings.seeds < 1 or settings.first_seed < 0 or settings.threads < 1:
         numbers = f"seeds={settings.seeds}, first_seed={settings.first_seed}, threads={settings.threads}"
-        raise HarnessError(
-            f"{numbers} cannot be run", "seeds and threads are at least 1, first_seed is at least 0"
-        )
+        step = "seeds and threads are at least 1, first_seed is at least 0"
+        raise HarnessError(f"{numbers} cannot be run", step)
+    return settings
 
 
 def _texts(paths: Sequence[Folder] | None) -> tuple[str, ...]:
@@ -428,20 +379,19 @@ def _path(folder: Folder | None) -> Path | None:
 
 
 def _command(
-    name: str,
-    names: Sequence[str],
-    settings: choosing.Settings,
-    baselines: Folder | None,
-    more: Sequence[str] = (),
-) -> str:
+    name: str, names: Sequence[str], settings: choosing.Settings, baselines: Folder | None,
+    more: Sequence[str] = ()
+) -> str:  # fmt: skip
     """Write the command line that repeats the job."""
-    words = ["harness", name, *names, *more, "--tier", settings.tier, "--seeds", str(settings.seeds)]
-    words += ["--first-seed", str(settings.first_seed), "--device", settings.device]
-    words += ["--threads", str(settings.threads)]
-    words += ["--backend", settings.backend] if settings.backend else []
-    words += ["--time-limit", f"{settings.time_limit:g}"] if settings.time_limit else []
+    options = {
+        "--tier": settings.tier, "--seeds": settings.seeds, "--first-seed": settings.first_seed,
+        "--device": settings.device,
+        "--threads": settings.threads, "--backend": settings.backend or "",
+        "--time-limit": f"{settings.time_limit:g}" if settings.time_limit else "",
+        "--weights": settings.weights,
+        "--baselines": "" if baselines is None else Path(baselines),
+    }  # fmt: skip
+    words = ["harness", name, *names, *more]
+    words += [str(word) for option, value in options.items() if value != "" for word in (option, value)]
     words += ["--keep-weights"] if settings.keep_weights else []
-    words += ["--weights", settings.weights] if settings.weights else []
-    words += commands.naming(files.absolute(settings.scenario_paths))
-    words += ["--baselines", str(Path(baselines))] if baselines is not None else []
-    return shlex.join(words)
+    return shlex.join([*words, *commands.naming(files.absolute(settings.scenario_paths))])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import shlex
@@ -20,8 +19,9 @@ from harness.sources.catalogue import find
 from harness.store import files, predictions, sidecar, stored
 
 if typing.TYPE_CHECKING:
+    import contextlib
     import datetime as dt
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from harness.records import Baseline, Job, Scenario, Tier
@@ -38,20 +38,8 @@ def propose(
 ) -> list[Path]:
     """Write a proposal for every variant of a stored run into its folder ``proposals/``, in place of earlier ones.
 
-    What the runs predicted goes into a file beside each, if it is still there. An interrupted job proposes what it has.
-
-    Parameters
-    ----------
-    job : Job
-        What is stored in the folder.
-    run : Path
-        The folder.
-    scenarios : mapping
-        Scenarios by name.
-    reason, who : str
-        Why, and who says so; git's user if nobody.
-    force : bool
-        Whether files in ``proposals/`` that are no proposals may be removed.
+    What the runs predicted goes into a file beside each, if it is still there. An interrupted job proposes what it has. Git's user
+    proposes it if `who` is empty. Files in ``proposals/`` that are no proposals are removed with `force` only.
 
     Raises
     ------
@@ -65,8 +53,13 @@ def propose(
     proposed = proposals.propose(job, scenarios, reason=reason, who=who or _git_user())
     final, staging = run / PROPOSALS, run / f".{PROPOSALS}.staging"
     with _alone(final):
-        if not force:
-            _refuse_other_files(final)
+        known = {path.with_suffix("") for path in final.glob("*/*/*/*.json")}
+        others = [
+            path for path in final.rglob("*") if not path.is_dir() and path.with_suffix("") not in known
+        ]
+        if others and not force:
+            what = f"{others[0]} is no proposal, and a new proposal replaces the whole folder"
+            raise StorageError(what, "Move it away, or remove it with --force")
         shutil.rmtree(staging, ignore_errors=True)  # left by a process that was killed
         written = [
             path
@@ -81,28 +74,14 @@ def propose(
     return [final / path.relative_to(staging) for path in written]
 
 
-def _refuse_other_files(folder: Path) -> None:
-    """Refuse to replace a folder of proposals that holds anything else."""
-    proposed = {path.with_suffix("") for path in folder.glob("*/*/*/*.json")}
-    for path in folder.rglob("*"):
-        if not path.is_dir() and path.with_suffix("") not in proposed:
-            step = "Move it away, or remove it with --force"
-            raise StorageError(f"{path} is no proposal, and a new proposal replaces the whole folder", step)
-
-
 def _predicted(job: Job, baseline: Baseline, scenarios: Mapping[str, Scenario], run: Path) -> dict[int, Sets]:
     """Read what the runs of a baseline predicted; empty if a run's folder is gone."""
-    fingerprint, key = (
-        environment.fingerprint(baseline.environment),
-        (baseline.scenario, baseline.variant, baseline.tier),
-    )
+    fingerprint = environment.fingerprint(baseline.environment)
     read, names = predictions.reader(run), flips.main_sets(scenarios[baseline.scenario].gated)
     kept: dict[int, Sets] = {}
-    for result in stored.groups(job.results)[key]:
-        if (
-            result.measurement is not None
-            and environment.fingerprint(result.measurement.environment) == fingerprint
-        ):
+    for result in stored.groups(job.results)[baseline.scenario, baseline.variant, baseline.tier]:
+        measured = result.measurement
+        if measured is not None and environment.fingerprint(measured.environment) == fingerprint:
             if not (run / result.folder / "predictions.npz").exists():
                 return {}
             kept[result.request.seed] = read(result, names)
@@ -116,25 +95,11 @@ def _write(baseline: Baseline, kept: Mapping[int, Sets], root: Path) -> list[Pat
     return [path] if beside is None else [path, beside]
 
 
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Let one process at a time of this machine change a folder: of two sets of files one is there, never a mixture.
-
-    Raises
-    ------
-    StorageError
-        If another one holds it for a minute.
-    """
-    import filelock
-
+def _alone(folder: Path) -> contextlib.AbstractContextManager[None]:
+    """Let one process at a time of this machine change a folder: of two sets of files one is there, never a mixture."""
     name = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:16]
-    with contextlib.ExitStack() as holding:
-        try:
-            holding.enter_context(machine_lock(f"locks/{name}.lock", LOCK_SECONDS))
-        except filelock.Timeout as error:
-            step = f"Wait until it ends; it holds {error.lock_file}"
-            raise StorageError(f"another process has been changing '{folder}' for a minute", step) from error
-        yield
+    busy = f"another process has been changing '{folder}' for a minute"
+    return machine_lock(f"locks/{name}.lock", LOCK_SECONDS, busy)
 
 
 def _git_user() -> str:
@@ -148,10 +113,8 @@ def _git_user() -> str:
 def _proposals(run: Path) -> list[tuple[Baseline, Path]]:
     paths = sorted((run / PROPOSALS).glob("*/*/*/*.json"))
     if not paths:
-        raise BaselineError(
-            f"there are no proposals in '{run}'",
-            f"Type: harness baseline propose {shlex.quote(str(run))} --reason '...'",
-        )
+        step = f"Type: harness baseline propose {shlex.quote(str(run))} --reason '...'"
+        raise BaselineError(f"there are no proposals in '{run}'", step)
     return [(baselines.load(path), path) for path in paths]
 
 
@@ -168,16 +131,13 @@ def diff(run: Path, named: Path | None) -> str:
 
 
 def _line(change: baselines.Change) -> str:
-    old, new = (_number(value) for value in (change.old, change.new))
+    # a whole number in full: two counts that differ must look it
+    old, new = (
+        "none" if value is None else f"{value:.0f}" if value.is_integer() else f"{value:.6g}"
+        for value in (change.old, change.new)
+    )
     spread = "" if change.spread is None else f" ± {change.spread:.2g}"
     return f"  {change.metric:<40} {old:>14} -> {new}{spread} {change.unit}".rstrip()
-
-
-def _number(value: float | None) -> str:
-    """Write a whole number in full: two counts that differ must look it."""
-    if value is None:
-        return "none"
-    return f"{value:.0f}" if value.is_integer() else f"{value:.6g}"
 
 
 def accept(run: Path, named: Path | None, *, force: bool = False) -> tuple[list[Path], list[Path]]:
@@ -276,8 +236,7 @@ def show(scenarios: Mapping[str, Scenario], name: str, tier: Tier, named: Path |
     missing = f"no baseline of {scenario.name}:{variant} in tier {tier}"
     if not found and not waived:
         raise BaselineError(missing, "Type: harness baseline propose RUN --reason '...'")
-    described = [_describe(baselines.load(path), path) for path in found] or [missing]
-    return "\n\n".join([*described, *waived])
+    return "\n\n".join([*([_describe(path) for path in found] or [missing]), *waived])
 
 
 def _waivers(place: Place, roots: Sequence[Path], today: dt.date) -> list[str]:
@@ -293,7 +252,8 @@ def _waivers(place: Place, roots: Sequence[Path], today: dt.date) -> list[str]:
     return ["\n".join([str(waivers.find(roots)), *lines])] if lines else []
 
 
-def _describe(baseline: Baseline, path: Path) -> str:
+def _describe(path: Path) -> str:
+    baseline = baselines.load(path)
     facts = {
         "accepted": f"{baseline.date} by {baseline.who}",
         "reason": baseline.reason,

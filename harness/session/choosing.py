@@ -7,14 +7,15 @@ import itertools
 import typing
 
 from harness.errors import UnknownNameError, unknown
-from harness.judging import baselines, probes
+from harness.judging import baselines, probes, waivers
 from harness.measure import given, scores
 from harness.records import RunRequest, time_limit
-from harness.sources.catalogue import find, is_built_in
-from harness.store import files
+from harness.sources.catalogue import find, is_built_in, load_all
+from harness.store import files, project
 
 if typing.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from harness.records import Scenario, Tier
 
@@ -27,11 +28,9 @@ class Settings:
     """How the selected variants are to be run."""
 
     tier: Tier = "smoke"
-    """Tier."""
     seeds: int = 1
     """Runs of each variant; seeds count from `first_seed`."""
     first_seed: int = 0
-    """First seed."""
     device: str = "cpu"
     """cpu or cuda."""
     backend: str | None = None
@@ -50,6 +49,17 @@ class Settings:
     """Whether each run keeps its weights, for a job elsewhere to predict with."""
     weights: str = ""
     """Folder of a job that kept its weights: each run predicts with those of its seed too; empty for none."""
+
+
+def chosen(
+    names: Sequence[str], settings: Settings, named: Path | None
+) -> tuple[dict[str, Scenario], list[tuple[Scenario, str]], list[Path]]:
+    """Return what is declared, what is selected of it (see `select`), and the folders of baselines, of which `named` goes first."""
+    declared = load_all(settings.scenario_paths)
+    selection = select(declared, names, settings.tier, built_in=not project.find().scenarios)
+    roots = baselines.search_path(named)
+    waivers.read(roots)  # a damaged file is reported before anything is measured
+    return declared, selection, roots
 
 
 def select(
@@ -83,23 +93,23 @@ def _chosen(
             for name, scenario in scenarios.items()
             if (built_in or not is_built_in(name)) and tier in scenario.tiers_of(scenario.variants[0].name)
         ]
-    chosen = list(itertools.chain.from_iterable(_select_one(scenarios, name, tier) for name in names))
-    return list({(scenario.name, variant): (scenario, variant) for scenario, variant in chosen}.values())
+    every = itertools.chain.from_iterable(_select_one(scenarios, name, tier) for name in names)
+    return list({(scenario.name, variant): (scenario, variant) for scenario, variant in every}.values())
 
 
 def _select_one(scenarios: Mapping[str, Scenario], name: str, tier: Tier) -> list[tuple[Scenario, str]]:
     slug, _, variant = name.partition(":")
     scenario = find(scenarios, slug)
-    variants = {declared.name: declared for declared in scenario.variants}
+    tiers = {one.name: scenario.tiers_of(one.name) for one in scenario.variants}
     if variant == "all":
-        return [(scenario, name) for name in variants if tier in scenario.tiers_of(name)]
-    if variant and variant not in variants:
-        raise unknown(f"variant of {slug}", variant, variants)
-    chosen = variant or scenario.variants[0].name
-    having = scenario.tiers_of(chosen)
-    if tier not in having:
-        raise UnknownNameError(f"{slug}:{chosen} has no tier '{tier}'", f"It has: {', '.join(having)}")
-    return [(scenario, chosen)]
+        return [(scenario, one) for one in tiers if tier in tiers[one]]
+    variant = variant or scenario.variants[0].name
+    if variant not in tiers:
+        raise unknown(f"variant of {slug}", variant, tiers)
+    if tier not in tiers[variant]:
+        what = f"{slug}:{variant} has no tier '{tier}'"
+        raise UnknownNameError(what, f"It has: {', '.join(tiers[variant])}")
+    return [(scenario, variant)]
 
 
 def requests(selection: Sequence[tuple[Scenario, str]], settings: Settings) -> list[RunRequest]:
@@ -122,36 +132,21 @@ def requests(selection: Sequence[tuple[Scenario, str]], settings: Settings) -> l
 def _request(scenario: Scenario, variant: str, seed: int, settings: Settings) -> RunRequest:
     if settings.device not in scenario.devices:
         raise unknown(f"device for {scenario.name}", settings.device, scenario.devices)
-    backend = _backend(scenario, settings)
-    request = RunRequest(
-        scenario=scenario.name,
-        variant=variant,
-        tier=settings.tier,
-        seed=seed,
-        device=settings.device,
-        backend=backend,
-        threads=settings.threads,
-        scenario_paths=files.absolute(settings.scenario_paths),
-        time_limit=settings.time_limit or time_limit(settings.tier),
-        memory_limit=settings.memory_limit and settings.memory_limit * 2**20,
-        keep_weights=settings.keep_weights,
-    )
-    return (
-        dataclasses.replace(request, weights=given.find(settings.weights, request))
-        if settings.weights
-        else request
-    )
-
-
-def _backend(scenario: Scenario, settings: Settings) -> str:
-    """Return the backend asked for, or the scenario's first that computes on the device."""
     able = [name for name in scenario.backends if settings.device == "cpu" or name not in CPU_ONLY]
     backend = settings.backend or (able or scenario.backends)[0]
     if backend not in scenario.backends:
         raise unknown(f"backend for {scenario.name}", backend, scenario.backends)
     if backend not in able:
-        step = f"Use --backend {' or '.join(able)}" if able else "Use --device cpu"
-        raise UnknownNameError(
-            f"{scenario.name} on backend '{backend}' has no device '{settings.device}'", step
-        )
-    return backend
+        what = f"{scenario.name} on backend '{backend}' has no device '{settings.device}'"
+        raise UnknownNameError(what, f"Use --backend {' or '.join(able)}" if able else "Use --device cpu")
+    request = RunRequest(
+        scenario=scenario.name, variant=variant, tier=settings.tier, seed=seed, device=settings.device,
+        backend=backend,
+        threads=settings.threads, scenario_paths=files.absolute(settings.scenario_paths),
+        time_limit=settings.time_limit or time_limit(settings.tier),
+        memory_limit=settings.memory_limit and settings.memory_limit * 2**20,
+        keep_weights=settings.keep_weights,
+    )  # fmt: skip
+    if not settings.weights:
+        return request
+    return dataclasses.replace(request, weights=given.find(settings.weights, request))

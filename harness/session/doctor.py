@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import dataclasses
 import itertools
 import os
 import tempfile
@@ -53,16 +52,13 @@ _RUN_DECIDES = ("backend", "device", "threads", "executor", "blas", "gpu")
 """Fields that only a run knows; doctor takes the baseline's own, so that it imports no framework."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(typing.NamedTuple):
     """One thing that was looked at."""
 
     topic: str
     """Heading it stands below."""
     name: str
-    """What."""
-    told: str
-    """What was found."""
+    text: str
     wrong: bool = False
     """Whether the harness needs it and cannot use it."""
 
@@ -77,17 +73,11 @@ def examine(named: Path | None = None, scenario_paths: Sequence[str] | None = No
     scenario_paths : sequence of str, optional
         Scenario files that were named; None for the configured ones.
     """
-    parts = (
-        _configuration(named, scenario_paths),
-        _machine(),
-        _variables(),
-        _packages(),
-        _data(),
-        _folders(),
-        _git(),
-        _baselines(named),
-    )
-    return list(itertools.chain.from_iterable(parts))
+    return [
+        *_configuration(named, scenario_paths), *_machine(), *_variables(), *_packages(), *_data(),
+        *_folders(), *_git(),
+        *_baselines(named),
+    ]  # fmt: skip
 
 
 def as_text(findings: Iterable[Finding]) -> str:
@@ -97,7 +87,7 @@ def as_text(findings: Iterable[Finding]) -> str:
         lines += ["", topic] if lines else [topic]
         for finding in found:
             broken = "BROKEN: " if finding.wrong else ""
-            lines.append(f"  {finding.name:<22} {broken}{finding.told}".rstrip())
+            lines.append(f"  {finding.name:<22} {broken}{finding.text}".rstrip())
     return "\n".join(lines)
 
 
@@ -108,11 +98,8 @@ def _configuration(named: Path | None, scenario_paths: Sequence[str] | None) -> 
     """Say what each setting is and where it comes from."""
     own = project.find()
     file = os.path.relpath(own.file) if own.file else ""
-    yield Finding(
-        "configuration",
-        "file",
-        file or f"none: no {project.OWN_FILE}, and no [tool.harness] in {project.SHARED_FILE}",
-    )
+    none = f"none: no {project.OWN_FILE}, and no [tool.harness] in {project.SHARED_FILE}"
+    yield Finding("configuration", "file", file or none)
     defaults = {
         "tier": "smoke",
         "seeds": f"{choosing.Settings().seeds}; {GateSettings().seeds} in a gate",
@@ -131,11 +118,8 @@ def _configuration(named: Path | None, scenario_paths: Sequence[str] | None) -> 
             value, source = defaults.get(name, "none"), "default"
         words = value if isinstance(value, (list, tuple)) else [str(value)]
         paths = [os.path.relpath(word) if Path(word).is_absolute() else word for word in words]
-        gone = (
-            [path for path in paths if not Path(path).exists()]
-            if name in {"scenarios", "path"} and source != "default"
-            else []
-        )
+        must_exist = name in {"scenarios", "path"} and source != "default"
+        gone = [path for path in paths if must_exist and not Path(path).exists()]
         missing = f": there is no '{gone[0]}'" if gone else ""
         yield Finding("configuration", name, f"{', '.join(paths)} ({source}){missing}", bool(gone))
 
@@ -145,25 +129,21 @@ def _configuration(named: Path | None, scenario_paths: Sequence[str] | None) -> 
 
 def _machine() -> Iterator[Finding]:
     facts = environment.machine()
-    for name, told in facts.items():
-        yield Finding("machine", name, told or "unknown")
+    for name, value in facts.items():
+        yield Finding("machine", name, value or "unknown")
     allowed = containers.allowance()
     limit, left, cores = allowed.memory_bytes, allowed.memory_left or 0, allowed.cores
-    told = f"{limit / 2**30:.1f} GiB (control group), {left / 2**30:.1f} GiB of it left" if limit else "none"
-    yield Finding("machine", "memory limit", told)
-    yield Finding("machine", "CPU limit", f"{cores:g} cores (control group)" if cores else "none")
-    resets = memory.reset_peak()
-    told = (
-        "works: memory is measured stage by stage"
-        if resets
-        else "is refused: stages are not measured, only the total is known"
+    memory_limit = (
+        f"{limit / 2**30:.1f} GiB (control group), {left / 2**30:.1f} GiB of it left" if limit else "none"
     )
-    yield Finding("machine", "/proc/self/clear_refs", told)
-    busy = float(facts["load"]) if facts["load"] != "unknown" else 0.0
-    if busy > 0.5:
-        yield Finding(
-            "machine", "other work", f"load {busy:.2f}: times may be disturbed, take no baseline now"
-        )
+    yield Finding("machine", "memory limit", memory_limit)
+    yield Finding("machine", "CPU limit", f"{cores:g} cores (control group)" if cores else "none")
+    resets = "works: memory is measured stage by stage"
+    refused = "is refused: stages are not measured, only the total is known"
+    yield Finding("machine", "/proc/self/clear_refs", resets if memory.reset_peak() else refused)
+    if facts["load"] != "unknown" and float(facts["load"]) > 0.5:
+        text = f"load {float(facts['load']):.2f}: times may be disturbed, take no baseline now"
+        yield Finding("machine", "other work", text)
 
 
 def _variables() -> Iterator[Finding]:
@@ -193,16 +173,14 @@ def _in_worker() -> dict[str, str]:
 def _packages() -> Iterator[Finding]:
     for name in CORE:
         version = installed(name)
-        yield Finding(
-            "packages", name, version or "is missing: python -m pip install report-harness", not version
-        )
+        text = version or "is missing: python -m pip install report-harness"
+        yield Finding("packages", name, text, not version)
     for extra, names in EXTRAS.items():
-        missing = [name for name in names if not installed(name)]
-        told = ", ".join(f"{name} {installed(name)}" for name in names if name not in missing)
-        if missing:
-            step = f"{', '.join(missing)} not installed: python -m pip install 'report-harness[{extra}]'"
-            told = f"{told}; {step}" if told else step
-        yield Finding("packages", f"extra {extra}", told)
+        parts = [", ".join(f"{name} {installed(name)}" for name in names if installed(name))]
+        if missing := [name for name in names if not installed(name)]:
+            step = f"python -m pip install 'report-harness[{extra}]'"
+            parts.append(f"{', '.join(missing)} not installed: {step}")
+        yield Finding("packages", f"extra {extra}", "; ".join(filter(None, parts)))
 
 
 def installed(name: str) -> str:
@@ -223,19 +201,11 @@ def _data() -> Iterator[Finding]:
 
 
 def _folders() -> Iterator[Finding]:
-    wanted = {
-        "cache": cache_folder(),
-        "temporary files": Path(tempfile.gettempdir()),
-        "results": project.reports_folder(),
-    }
-    for name, folder in wanted.items():
+    temporary, reports = Path(tempfile.gettempdir()), project.reports_folder()
+    for name, folder in (("cache", cache_folder()), ("temporary files", temporary), ("results", reports)):
         problem = _unwritable(folder)
-        yield Finding(
-            "folders",
-            name,
-            f"{folder} cannot be written: {problem}" if problem else str(folder),
-            bool(problem),
-        )
+        text = f"{folder} cannot be written: {problem}" if problem else str(folder)
+        yield Finding("folders", name, text, bool(problem))
 
 
 def _unwritable(folder: Path) -> str:
@@ -260,8 +230,8 @@ def _git() -> Iterator[Finding]:
     none = "this folder is no checkout, or has no commit: no baseline can be proposed here"
     yield Finding("git", "commit", str(refused) if refused else commit or none, wrong=refused is not None)
     if commit and git.text(".", "rev-parse", "--is-shallow-repository") == "true":
-        told = "shallow: --against may not find its commit. Type: git fetch --unshallow"
-        yield Finding("git", "history", told)
+        text = "shallow: --against may not find its commit. Type: git fetch --unshallow"
+        yield Finding("git", "history", text)
 
 
 # -- baselines ---------------------------------------------------------------------------------------------------------
@@ -292,9 +262,9 @@ def _below(root: Path) -> Iterator[Finding]:
         total += 1
         groups.setdefault(comparable(stored), collections.Counter())[f"{stored.scenario} {stored.tier}"] += 1
     yield Finding("baselines", str(total), f"in {root}")
-    for told, scenarios in groups.items():
+    for kinds, scenarios in groups.items():
         names = ", ".join(f"{name} ({count})" for name, count in scenarios.items())
-        yield Finding("baselines", f"of them {scenarios.total()}", "; ".join([*told, names]))
+        yield Finding("baselines", f"of them {scenarios.total()}", "; ".join([*kinds, names]))
 
 
 def comparable(stored: Baseline) -> tuple[str, ...]:
@@ -312,10 +282,10 @@ def comparable(stored: Baseline) -> tuple[str, ...]:
 def _comparable(kind: Kind, differing: Sequence[str], stored: Baseline) -> str:
     if not differing:
         return f"{kind}: yes"
-    told = f"{kind}: no ({'; '.join(differing)})"
+    differs = f"{kind}: no ({'; '.join(differing)})"
     if kind != "memory":
-        return told
+        return differs
     why = remeasuring.obstacle(stored.commit, Path.cwd())
     if why:
-        return f"{told}, and no gate can measure it here: {why}"
-    return f"{told}; a gate measures it here at commit {stored.commit[:10]}, once"
+        return f"{differs}, and no gate can measure it here: {why}"
+    return f"{differs}; a gate measures it here at commit {stored.commit[:10]}, once"

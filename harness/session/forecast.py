@@ -5,7 +5,6 @@ Nothing is guessed: what was never run, and has no baseline, is said to be unkno
 
 from __future__ import annotations
 
-import dataclasses
 import statistics
 import typing
 
@@ -17,35 +16,32 @@ if typing.TYPE_CHECKING:
     from pathlib import Path
 
     from harness.errors import HarnessError
-    from harness.records import Baseline, RunRequest, RunResult
+    from harness.records import RunRequest, RunResult
 
     Key = tuple[str, str, str, str, str, str]
 
 PEAK, SECONDS = "total.peak_bytes", "total.seconds"
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
-    """What one run takes."""
+class Cost(typing.NamedTuple):
+    """What one run takes; None where it is not known."""
 
-    seconds: float | None = None
-    """From its start to its end; None where only a baseline tells that was made without times."""
-    memory_bytes: float | None = None
-    """Highest resident memory; None if it was not measured."""
-    disk_bytes: float | None = None
-    """What it leaves below the job's folder; None where only a baseline tells."""
     known_from: str
     """Where this was seen."""
+    seconds: float | None = None
+    """From its start to its end."""
+    memory_bytes: float | None = None
+    """Highest resident memory."""
+    disk_bytes: float | None = None
+    """What it leaves below the job's folder."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Forecast:
+class Forecast(typing.NamedTuple):
     """The runs of one variant in one tier, for one purpose."""
 
     request: RunRequest
     """The first of them."""
     runs: int
-    """How many."""
     cost: Cost | None
     """What each takes; None if nothing is known."""
 
@@ -68,18 +64,13 @@ def forecast(
         Environment of this machine: of several baselines the nearest is taken.
     passed_over : dict
         Gets every folder whose job cannot be read, with the reason.
-
-    Raises
-    ------
-    BaselineError
-        If a baseline is damaged.
     """
     grouped: dict[Key, list[RunRequest]] = {}
     for request in requests:
         grouped.setdefault(_key(request), []).append(request)
     seen = _seen(folders, grouped.keys(), passed_over)
     return [
-        Forecast(request=same[0], runs=len(same), cost=seen.get(key) or _from_baseline(same[0], roots, here))
+        Forecast(same[0], len(same), seen.get(key) or _from_baseline(same[0], roots, here))
         for key, same in grouped.items()
     ]
 
@@ -104,17 +95,14 @@ def _seen(
 
 
 def _of_runs(runs: Sequence[RunResult], folder: Path) -> Cost:
-    sizes = [_size(folder / run.folder) for run in runs if run.folder and (folder / run.folder).is_dir()]
+    folders = [folder / run.folder for run in runs if run.folder and (folder / run.folder).is_dir()]
+    sizes = [sum(path.stat().st_size for path in one.rglob("*") if path.is_file()) for one in folders]
     return Cost(
-        seconds=statistics.median(run.wall_seconds for run in runs),
-        memory_bytes=_highest(run.metrics[PEAK].value for run in runs if PEAK in run.metrics),
-        disk_bytes=statistics.median(sizes) if sizes else None,
-        known_from=f"{len(runs)} run{'s' * (len(runs) != 1)} in {folder}",
+        f"{len(runs)} run{'s' * (len(runs) != 1)} in {folder}",
+        statistics.median(run.wall_seconds for run in runs),
+        _highest(run.metrics[PEAK].value for run in runs if PEAK in run.metrics),
+        statistics.median(sizes) if sizes else None,
     )
-
-
-def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _highest(values: Iterable[typing.Any]) -> float | None:
@@ -125,18 +113,13 @@ def _from_baseline(request: RunRequest, roots: Sequence[Path], here: dict[str, s
     """Return what a baseline of the same backend and device tells; it holds no counting runs."""
     if request.purpose != "measure":
         return None
-    asked = {**here, "backend": request.backend, "device": request.device}
-    found = baselines.find(roots, request.scenario, request.variant, request.tier, asked)
-    if found is None or not _same_program(found.nearest[0], request):
+    program = {"backend": request.backend, "device": request.device}
+    found = baselines.find(roots, request.scenario, request.variant, request.tier, {**here, **program})
+    if found is None or not program.items() <= found.nearest[0].environment.items():
         return None
     kept, path = found.nearest
     return Cost(
-        seconds=statistics.median(kept.metrics[SECONDS].values) if SECONDS in kept.metrics else None,
-        memory_bytes=_highest(kept.metrics[PEAK].values) if PEAK in kept.metrics else None,
-        known_from=f"baseline of {len(kept.seeds)} runs, {kept.date}, without starting Python: {path}",
+        f"baseline of {len(kept.seeds)} runs, {kept.date}, without starting Python: {path}",
+        statistics.median(kept.metrics[SECONDS].values) if SECONDS in kept.metrics else None,
+        _highest(kept.metrics[PEAK].values) if PEAK in kept.metrics else None,
     )
-
-
-def _same_program(kept: Baseline, request: RunRequest) -> bool:
-    told = (kept.environment.get("backend"), kept.environment.get("device"))
-    return told == (request.backend, request.device)

@@ -16,7 +16,7 @@ from harness.judging import bisection, probes
 from harness.judging.gate import comparable, values
 from harness.measure.work import PREFIX
 from harness.running import executors, plans, sides
-from harness.session import choosing, opening, procedure, storing
+from harness.session import choosing, execution, procedure, storing
 from harness.store import files
 
 if typing.TYPE_CHECKING:
@@ -26,7 +26,7 @@ if typing.TYPE_CHECKING:
 
     from harness.records import Look, Measured, Plan, RunRequest, RunResult, Scenario
     from harness.running.executors import Executor
-    from harness.session.gating import Follow
+    from harness.session.execution import Follow
 
     Floats = NDArray[np.float64]
 
@@ -41,17 +41,13 @@ class Measuring:
     declared: Mapping[str, Scenario]
     """Scenarios by name, as they are declared now: results of every commit are scored by these."""
     selection: Sequence[tuple[Scenario, str]]
-    """Scenarios and variants."""
     settings: choosing.Settings
-    """How they are run."""
     roots: Sequence[Path]
     """Folders of baselines."""
     out: Path
     """Folder of the job folders."""
     command: str
-    """Command line."""
     executor: Executor
-    """What runs workers."""
     follow: Follow
     """Passes on the results of the requested runs as they come, to show progress."""
 
@@ -67,16 +63,8 @@ class Measuring:
 def measure(how: Measuring, commit: str, requests: Sequence[RunRequest], base: str = "") -> list[RunResult]:
     """Do what is missing of a commit's runs, store and judge its job, and return these runs.
 
-    Parameters
-    ----------
-    how : Measuring
-        What is the same for every commit.
-    commit : str
-        Full hash.
-    requests : sequence of RunRequest
-        Runs; more of the same job may be stored, and stay.
-    base : str
-        Commit that runs next to this one, pair by pair in the order that a coin says; empty for none. Its runs are returned too.
+    More runs of the same job may be stored, and stay. With a `base` commit, its runs are done next to these, pair by pair in the order that
+    a coin says, and returned too.
 
     Raises
     ------
@@ -102,7 +90,7 @@ def measure(how: Measuring, commit: str, requests: Sequence[RunRequest], base: s
             if not able:
                 raise _lacks(commit, lacking)
             with plans.claimed(folder):
-                plan = opening.reopened(_grown(how, commit, able, folder), opened)
+                plan = execution.reopened(_grown(how, commit, able, folder), opened)
                 files.write_json(folder / "plan.json", plan)
                 _run(how, plan, folder, opened)
                 storing.store(procedure.assemble(plan, how.declared, how.roots, folder), how.declared, folder)
@@ -147,25 +135,21 @@ def _run(how: Measuring, plan: Plan, folder: Path, opened: sides.Sides) -> None:
     (folder / "run.json").unlink(missing_ok=True)  # until it is written anew, the plan says what there is
     todo = sides.interleave(plans.missing(plan, folder), int(plan.commit[:6], 16))
     for result in how.follow(executors.run_all(how.executor, todo, how.declared, folder), todo):
-        proved = False
+        unproved = "not looked at"
         try:
             unproved = sides.prove(result, opened)
-            proved = not unproved
         finally:
-            if not proved:
+            if unproved:
                 (folder / result.folder / "result.json").unlink(missing_ok=True)
         if unproved:
-            raise RevisionError(
-                unproved,
-                "Install the project editable, or keep its package beside pyproject.toml or below src/",
-            )
+            step = "Install the project editable, or keep its package beside pyproject.toml or below src/"
+            raise RevisionError(unproved, step)
 
 
 # -- which commit moved a metric? -----------------------------------------------------------------
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(typing.NamedTuple):
     """What a search came to."""
 
     suspects: tuple[str, ...]
@@ -187,14 +171,10 @@ class Answer:
 
 
 def search(
-    how: Measuring,
-    metric: str,
-    commits: Sequence[str],
-    passed_over: dict[Path, HarnessError],
-    say: Callable[[str], None],
-    *,
+    how: Measuring, metric: str, commits: Sequence[str], passed_over: dict[Path, HarnessError],
+    say: Callable[[str], None], *,
     max_runs: int,
-) -> Answer:
+) -> Answer:  # fmt: skip
     """Search for the commit that moved a metric, with as few runs as its noise allows.
 
     Work is exact: one counting run a commit, at each end two. Scores and memory are compared seed by seed, times in pairs with the first commit.
@@ -204,7 +184,6 @@ def search(
     how : Measuring
         With one scenario and variant.
     metric : str
-        Metric.
     commits : sequence of str
         Oldest, the good end, first.
     passed_over : dict
@@ -231,9 +210,7 @@ def search(
         if (exact and old != new) or (last is not None and last.alarm):
             break
     else:
-        return Answer(
-            suspects=(), chance=0.0, likeliest="", old=old, new=new, declared=taking.declared, runs=taking.runs, look=last
-        )  # fmt: skip
+        return Answer((), 0.0, "", old, new, taking.declared, taking.runs, last)
     gap = float(np.mean(taken[commits[-1]])) - (0.0 if zero else float(np.mean(taken[commits[0]])))
     line, commit = list(commits), ""
     while True:
@@ -241,9 +218,8 @@ def search(
         shares = bisection.exact_chances(own) if exact else bisection.chances(own, gap, from_zero=zero)
         likeliest = line[int(np.argmax(shares)) + 1]
         if commit in taken:
-            say(
-                f"{commit[:12]}: {len(taken[commit])} values; likeliest so far {likeliest[:12]} ({shares.max():.0%})"
-            )
+            so_far = f"likeliest so far {likeliest[:12]} ({shares.max():.0%})"
+            say(f"{commit[:12]}: {len(taken[commit])} values; {so_far}")
         following = bisection.following(shares, own, least=1 if exact else bisection.LEAST_VALUES)
         if following is None or taking.runs >= max_runs:
             break
@@ -258,10 +234,8 @@ def search(
             line.remove(commit)
     place = bisection.decided(shares) if following is None else None
     span = () if place is None else (commits.index(line[place - 1]) + 1, commits.index(line[place]) + 1)
-    return Answer(
-        suspects=tuple(commits[slice(*span)]) if span else (), chance=float(shares.max()), likeliest=likeliest, old=old, new=new,
-        declared=taking.declared, runs=taking.runs, look=last,
-    )  # fmt: skip
+    suspects, chance = tuple(commits[slice(*span)]) if span else (), float(shares.max())
+    return Answer(suspects, chance, likeliest, old, new, taking.declared, taking.runs, last)
 
 
 class _Taking:

@@ -27,24 +27,19 @@ if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from harness.judging.flips import Found
-    from harness.records import Job, Plan, Probe, Round, RunRequest, RunResult, Scenario, Tier
+    from harness.records import Job, Measurement, Plan, Probe, Round, RunRequest, RunResult, Scenario, Tier
     from harness.store.predictions import Reader
 
     Rounds = dict[Round, list[RunResult]]
 
 
 def conduct(
-    plan: Plan,
-    declared: Mapping[str, Scenario],
-    roots: Sequence[Path],
-    out: Path,
-    do: Callable[[Sequence[RunRequest]], None],
-    *,
+    plan: Plan, declared: Mapping[str, Scenario], roots: Sequence[Path], out: Path,
+    do: Callable[[Sequence[RunRequest]], None], *,
     interleave: Callable[[Sequence[RunRequest]], Sequence[RunRequest]] = tuple,
     keep: Callable[[Plan], None] | None = None,
     remeasure: remeasuring.Measure | None = None,
-) -> Plan:
+) -> Plan:  # fmt: skip
     """Run a job to its end and return its plan as it grew; what was measured lies in `out`.
 
     Parameters
@@ -75,14 +70,14 @@ def conduct(
             return plan
         settings = plan.gate
         tried |= {request.key for request in todo}
-        gathered = _evidence(plans.results(plan, out), (), declared, roots, settings, read, out)
+        gathered = _evidence(plans.results(plan, out), (), declared, roots, settings, out, read)
         elsewhere = remeasuring.lacking(gathered, settings) if remeasure and settings.remeasure else []
         elsewhere = [each for each in elsewhere if each.name not in supplied]
         if remeasure and elsewhere:
             supplied |= {each.name for each in elsewhere}
             left = 60 * settings.max_minutes - (time.monotonic() - begun)
             plan = plans.noted(plan, remeasuring.supply(elsewhere, plan, out, remeasure, seconds=left), out)
-            gathered = _evidence(plans.results(plan, out), (), declared, roots, settings, read, out)
+            gathered = _evidence(plans.results(plan, out), (), declared, roots, settings, out, read)
         further = _next(plan, gathered, settings)
         if not further:
             return plan
@@ -133,14 +128,9 @@ def _further(plan: Plan, want: Want) -> list[RunRequest]:
 
 
 def assemble(
-    plan: Plan,
-    declared: Mapping[str, Scenario],
-    roots: Sequence[Path],
-    out: Path,
-    *,
-    minutes: float = 0.0,
-    stopped: bool = False,
-) -> Job:
+    plan: Plan, declared: Mapping[str, Scenario], roots: Sequence[Path], out: Path, *, minutes: float = 0.0,
+    stopped: bool = False
+) -> Job:  # fmt: skip
     """Judge everything that the runs of a plan left in `out` so far and put it into one job.
 
     Parameters
@@ -158,20 +148,16 @@ def assemble(
     """
     job = jobs.unjudged(plan, plans.results(plan, out), out)
     if job.gate is not None:
-        ended = stopped or job.gate.interrupted
-        job = dataclasses.replace(
-            job, gate=dataclasses.replace(job.gate, minutes=round(minutes, 2), interrupted=ended)
-        )
+        interrupted = stopped or job.gate.interrupted
+        gate = dataclasses.replace(job.gate, minutes=round(minutes, 2), interrupted=interrupted)
+        job = dataclasses.replace(job, gate=gate)
     return rejudge(job, declared, roots, out)
 
 
 def rejudge(
-    job: Job,
-    declared: Mapping[str, Scenario],
-    roots: Sequence[Path],
-    out: Path | None = None,
-    today: dt.date | None = None,
-) -> Job:
+    job: Job, declared: Mapping[str, Scenario], roots: Sequence[Path], out: Path | None = None,
+    today: dt.date | None = None
+) -> Job:  # fmt: skip
     """Judge the results of a job again; everything measured stays as it is.
 
     A gate's variants are decided together, because its error rates are those of the whole gate; those of a plain run each for itself.
@@ -196,57 +182,89 @@ def rejudge(
     """
     settings = job.gate.settings if job.gate else GateSettings(seeds=max(1, len(job.results)))
     every = itertools.chain(job.results, job.counted, job.gate.base_results if job.gate else ())
-    read = predictions.reader(out) if out is not None else None
-    gathered = _evidence(every, job.probes, declared, roots, settings, read, out)
+    gathered = _evidence(every, job.probes, declared, roots, settings, out)
     together = [gathered] if job.gate else [[each] for each in gathered]
     states = [trials.decide(family, settings, more=False) for family in together]
     day = today or dt.datetime.now(dt.UTC).date()
-    comparisons = [comparison for state in states for comparison in state.comparisons]
-    return outcome.closed(
-        dataclasses.replace(job, comparisons=tuple(waivers.apply(comparisons, waivers.read(roots), day)))
-    )
+    every_one = [comparison for state in states for comparison in state.comparisons]
+    comparisons = tuple(waivers.apply(every_one, waivers.read(roots), day))
+    return outcome.closed(dataclasses.replace(job, comparisons=comparisons))
 
 
 def _evidence(
-    results: Iterable[RunResult],
-    probed: Iterable[Probe],
-    declared: Mapping[str, Scenario],
+    results: Iterable[RunResult], probed: Iterable[Probe], declared: Mapping[str, Scenario],
     roots: Sequence[Path],
-    settings: GateSettings,
-    read: Reader | None,
-    out: Path | None,
-) -> list[Evidence]:
-    """Sort results by variant, side and round; one evidence a variant that was measured."""
+    settings: GateSettings, out: Path | None, read: Reader | None = None,
+) -> list[Evidence]:  # fmt: skip
+    """Sort results by variant, side and round; one evidence a variant that was measured, with its reference: base runs, or stored baselines.
+
+    `read` reads predictions below `out`, once for all calls with the same one.
+    """
+    read = read or (None if out is None else predictions.reader(out))
     groups: dict[tuple[str, str, Tier], dict[str, Rounds]] = {}
     counted: dict[tuple[str, str, str], RunResult] = {}
-    lightened = _light(results, declared)
-    for result in sorted(lightened, key=lambda result: (result.request.seed, result.request.repeat)):
+    for result in sorted(_light(results, declared), key=lambda run: (run.request.seed, run.request.repeat)):
         request = result.request
         if request.purpose == "count":
             counted.setdefault((request.scenario, request.variant, request.side), result)
         else:
             sides = groups.setdefault((request.scenario, request.variant, request.tier), {})
             sides.setdefault(request.side, {}).setdefault(request.round, []).append(result)
-    found = {(probe.scenario, probe.variant): probe for probe in probed}
-    return [
-        dataclasses.replace(
-            _one(
-                declared[name],
-                variant,
-                tier,
-                sides,
-                roots,
-                settings,
-                read,
-                out,
-                counted.get((name, variant, "head")),
-            ),
-            folder="RUN" if out is None else str(out),
-            base_counted=counted.get((name, variant, "base")),
-            probe=found.get((name, variant)),
+    probes = {(probe.scenario, probe.variant): probe for probe in probed}
+    found = []
+    for (name, variant, tier), sides in groups.items():
+        head, base, work = sides.get("head", {}), sides.get("base", {}), counted.get((name, variant, "head"))
+        every = [run for runs in head.values() for run in runs]
+        # with a base each side's runs name their own copies of the user's files
+        own = (
+            settings.scenario_paths
+            if settings.against
+            else next((run.request.scenario_paths for run in every), ())
         )
-        for (name, variant, tier), sides in groups.items()
-    ]
+        evidence = Evidence(
+            scenario=declared[name], variant=variant, tier=tier, head=head,
+            base=base if settings.against else None, stored=None,
+            stored_here=None, counted=work, paths=own, folder="RUN" if out is None else str(out),
+            base_counted=counted.get((name, variant, "base")), probe=probes.get((name, variant)),
+        )  # fmt: skip
+        first = values.finished(head.get("screen", ()))[: trials.first_runs(declared[name], settings)]
+        sets = flips.main_sets(declared[name].gated)
+        measured = next((run.measurement for run in (*every, work) if run and run.measurement), None)
+        if settings.against and read:
+            other = values.finished(base.get("screen", ()))
+            flipped = flips.against_base(first, other, sets, read, f"base {settings.against}")
+            evidence = dataclasses.replace(evidence, flipped=tuple(flipped))
+        elif not settings.against and measured is not None:
+            evidence = _with_baselines(evidence, measured, first, sets, roots, out, read)
+        found.append(evidence)
+    return found
+
+
+def _with_baselines(
+    evidence: Evidence, measured: Measurement, first: Sequence[RunResult], sets: Sequence[str],
+    roots: Sequence[Path], out: Path | None,
+    read: Reader | None,
+) -> Evidence:  # fmt: skip
+    """Add the stored baselines, memory that was measured here again, and flipped images; a damaged baseline is a reason."""
+    name, variant, tier = evidence.scenario.name, evidence.variant, evidence.tier
+    try:
+        references = baselines.find(
+            roots, name, variant, tier, measured.environment, version=measured.scenario_version,
+            data=measured.datasets
+        )  # fmt: skip
+        if references is None:
+            return evidence
+        near = references.nearest
+        evidence = dataclasses.replace(evidence, stored=references.newest, stored_here=near)
+        if out is not None:
+            again = remeasuring.of_job(out, name, variant, tier, near[0], measured.environment)
+            evidence = dataclasses.replace(evidence, stored_here=again or near)
+        if read:
+            flipped = flips.against_baseline(first, references.newest, sets, read)
+            evidence = dataclasses.replace(evidence, flipped=tuple(flipped))
+    except BaselineError as error:
+        evidence = dataclasses.replace(evidence, damaged=str(error))
+    return evidence
 
 
 def _light(results: Iterable[RunResult], declared: Mapping[str, Scenario]) -> Iterator[RunResult]:
@@ -259,65 +277,3 @@ def _light(results: Iterable[RunResult], declared: Mapping[str, Scenario]) -> It
     for run in results:
         name = find(declared, run.request.scenario).name
         yield run if run.request.purpose == "count" else lighter(run, metrics[name])
-
-
-def _one(
-    scenario: Scenario,
-    variant: str,
-    tier: Tier,
-    sides: Mapping[str, Rounds],
-    roots: Sequence[Path],
-    settings: GateSettings,
-    read: Reader | None,
-    out: Path | None,
-    counted: RunResult | None,
-) -> Evidence:
-    """Put a variant's runs next to their reference: the base runs, or the stored baselines."""
-    head = sides.get("head", {})
-    every = [run for runs in head.values() for run in runs]
-    measured = next((run.measurement for run in (*every, counted) if run and run.measurement), None)
-    references, here, damaged = None, None, ""
-    flipped: list[Found] = []
-    first = values.finished(head.get("screen", ()))[: trials.first_runs(scenario, settings)]
-    names = flips.main_sets(scenario.gated)
-    if not settings.against and measured is not None:
-        try:
-            references = baselines.find(
-                roots,
-                scenario.name,
-                variant,
-                tier,
-                measured.environment,
-                version=measured.scenario_version,
-                data=measured.datasets,
-            )
-            here = references.nearest if references else None
-            if here and out is not None:
-                again = remeasuring.of_job(out, scenario.name, variant, tier, here[0], measured.environment)
-                here = again or here
-            if references and read:
-                flipped = flips.against_baseline(first, references.newest, names, read)
-        except BaselineError as error:
-            damaged = str(error)
-    elif settings.against and read:
-        base = values.finished(sides.get("base", {}).get("screen", ()))
-        flipped = flips.against_base(first, base, names, read, f"base {settings.against}")
-    # with a base each side's runs name their own copies of the user's files
-    paths = (
-        settings.scenario_paths
-        if settings.against
-        else next((run.request.scenario_paths for run in every), ())
-    )
-    return Evidence(
-        scenario=scenario,
-        variant=variant,
-        tier=tier,
-        head=head,
-        base=sides.get("base", {}) if settings.against else None,
-        stored=references.newest if references else None,
-        stored_here=here,
-        damaged=damaged,
-        flipped=tuple(flipped),
-        counted=counted,
-        paths=paths,
-    )

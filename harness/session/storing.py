@@ -57,18 +57,11 @@ def store_part(
         counted=tuple(result for result in job.counted if chosen(result.request)),
         probes=tuple(filter(chosen, job.probes)),
         gate=None,
-        unfinished={
-            other: count
-            for other, count in job.unfinished.items()
-            if name in {other, other.partition(":")[0]}
-        },
-    )
+        unfinished={key: count for key, count in job.unfinished.items() if name in {key, key.partition(":")[0]}},
+    )  # fmt: skip
     if not part.results and not part.comparisons:
-        raise unknown(
-            "scenario or variant of this run",
-            name,
-            sorted({f"{of.scenario}:{of.variant}" for of in job.comparisons}),
-        )
+        known = sorted({f"{of.scenario}:{of.variant}" for of in job.comparisons})
+        raise unknown("scenario or variant of this run", name, known)
     plain = re.sub(r"[^A-Za-z0-9_.-]+", "-", name.replace(":", "--")).lstrip(".")
     page = out / f"report--{plain}.html"
     if not force:

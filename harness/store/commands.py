@@ -19,11 +19,8 @@ class Place:
     """What a command about one variant must name."""
 
     scenario: str
-    """Scenario name."""
     variant: str
-    """Variant name."""
     tier: Tier
-    """Tier."""
     paths: tuple[str, ...] = ()
     """The user's scenario files."""
     folder: str = "RUN"

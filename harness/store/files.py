@@ -1,7 +1,6 @@
-"""Files are written whole or not at all, and a write that fails says which file and what to do.
+"""Files of the program are written whole or not at all (`replacing`), and a write that fails says which file and what to do.
 
-The program's own files are replaced (`replacing`). A file that the user names is written as what it is (`writing`): it may be a device, a
-pipe, a symbolic link or a mount.
+A file that the user names is written as what it is (`writing`): it may be a device, a pipe, a symbolic link or a mount.
 """
 
 from __future__ import annotations
@@ -38,56 +37,35 @@ _NUMPY_RAISES = (
     OverflowError,
     MemoryError,
 )
-_IRREPLACEABLE = {errno.EBUSY, errno.EPERM, errno.EACCES, errno.EROFS, errno.EXDEV}
-"""Why no file can take the place of one that can be written: it is mounted, or its folder may not be changed."""
 _FULL = "Free some space there or choose another folder, then run the command again"
+_PERMISSION = "Give yourself write permission there or choose another folder"
+_LOCAL = "Choose folders on a local disk: --out for results, HARNESS_CACHE for the cache, TMPDIR for temporary files"
 _NEXT_STEPS = {
-    errno.EACCES: ("permission denied", "Give yourself write permission there or choose another folder"),
-    errno.EPERM: ("operation not permitted", "Give yourself write permission there or choose another folder"),
+    errno.EACCES: ("permission denied", _PERMISSION),
+    errno.EPERM: ("operation not permitted", _PERMISSION),
     errno.EROFS: ("read-only file system", "Choose a folder on a file system that can be written"),
     errno.ENOSPC: ("the disk is full", _FULL),
     errno.EDQUOT: ("the disk quota is used up", _FULL),
-    errno.EFBIG: (
-        "the file is larger than allowed",
-        "Raise the file size limit (ulimit -f) or choose another folder",
-    ),
+    errno.EFBIG: ("the file is larger than allowed", "Raise the file size limit (ulimit -f) or choose another folder"),
     errno.ENOTDIR: ("a file is where a folder should be", "Move that file away or choose another folder"),
     errno.EEXIST: ("a file is where a folder should be", "Move that file away or choose another folder"),
     errno.EISDIR: ("a folder of that name is in the way", "Move that folder away or choose another name"),
     errno.ENOTEMPTY: ("a folder of that name is in the way", "Move that folder away or choose another name"),
-    errno.ENOLCK: (
-        "its file system has no locks",
-        "Choose folders on a local disk: --out for results, HARNESS_CACHE for the cache, TMPDIR for temporary files",
-    ),
+    errno.ENOLCK: ("its file system has no locks", _LOCAL),
     errno.ENAMETOOLONG: ("the name is too long", "Choose a shorter name"),
-}
+}  # fmt: skip
 
 
 def storage_error(path: Path, error: OSError, doing: str = "write") -> StorageError:
-    """Turn an operating system error into one that names the file and the next step.
-
-    Parameters
-    ----------
-    path : Path
-        The file as the user knows it, not a temporary name.
-    error : OSError
-        What the operating system said.
-    doing : str
-        What was tried, e.g. ``"write"`` or ``"create the folder of"``.
-    """
-    told = error.strerror or type(error).__name__
-    reason, step = _NEXT_STEPS.get(error.errno or 0, (told, "Look at that file and its folder"))
+    """Turn an operating system error into one that names the file, as the user knows it, and the next step."""
+    reason = error.strerror or type(error).__name__
+    reason, step = _NEXT_STEPS.get(error.errno or 0, (reason, "Look at that file and its folder"))
     return StorageError(f"cannot {doing} {path}: {reason}", step)
 
 
 def is_plain_name(name: str) -> bool:
     """Return whether a name stays in the folder it is put into: no separator, no way up, nothing that a system forbids."""
-    return (
-        bool(name)
-        and name not in {".", ".."}
-        and not any(sign in name for sign in "/\\\0")
-        and len(name) < 256
-    )
+    return 0 < len(name) < 256 and name not in {".", ".."} and not set(name) & set("/\\\0")
 
 
 @contextlib.contextmanager
@@ -97,82 +75,38 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     A reader sees the old content or the new, never a part. The bytes are on disk before the name changes.
     Missing folders are made; an existing file's permissions are kept.
 
-    Parameters
-    ----------
-    path : Path
-        File to write.
-
-    Yields
-    ------
-    binary file
-        Write the content here.
-
     Raises
     ------
     StorageError
-        If it cannot be written: permission, read-only or full disk, a folder in the way.
-
-    Notes
-    -----
-    Any `OSError` of the body counts as a failure to write `path`; read other files before.
+        If it cannot be written: permission, read-only or full disk, a folder in the way. Any `OSError` of the body counts as such; read
+        other files before.
     """
+    temporary = path.parent / f".{os.urandom(8).hex()}.tmp"
     try:
-        with _renamed(path) as file:
-            yield file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("xb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            with contextlib.suppress(FileNotFoundError):
+                old = path.stat()
+                with contextlib.suppress(OSError):  # only root may give a file away
+                    os.chown(temporary, old.st_uid, old.st_gid)
+                temporary.chmod(old.st_mode & 0o7777)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)  # also after an interrupt; gone already if it was renamed
     except OSError as error:
         raise storage_error(path, error) from error
 
 
 @contextlib.contextmanager
-def _renamed(path: Path, *, in_place: bool = False) -> Iterator[IO[bytes]]:
-    """Write a new file and rename it; with `in_place` overwrite an old one that nothing can be renamed to."""
-    as_this_user = os.access in os.supports_effective_ids
-    elsewhere = (
-        in_place and path.is_file() and not os.access(path.parent, os.W_OK, effective_ids=as_this_user)
-    )
-    folder = Path(tempfile.gettempdir()) if elsewhere else path.parent
-    temporary = folder / f".{os.urandom(8).hex()}.tmp"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with temporary.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        with contextlib.suppress(FileNotFoundError):
-            old = path.stat()
-            with contextlib.suppress(OSError):  # only root may give a file away
-                os.chown(temporary, old.st_uid, old.st_gid)
-            temporary.chmod(old.st_mode & 0o7777)
-        try:
-            temporary.replace(path)
-        except OSError as error:
-            if not (in_place and error.errno in _IRREPLACEABLE and path.is_file()):
-                raise
-            with temporary.open("rb") as content, path.open("wb") as file:
-                shutil.copyfileobj(content, file)
-                file.flush()
-                os.fsync(file.fileno())
-    finally:
-        temporary.unlink(missing_ok=True)  # also after an interrupt; gone already if it was renamed
-
-
-@contextlib.contextmanager
 def writing(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file that the user named, and write it as what it is.
+    """Open a temporary file whose content goes into a file that the user named when the body ends well.
 
-    A new file, or a regular one, is written whole or not at all. A symbolic link stays, and the file that it leads to is written. A device,
-    a pipe or an open descriptor (``/dev/stdout``) is opened and written. A regular file that cannot be replaced, because it is mounted or
-    its folder may not be written, is overwritten in place when the body has ended well.
-
-    Parameters
-    ----------
-    path : Path
-        File to write.
-
-    Yields
-    ------
-    binary file
-        Write the content here.
+    The file is written as what it is: a symbolic link stays, and what it leads to is written; a device, a pipe or an open descriptor
+    (``/dev/stdout``) is written; a file that is mounted, or whose folder may not be changed, cannot be replaced, so none is.
 
     Raises
     ------
@@ -180,12 +114,12 @@ def writing(path: Path) -> Iterator[IO[bytes]]:
         If it cannot be written.
     """
     try:
-        if is_stream(path):
-            with path.open("ab") as file:
-                yield file
-            return
-        with _renamed(Path(os.path.realpath(path)), in_place=True) as file:
-            yield file
+        with tempfile.TemporaryFile() as whole:
+            yield whole
+            whole.seek(0)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("ab" if is_stream(path) else "wb") as file:
+                shutil.copyfileobj(whole, file)
     except OSError as error:
         raise storage_error(path, error) from error
 
@@ -211,20 +145,7 @@ def is_stream(path: Path) -> bool:
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a whole file in one step.
-
-    Parameters
-    ----------
-    path : path
-        File to write; missing folders are made.
-    content : bytes
-        Its content.
-
-    Raises
-    ------
-    StorageError
-        If it cannot be written; the old file, if any, is untouched.
-    """
+    """Write a whole file in one step; see `replacing`."""
     with replacing(Path(path)) as file:
         file.write(content)
 
@@ -270,19 +191,14 @@ def refuse_other(path: Path, beginning: bytes, what: str) -> None:
         Regular expression for how a file of ours begins.
     what : str
         How messages call one.
-
-    Raises
-    ------
-    StorageError
-        If it holds something else.
     """
     if not path.is_file() or is_stream(path):
         return
     with path.open("rb") as file:
         content = file.read(_BEGINNING_BYTES)
     if content and not re.match(beginning, content):
-        told = f"{path} exists and is no {what} that harness wrote"
-        raise StorageError(told, "Name another file, or replace it with --force")
+        found = f"{path} exists and is no {what} that harness wrote"
+        raise StorageError(found, "Name another file, or replace it with --force")
 
 
 def write_named(path: Path, parts: Iterable[str]) -> None:
@@ -292,32 +208,22 @@ def write_named(path: Path, parts: Iterable[str]) -> None:
 
 
 def append_named(path: Path, content: str) -> None:
-    """Add UTF-8 text to the end of a file that the user named; see `writing`."""
+    """Add UTF-8 text to the end of a file that the user named."""
     try:
-        before = b"" if is_stream(path) or not path.exists() else read_bytes(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab") as file:
+            file.write(content.encode())
     except OSError as error:
         raise storage_error(path, error, "add to") from error
-    with writing(path) as file:
-        file.write(before + content.encode())
 
 
 def write_json(path: str | os.PathLike[str], obj: object) -> None:
-    """Write an object as indented UTF-8 JSON in one step; see `write_bytes`.
-
-    Parameters
-    ----------
-    path : path
-        File to write.
-    obj : object
-        Records of `harness.records`, mappings, sequences, numbers, strings. NaN and infinities become null,
-        as JSON has none.
+    """Write an object as indented UTF-8 JSON in one step; see `replacing`. NaN and infinities become null, as JSON has none.
 
     Raises
     ------
     TypeError
         If a part of `obj` has no JSON form; nothing is written.
-    StorageError
-        If it cannot be written.
     """
     import msgspec  # late: 27 ms that only writers pay
 
@@ -332,21 +238,10 @@ def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]]) 
         np.savez_compressed(file, allow_pickle=False, **arrays)
 
 
-def decode(content: bytes, kind: type[T], told: str, next_step: str = "", *, packed: bool = False) -> T:
+def decode(content: bytes, kind: type[T], name: str, next_step: str = "", *, packed: bool = False) -> T:
     """Decode JSON, or MessagePack, into a record; whatever is wrong with it becomes one error.
 
-    Parameters
-    ----------
-    content : bytes
-        What was read.
-    kind : type
-        Record to make of it; its annotations are checked.
-    told : str
-        How messages call the content.
-    next_step : str
-        What the reader can do about damaged content.
-    packed : bool
-        Whether it is MessagePack.
+    `name` is how messages call the content, `next_step` what the reader can do about damage.
 
     Raises
     ------
@@ -360,7 +255,7 @@ def decode(content: bytes, kind: type[T], told: str, next_step: str = "", *, pac
         decoded: T = form.decode(content, type=kind)
     # nesting deeper than the stack is a RecursionError, a string that is no UTF-8 a UnicodeDecodeError
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise StorageError(f"{told} is damaged: {error}", next_step) from error
+        raise StorageError(f"{name} is damaged: {error}", next_step) from error
     return decoded
 
 
@@ -385,62 +280,41 @@ def read_npz(path: str | os.PathLike[str], name: str = "") -> dict[str, NDArray[
     import zipfile
     import zlib
 
-    told, again = name or str(path), "Run again to write it anew"
+    import numpy as np
+
+    name, again = name or str(path), "Run again to write it anew"
     try:
-        return _read_checked(Path(path))
+        # opened here: NumPy forgets to close a file whose archive is torn
+        with open_regular(path) as file:
+            with zipfile.ZipFile(file) as archive:
+                size = sum(member.file_size for member in archive.infolist())
+                if size > MOST_BYTES:
+                    raise ValueError(f"it unpacks to {size:,} bytes, at most {MOST_BYTES:,} are read")
+                if damaged := archive.testzip():
+                    raise ValueError(f"the checksum of {damaged} is wrong")
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as stored:
+                arrays = {key: stored[key] for key in stored.files}
+        # a member that is no array comes back as bytes
+        if other := [key for key, array in arrays.items() if not isinstance(array, np.ndarray)]:
+            raise ValueError(f"{other[0]} is no array")
     except FileNotFoundError as error:
-        raise StorageError(f"{told} is missing", again) from error
+        raise StorageError(f"{name} is missing", again) from error
     except OSError as error:
-        raise StorageError(f"{told} cannot be opened: {error.strerror}", again) from error
+        raise StorageError(f"{name} cannot be opened: {error.strerror}", again) from error
     # zipfile raises RuntimeError for encrypted members and, as NotImplementedError, for unknown compression;
     # NumPy raises whatever its header's parser or an impossible shape does
     except (*_NUMPY_RAISES, RuntimeError, tokenize.TokenError, zipfile.BadZipFile, zlib.error) as error:
-        raise StorageError(f"{told} is damaged: {error}", again) from error
+        raise StorageError(f"{name} is damaged: {error}", again) from error
+    return arrays
 
 
 def read_npz_below(folder: Path, name: str) -> dict[str, NDArray[Any]]:
-    """Read an ``.npz`` file below a folder; see `read_npz`. Messages name it relative to the folder, which may travel.
-
-    Parameters
-    ----------
-    folder : Path
-        The folder.
-    name : str
-        Path of the file relative to it.
-
-    Raises
-    ------
-    StorageError
-        If the file lies elsewhere, is missing or damaged, or holds anything but plain arrays.
-    """
+    """Read an ``.npz`` file below a folder by its relative path, which messages use; see `read_npz`. One that lies elsewhere is refused."""
     path = folder / name
     if not path.resolve().is_relative_to(folder.resolve()):
         raise StorageError(f"{name} lies outside the job's folder")
     return read_npz(path, name)
-
-
-def _read_checked(path: Path) -> dict[str, NDArray[Any]]:
-    import zipfile
-
-    import numpy as np
-
-    # opened here: NumPy forgets to close a file whose archive is torn
-    with open_regular(path) as file:
-        with zipfile.ZipFile(file) as archive:
-            size = sum(member.file_size for member in archive.infolist())
-            if size > MOST_BYTES:
-                raise ValueError(f"it unpacks to {size:,} bytes, at most {MOST_BYTES:,} are read")
-            damaged = archive.testzip()
-        if damaged is not None:
-            raise ValueError(f"the checksum of {damaged} is wrong")
-        file.seek(0)
-        with np.load(file, allow_pickle=False) as stored:
-            arrays = {key: stored[key] for key in stored.files}
-    # a member that is no array comes back as bytes
-    other = [key for key, array in arrays.items() if not isinstance(array, np.ndarray)]
-    if other:
-        raise ValueError(f"{other[0]} is no array")
-    return arrays
 
 
 def absolute(paths: Iterable[str]) -> tuple[str, ...]:

@@ -33,16 +33,7 @@ _REMOTE = re.compile(
 
 
 def text(folder: str | os.PathLike[str], *words: str, seconds: float = 60.0) -> str:
-    """Return what a git command prints, without the white space around it.
-
-    Parameters
-    ----------
-    folder : path
-        Where it runs.
-    words : str
-        Command and arguments.
-    seconds : float
-        Time it may take.
+    """Return what a git command prints in a folder, without the white space around it; it may take so many seconds.
 
     Raises
     ------
@@ -50,7 +41,7 @@ def text(folder: str | os.PathLike[str], *words: str, seconds: float = 60.0) -> 
         If git is not installed, refuses, or takes too long; it says what git said.
     """
     environment = {name: value for name, value in os.environ.items() if name not in _OF_A_HOOK} | _SETTINGS
-    told = f"git {words[0]} failed in '{folder}'"
+    what = f"git {words[0]} failed in '{folder}'"
     try:
         # in a session of its own, where Ctrl-C cannot end it halfway through a clean-up
         done = subprocess.run(
@@ -61,26 +52,24 @@ def text(folder: str | os.PathLike[str], *words: str, seconds: float = 60.0) -> 
         why = f"the program git cannot be started: {error.strerror}"
         raise RevisionError(why, "Install it, e.g. apt install git") from error
     except subprocess.TimeoutExpired as error:
-        raise RevisionError(f"{told}: it took more than {seconds:g} s", "Try it by hand") from error
+        raise RevisionError(f"{what}: it took more than {seconds:g} s", "Try it by hand") from error
     if done.returncode != 0:
-        raise RevisionError(f"{told}: {_reason(os.fsdecode(done.stderr))}", "Try it by hand")
+        lines = [line.strip() for line in os.fsdecode(done.stderr).splitlines() if line.strip()]
+        fatal = [line for line in lines if line.startswith(("fatal: ", "error: "))]
+        reason = (
+            (fatal or lines or ["it does not say why"])[0].removeprefix("fatal: ").removeprefix("error: ")
+        )
+        raise RevisionError(f"{what}: {reason}", "Try it by hand")
     return os.fsdecode(done.stdout).strip()
 
 
 def top(folder: Path, step: str) -> Path:
     """Return the top folder of the checkout around a folder.
 
-    Parameters
-    ----------
-    folder : Path
-        Where to begin.
-    step : str
-        What to do where there is none.
-
     Raises
     ------
     RevisionError
-        If there is none, or git refuses to work in it.
+        If there is none, with the next step `step`, or git refuses to work in it.
     """
     try:
         return Path(text(folder, "rev-parse", "--show-toplevel"))
@@ -125,12 +114,7 @@ def paths(folder: str | os.PathLike[str], *words: str) -> list[str]:
 def commit(folder: str | os.PathLike[str], files: Iterable[str] = ()) -> str:
     """Return the commit of the checkout around a folder, with ``+dirty`` if tracked files differ or git cannot say.
 
-    Parameters
-    ----------
-    folder : path
-        A folder of the checkout.
-    files : iterable of str
-        Files that are run: it is dirty too if one of them lies in the checkout and is not tracked.
+    It is dirty too if one of `files`, those that are run, lies in the checkout and is not tracked.
 
     Raises
     ------
@@ -150,20 +134,11 @@ def _untracked(folder: str | os.PathLike[str], files: Iterable[str]) -> bool:
     if not resolved:
         return False
     checkout = Path(text(folder, "rev-parse", "--show-toplevel")).resolve()
-    inside = [str(file.relative_to(checkout)) for file in resolved if file.is_relative_to(checkout)]
-    known = (
-        paths(
-            checkout,
-            "ls-files",
-            "--recurse-submodules",
-            "-z",
-            "--",
-            *(f":(literal){file}" for file in inside),
-        )
-        if inside
-        else []
-    )
-    return not set(inside) <= set(known)
+    inside = {str(file.relative_to(checkout)) for file in resolved if file.is_relative_to(checkout)}
+    if not inside:
+        return False
+    literal = [f":(literal){file}" for file in inside]
+    return not inside <= set(paths(checkout, "ls-files", "--recurse-submodules", "-z", "--", *literal))
 
 
 def changes(folder: str | os.PathLike[str]) -> list[str]:
@@ -181,12 +156,7 @@ def worktrees(top: Path) -> list[str]:
 def parents(folder: str | os.PathLike[str], commits: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """Return commits and what lies between them, each with its parents, parents before children (``rev-list --topo-order``).
 
-    Parameters
-    ----------
-    folder : path
-        In the checkout.
-    commits : iterable of str
-        Full hashes; other texts, and commits that git does not know here, are left out.
+    Texts that are no full hash, and commits that git does not know here, are left out.
 
     Raises
     ------
@@ -203,11 +173,8 @@ def parents(folder: str | os.PathLike[str], commits: Iterable[str]) -> dict[str,
         below = [f"{base}^@" for base in text(folder, "merge-base", "--octopus", *known).split()]
     except RevisionError:  # no commit is behind all of them
         below = []
-    lines = text(
-        folder, "rev-list", "--topo-order", "--reverse", "--parents", *known, "--not", *below
-    ).splitlines()
-    found = [line.split() for line in lines]
-    return {commit: tuple(above) for commit, *above in found}
+    listed = text(folder, "rev-list", "--topo-order", "--reverse", "--parents", *known, "--not", *below)
+    return {commit: tuple(above) for commit, *above in map(str.split, listed.splitlines())}
 
 
 def web(folder: str | os.PathLike[str]) -> str:
@@ -216,10 +183,8 @@ def web(folder: str | os.PathLike[str]) -> str:
     Only host and path are taken from the remote's address: it may hold a password.
     """
     try:
-        names = text(folder, "remote").split()
-        remote = (
-            text(folder, "remote", "get-url", "origin" if "origin" in names else names[0]) if names else ""
-        )
+        names = text(folder, "remote").split() or [""]
+        remote = text(folder, "remote", "get-url", "origin" if "origin" in names else names[0])
     except RevisionError:
         return ""
     found = _REMOTE.fullmatch(remote)
@@ -227,10 +192,3 @@ def web(folder: str | os.PathLike[str]) -> str:
         return ""
     page = "commits" if found["host"] == "bitbucket.org" else "commit"
     return f"https://{found['host']}/{found['path'].strip('/').removesuffix('.git')}/{page}/"
-
-
-def _reason(told: str) -> str:
-    """Return the line in which git says what is wrong."""
-    lines = [line.strip() for line in told.splitlines() if line.strip()]
-    fatal = [line for line in lines if line.startswith(("fatal: ", "error: "))]
-    return (fatal or lines or ["it does not say why"])[0].removeprefix("fatal: ").removeprefix("error: ")

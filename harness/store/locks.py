@@ -16,14 +16,9 @@ if typing.TYPE_CHECKING:
 
 @contextlib.contextmanager
 def held(path: Path, seconds: float = -1.0) -> Iterator[None]:
-    """Hold a lock file, which stays; the system frees it when this process dies.
+    """Hold a lock file in a folder that exists; the file stays, and the system frees it when this process dies.
 
-    Parameters
-    ----------
-    path : Path
-        The file; its folder exists.
-    seconds : float
-        How long to wait for another process that holds it; below 0 for ever.
+    It waits so many seconds for another process that holds it; below 0 for ever.
 
     Raises
     ------

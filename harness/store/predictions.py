@@ -37,14 +37,9 @@ class Predictions:
 
 
 def reader(out: Path) -> Reader:
-    """Return a function that reads named sets of a run below a job's folder; what was read is kept.
+    """Return a function that reads named sets of a run below the job's folder `out`; what was read is kept.
 
     It leaves out a set that the run does not have, and raises `StorageError` if the file lies elsewhere, is missing or damaged.
-
-    Parameters
-    ----------
-    out : Path
-        The job's folder.
     """
 
     @functools.cache
@@ -69,6 +64,6 @@ def _pair(stored: Mapping[str, NDArray[typing.Any]], name: str, place: str) -> t
     found = [stored.get(f"{name}/{part}") for part in ("labels", "predicted")]
     usable = [array for array in found if array is not None and array.dtype == np.uint8 and array.ndim == 1]
     if len(usable) < 2 or len(usable[0]) != len(usable[1]):
-        told = f"{place} is damaged: it holds no labels and predictions of set '{name}' that pair up"
-        raise StorageError(told, "Run again to write it anew")
+        what = f"{place} is damaged: it holds no labels and predictions of set '{name}' that pair up"
+        raise StorageError(what, "Run again to write it anew")
     return usable[0], usable[1]

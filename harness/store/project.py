@@ -153,18 +153,10 @@ def holds(paths: Sequence[str], start: Path = Path()) -> bool:
 
 
 def import_folders(file: Path) -> list[Path]:
-    """List the folders that a scenario file may import from, besides what is installed.
+    """List the folders that a scenario file may import from, in addition to what is installed.
 
-    Parameters
-    ----------
-    file : Path
-        The scenario file.
-
-    Returns
-    -------
-    list of Path
-        The folder above its package, as pytest takes it; the folders of its project that hold a project file, and the top,
-        each with its ``src``; what the configuration names. Only what exists, each once.
+    The folder above its package, as pytest takes it; the folders of its project that hold a project file, and the top, each with its
+    ``src``; what the configuration names. Only what exists, each once.
     """
     package = next(folder for folder in file.resolve().parents if not (folder / "__init__.py").is_file())
     above = upwards(file.parent)

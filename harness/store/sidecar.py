@@ -35,24 +35,9 @@ def path_of(baseline_file: Path) -> Path:
 
 
 def write(kept: Mapping[int, Sets], baseline_file: Path) -> Path | None:
-    """Write the predictions of a baseline's seeds beside it; with none, remove those of an earlier baseline.
+    """Write the predictions of a baseline's seeds (sets by seed) beside it, and return the file; with none, remove those of an earlier one.
 
-    Parameters
-    ----------
-    kept : mapping
-        Sets by seed. A set that not every seed has is left out.
-    baseline_file : Path
-        The JSON file.
-
-    Returns
-    -------
-    Path or None
-        The file; None if there is nothing to keep.
-
-    Raises
-    ------
-    StorageError
-        If it cannot be written or removed.
+    A set that not every seed has is left out.
     """
     path = path_of(baseline_file)
     arrays = _packed(kept)
@@ -85,19 +70,7 @@ def _packed(kept: Mapping[int, Sets]) -> Arrays:
 
 
 def load(baseline_file: Path, baseline: Baseline) -> dict[int, dict[str, Predictions]]:
-    """Read the predictions beside a baseline; empty if it keeps none, as older ones do.
-
-    Parameters
-    ----------
-    baseline_file : Path
-        The JSON file.
-    baseline : Baseline
-        What it holds.
-
-    Returns
-    -------
-    dict
-        Sets by seed.
+    """Read the predictions beside a baseline, sets by seed; empty if it keeps none, as older ones do.
 
     Raises
     ------
@@ -122,47 +95,38 @@ def _unpacked(arrays: Arrays, baseline: Baseline) -> dict[int, dict[str, Predict
     found: dict[int, dict[str, Predictions]] = {seed: {} for seed in baseline.seeds}
     for name in names:
         shared = left.pop(f"{name}/labels", None)
+        metric = baseline.metrics.get("accuracy" if name == "test" else f"{name}.accuracy")
         for place, seed in enumerate(baseline.seeds):
-            stored = _one(left, name, seed, shared)
-            _check_accuracy(stored, baseline, name, place)
-            found[seed][name] = stored
+            stored = found[seed][name] = _one(left, name, seed, shared)
+            if metric is None or metric.kind != "accuracy" or metric.unit:
+                continue
+            right, wanted = float(np.mean(stored.labels == stored.predicted)), metric.values[place]
+            if abs(right - wanted) > 1e-9:  # another baseline's predictions
+                what = f"gives accuracy {right:.6g} of set '{name}' for seed {seed}, the baseline says {wanted:.6g}"
+                raise ValueError(what)
     if left or not names:
-        told = f"holds '{min(left)}', which is of no seed of it" if left else "holds no predictions"
-        raise ValueError(told)
+        raise ValueError(
+            f"holds '{min(left)}', which is of no seed of it" if left else "holds no predictions"
+        )
     return found
 
 
 def _one(left: Arrays, name: str, seed: int, shared: NDArray[typing.Any] | None) -> Predictions:
     """Take what belongs to one set and seed out of the arrays that are left."""
     labels = left.pop(f"{name}/labels/{seed}", shared)
-    differences, weights = (
-        left.pop(f"{name}/differences/{seed}", None),
-        left.pop(f"{name}/weights/{seed}", None),
-    )
+    differences = left.pop(f"{name}/differences/{seed}", None)
+    weights = left.pop(f"{name}/weights/{seed}", None)
     if labels is None or differences is None:
         raise ValueError(f"lacks set '{name}' of seed {seed}")
-    wanted = {"labels": (labels, np.uint8), "differences": (differences, np.int16)}
-    for what, (array, dtype) in wanted.items():
+    of_set = f"of set '{name}', seed {seed}"
+    for what, array, dtype in (("labels", labels, np.uint8), ("differences", differences, np.int16)):
         if array.dtype != dtype or array.shape != (labels.size,) or not array.size:
-            told = f"{array.dtype} of shape {array.shape}"
-            raise ValueError(f"holds {what} of set '{name}', seed {seed}, that are {told}")
-    predicted = (
-        labels.astype(np.int16) + differences
-    )  # int16 holds 255 + 255, and wraps below any class on overflow
+            raise ValueError(f"holds {what} {of_set}, that are {array.dtype} of shape {array.shape}")
+    # int16 holds 255 + 255, and wraps below any class on overflow
+    predicted = labels.astype(np.int16) + differences
     if predicted.min() < 0 or predicted.max() > 255:
         raise ValueError(f"holds a class outside 0 to 255 in set '{name}', seed {seed}")
     if weights is not None and (weights.dtype != np.uint8 or weights.shape != (32,)):
-        raise ValueError(f"holds a hash of weights of set '{name}', seed {seed}, that is none")
-    told = weights.tobytes().hex() if weights is not None else ""
-    return Predictions(labels, predicted.astype(np.uint8), told)
-
-
-def _check_accuracy(stored: Predictions, baseline: Baseline, name: str, place: int) -> None:
-    """Refuse predictions that do not give the accuracy in the baseline: they are another's."""
-    metric = baseline.metrics.get("accuracy" if name == "test" else f"{name}.accuracy")
-    if metric is None or metric.kind != "accuracy" or metric.unit:
-        return
-    right = float(np.mean(stored.labels == stored.predicted))
-    if abs(right - metric.values[place]) > 1e-9:
-        told = f"gives accuracy {right:.6g} of set '{name}' for seed {baseline.seeds[place]}, the baseline says {metric.values[place]:.6g}"
-        raise ValueError(told)
+        raise ValueError(f"holds an invalid hash of weights {of_set}")
+    hashed = weights.tobytes().hex() if weights is not None else ""
+    return Predictions(labels, predicted.astype(np.uint8), hashed)

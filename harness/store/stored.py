@@ -1,7 +1,7 @@
 """Results of a job that stay on disk: a job of any number of runs is read, judged, shown and stored anew a few runs at a time.
 
-A large ``run.json`` is never in memory as a whole. Its results, and those of a gate's base, are found by the layout in which it was
-written (each opens and closes at the start of a line), and each is decoded when it is asked for. A file of another layout is read whole.
+A large ``run.json`` is never in memory as a whole. Its results, and those of a gate's base, are found line by line, by the indentation with
+which `write` lays them out, and each is decoded when it is asked for. A file of another layout is read whole.
 """
 
 from __future__ import annotations
@@ -24,9 +24,8 @@ from harness.records import MOST, Job, RunResult, finite
 from harness.store import files
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from pathlib import Path
-    from typing import IO
 
     from harness.records import Purpose, RunRequest, Side, Tier
 
@@ -39,49 +38,8 @@ LARGE_BYTES = 8 << 20
 """A job whose results take less on disk is held in memory."""
 _UNPACKED_BYTES = 256 << 20
 """What a packed job may unpack to: one that is worth committing is far smaller, and a hostile one is not let fill the memory."""
-_BLOCK_BYTES = 1 << 20
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Section:
-    """A field of ``run.json`` that holds results, as it is laid out."""
-
-    name: str
-    """Name of the field."""
-    depth: int
-    """Spaces before it."""
-
-    @property
-    def _start(self) -> bytes:
-        return f'\n{" " * self.depth}"{self.name}": ['.encode()
-
-    @property
-    def opening(self) -> bytes:
-        """What stands before the first result."""
-        return self._start + b"\n"
-
-    @property
-    def empty(self) -> bytes:
-        """The field without a result."""
-        return self._start + b"]"
-
-    @property
-    def ending(self) -> bytes:
-        """What a result ends with."""
-        return self.indent + b"}"
-
-    @property
-    def closing(self) -> bytes:
-        """What stands after the last result."""
-        return b"\n" + b" " * self.depth + b"]"
-
-    @property
-    def indent(self) -> bytes:
-        """What every line of a result begins with, and the end of the line before."""
-        return b"\n" + b" " * (self.depth + 1)
-
-
-_RESULTS, _BASE = _Section("results", 1), _Section("base_results", 2)
+_SECTIONS = {"results": 1, "base_results": 2}
+"""Fields of ``run.json`` that hold results, in the file's order, each with the number of spaces before it."""
 
 
 class Results(Sequence[RunResult]):
@@ -93,7 +51,7 @@ class Results(Sequence[RunResult]):
         Content of one by its number: JSON.
     count : int
         How many there are.
-    told : callable
+    name : callable
         How messages call one.
 
     Raises
@@ -102,18 +60,18 @@ class Results(Sequence[RunResult]):
         If one of them is damaged. All are looked at here, so that nothing is half done when it is found.
     """
 
-    def __init__(self, read: Callable[[int], bytes], count: int, told: Callable[[int], str]) -> None:
-        self._read, self._told = read, told
+    def __init__(self, read: Callable[[int], bytes], count: int, name: Callable[[int], str]) -> None:
+        self._read, self._name = read, name
         known: dict[Key, Key] = {}
         self._keys: list[Key] = []
         for index in range(count):
             result = self._decoded(index)
-            check(result, told(index))
+            check(result, name(index))
             self._keys.append(known.setdefault(_key(result.request), _key(result.request)))
         self._chosen: Sequence[int] = range(count)
 
     def _decoded(self, index: int) -> RunResult:
-        return files.decode(self._read(index), RunResult, self._told(index), "Run it again")
+        return files.decode(self._read(index), RunResult, self._name(index), "Run it again")
 
     def __len__(self) -> int:
         return len(self._chosen)
@@ -127,22 +85,15 @@ class Results(Sequence[RunResult]):
             return [self._decoded(chosen) for chosen in self._chosen[index]]
         return self._decoded(self._chosen[index])
 
-    def groups(self) -> dict[Group, Sequence[RunResult]]:
-        """Return the results of each variant and tier, in the order first met."""
-        found: dict[Group, array.array[int]] = {}
-        for index in self._chosen:
-            found.setdefault(self._keys[index][:3], array.array("L")).append(index)
-        return {key: self._only(chosen) for key, chosen in found.items()}
+    def keys(self) -> list[Key]:
+        """Return scenario, variant, tier, purpose and side of each."""
+        return [self._keys[index] for index in self._chosen]
 
-    def of(self, purpose: Purpose, side: Side | None = None) -> Results:
-        """Return those of runs with that purpose, of one side if it is given."""
-        wanted = (index for index in self._chosen if self._keys[index][3] == purpose)
-        chosen = (index for index in wanted if side is None or self._keys[index][4] == side)
-        return self._only(array.array("L", chosen))
-
-    def _only(self, chosen: Sequence[int]) -> Results:
+    def part(self, chosen: Sequence[int]) -> Results:
+        """Return those at some places."""
         part = object.__new__(Results)
-        part._read, part._told, part._keys, part._chosen = self._read, self._told, self._keys, chosen
+        part._read, part._name, part._keys = self._read, self._name, self._keys
+        part._chosen = [self._chosen[index] for index in chosen]
         return part
 
     def raw(self, index: int) -> bytes:
@@ -150,7 +101,7 @@ class Results(Sequence[RunResult]):
         return self._read(self._chosen[index])
 
 
-def check(result: RunResult, told: str) -> None:
+def check(result: RunResult, name: str) -> None:
     """Refuse a stored result with a number that no run can record, and no mean or spread could be taken of.
 
     Raises
@@ -158,35 +109,35 @@ def check(result: RunResult, told: str) -> None:
     StorageError
         Naming the metric.
     """
-    for name, measured in result.metrics.items():
+    for metric, measured in result.metrics.items():
         if not finite(measured.value):
-            raise StorageError(f"{told} is damaged: metric '{name}' is beyond {MOST:g}", "Run it again")
+            raise StorageError(f"{name} is damaged: metric '{metric}' is beyond {MOST:g}", "Run it again")
 
 
 def _key(request: RunRequest) -> Key:
     return request.scenario, request.variant, request.tier, request.purpose, request.side
 
 
+def _keys(results: Sequence[RunResult]) -> list[Key]:
+    return results.keys() if isinstance(results, Results) else [_key(result.request) for result in results]
+
+
+def _part(results: Sequence[RunResult], chosen: Sequence[int]) -> Sequence[RunResult]:
+    return results.part(chosen) if isinstance(results, Results) else tuple(results[index] for index in chosen)
+
+
 def of(results: Sequence[RunResult], purpose: Purpose, side: Side | None = None) -> Sequence[RunResult]:
     """Return the results of runs with that purpose, of one side if it is given; what lies on disk stays there."""
-    if isinstance(results, Results):
-        return results.of(purpose, side)
-    return tuple(
-        result
-        for result in results
-        if result.request.purpose == purpose and side in {None, result.request.side}
-    )
+    keys = enumerate(_keys(results))
+    return _part(results, [index for index, key in keys if key[3] == purpose and side in {None, key[4]}])
 
 
 def groups(results: Sequence[RunResult]) -> dict[Group, Sequence[RunResult]]:
     """Sort results by scenario, variant and tier, in the order first met; what lies on disk stays there."""
-    if isinstance(results, Results):
-        return results.groups()
-    found: dict[Group, list[RunResult]] = {}
-    for result in results:
-        request = result.request
-        found.setdefault((request.scenario, request.variant, request.tier), []).append(result)
-    return dict(found)
+    found: dict[Group, list[int]] = {}
+    for index, key in enumerate(_keys(results)):
+        found.setdefault(key[:3], []).append(index)
+    return {group: _part(results, chosen) for group, chosen in found.items()}
 
 
 # -- reading -------------------------------------------------------------------------
@@ -241,13 +192,6 @@ def with_present_words(content: bytes) -> bytes:
 def read_large(path: Path, step: str) -> Job | None:
     """Read a large ``run.json``, its results left on disk; None if it is small, or not laid out as `write` does.
 
-    Parameters
-    ----------
-    path : Path
-        The file.
-    step : str
-        What the reader of an error can do.
-
     Raises
     ------
     OSError
@@ -257,25 +201,50 @@ def read_large(path: Path, step: str) -> Job | None:
     """
     if path.stat().st_size < LARGE_BYTES:
         return None
-    kept = _Kept(path)
-    with path.open("rb") as file:
-        cut = _Cut(file)
-        found, base = cut.out(_RESULTS), cut.out(_BASE)
-        if not found or base is None:
-            return None
-        job = files.decode(with_present_words(cut.rest()), Job, str(path), step)
-    job = dataclasses.replace(
-        job, results=_spanned(kept, found, lambda index: f"result {index + 1} in {path}")
-    )
-    if job.gate is None or not base:
+    laid_out = _spans(path)
+    if laid_out is None:
+        return None
+    kept, (rest, spans) = _Kept(path), laid_out
+    job = files.decode(with_present_words(rest), Job, str(path), step)
+    job = dataclasses.replace(job, results=_spanned(kept, spans["results"], f"result {{}} in {path}"))
+    if job.gate is None or not spans["base_results"]:
         return job
-    runs = _spanned(kept, base, lambda index: f"base result {index + 1} in {path}")
-    return dataclasses.replace(job, gate=dataclasses.replace(job.gate, base_results=runs))
+    base = _spanned(kept, spans["base_results"], f"base result {{}} in {path}")
+    return dataclasses.replace(job, gate=dataclasses.replace(job.gate, base_results=base))
 
 
-def _spanned(kept: _Kept, spans: array.array[int], told: Callable[[int], str]) -> Results:
+def _spans(path: Path) -> tuple[bytes, dict[str, array.array[int]]] | None:
+    """Return a file without its results, and where each of them starts and ends; None without results or in another layout."""
+    openings = {b'%b"%b": [\n' % (b" " * depth, name.encode()): name for name, depth in _SECTIONS.items()}
+    spans = {name: array.array("Q") for name in _SECTIONS}
+    rest, section, indent, place = [], "", b"", 0
+    with path.open("rb") as file:
+        for line in file:
+            if not section:
+                rest.append(line)
+                section = openings.get(line, "")
+                indent = b" " * (_SECTIONS[section] + 1) if section else b""
+            elif not line.startswith(indent + b" "):  # no string of JSON holds a line break
+                if line == indent + b"{\n":
+                    spans[section].append(place)
+                elif line in {indent + b"}\n", indent + b"},\n"}:
+                    spans[section].append(place + len(indent) + 1)
+                elif line in {indent[1:] + b"]\n", indent[1:] + b"],\n"}:
+                    rest.append(line)
+                    section = ""
+                else:
+                    return None
+            place += len(line)
+    return None if section or not spans["results"] else (b"".join(rest), spans)
+
+
+def _spanned(kept: _Kept, spans: array.array[int], title: str) -> Results:
     """Return the results that lie in stretches of a file."""
-    return Results(lambda index: kept.read(spans[2 * index], spans[2 * index + 1]), len(spans) // 2, told)
+    return Results(
+        lambda index: kept.read(*spans[2 * index : 2 * index + 2]),
+        len(spans) // 2,
+        lambda index: title.format(index + 1),
+    )
 
 
 class _Kept:
@@ -287,62 +256,6 @@ class _Kept:
 
     def read(self, start: int, end: int) -> bytes:
         return os.pread(self._descriptor, end - start, start)
-
-
-class _Cut:
-    """A file passed through once, block by block: what is not cut out of it is kept."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file, self._kept = file, b""
-        self._held, self._start = b"", 0
-
-    def out(self, section: _Section) -> array.array[int] | None:
-        """Return where each result of a section starts and ends: nothing if it is not there, None if it is laid out otherwise."""
-        while section.opening not in self._held:
-            if not self._more(keep=len(section.opening)):
-                return array.array("Q")
-        self._skip(self._held.index(section.opening), keep=True)
-        self._kept += section.empty
-        self._skip(len(section.opening))
-        return self._spans(section)
-
-    def _spans(self, section: _Section) -> array.array[int] | None:
-        spans, place = array.array("Q"), 0
-        while True:
-            end = self._held.find(section.ending, place)
-            if end < 0 or end + len(section.ending) + len(section.closing) + 1 > len(self._held):
-                self._skip(place)
-                place = 0
-                if not self._block():
-                    return None
-                continue
-            end += len(section.ending)
-            spans.extend((self._start + place, self._start + end))
-            if self._held.startswith(section.closing, end):
-                self._skip(end + len(section.closing))
-                return spans
-            if not self._held.startswith(b",\n", end):
-                return None
-            place = end + 2
-
-    def rest(self) -> bytes:
-        """Return the file without what was cut out."""
-        return self._kept + self._held + self._file.read()
-
-    def _more(self, keep: int) -> bool:
-        """Read on; all but the last bytes held, within which an opening may begin, is kept."""
-        self._skip(max(0, len(self._held) - keep), keep=True)
-        return self._block()
-
-    def _skip(self, count: int, *, keep: bool = False) -> None:
-        if keep:
-            self._kept += self._held[:count]
-        self._held, self._start = self._held[count:], self._start + count
-
-    def _block(self) -> bool:
-        block = self._file.read(_BLOCK_BYTES)
-        self._held += block
-        return bool(block)
 
 
 # -- writing -------------------------------------------------------------------------
@@ -358,27 +271,17 @@ def write(path: Path, job: Job) -> None:
     """
     gate = job.gate and dataclasses.replace(job.gate, base_results=())
     rest = _formatted(dataclasses.replace(job, results=(), gate=gate))
+    sections = {"results": job.results} | ({"base_results": job.gate.base_results} if job.gate else {})
     with files.replacing(path) as file:
-        for section, results in _sections(job):
-            before, empty, rest = rest.partition(section.empty)
-            file.write(before)
-            file.writelines(_laid_out(section, results) if results else (empty,))
+        for name, results in sections.items():
+            indent = b"\n" + b" " * _SECTIONS[name]
+            before, opening, rest = rest.partition(b'%b"%b": [' % (indent, name.encode()))
+            file.write(before + opening)
+            for index, content in enumerate(_written(results)):
+                # no string of JSON holds a line break, so every line is indented and no content changes
+                file.write((b"," if index else b"") + indent + b" " + content.replace(b"\n", indent + b" "))
+            file.write(indent if results else b"")
         file.write(rest + b"\n")
-
-
-def _sections(job: Job) -> Iterator[tuple[_Section, Sequence[RunResult]]]:
-    yield _RESULTS, job.results
-    if job.gate is not None:
-        yield _BASE, job.gate.base_results
-
-
-def _laid_out(section: _Section, results: Sequence[RunResult]) -> Iterator[bytes]:
-    yield section.opening
-    for index, content in enumerate(_written(results)):
-        # no string of JSON holds a line break, so every line is indented and no content changes
-        yield (b"," if index else b"") + (section.indent if index else section.indent[1:])
-        yield content.replace(b"\n", section.indent)
-    yield section.closing
 
 
 def _written(results: Sequence[RunResult]) -> Iterable[bytes]:

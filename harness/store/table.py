@@ -5,12 +5,14 @@ from __future__ import annotations
 import array
 import csv
 import dataclasses
+import io
+import statistics
 import typing
 
 from harness.store.visible import harmless
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from harness.records import Direction, Job, Kind, Measured, RunResult, Tier, Value
 
@@ -31,32 +33,20 @@ def rows(job: Job) -> Iterator[Row]:
         One entry for each of `COLUMNS`; `value` is a float, or None in the row of a failed run.
     """
     for result in job.results:
-        head = _head(job, result)
+        request = result.request
+        head = dict.fromkeys(COLUMNS, "") | {
+            "scenario": request.scenario, "variant": request.variant, "tier": request.tier,
+            "seed": request.seed, "device": request.device,
+            "backend": request.backend, "status": result.status, "disturbed": result.disturbed, "value": None,
+            "started": result.started,
+            "commit": job.commit, "error": result.error,
+        }  # fmt: skip
         if not result.metrics:
             yield head
         for name, measured in result.metrics.items():
-            told = {"unit": measured.unit, "kind": measured.kind, "better": measured.better}
+            about = {"unit": measured.unit, "kind": measured.kind, "better": measured.better}
             for index, number in _numbers(measured.value):
-                yield {**head, **told, "metric": name, "index": index, "value": number}
-
-
-def _head(job: Job, result: RunResult) -> Row:
-    request = result.request
-    return {
-        **dict.fromkeys(COLUMNS, ""),
-        "scenario": request.scenario,
-        "variant": request.variant,
-        "tier": request.tier,
-        "seed": request.seed,
-        "device": request.device,
-        "backend": request.backend,
-        "status": result.status,
-        "disturbed": result.disturbed,
-        "value": None,
-        "started": result.started,
-        "commit": job.commit,
-        "error": result.error,
-    }
+                yield {**head, **about, "metric": name, "index": index, "value": number}
 
 
 def _numbers(value: Value, index: str = "") -> Iterator[tuple[str, float]]:
@@ -73,38 +63,25 @@ def csv_lines(job: Job) -> Iterator[str]:
 
     A text that a spreadsheet would take for a formula gets an apostrophe in front; numbers stay numbers.
     """
-    line = _Line()
-    writer = csv.DictWriter(line, COLUMNS)
+    written = io.StringIO()
+    writer = csv.DictWriter(written, COLUMNS)
     writer.writeheader()
-    yield line.text
+    yield written.getvalue()
     for row in rows(job):
+        written.seek(0)
+        written.truncate()
         writer.writerow({name: harmless(cell) for name, cell in row.items()})
-        yield line.text
-
-
-class _Line:
-    """What `csv` writes into: the line it wrote last."""
-
-    text = ""
-
-    def write(self, text: str) -> None:
-        """Keep a line."""
-        self.text = text
+        yield written.getvalue()
 
 
 class System(typing.NamedTuple):
     """What was measured: one variant of one version of a scenario, on one tier, backend and device."""
 
     scenario: str
-    """Scenario name."""
     variant: str
-    """Variant name."""
     tier: Tier
-    """Tier."""
     backend: str
-    """Backend."""
     device: str
-    """Device."""
     version: int
     """Version of the scenario that ran."""
 
@@ -122,65 +99,24 @@ class System(typing.NamedTuple):
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
-    """The values of one metric over the runs of one variant, tier, backend and device."""
+    """The values of one metric over the runs of one system."""
 
-    scenario: str
-    """Scenario name."""
-    variant: str
-    """Variant name."""
-    tier: Tier
-    """Tier."""
-    backend: str
-    """Backend."""
-    device: str
-    """Device."""
-    version: int
-    """Version of the scenario that ran."""
+    system: System
     metric: str
-    """Metric name."""
     unit: str
-    """Unit of the values."""
     kind: Kind
-    """Kind of metric."""
     better: Direction
-    """Direction in which the metric improves."""
     values: Sequence[float]
     """One a run, in the order of the runs."""
 
     @property
-    def system(self) -> str:
-        """What was measured, without the metric; see `System.name`."""
-        return System(self.scenario, self.variant, self.tier, self.backend, self.device, self.version).name
-
-    @property
     def mean(self) -> float:
-        """Mean over the runs."""
-        return exact_mean(self.values)
-
-
-def exact_mean(values: Sequence[float]) -> float:
-    """Return the mean, rounded once, so that it never lies outside the values: `statistics.mean` without its fractions.
-
-    Parameters
-    ----------
-    values : sequence of float
-        At least one, all finite.
-    """
-    if len(values) == 1:
-        return values[0] + 0.0  # no mean is a negative zero
-    ratios = [value.as_integer_ratio() for value in values]
-    # every denominator is a power of two, so the largest is a multiple of all, and an integer division rounds correctly
-    common = max(below for _, below in ratios)
-    return sum(above * (common // below) for above, below in ratios) / (common * len(ratios))
+        """Mean over the runs, rounded once, so that it never lies outside the values."""
+        return statistics.mean(self.values)
 
 
 def headlines(job: Job) -> list[Series]:
-    """Gather the metrics worth a line of their own in another tool, over the finished runs; see `gathered`."""
-    return [_series(system, name, *found) for (system, name), found in gathered(job).items()]
-
-
-def gathered(job: Job) -> Mapping[tuple[System, str], tuple[Measured, Sequence[float]]]:
-    """Gather by system and metric what `headlines` returns: how the metric was first declared, and one value a run.
+    """Gather the metrics worth a line of their own in another tool, over the finished runs.
 
     These are numbers with a direction: times, memory, work and sizes, and the scores of the main predictions, but not a grid's side
     scores. Times of a disturbed run are left out.
@@ -189,32 +125,19 @@ def gathered(job: Job) -> Mapping[tuple[System, str], tuple[Measured, Sequence[f
     for result in job.results:
         system = System.of(result)
         for name, measured in result.metrics.items():
-            value = measured.value
-            if isinstance(value, list) or not is_headline(name, measured, result):
-                continue
-            known = found.get((system, name))
-            if known is None:
-                found[system, name] = measured, array.array("d", (value,))
-            else:
-                known[1].append(value)
-    return found
+            if not isinstance(measured.value, list) and is_headline(name, measured, result):
+                _, values = found.setdefault((system, name), (measured, array.array("d")))
+                values.append(measured.value)
+    return [
+        Series(system=system, metric=name, unit=first.unit, kind=first.kind, better=first.better, values=values)
+        for (system, name), (first, values) in found.items()
+    ]  # fmt: skip
 
 
 def is_headline(name: str, measured: Measured, result: RunResult) -> bool:
-    """Whether a metric of a run is worth a line of its own; see `gathered`."""
+    """Whether a metric of a run is worth a line of its own; see `headlines`."""
     if measured.better == "none" or measured.kind == "identity":
         return False
     if measured.kind == "runtime":
         return not result.disturbed
     return measured.kind in {"memory", "work"} or "." not in name
-
-
-def _series(system: System, metric: str, measured: Measured, values: Sequence[float]) -> Series:
-    return Series(
-        **system._asdict(),
-        metric=metric,
-        unit=measured.unit,
-        kind=measured.kind,
-        better=measured.better,
-        values=values,
-    )

@@ -50,6 +50,11 @@ def marked(text: str) -> str:
     return escape(visible(text))
 
 
+def say(console: Console, line: object, **options: typing.Any) -> None:  # noqa: ANN401 - Rich's
+    """Print a line of markup whole, however narrow the terminal is."""
+    console.print(line, highlight=False, soft_wrap=True, **options)
+
+
 def print_table(console: Console, table: Table) -> None:
     """Print a table; where the terminal is too narrow for its columns, print one line for each cell, under the row's first cell."""
     if console.width >= NARROW:
@@ -57,11 +62,9 @@ def print_table(console: Console, table: Table) -> None:
         return
     headings = [column.header for column in table.columns]
     lines = [table.title] if table.title else []
-    for cells in zip(*(column.cells for column in table.columns), strict=True):
-        lines.append(cells[0])
-        lines += [
-            f"  {heading}: {cell}" for heading, cell in zip(headings[1:], cells[1:], strict=True) if cell
-        ]
+    for first, *cells in zip(*(column.cells for column in table.columns), strict=True):
+        named = zip(headings[1:], cells, strict=True)
+        lines += [first, *(f"  {heading}: {cell}" for heading, cell in named if cell)]
     lines += [table.caption] if table.caption else []
     for line in lines:
-        console.print(line, soft_wrap=True, highlight=False)
+        say(console, line)

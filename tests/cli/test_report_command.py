@@ -16,18 +16,10 @@ if typing.TYPE_CHECKING:
 
     from tests.conftest import Harness
 
-BODY = """
-def measure(run):
-    with run.stage("work"):
-        guess(run)
-
-SCENARIO = declare(measure)
-"""
-
 
 def test_a_page_of_one_variant_lies_beside_the_report(harness: Harness) -> None:
     """It shows that variant and no other, leaves the report alone, and a name that the run has not is an error that names those it has."""
-    scenario = harness.scenario(BODY)
+    scenario = harness.scenario("SCENARIO = declare(guess)")
     done = harness("run", "probe:default", "probe:other", "--scenarios", scenario, "--out", "out")
     assert done.code == 0, done.err
     before = (harness.folder / "out" / "index.html").read_bytes()
@@ -45,9 +37,8 @@ def test_a_page_of_one_variant_lies_beside_the_report(harness: Harness) -> None:
 def run(variant: str, purpose: typing.Any = "measure", status: typing.Any = "ok") -> RunResult:
     """Return a run of a variant."""
     asked = RunRequest(scenario="probe", variant=variant, tier="smoke", seed=0, purpose=purpose)
-    return RunResult(
-        request=asked, status=status, started="", wall_seconds=1.0, error="" if status == "ok" else "it died"
-    )
+    error = "" if status == "ok" else "it died"
+    return RunResult(request=asked, status=status, started="", wall_seconds=1.0, error=error)
 
 
 def test_a_page_of_one_variant_tells_nothing_of_another(

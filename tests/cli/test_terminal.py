@@ -13,8 +13,9 @@ import pytest
 from rich.console import Console
 
 from harness.cli import terminal
-from harness.records import Comparison, Gate, GateSettings, Job, Judgement, RunRequest, RunResult
+from harness.records import Gate, GateSettings, Job, RunRequest, RunResult
 from tests.conftest import TIME_LIMIT
+from tests.export.test_summary import a_job, comparison, judgement
 
 if typing.TYPE_CHECKING:
     from tests.conftest import Harness
@@ -34,21 +35,17 @@ def failed(error: str, **changes: typing.Any) -> RunResult:
     return RunResult(request=asked, status="error", started="", wall_seconds=1.0, error=error)
 
 
-def shown(job: Job) -> str:
+def shown(job: Job, width: int = 200) -> str:
     """Return what is printed."""
-    console = Console(file=io.StringIO(), width=200)
+    console = Console(file=io.StringIO(), width=width)
     terminal.show(console, job, Path("out", "index.html"))
     return typing.cast("io.StringIO", console.file).getvalue()
 
 
 def test_failed_runs_are_told_with_their_side() -> None:
     """A base run that failed decides a gate's exit code: it is told as one of base, apart from a run of head that failed alike."""
-    gate = Gate(
-        settings=GateSettings(against="main"),
-        base_results=(failed("it died", side="base"),),
-        minutes=1.0,
-        exit_code=2,
-    )
+    base = (failed("it died", side="base"),)
+    gate = Gate(settings=GateSettings(against="main"), base_results=base, minutes=1.0, exit_code=2)
     job = Job(
         schema=2, created="", command="", version="", commit="", environment={}, results=(failed("it died"),), comparisons=(), gate=gate,
         counted=(failed("it hung", purpose="count"), failed("it hung", purpose="count", side="base")),
@@ -72,22 +69,11 @@ def test_a_terminal_shows_progress_and_a_line_a_run_only_when_asked(
     monkeypatch.setattr(terminal, "verbose", lambda: loud)
     runs = [dataclasses.replace(failed("", seed=seed), status="ok") for seed in (0, 1)]
     console = Console(file=io.StringIO(), width=120, force_terminal=on_terminal)
-    assert list(
-        terminal.follow(
-            console, [*runs, failed("it died", seed=2)], [run.request for run in (*runs, runs[0])]
-        )
-    ) == [*runs, failed("it died", seed=2)]
+    every = [*runs, failed("it died", seed=2)]
+    assert list(terminal.follow(console, every, [run.request for run in every])) == every
     printed = typing.cast("io.StringIO", console.file).getvalue()
     assert printed.count("done in") == lines
     assert "ERROR" in printed
-
-
-def test_progress_names_round_and_side() -> None:
-    """A gate's fresh runs of its base are told apart from the screen's runs of the code in question."""
-    first = failed("").request
-    assert terminal._doing(first) == "probe:default seed 0"
-    fresh = dataclasses.replace(first, round="confirm", side="base", seed=3)
-    assert terminal._doing(fresh) == "confirm, base: probe:default seed 3"
 
 
 @pytest.mark.parametrize("columns", ["0", "", "-3", "abc", "1", "20", "59", "60", "5000"])
@@ -112,16 +98,14 @@ def test_any_encoding(stored: Harness, encoding: str) -> None:
     """What an encoding lacks is written in other signs, and changes no exit code."""
     environment = stored.environment | {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
     for words, code, told in (
-        (
-            ("judge", "out", "--scenarios", "probe.py"),
-            1,
-            "REGRESSED identity sum of probe:default is violated",
-        ),
-        (("ledger", "out", "--scenarios", "probe.py"), 0, "Published values by verdict"),
-        (("history", "out"), 0, "accuracy"),
+        ("judge out --scenarios probe.py", 1, "REGRESSED identity sum of probe:default is violated"),
+        ("ledger out --scenarios probe.py", 0, "Published values by verdict"),
+        ("history out", 0, "accuracy"),
     ):
         done = subprocess.run(
-            [sys.executable, "-m", "harness", *words], cwd=stored.folder, env=environment, capture_output=True, timeout=TIME_LIMIT, check=False
+            [sys.executable, "-m", "harness", *words.split()], cwd=stored.folder, env=environment,
+            capture_output=True, timeout=TIME_LIMIT,
+            check=False,
         )  # fmt: skip
         assert (done.returncode, done.stderr) == (code, b"")
         shown = done.stdout.decode(encoding)
@@ -129,71 +113,49 @@ def test_any_encoding(stored: Harness, encoding: str) -> None:
         assert "\\u25" not in shown
 
 
-@pytest.mark.parametrize("stream", ["closed pipe", "/dev/full", "closed"])
-def test_a_verdict_outlives_its_output(stored: Harness, stream: str) -> None:
-    """Where nobody can read what is said, a verdict that was reached is the exit code all the same."""
-    command = [sys.executable, "-m", "harness", "judge", "out", "--scenarios", "probe.py"]
-    ending = {"closed pipe": "| true; exit ${PIPESTATUS[0]}", "/dev/full": "> /dev/full", "closed": ">&-"}[
-        stream
-    ]
-    line = " ".join([*command, ending])
+JUDGE = "judge out --scenarios probe.py"
+
+
+@pytest.mark.parametrize(
+    ("words", "ending", "code", "error"),
+    [
+        (JUDGE, "| true; exit ${PIPESTATUS[0]}", 1, ""),
+        (JUDGE, "> /dev/full", 1, ""),
+        (JUDGE, ">&-", 1, ""),
+        # a script would take an incomplete list for the whole
+        (
+            "list --json",
+            "> /dev/full",
+            2,
+            "harness: error: the output cannot be written: No space left on device\n",
+        ),
+    ],
+)
+def test_a_verdict_outlives_its_output(
+    stored: Harness, words: str, ending: str, code: int, error: str
+) -> None:
+    """Where nobody can read what is said, a verdict that was reached is the exit code all the same; anything else is an error."""
     done = subprocess.run(
-        ["bash", "-c", line], cwd=stored.folder, env=stored.environment, capture_output=True, text=True, timeout=TIME_LIMIT, check=False
+        ["bash", "-c", f"{sys.executable} -m harness {words} {ending}"], cwd=stored.folder,
+        env=stored.environment, capture_output=True,
+        text=True, timeout=TIME_LIMIT, check=False,
     )  # fmt: skip
-    assert done.returncode == 1, done.stderr
+    assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_an_incomplete_list_is_an_error(harness: Harness) -> None:
-    """A list that could not be written is exit code 2 with the reason: a script would take it for the whole."""
-    line = f"{sys.executable} -m harness list --json > /dev/full"
-    done = subprocess.run(
-        ["bash", "-c", line], cwd=harness.folder, env=harness.environment, capture_output=True, text=True, timeout=TIME_LIMIT, check=False
-    )  # fmt: skip
-    assert (done.returncode, done.stderr) == (
-        2,
-        "harness: error: the output cannot be written: No space left on device\n",
-    )
+    assert not error or done.stderr == error
 
 
 def test_memory_of_another_kind_of_machine_takes_one_line() -> None:
     """Every variant's metrics with the same reason share it."""
-    blank = Judgement(
-        against="baseline",
-        metric="",
-        verdict="INCOMPARABLE",
-        kind="memory",
-        n=5,
-        reason="cpu_flags: avx2, not avx512f",
-        gated=True,
+    blank = dataclasses.replace(
+        judgement("INCOMPARABLE"), kind="memory", reason="cpu_flags: avx2, not avx512f"
     )
-    comparisons = tuple(
-        Comparison(
-            scenario=name,
-            variant="default",
-            tier="smoke",
-            seeds=(0,),
-            failed=(),
-            judgements=tuple(
-                dataclasses.replace(blank, metric=metric)
-                for metric in ("total.left_bytes", "total.above_imports_bytes")
-            ),
-        )
-        for name in ("one", "two")
-    )
-    job = Job(
-        schema=2,
-        created="",
-        command="",
-        version="",
-        commit="",
-        environment={},
-        results=(),
-        comparisons=comparisons,
-    )
-    console = Console(file=io.StringIO(), width=400)
-    terminal.show(console, job, Path("out", "index.html"))
-    printed = typing.cast("io.StringIO", console.file).getvalue()
+    metrics = [
+        dataclasses.replace(blank, metric=metric)
+        for metric in ("total.left_bytes", "total.above_imports_bytes")
+    ]
+    compared = [comparison(*metrics, name=name) for name in ("one", "two")]
+    printed = shown(dataclasses.replace(a_job(*compared), gate=None), width=400)
     (line,) = [line for line in printed.splitlines() if line.startswith("INCOMPARABLE")]
     assert line.startswith(
         "INCOMPARABLE 4 metrics of memory of one:default, two:default: cpu_flags: avx2, not avx512f. Next: harness gate --against REF"

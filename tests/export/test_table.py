@@ -5,17 +5,13 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
-import statistics
 import subprocess
 import sys
 import typing
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from harness import export
-from harness.records import MOST
 from harness.store import table
 
 if typing.TYPE_CHECKING:
@@ -79,13 +75,6 @@ def test_times_of_a_disturbed_run_are_no_headline(job: Job) -> None:
     assert "accuracy" in kinds
     assert "runtime" not in kinds
     assert "runtime" in {series.kind for series in table.headlines(job)}
-
-
-@given(st.lists(st.floats(-MOST, MOST), min_size=1, max_size=20))
-def test_a_mean_is_rounded_once(values: list[float]) -> None:
-    """The mean is that of the standard library to the last bit, so it lies within the values, however far apart these are."""
-    assert repr(table.exact_mean(values)) == repr(statistics.mean(values))
-    assert min(values) <= table.exact_mean(values) <= max(values)
 
 
 @pytest.mark.parametrize("form", export.FORMATS)

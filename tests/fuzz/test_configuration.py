@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from harness import Scenario, Source, Variant, cli
-from harness.cli import listing
+from harness.cli import here
 from harness.data import idx
 from harness.data.declared import MNIST
 from harness.data.loading import load_from, raw_folder
@@ -124,7 +124,7 @@ def read_scenarios(content: bytes, folder: Path) -> object:
     """Load a scenario file and list what it declares."""
     (folder / "mine.py").write_bytes(content)
     found = catalogue.load_all([str(folder / "mine.py")])
-    return listing.as_text(found), listing.as_plain(found)
+    return here.as_text(found), here.as_plain(found)
 
 
 @fuzz
@@ -151,7 +151,7 @@ def test_odd_declarations(changes: dict[str, object]) -> None:
     with contextlib.suppress(HarnessError):
         made = Scenario(**fields)
         catalogue.check(made, "here")
-        listing.as_plain({made.name: made})
+        here.as_plain({made.name: made})
 
 
 # -- a project's configuration -------------------------------------------------------

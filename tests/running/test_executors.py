@@ -19,7 +19,7 @@ from harness.running import remote
 from harness.store import files
 from tests.conftest import one_thread
 from tests.running.test_resume import gone, until
-from tests.soak_cluster import Cluster
+from tests.soak import Cluster
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterator

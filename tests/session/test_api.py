@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import harness as package
-from harness.errors import HarnessError, UnknownNameError
+from harness.errors import HarnessError
 from harness.records import Gate, GateSettings, Measured
 from harness.store import table
 
@@ -68,6 +68,8 @@ def test_the_frame_is_the_csv(here: Harness) -> None:
         check_dtype=False,
     )
     assert here.job("out")["command"] == job.command
+    empty = package.frame(dataclasses.replace(job, results=()))
+    assert (len(empty), tuple(empty.columns)) == (0, table.COLUMNS)
     assert job.command.startswith("harness run probe --tier smoke --seeds 2 ")
 
 
@@ -133,27 +135,14 @@ def test_one_job_predicts_with_the_weights_of_another(here: Harness) -> None:
     assert "--weights a" in given.command
 
 
-def test_an_empty_job_is_an_empty_table(here: Harness) -> None:
-    """A job without results has no rows and all columns."""
-    job = package.run("probe", scenarios=[here.scenario("SCENARIO = declare(guess)")], out="out")
-    frame = package.frame(dataclasses.replace(job, results=()))
-    assert len(frame) == 0
-    assert tuple(frame.columns) == table.COLUMNS
-
-
 @pytest.mark.parametrize(
-    ("wrong", "told"), [({"tier": "smok"}, "Did you mean 'smoke'"), ({"seeds": 0}, "at least 1")]
+    ("wrong", "told"),
+    [({"tier": "smok"}, "Did you mean 'smoke'"), ({"seeds": 0}, "at least 1"), ({"backend": "jax"}, "numpy")],
 )
 def test_what_cannot_be_run_is_named(wrong: dict[str, typing.Any], told: str) -> None:
     """A wrong argument is one error before anything is run."""
     with pytest.raises(HarnessError, match=told):
         package.run("kmnist_svd_logreg", **wrong)
-
-
-def test_an_unknown_backend_is_named() -> None:
-    """A backend that the scenario does not have is refused with those it has."""
-    with pytest.raises(UnknownNameError, match="numpy"):
-        package.run("kmnist_svd_logreg", backend="jax")
 
 
 def test_importing_the_package_is_cheap() -> None:

@@ -6,8 +6,6 @@ import dataclasses
 import json
 import typing
 
-import pytest
-
 from harness.judging import baselines
 from harness.records import Measured, RunRequest
 from harness.session import forecast
@@ -52,26 +50,17 @@ def test_the_newest_stored_runs_decide(tmp_path: Path) -> None:
     wanted = [asked(seed=seed) for seed in range(4)]
     (found,) = forecast.forecast(wanted, [old, new, failed], [], {}, {})
     assert found.runs == 4
-    assert found.cost == forecast.Cost(
-        seconds=2.0, memory_bytes=3e6, disk_bytes=1000, known_from=f"3 runs in {tmp_path / 'new'}"
-    )
-
-
-OTHERS = [
-    {"backend": "jax"},
-    {"device": "cuda"},
-    {"tier": "paper"},
-    {"variant": "other"},
-    {"purpose": "count"},
-]
-
-
-@pytest.mark.parametrize("change", OTHERS)
-def test_other_runs_tell_nothing(tmp_path: Path, change: dict[str, typing.Any]) -> None:
-    """Another backend, device, tier, variant or purpose costs something else: nothing is guessed from it."""
-    folder = stored_job(tmp_path / "a", done(0, 1.0, 1e6))
-    (found,) = forecast.forecast([asked(**change)], [folder], [], {}, {})
-    assert found.cost is None
+    assert found.cost == (f"3 runs in {tmp_path / 'new'}", 2.0, 3e6, 1000)
+    # nothing is guessed from another backend, device, tier, variant or purpose
+    for name, other in (
+        ("backend", "jax"),
+        ("device", "cuda"),
+        ("tier", "paper"),
+        ("variant", "other"),
+        ("purpose", "count"),
+    ):
+        (unknown,) = forecast.forecast([asked(**{name: other})], [new], [], {}, {})
+        assert unknown.cost is None
 
 
 def test_a_baseline_tells_where_no_run_is_stored(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from harness.judging import jobs
 from harness.records import Compared, SideJob
 from harness.running import plans
 from harness.store import files
-from tests.session.test_concurrency import at_once
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
@@ -127,16 +126,6 @@ def test_two_default_folders_in_one_second(tmp_path: Path) -> None:
     folders = [jobs.default_folder(tmp_path) for _ in range(5)]
     assert len(set(folders)) == 5
     assert all(folder.is_dir() for folder in folders)
-
-
-@pytest.mark.slow
-def test_two_jobs_at_once_without_a_folder(harness: Harness) -> None:
-    """Two commands that begin together store two jobs."""
-    harness.scenario(PROBE)
-    words = ["run", "probe", "--scenarios", "probe.py", "--no-count"]
-    ended = at_once(harness, words, words)
-    assert [code for code, _ in ended] == [0, 0], ended
-    assert len(list((harness.folder / "reports").glob("*/run.json"))) == 2
 
 
 def test_a_job_that_is_running_is_not_judged(stored: Harness) -> None:

@@ -8,15 +8,13 @@ import typing
 import numpy as np
 import pytest
 
+from harness.cli import main
 from harness.errors import WorkerError
 from harness.judging.gate import rules
 from harness.session import noise
-from harness.sources import catalogue
 
 if typing.TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from tests.conftest import Harness
 
 
 def samples(sd: float, runs: int = 80) -> NDArray[np.float64]:
@@ -72,60 +70,44 @@ def test_a_false_flag_that_the_confirm_round_clears_was_an_alarm() -> None:
     assert 0.02 < same.alarmed[40] < 0.1
     assert same.alarmed[40] + same.cleared > 1  # most of them are cleared on fresh pairs, and count as both
     assert same.failed < 0.01
-    told = noise.described(noise.Samples("kernel", samples(0.11), 0.0))
+    told = "\n".join(noise.described(samples(0.11), 0.0))
     assert f"of 400 gates of an unchanged program, {same.alarmed[40]:.1%} want a second look" in told
 
 
 def test_the_description_says_what_is_needed() -> None:
     """A quiet sample names pairs for 10%; a loud one says that 40 are not enough, and goes on to what they are enough for."""
-    quiet = noise.Samples("kernel", np.repeat(samples(0.02, 20), 2, axis=0), 0.0)
-    told = noise.described(quiet, trials=40)
+    told = "\n".join(noise.described(np.repeat(samples(0.02, 20), 2, axis=0), 0.0, trials=40))
     assert "here a 10% slowdown needs 7 pairs" in told
     assert "20 pairs of fresh processes" in told
     assert "the same program against itself: 1.000 times" in told
     assert "disturbed" not in told
-    loud = noise.Samples("kernel", samples(0.4, 40), 0.7)
-    told = noise.described(loud, trials=40)
+    told = "\n".join(noise.described(samples(0.4, 40), 0.7, trials=40))
     assert "here a 10% slowdown is seen within 40 pairs in" in told
     assert "disturbed: other processes used 0.7 cores" in told
     assert "here a 20% slowdown" in told
 
 
 def test_the_kernel_is_timed_in_fresh_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every value is a positive time, in pairs; each comes from a process of its own, and none from this one."""
-    found = noise.of_calibration(1)
-    assert found.runs.shape == (2, 2)
-    assert (found.runs > 0).all()
+    """Every value is a positive time, in pairs; each comes from a process of its own; what one that fails said is in the message."""
+    runs, _ = noise.measure(1)
+    assert runs.shape == (2, 2)
+    assert (runs > 0).all()
     monkeypatch.setattr(noise, "_ONCE", "import os; print(os.getpid(), 1)")
-    processes = set(noise.of_calibration(2).wall)
+    processes = set(noise.measure(2)[0][:, 0])
     assert len(processes) == 4
     assert os.getpid() not in processes
-
-
-def test_a_kernel_that_fails_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the process said is in the message."""
     monkeypatch.setattr(noise, "_ONCE", "raise SystemExit('no kernel')")
     with pytest.raises(WorkerError, match="no kernel"):
-        noise.of_calibration(1)
+        noise.measure(1)
 
 
-@pytest.mark.slow
-def test_a_scenario_is_timed_as_a_gate_runs_it(harness: Harness) -> None:
-    """The total of each run of one seed; a run that dies is an error with its reason."""
-    body = """
-    def measure(run):
-        with run.stage("train"):
-            guess(run)
-        if run.options.get("die"):
-            raise ValueError("as asked")
-
-    SCENARIO = declare(measure, variants=(Variant(name="default"), Variant(name="dead", options={"die": True})))
-    """
-    file = str(harness.folder / harness.scenario(body))
-    probe = catalogue.load_all((file,))["probe"]
-    found = noise.of_scenario(probe, "default", (file,), 1)
-    assert found.workload == "probe:default, smoke tier"
-    assert found.runs.shape == (2, 2)
-    assert found.wall[0] > 0
-    with pytest.raises(WorkerError, match="as asked"):
-        noise.of_scenario(probe, "dead", (file,), 1)
+def test_the_command_measures_on_request(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It times as many pairs as asked and says what a 10% slowdown needs; fewer than 7 decide nothing and are refused."""
+    monkeypatch.setattr(noise, "measure", lambda pairs, _: (np.ones((2 * pairs, 2)), 0.0))
+    assert main(["doctor", "--noise", "--pairs", "9"]) == 0
+    told = capsys.readouterr().out
+    assert "kernel: 9 pairs of fresh processes" in told
+    assert "here a 10% slowdown needs 7 pairs" in told
+    assert main(["doctor", "--noise", "--pairs", "6"]) == 2

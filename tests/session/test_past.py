@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import typing
 
 import pytest
 
-from tests.conftest import HEAD, Harness
+from tests.conftest import HEAD, Harness, git
 
 if typing.TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.conftest import Finished
 
 pytestmark = pytest.mark.system
@@ -35,13 +32,6 @@ COMMITS = ((0.1, 10), (0.1, 10), (0.1, 12), (0.1, 12), (0.1, 12), (0.2, 12), (0.
 PROBE = ("probe", "--scenarios", "bench/probe.py", "--threads", "1")
 
 
-def git(folder: Path, *words: str) -> str:
-    """Run git in the user's repository and return what it prints."""
-    named = ("-c", "user.name=T", "-c", "user.email=t@example.org")
-    done = subprocess.run(["git", *named, *words], cwd=folder, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
-
-
 @pytest.fixture
 def commits(harness: Harness) -> list[str]:
     """Make the repository in which the command runs, and return its commits, oldest first."""
@@ -49,14 +39,13 @@ def commits(harness: Harness) -> list[str]:
     (harness.folder / ".gitignore").write_text("reports/\n__pycache__/\n")
     (harness.folder / "bench").mkdir()
     (harness.folder / "bench" / "probe.py").write_text(HEAD + BODY)
+    made = []
     for number, (error, steps) in enumerate(COMMITS):
         broken = "raise ValueError('half a change')\n" if number == 3 else ""
-        (harness.folder / "helper.py").write_text(
-            f"{broken}ERROR = {error}\nSALT = {number}\nSTEPS = {steps}\n"
-        )
-        git(harness.folder, "add", "-A")
-        git(harness.folder, "commit", "-qm", f"commit {number}")
-    return git(harness.folder, "rev-list", "--reverse", "HEAD").split()
+        values = f"ERROR = {error}\nSALT = {number}\nSTEPS = {steps}\n"
+        (harness.folder / "helper.py").write_text(broken + values)
+        made.append(harness.commit(f"commit {number}"))
+    return made
 
 
 def runs(done: Finished) -> int:
@@ -120,18 +109,13 @@ def test_the_commit_that_moved_a_metric(harness: Harness, commits: list[str]) ->
     assert "do not differ" in between.out
     git(harness.folder, "checkout", "-q", "--detach", commits[1])
     (harness.folder / "helper.py").write_text("raise ValueError('again')\n")
-    broken = _committed(harness)
+    broken = harness.commit("next")
     (harness.folder / "helper.py").write_text("ERROR = 0.1\nSALT = 1\nSTEPS = 20\n")
-    bad = _committed(harness)
+    bad = harness.commit("next")
     either = harness("bisect", "work.steps", "--good", commits[1], "--bad", bad, *PROBE)
     assert either.code == 2
     assert "one of 2 commits" in either.out
     assert all(commit[:7] in either.out for commit in (broken, bad))
-
-
-def _committed(harness: Harness) -> str:
-    git(harness.folder, "commit", "-qam", "next")
-    return git(harness.folder, "rev-parse", "HEAD")
 
 
 def test_times_are_compared_in_pairs(harness: Harness, commits: list[str]) -> None:
@@ -144,8 +128,7 @@ def test_times_are_compared_in_pairs(harness: Harness, commits: list[str]) -> No
     made: list[str] = []
     for pause in (0.05, 0.05, 0.15):
         (harness.folder / "helper.py").write_text(f"ERROR = 0.1\nSALT = 1\nSTEPS = {pause}\n# {len(made)}\n")
-        git(harness.folder, "add", "-A")
-        made.append(_committed(harness))
+        made.append(harness.commit("next"))
     done = harness(
         "bisect", "train.seconds", "--good", made[0], "slow", "--scenarios", "bench/slow.py", "--threads", "1"
     )
@@ -191,8 +174,7 @@ def test_commits_older_than_a_scenario_are_passed_over(harness: Harness, commits
     """A variant that a commit lacks is named, and what it has is measured; without any of them it has no job."""
     text = (HEAD + BODY).replace('Variant(name="other")', 'Variant(name="newer")')
     (harness.folder / "bench" / "probe.py").write_text(text)
-    git(harness.folder, "add", "-A")
-    newest = _committed(harness)
+    newest = harness.commit("next")
     span = ("history", "--run", f"{commits[-1]}..{newest}", "--scenarios", "bench/probe.py", "--threads", "1")
     both = harness(*span, "probe:all")
     assert both.code == 2

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import types
 import typing
 from importlib import metadata
 from pathlib import Path
@@ -17,18 +18,11 @@ import pytest
 from harness.errors import UnknownNameError
 from harness.records.version import __version__
 from harness.session import starter
-from tests.conftest import TIME_LIMIT
+from tests.conftest import TIME_LIMIT, git
 from tests.test_workflows import action, parsed
 
 if typing.TYPE_CHECKING:
     from tests.conftest import Harness
-
-
-def git(folder: Path, *words: str) -> str:
-    """Run git in a folder, as somebody, and return what it prints."""
-    named = ["-c", "user.name=T", "-c", "user.email=t@example.org", "-c", "init.defaultBranch=main"]
-    done = subprocess.run(["git", *named, *words], cwd=folder, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
 
 
 def step(
@@ -56,8 +50,7 @@ def step(
 def test_from_nothing_to_a_caught_loss(harness: Harness) -> None:
     """Green while there is no baseline; the proposed one is accepted; green with it; red when a branch learns worse, with annotation and summary."""
     assert harness("init", "--framework", "sklearn").code == 0
-    for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "start"]):
-        git(harness.folder, *words)
+    harness.repository()
     first = step(harness, "Gate", BASE="")
     assert first.returncode == 0, first.stdout + first.stderr
     assert "::notice title=No baseline yet::" in first.stdout
@@ -65,25 +58,17 @@ def test_from_nothing_to_a_caught_loss(harness: Harness) -> None:
     assert proposed.returncode == 0, proposed.stdout + proposed.stderr
     assert "harness baseline accept reports/first" in (harness.folder / "reports" / "step.md").read_text()
     assert harness("baseline", "accept", "reports/first").code == 0
-    git(harness.folder, "add", "-A")
-    git(harness.folder, "commit", "-qm", "baseline")
+    harness.commit("baseline")
     assert not git(harness.folder, "status", "--porcelain"), "reports are ignored"
     # once by the action's step in place of the workflow's
-    names = {
-        "SCENARIO": "",
-        "TIER": "",
-        "SEEDS": "",
-        "AGAINST": "",
-        "GITHUB_OUTPUT": str(harness.folder.parent / "output"),
-    }
-    held = step(harness, "Gate", action()["runs"]["steps"], **names)
-    assert (harness.folder.parent / "output").read_text().splitlines() == ["exit-code=0", "outcome=passed"], (
-        held.stdout + held.stderr
-    )
+    output = harness.folder.parent / "output"
+    names = dict.fromkeys(("SCENARIO", "TIER", "SEEDS", "AGAINST"), "")
+    held = step(harness, "Gate", action()["runs"]["steps"], **names, GITHUB_OUTPUT=str(output))
+    assert output.read_text().splitlines() == ["exit-code=0", "outcome=passed"], held.stdout + held.stderr
     git(harness.folder, "switch", "-qc", "worse")
     scenario = harness.folder / "my_scenario.py"
     scenario.write_text(scenario.read_text().replace("max_iter=200", "C=1e-5"))
-    git(harness.folder, "commit", "-qam", "tidy up")
+    harness.commit("tidy up")
     caught = step(harness, "Gate", BASE=git(harness.folder, "rev-parse", "main"))
     assert caught.returncode == 1, caught.stdout + caught.stderr
     assert "::error title=REGRESSED my_scenario%3Adefault accuracy::" in caught.stdout
@@ -126,50 +111,34 @@ def test_the_framework_is_the_installed_one(monkeypatch: pytest.MonkeyPatch) -> 
         starter.write(Path("nowhere"), "mine", kind="sklern")
 
 
+AT = "report-harness[torch] @"
+
+
 @pytest.mark.parametrize(
     ("origin", "says"),
     [
         (None, f"report-harness[torch]=={__version__}"),
         (
             {"url": "https://x.org/h.git", "vcs_info": {"commit_id": "abc"}},
-            "report-harness[torch] @ git+https://x.org/h.git@abc",
+            f"{AT} git+https://x.org/h.git@abc",
         ),
-        ({"url": "https://x.org/h.whl", "archive_info": {}}, "report-harness[torch] @ https://x.org/h.whl"),
-        ({"url": "file:///nowhere/h.whl", "archive_info": {}}, f"report-harness[torch] @ {starter.NOWHERE}"),
+        ({"url": "https://x.org/h.whl", "archive_info": {}}, f"{AT} https://x.org/h.whl"),
+        # a file that no other machine has is replaced by what is to be edited, a checkout by its remote and commit
+        ({"url": "file:///nowhere/h.whl", "archive_info": {}}, f"{AT} {starter.NOWHERE}"),
+        ({"url": "CHECKOUT", "dir_info": {"editable": True}}, f"{AT} git+https://host.org/we/harness@COMMIT"),
     ],
 )
 def test_jobs_install_from_where_this_harness_came(
-    monkeypatch: pytest.MonkeyPatch, origin: object, says: str
+    harness: Harness, monkeypatch: pytest.MonkeyPatch, origin: dict[str, typing.Any] | None, says: str
 ) -> None:
-    """An index, a repository with its commit, or an address; a file that no other machine has is replaced by what is to be edited."""
-
-    class Installed:
-        def read_text(self, name: str) -> str | None:
-            assert name == "direct_url.json"
-            return None if origin is None else json.dumps(origin)
-
-    monkeypatch.setattr(metadata, "distribution", lambda _: Installed())
-    assert starter.requirement("torch") == says
-
-
-def test_a_checkout_with_a_remote_is_named_by_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the harness is installed from a checkout, its remote and commit are what pip is given."""
-    for words in (
-        ["init", "-q"],
-        ["commit", "-qm", "x", "--allow-empty"],
-        ["remote", "add", "origin", "git@host.org:we/harness.git"],
-    ):
-        git(tmp_path, *words)
-    text = json.dumps({"url": tmp_path.as_uri(), "dir_info": {"editable": True}})
-    monkeypatch.setattr(
-        metadata,
-        "distribution",
-        lambda _: typing.cast("typing.Any", type("D", (), {"read_text": lambda *_: text})()),
-    )
-    assert (
-        starter.requirement()
-        == f"report-harness @ git+https://host.org/we/harness@{git(tmp_path, 'rev-parse', 'HEAD')}"
-    )
+    """An index, a repository with its commit, or an address."""
+    harness.repository()
+    git(harness.folder, "remote", "add", "origin", "git@host.org:we/harness.git")
+    commit = git(harness.folder, "rev-parse", "HEAD")
+    text = origin and json.dumps(origin).replace("CHECKOUT", harness.folder.as_uri())
+    installed = types.SimpleNamespace(read_text=lambda name: {"direct_url.json": text}[name])
+    monkeypatch.setattr(metadata, "distribution", lambda _: installed)
+    assert starter.requirement("torch") == says.replace("COMMIT", commit)
 
 
 def test_what_is_there_stays(tmp_path: Path) -> None:
@@ -182,17 +151,14 @@ def test_what_is_there_stays(tmp_path: Path) -> None:
     assert starter._ignored(tmp_path / ".gitignore") == []
 
 
-def test_a_second_configuration_is_refused(harness: Harness) -> None:
-    """Next to [tool.harness] in pyproject.toml no harness.toml is written: no command would work with both."""
+def test_init_overwrites_nothing(harness: Harness) -> None:
+    """A second init names the file that is there already; next to [tool.harness] no harness.toml is written: no command works with both."""
     (harness.folder / "pyproject.toml").write_text("[tool.harness]\nseeds = 3\n")
     done = harness("init")
     assert done.code == 2
     assert "configures the harness already" in done.err
     assert not (harness.folder / "harness.toml").exists()
-
-
-def test_init_overwrites_nothing(harness: Harness) -> None:
-    """A second init names the file that is there already."""
+    (harness.folder / "pyproject.toml").unlink()
     assert harness("init").code == 0
     again = harness("init")
     assert again.code == 2

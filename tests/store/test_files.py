@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -29,7 +30,6 @@ NOBODY = 65534
 WRITE = """
 import os, resource, subprocess, sys
 from pathlib import Path
-from harness.judging import jobs
 from harness.store import files
 from harness.errors import StorageError
 path = Path(sys.argv[1])
@@ -40,20 +40,17 @@ except StorageError as error:
     print(error)
     print(sorted(entry.name for entry in path.parent.iterdir()))
 """
+MOUNT = 'subprocess.run(["mount", "-t", "tmpfs", "-o", "{}", "none", path.parent], check=True)'
 
 
-def write_elsewhere(path: Path, size: int, before: str, prefix: tuple[str, ...] = ()) -> list[str]:
-    """Write to `path` in a child that first runs `before`; return the error and what the folder holds."""
-    code = WRITE.format(before=before, size=size)
+def child(code: str, path: Path, prefix: tuple[str, ...] = ()) -> str:
+    """Run a program with a path in a process of its own and return what it prints."""
+    command = [*prefix, sys.executable, "-c", code, str(path)]
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
     done = subprocess.run(
-        [*prefix, sys.executable, "-c", code, str(path)],
-        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=TIME_LIMIT,
+        command, env=environment, capture_output=True, text=True, check=True, timeout=TIME_LIMIT
     )
-    return done.stdout.splitlines()
+    return done.stdout
 
 
 @pytest.fixture
@@ -61,7 +58,7 @@ def own_mounts() -> tuple[str, ...]:
     """Give the command prefix that runs a child in a mount namespace of its own."""
     prefix = ("unshare", "--map-root-user", "--mount")
     if (
-        shutil.which("unshare") is None
+        not shutil.which("unshare")
         or subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode
     ):
         pytest.skip(
@@ -92,16 +89,7 @@ def test_json_holds_records_and_no_nan(tmp_path: Path) -> None:
     use = DatasetUse(name="digits", sha256="00", complete=True, found="all there")
     files.write_json(tmp_path / "x.json", {"use": use, "loss": [1.5, float("nan")]})
     text = (tmp_path / "x.json").read_text()
-    assert json.loads(text) == {
-        "use": {
-            "name": "digits",
-            "sha256": "00",
-            "complete": True,
-            "found": "all there",
-            "train_share": None,
-        },
-        "loss": [1.5, None],
-    }
+    assert json.loads(text) == {"use": dataclasses.asdict(use), "loss": [1.5, None]}
     assert text.endswith("}\n")
 
 
@@ -145,61 +133,43 @@ def test_permissions_follow_umask_and_old_file(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o604
 
 
-def test_a_folder_in_the_way_is_named(tmp_path: Path) -> None:
-    """Writing over a folder is one clear error, and the folder stays."""
+def test_what_is_in_the_way_is_named(tmp_path: Path) -> None:
+    """A folder in the file's place, and a file in the middle of its path, are one clear error each, and stay."""
     (tmp_path / "x").mkdir()
     with pytest.raises(
         StorageError, match=r"cannot write .*x: a folder of that name is in the way. Move that folder"
     ):
         files.write_bytes(tmp_path / "x", b"1")
-    assert list(tmp_path.iterdir()) == [tmp_path / "x"]
-
-
-def test_a_file_where_a_folder_should_be_is_named(tmp_path: Path) -> None:
-    """A file in the middle of the path is one clear error."""
-    (tmp_path / "x").write_bytes(b"")
-    for below in (tmp_path / "x" / "y", tmp_path / "x" / "y" / "z"):
+    (tmp_path / "y").write_bytes(b"")
+    for below in (tmp_path / "y" / "z", tmp_path / "y" / "z" / "a"):
         with pytest.raises(StorageError, match="a file is where a folder should be"):
             files.write_bytes(below, b"1")
+    assert sorted(tmp_path.iterdir()) == [tmp_path / "x", tmp_path / "y"]
 
 
-def test_file_size_limit(tmp_path: Path) -> None:
-    """A write over the process's file size limit names the file and leaves nothing."""
-    limit = "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))"
-    error, left = write_elsewhere(tmp_path / "big.json", 5000, limit)
-    assert error.startswith(f"cannot write {tmp_path / 'big.json'}: the file is larger than allowed. Raise")
-    assert left == "[]"
+LIMIT = "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))"
+DROP = f"if os.geteuid() == 0: os.seteuid({NOBODY})"
 
 
-def test_full_disk(tmp_path: Path, own_mounts: tuple[str, ...]) -> None:
-    """A write to a disk that fills up names the file, says to free space, and leaves no half."""
-    mount = 'subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", path.parent], check=True)'
-    error, left = write_elsewhere(tmp_path / "run.json", 1_000_000, mount, own_mounts)
-    assert error == (
-        f"cannot write {tmp_path / 'run.json'}: the disk is full. "
-        "Free some space there or choose another folder, then run the command again"
-    )
-    assert left == "[]"
-
-
-def test_read_only_disk(tmp_path: Path, own_mounts: tuple[str, ...]) -> None:
-    """A write to a read-only file system names the file and asks for another folder."""
-    mount = 'subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "none", path.parent], check=True)'
-    error, left = write_elsewhere(tmp_path / "run.json", 1, mount, own_mounts)
-    assert error.startswith(f"cannot write {tmp_path / 'run.json'}: read-only file system. Choose a folder")
-    assert left == "[]"
-
-
-def test_forbidden_folder(open_folder: Path) -> None:
-    """A write into a folder without write permission names the file and asks for permission."""
+@pytest.mark.parametrize(
+    ("before", "size", "reason"),
+    [
+        (LIMIT, 5000, "the file is larger than allowed. Raise"),
+        (MOUNT.format("size=64k"), 1_000_000, "the disk is full. Free some space there or choose another folder, then run the command again"),
+        (MOUNT.format("ro"), 1, "read-only file system. Choose a folder"),
+        (DROP, 1, "permission denied. Give yourself write permission"),
+    ],
+)  # fmt: skip
+def test_a_write_that_fails_names_the_file(
+    open_folder: Path, request: pytest.FixtureRequest, before: str, size: int, reason: str
+) -> None:
+    """A limit, a full disk, a read-only one, and a forbidden folder: each names the file and what to do, and leaves no half."""
     closed = open_folder / "closed"
     closed.mkdir()
-    closed.chmod(0o555)
-    drop = f"if os.geteuid() == 0: os.seteuid({NOBODY})"
-    error, left = write_elsewhere(closed / "run.json", 1, drop)
-    assert error.startswith(
-        f"cannot write {closed / 'run.json'}: permission denied. Give yourself write permission"
-    )
+    closed.chmod(0o555 if before == DROP else 0o755)
+    prefix = request.getfixturevalue("own_mounts") if "mount" in before else ()
+    error, left = child(WRITE.format(before=before, size=size), closed / "run.json", prefix).splitlines()
+    assert error.startswith(f"cannot write {closed / 'run.json'}: {reason}")
     assert left == "[]"
 
 
@@ -314,11 +284,8 @@ def test_a_mounted_file_is_written_in_place(tmp_path: Path, own_mounts: tuple[st
     """A file that a container mounts cannot be replaced (EBUSY): its content is."""
     (tmp_path / "source").write_text("old and longer than what is new")
     (tmp_path / "mounted").touch()
-    done = subprocess.run(
-        [*own_mounts, sys.executable, "-c", MOUNTED, str(tmp_path / "mounted")], env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
-        capture_output=True, text=True, check=True, timeout=TIME_LIMIT,
-    )  # fmt: skip
-    assert done.stdout == "new and more new and more ['mounted', 'source']\n"
+    printed = child(MOUNTED, tmp_path / "mounted", own_mounts)
+    assert printed == "new and more new and more ['mounted', 'source']\n"
 
 
 def test_a_file_in_a_forbidden_folder_is_written_in_place(open_folder: Path) -> None:
@@ -335,8 +302,7 @@ from harness.store import files
 if os.geteuid() == 0: os.seteuid({NOBODY})
 files.write_named(Path(sys.argv[1]), ["new"])
 """
-    command = [sys.executable, "-c", code, str(closed / "x")]
-    subprocess.run(command, env=os.environ | {"PYTHONPATH": str(REPOSITORY)}, check=True, timeout=TIME_LIMIT)
+    child(code, closed / "x")
     assert (closed / "x").read_text() == "new"
     assert [path.name for path in closed.iterdir()] == ["x"]
 

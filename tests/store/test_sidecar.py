@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import typing
 
 import numpy as np
@@ -86,18 +87,13 @@ def test_predictions_come_back_as_they_were(
     ("shared", "error", "most"), [(True, 0.02, 20_000), (True, 0.1, 40_000), (False, 0.02, 80_000)]
 )
 def test_a_large_baseline_stays_small(tmp_path: Path, shared: bool, error: float, most: int) -> None:
-    """Ten seeds of 10,000 images: 16 KB at 98% right, and far below 100 KB where each seed has images of its own."""
+    """Ten seeds of 10,000 images: 16 KB at 98% right, and far below 100 KB where each seed has images of its own; the same bytes again."""
     path = sidecar.write(some(10_000, tuple(range(10)), shared=shared, error=error), tmp_path / "0.json")
+    again = sidecar.write(some(10_000, tuple(range(10)), shared=shared, error=error), tmp_path / "1.json")
     assert path is not None
+    assert again is not None
     assert path.stat().st_size < most
-
-
-def test_the_same_predictions_give_the_same_bytes(tmp_path: Path) -> None:
-    """Writing again changes nothing that version control would see."""
-    first, second = (sidecar.write(some(), tmp_path / name) for name in ("0.json", "1.json"))
-    assert first is not None
-    assert second is not None
-    assert first.read_bytes() == second.read_bytes()
+    assert path.read_bytes() == again.read_bytes()
 
 
 def test_a_baseline_without_predictions_is_fine(tmp_path: Path) -> None:
@@ -147,7 +143,7 @@ ZEROS = np.zeros(50, np.int16)
         (changed(test__differences__5=ZEROS + 32767), "a class outside 0 to 255"),
         (changed(test__differences__5=ZEROS - 200), "a class outside 0 to 255"),
         (changed(test__differences__5=ZEROS), "gives accuracy 1 of set 'test' for seed 5, the baseline says"),
-        (changed(test__weights__5=np.zeros(31, np.uint8)), "a hash of weights of set 'test', seed 5, that is none"),
+        (changed(test__weights__5=np.zeros(31, np.uint8)), "an invalid hash of weights of set 'test', seed 5"),
         (lambda _: {}, "holds no predictions"),
     ],
 )  # fmt: skip
@@ -166,27 +162,12 @@ def test_what_is_not_of_this_baseline_is_one_error(
     assert "remove it" in caught.value.next_step
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 torn", b"\x80\x04pickle"])
-def test_a_file_that_is_no_archive_is_one_error(tmp_path: Path, content: bytes) -> None:
-    """Torn and foreign files are named."""
+def test_a_foreign_file_is_one_error(tmp_path: Path) -> None:
+    """Torn and foreign files are named, and an array of objects is refused unread."""
     path = tmp_path / "0.json"
-    sidecar.path_of(path).write_bytes(content)
-    with pytest.raises(BaselineError, match="is damaged"):
-        sidecar.load(path, baseline(some()))
-
-
-def test_a_pickle_is_never_loaded(tmp_path: Path) -> None:
-    """An array of objects is refused unread."""
-    path = tmp_path / "0.json"
-    with sidecar.path_of(path).open("wb") as file:
-        np.savez(file, **{"test/labels": np.array([{}], object)})  # type: ignore[arg-type]
-    with pytest.raises(BaselineError, match="is damaged"):
-        sidecar.load(path, baseline(some()))
-
-
-def test_predictions_of_another_baseline_are_refused(tmp_path: Path) -> None:
-    """The same seeds and shapes with other accuracies: somebody else's file."""
-    path = tmp_path / "0.json"
-    sidecar.write(some(error=0.5), path)
-    with pytest.raises(BaselineError, match="the baseline says"):
-        sidecar.load(path, baseline(some()))
+    pickled = io.BytesIO()
+    np.savez(pickled, **{"test/labels": np.array([{}], object)})  # type: ignore[arg-type]
+    for content in (b"", b"PK\x03\x04 torn", b"\x80\x04pickle", pickled.getvalue()):
+        sidecar.path_of(path).write_bytes(content)
+        with pytest.raises(BaselineError, match="is damaged"):
+            sidecar.load(path, baseline(some()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import json
+import gzip
 import typing
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from harness.errors import StorageError
 from harness.export import FORMATS
 from harness.judging import equivalence, history, jobs, proposals
 from harness.records import Gate, GateSettings, Job, Measured, RunRequest, RunResult
-from harness.report import ledger
+from harness.report import ledger, render
 from harness.session import procedure
 from harness.sources.catalogue import load_all
 from harness.store import files, predictions, stored
@@ -27,7 +27,6 @@ if typing.TYPE_CHECKING:
 
     from tests.conftest import Finished, Harness
 
-GOOD = "SCENARIO = declare(guess)"
 TEXT = st.text(
     st.one_of(st.characters(categories=("L", "P", "Cc")), st.sampled_from('\n  }],{"')), max_size=30
 )
@@ -48,24 +47,37 @@ def job(errors: list[str]) -> Job:
     )  # fmt: skip
 
 
+def with_gate(errors: list[str]) -> Job:
+    """Return a gate's job: its base runs failed with the same texts."""
+    plain = job(errors)
+    gate = Gate(settings=GateSettings(against="main"), base_results=plain.results, minutes=1.0, exit_code=2)
+    return dataclasses.replace(plain, gate=gate)
+
+
 @pytest.fixture
 def large(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave every job on disk, however small; let parts of it fall on every border of a block."""
+    """Leave every job on disk, however small."""
     monkeypatch.setattr(stored, "LARGE_BYTES", 0)
-    monkeypatch.setattr(stored, "_BLOCK_BYTES", 7)
+
+
+def in_memory(read: Job) -> Job:
+    """Return a job with its results in memory."""
+    gate = read.gate and dataclasses.replace(read.gate, base_results=tuple(read.gate.base_results))
+    return dataclasses.replace(read, results=tuple(read.results), gate=gate)
 
 
 @pytest.mark.usefixtures("large")
-@given(errors=st.lists(TEXT, max_size=5))
-def test_whatever_is_written_is_read(errors: list[str]) -> None:
+@given(errors=st.lists(TEXT, max_size=5), made=st.sampled_from([job, with_gate]))
+def test_whatever_is_written_is_read(errors: list[str], made: Callable[[list[str]], Job]) -> None:
     """Any job comes back equal from disk, also written again from disk, and the file is what one write gives."""
     with scratch() as folder:
-        first, again = Path(folder, "run.json"), Path(folder, "again.json")
-        stored.write(first, job(errors))
-        assert first.read_bytes() == msgspec.json.format(msgspec.json.encode(job(errors)), indent=1) + b"\n"
+        first, again, wanted = Path(folder, "run.json"), Path(folder, "again.json"), made(errors)
+        stored.write(first, wanted)
+        assert first.read_bytes() == msgspec.json.format(msgspec.json.encode(wanted), indent=1) + b"\n"
         read = jobs.read(Path(folder))
         assert isinstance(read.results, stored.Results) == bool(errors)
-        assert dataclasses.replace(read, results=tuple(read.results)) == job(errors)
+        assert read.gate is None or isinstance(read.gate.base_results, stored.Results) == bool(errors)
+        assert in_memory(read) == wanted
         stored.write(again, read)
         assert again.read_bytes() == first.read_bytes()
 
@@ -85,61 +97,38 @@ def test_a_torn_file_is_one_error(errors: list[str], cut: float) -> None:
 
 @pytest.mark.usefixtures("large")
 def test_another_layout_is_read_whole(tmp_path: Path) -> None:
-    """A file that somebody laid out otherwise is read too."""
-    (tmp_path / "run.json").write_bytes(msgspec.json.encode(job(["x", "y"])))
-    assert jobs.read(tmp_path) == job(["x", "y"])
+    """A file that somebody laid out otherwise, or in part, is read too, and no run is lost."""
+    path, wanted = tmp_path / "run.json", with_gate(["x", "y"])
+    path.write_bytes(msgspec.json.encode(wanted))
+    assert jobs.read(tmp_path) == wanted
+    stored.write(path, wanted)
+    before, base, after = path.read_text().partition('"base_results"')
+    path.write_text(before + base + after.replace("\n   },\n   {", "\n   }, {", 1))
+    assert jobs.read(tmp_path) == wanted
+
+
+@pytest.mark.parametrize("space", ["", " "])
+def test_verdicts_of_older_files_are_read_in_todays_words(space: str) -> None:
+    """Files as `write` lays them out and compact ones: only the value of a verdict is another word now, and no text changes."""
+    old = f'{{"verdict":{space}"HOLDS", "reason":{space}"HOLDS, \\"verdict\\":\\"HOLDS\\"", "x": {{"verdict":{space}"VIOLATED"}}}}'
+    new = old.replace(f'"verdict":{space}"HOLDS"', f'"verdict":{space}"PASS"').replace(
+        "VIOLATED", "REGRESSED"
+    )
+    assert stored.with_present_words(old.encode()).decode() == new
 
 
 @pytest.mark.usefixtures("large")
-@pytest.mark.parametrize("space", ["", " "])
-def test_verdicts_of_older_files_are_read_in_todays_words(space: str) -> None:
-    """Files as `write` lays them out and compact ones: only the value of a verdict is another word now."""
-    old = f'{{"verdict":{space}"HOLDS", "reason":{space}"HOLDS", "x": {{"verdict":{space}"VIOLATED"}}}}'.encode()
-    new = f'{{"verdict":{space}"PASS", "reason":{space}"HOLDS", "x": {{"verdict":{space}"REGRESSED"}}}}'.encode()
-    assert stored.with_present_words(old) == new
-
-
 def test_groups_and_parts(tmp_path: Path) -> None:
     """Results are grouped without being held, counted, indexed, sliced, and outlive the name of their file."""
     stored.write(tmp_path / "run.json", job(list("abcde")))
     results = jobs.read(tmp_path).results
     stored.write(tmp_path / "run.json", job(["another"]))
-    found = stored.groups(results)
-    assert {key[1]: [result.error for result in group] for key, group in found.items()} == {
-        "a": ["a", "c", "e"], "b": ["b", "d"],
-    }  # fmt: skip
-    assert (len(results), results[-1].error, [result.error for result in results[1:3]]) == (
-        5,
-        "e",
-        ["b", "c"],
-    )
+    found = {key[1]: [result.error for result in group] for key, group in stored.groups(results).items()}
+    assert found == {"a": ["a", "c", "e"], "b": ["b", "d"]}
+    assert (len(results), results[-1].error) == (5, "e")
+    assert [result.error for result in results[1:3]] == ["b", "c"]
     with pytest.raises(IndexError):
         results[5]
-
-
-def test_a_large_job_is_judged_and_shown_as_a_small_one(
-    run_probe: Callable[..., Finished], harness: Harness, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """Verdicts and page of a job left on disk are those of the same job in memory."""
-    body = """
-    from harness import IdentityCheck
-
-    def measure(run):
-        run.identity(IdentityCheck("one", 1e-9 * run.seed, 1e-6, "1 = 1", "float64"))
-        guess(run, right=90 + run.seed)
-
-    SCENARIO = declare(measure)
-    """
-    assert run_probe(body, "--seeds", "3").code == 0
-    from harness.report import render
-
-    declared = load_all([str(harness.folder / "probe.py")])
-    small = procedure.rejudge(jobs.read(harness.folder / "out"), declared, [])
-    monkeypatch.setattr(stored, "LARGE_BYTES", 0)
-    left = procedure.rejudge(jobs.read(harness.folder / "out"), declared, [])
-    assert isinstance(left.results, stored.Results)
-    assert left.comparisons == small.comparisons
-    assert render(left, harness.folder / "out", declared) == render(small, harness.folder / "out", declared)
 
 
 @pytest.mark.usefixtures("large")
@@ -153,49 +142,20 @@ def test_a_killed_large_job_is_put_together_from_disk(tmp_path: Path) -> None:
         jobs.read(tmp_path)
 
 
-def with_gate(errors: list[str]) -> Job:
-    """Return a gate's job: its base runs failed with the same texts."""
-    plain = job(errors)
-    gate = Gate(settings=GateSettings(against="main"), base_results=plain.results, minutes=1.0, exit_code=2)
-    return dataclasses.replace(plain, gate=gate)
-
-
-@pytest.mark.usefixtures("large")
-@given(errors=st.lists(TEXT, min_size=1, max_size=4))
-def test_the_runs_of_a_gates_base_stay_on_disk_too(errors: list[str]) -> None:
-    """Any gate comes back equal from disk, and the file is what one write gives."""
-    with scratch() as folder:
-        path, wanted = Path(folder, "run.json"), with_gate(errors)
-        stored.write(path, wanted)
-        assert path.read_bytes() == msgspec.json.format(msgspec.json.encode(wanted), indent=1) + b"\n"
-        read = jobs.read(Path(folder))
-        assert read.gate is not None
-        assert isinstance(read.gate.base_results, stored.Results)
-        gate = dataclasses.replace(read.gate, base_results=tuple(read.gate.base_results))
-        assert dataclasses.replace(read, results=tuple(read.results), gate=gate) == wanted
-
-
-@pytest.mark.usefixtures("large")
-def test_a_gate_of_another_layout_is_read_whole(tmp_path: Path) -> None:
-    """Base runs that somebody laid out otherwise are read too, and none is lost."""
-    path, wanted = tmp_path / "run.json", with_gate(["x", "y"])
-    stored.write(path, wanted)
-    text = path.read_text()
-    cut = text.index('"base_results"')
-    path.write_text(text[:cut] + text[cut:].replace("\n   },\n   {", "\n   }, {", 1))
-    assert jobs.read(tmp_path) == wanted
-
-
 @pytest.mark.parametrize("least", [0, stored.LARGE_BYTES])
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [(-1e200, r": metric 'loss' is beyond 1e\+150"), ([1.0, None], ""), ([[2.0], ["x"]], ""), ([{}], "")],
+)
 def test_a_number_that_no_run_can_give_is_damage(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, least: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, least: int, value: typing.Any, reason: str
 ) -> None:
-    """A stored number whose square is infinite is named when the job is read, not met in the middle of its statistics."""
+    """A stored number whose square is infinite, or what is no number, is named when the job is read, not met in its statistics."""
     monkeypatch.setattr(stored, "LARGE_BYTES", least)
     (result,) = job(["x"]).results
-    beyond = dataclasses.replace(result, metrics={"loss": Measured(value=-1e200)})
-    stored.write(tmp_path / "run.json", dataclasses.replace(job(["x"]), results=(beyond,), counted=()))
-    with pytest.raises(StorageError, match=r"run\.json is damaged: metric 'loss' is beyond 1e\+150"):
+    odd = dataclasses.replace(result, metrics={"loss": Measured(value=value)})
+    stored.write(tmp_path / "run.json", dataclasses.replace(job(["x"]), results=(odd,), counted=()))
+    with pytest.raises(StorageError, match=rf"run\.json is damaged{reason}"):
         jobs.read(tmp_path)
 
 
@@ -204,6 +164,7 @@ def measure(run):
     with run.stage("hold"):
         held = np.ones(2**17)
     guess(run, right=80 + run.seed)
+    run.identity(IdentityCheck("one", 1e-9 * run.seed, 1e-6, "1 = 1", "float64"))
     run.record("spectrum", [1.0, run.seed])
     if run.options.get("die"):
         raise ValueError("as asked")
@@ -222,7 +183,7 @@ SCENARIO = declare(
 def test_a_large_job_is_told_as_a_small_one(
     run_probe: Callable[..., Finished], harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every export, the ledger, the history, proposals and a comparison say the same of a job on disk as of one in memory."""
+    """Verdicts, page, every export, ledger, history, proposals and a comparison say the same of a job on disk as of one in memory; a gate too."""
     harness.scenario(VARIED)
     harness.repository()
     done = run_probe(VARIED, "probe:default", "probe:other", "--seeds", "5", "--no-count")
@@ -230,23 +191,39 @@ def test_a_large_job_is_told_as_a_small_one(
     dead = harness("run", "probe:all", "--scenarios", "probe.py", "--no-count", "--out", "dead")
     assert dead.code == 2
     declared = load_all([str(harness.folder / "probe.py")])
+    folders = [harness.folder / name for name in ("out", "dead", "gate")]
+    plain = jobs.read(folders[0])
+    base = tuple(
+        dataclasses.replace(
+            run, request=dataclasses.replace(run.request, side="base"),
+            metrics={**run.metrics, "accuracy": Measured(value=0.5 + run.request.seed / 100, better="higher")},
+        )
+        for run in plain.results
+    )  # fmt: skip
+    settings = GateSettings(against="HEAD~1", seeds=5)
+    gate = Gate(settings=settings, base_results=base, minutes=1.0, exit_code=0)
+    stored.write(folders[2] / "run.json", dataclasses.replace(plain, gate=gate))
 
     def told() -> list[object]:
-        read = [jobs.read(harness.folder / name) for name in ("out", "dead")]
+        read = [jobs.read(folder) for folder in folders]
         assert all(isinstance(each.results, stored.Results) == (stored.LARGE_BYTES == 0) for each in read)
+        judged = [
+            procedure.rejudge(each, declared, [], folder) for each, folder in zip(read, folders, strict=True)
+        ]
+        assert any(comparison.trials for comparison in judged[2].comparisons)
         exports = [
             "".join(text(each)) for each in read for parts in FORMATS.values() for text in parts.values()
         ]
         proposed = proposals.propose(read[0], declared, reason="r", who="w")
-        readers = (predictions.reader(harness.folder / "out"), predictions.reader(harness.folder / "dead"))
-        compared = equivalence.compare(read, ("out", "dead"), readers)
-        bare = [dataclasses.replace(baseline, date="") for baseline in proposed]
+        readers = tuple(map(predictions.reader, folders[:2]))
         return [
+            [(each.comparisons, each.gate and each.gate.exit_code) for each in judged],
+            render(judged[0], folders[0], declared),
             exports,
             ledger.collect(read, declared),
             history.tracks(history.gather(read), {}),
-            bare,
-            compared,
+            [dataclasses.replace(baseline, date="") for baseline in proposed],
+            equivalence.compare(read[:2], ("out", "dead"), readers),
         ]
 
     small = told()
@@ -254,43 +231,8 @@ def test_a_large_job_is_told_as_a_small_one(
     assert told() == small
 
 
-@pytest.mark.slow
-def test_a_large_gate_is_judged_as_a_small_one(
-    run_probe: Callable[..., Finished], harness: Harness, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Trials, verdicts and exit code of a gate left on disk are those of the same gate in memory."""
-    assert run_probe(VARIED, "--seeds", "5", "--no-count").code == 0
-    declared = load_all([str(harness.folder / "probe.py")])
-    folder = harness.folder / "out"
-    plain = jobs.read(folder)
-    settings = GateSettings(against="HEAD~1", seeds=5)
-    base = tuple(
-        dataclasses.replace(
-            run,
-            request=dataclasses.replace(run.request, side="base"),
-            metrics={
-                **run.metrics,
-                "accuracy": Measured(value=0.5 + run.request.seed / 100, better="higher"),
-            },
-        )
-        for run in plain.results
-    )
-    gate = Gate(settings=settings, base_results=base, minutes=1.0, exit_code=0)
-    stored.write(folder / "run.json", dataclasses.replace(plain, gate=gate))
-    small = procedure.rejudge(jobs.read(folder), declared, [], folder)
-    monkeypatch.setattr(stored, "LARGE_BYTES", 0)
-    left = procedure.rejudge(jobs.read(folder), declared, [], folder)
-    assert left.gate is not None
-    assert small.gate is not None
-    assert isinstance(left.gate.base_results, stored.Results)
-    assert any(comparison.trials for comparison in small.comparisons)
-    assert (left.comparisons, left.gate.exit_code) == (small.comparisons, small.gate.exit_code)
-
-
-def test_a_packed_job_is_read(tmp_path: Path) -> None:
-    """A gzipped run.json is read where there is no other; a damaged one is one error."""
-    import gzip
-
+def test_a_packed_job_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gzipped run.json is read where there is no other; a damaged one, or one that would fill the memory, is one error."""
     stored.write(tmp_path / "run.json", job(["x", "y"]))
     whole = gzip.compress((tmp_path / "run.json").read_bytes())
     (tmp_path / "run.json").unlink()
@@ -301,33 +243,7 @@ def test_a_packed_job_is_read(tmp_path: Path) -> None:
         packed.write_bytes(damaged)
         with pytest.raises(StorageError, match=r"run\.json\.gz is damaged"):
             jobs.read(tmp_path)
-
-
-def test_a_packed_job_may_not_fill_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What unpacks to more than any committed job is refused before it is read."""
-    import gzip
-
     monkeypatch.setattr(stored, "_UNPACKED_BYTES", 1 << 20)
-    (tmp_path / "run.json.gz").write_bytes(gzip.compress(b" " * (2 << 20)))
+    packed.write_bytes(gzip.compress(b" " * (2 << 20)))
     with pytest.raises(StorageError, match="unpacks to more than 1 MiB"):
         jobs.read(tmp_path)
-
-
-@pytest.mark.parametrize("value", [[1.0, None], [[2.0], ["x"]], [{}]])
-def test_a_list_that_holds_no_numbers_is_damage(tmp_path: Path, value: list[typing.Any]) -> None:
-    """What a foreign file puts into a metric's list is named, not met as a type that has no size."""
-    (result,) = job(["x"]).results
-    odd = dataclasses.replace(result, metrics={"loss": Measured(value=value)})
-    stored.write(tmp_path / "run.json", dataclasses.replace(job(["x"]), results=(odd,), counted=()))
-    with pytest.raises(StorageError, match=r"run\.json is damaged"):
-        jobs.read(tmp_path)
-
-
-@pytest.mark.parametrize("space", ["", " "])
-def test_words_of_older_schemas_are_read_as_todays(space: str) -> None:
-    """An identity that held or was violated is PASS or REGRESSED now; the same words within a text stay."""
-    text = json.dumps('"verdict":"HOLDS"')
-    content = f'{{"verdict":{space}"HOLDS", "other": {text}, "verdict":{space}"VIOLATED"}}'.encode()
-    assert stored.with_present_words(content).decode() == (
-        f'{{"verdict":{space}"PASS", "other": {text}, "verdict":{space}"REGRESSED"}}'
-    )

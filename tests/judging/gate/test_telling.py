@@ -14,13 +14,13 @@ import pytest
 from rich.console import Console
 
 from harness.cli import gate as gate_face
-from harness.cli import listing, main, terminal
+from harness.cli import here, main, terminal
 from harness.errors import UnknownNameError
 from harness.export import junit
 from harness.judging import outcome
 from harness.judging.outcome import element
 from harness.records import GateSettings, Outputs, Scenario, Source, Variant
-from harness.session import opening, storing
+from harness.session import execution, storing
 from tests.conftest import one_thread
 from tests.export.test_summary import a_job, comparison, judgement
 
@@ -161,14 +161,14 @@ CHOSEN = [(declared("a", "accuracy"), "default"), (declared("b", "loss"), "other
 )
 def test_what_may_be_judged_can_be_explained(metric: str) -> None:
     """Gated metrics of any chosen variant pass, and counts of work, which only the runs tell."""
-    opening.refuse_unknown([metric], CHOSEN)
+    execution.refuse_unknown([metric], CHOSEN)
 
 
 @pytest.mark.parametrize("metric", ["acuracy", "b/accuracy", "a:other/accuracy", "c/accuracy", "test_images"])
 def test_what_nothing_judges_is_refused(metric: str) -> None:
     """A slip, a metric of another scenario, and a variant that was not chosen."""
     with pytest.raises(UnknownNameError, match=r"unknown metric of this job .* Known: accuracy, loss"):
-        opening.refuse_unknown([metric], CHOSEN)
+        execution.refuse_unknown([metric], CHOSEN)
 
 
 def test_a_slip_is_said_before_anything_is_run(harness: Harness) -> None:
@@ -244,7 +244,7 @@ def test_an_error_of_the_harness_is_no_verdict(
         raise error
 
     monkeypatch.setenv("MY_TOKEN", "hush-hush")
-    monkeypatch.setattr(listing, "as_text", broken)
+    monkeypatch.setattr(here, "as_text", broken)
     assert main(["list"]) == 2
     told = capsys.readouterr().err
     assert told.startswith("Traceback (most recent call last):\n")
