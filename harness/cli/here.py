@@ -104,7 +104,7 @@ def doctor_command(
         from harness.session import noise
 
         click.echo(f"\nnoise: {pairs} pairs of fresh processes")
-        measured = noise.measure(pairs, lambda: click.echo("Waiting: another job measures on this machine."))
+        measured = noise.measure(pairs, lambda holder: click.echo(f"Waiting: {visible(holder)}."))
         for line in noise.described(*measured):
             click.echo(line)
     return 2 if any(finding.wrong for finding in findings) else 0

@@ -24,7 +24,7 @@ from harness.errors import HarnessError, unknown
 from harness.judging import outcome
 from harness.records import BACKENDS, DEVICES, EXECUTORS
 from harness.store import commands, git
-from harness.store.visible import visible
+from harness.store.visible import marked, say, visible
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -285,8 +285,8 @@ def executing(console: Console, threads: int, **options: typing.Any) -> Iterator
     """Open what runs workers (`harness.running.executors.opened`), and warn of what makes results worth less; SIGTERM ends it as Ctrl-C does."""
     from harness.running import executors
 
-    def waiting() -> None:
-        console.print("Waiting: another job measures on this machine.")
+    def waiting(holder: str) -> None:
+        say(console, f"Waiting: {marked(holder)}.")
 
     warn_before_runs(threads)
     with terminable(), executors.opened(waiting=waiting, **options) as executor:

@@ -44,13 +44,13 @@ class Executor(typing.Protocol):
 class Local:
     """Workers on this machine, one measured worker at a time."""
 
-    waiting: Callable[[], None] = lambda: None
+    waiting: Callable[[str], None] = lambda _holder: None
     """Called before a wait for another job's worker on this machine."""
 
     def attempt(self, requests: Iterable[RunRequest], out: Path) -> Iterator[tuple[RunRequest, Attempt]]:
         """Try the runs one after the other."""
         for request in requests:
-            with runner.one_at_a_time(self.waiting):
+            with runner.one_at_a_time(self.waiting, out):
                 yield request, runner.attempt(request, out / "runs" / request.key)
 
 
@@ -159,7 +159,7 @@ def opened(
     *,
     scheduler: str = "",
     workers: int | None = None,
-    waiting: Callable[[], None] = lambda: None,
+    waiting: Callable[[str], None] = lambda _holder: None,
 ) -> Iterator[Executor]:
     """Open the executor ``local`` or ``dask`` for a while.
 

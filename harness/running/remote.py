@@ -18,11 +18,12 @@ from harness.measure import given
 from harness.records import Attempt, RunRequest  # noqa: TC001 - msgspec reads the annotations
 from harness.records.version import __version__
 from harness.running import runner
-from harness.store import files
+from harness.store import files, project
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
 
+MOST_CODE = 16 << 20
 LEFT = ("measurement.json", "predictions.npz", "arrays.npz", given.FILE, "log.txt")
 """Files of a run that travel back; no other name is ever written on arrival."""
 
@@ -37,6 +38,10 @@ class Task:
     """What to run."""
     scenario_files: dict[str, bytes]
     """Absolute path on the runner's machine -> content, of files that declare further scenarios."""
+    tops: dict[str, str]
+    """Scenario file -> top folder of its project."""
+    modules: dict[str, bytes]
+    """Path -> content of what those files may import; `MOST_CODE` bytes at most, else only what lies next to them."""
     alone: bool
     """Whether to hold the machine's measuring lock."""
 
@@ -53,10 +58,19 @@ class Reply:
 
 def pack(request: RunRequest, *, alone: bool) -> bytes:
     """Pack a run with the scenario files that it needs."""
-    sources = {path: Path(path).read_bytes() for path in request.scenario_paths}
-    return msgspec.msgpack.encode(
-        Task(version=__version__, request=request, scenario_files=sources, alone=alone)
+    paths = [Path(path) for path in request.scenario_paths]
+    modules = {file for path in paths for file in project.code(path)}
+    if sum(file.stat().st_size for file in modules) > MOST_CODE:
+        modules = {file for path in paths for file in path.parent.glob("*.py")}
+    task = Task(
+        version=__version__,
+        request=request,
+        scenario_files={str(path): path.read_bytes() for path in paths},
+        tops={str(path): str(project.upwards(path.parent)[-1]) for path in paths},
+        modules={str(file): file.read_bytes() for file in modules},
+        alone=alone,
     )
+    return msgspec.msgpack.encode(task)
 
 
 def unpack(packed: bytes, folder: Path) -> Attempt:
@@ -95,25 +109,30 @@ def _attempt(task: Task, scratch: Path) -> Attempt:
     if task.version != __version__:
         message = f"the worker has version {__version__} of report-harness, the runner {task.version}"
         raise LastingError(message, "Install the same version on both")
-    request = dataclasses.replace(task.request, scenario_paths=_placed(task.scenario_files, scratch))
+    request = dataclasses.replace(task.request, scenario_paths=_placed(task, scratch))
     with runner.one_at_a_time() if task.alone else contextlib.nullcontext():
         attempted = runner.attempt(request, scratch / "run", _called_off())
     place = {"executor": "dask", "worker": str(distributed.get_worker().address)}
     return dataclasses.replace(attempted, place=attempted.place | place, concurrent=not task.alone)
 
 
-def _placed(sources: dict[str, bytes], scratch: Path) -> tuple[str, ...]:
-    """Return where scenario files lie here: at the same path if it holds the same file, else in a copy."""
+def _placed(task: Task, scratch: Path) -> tuple[str, ...]:
+    """Return where scenario files lie here: at the same path if it holds the same file, else in a copy of their project's code."""
     paths = []
-    for index, (path, content) in enumerate(sources.items()):
+    for index, (path, content) in enumerate(task.scenario_files.items()):
         try:
             same = Path(path).read_bytes() == content
         except OSError:
             same = False
-        copy = scratch / "scenarios" / str(index) / Path(path).name
-        if not same:
-            files.write_bytes(copy, content)
-        paths.append(path if same else str(copy))
+        if same:
+            paths.append(path)
+            continue
+        top, copy = Path(task.tops[path]), scratch / "scenarios" / str(index)
+        files.write_bytes(copy / project.SHARED_FILE, b"")  # the copy's top is then known without git
+        for name, code in (task.modules | task.scenario_files).items():
+            if Path(name).is_relative_to(top) and ".." not in Path(name).parts:
+                files.write_bytes(copy / Path(name).relative_to(top), code)
+        paths.append(str(copy / Path(path).relative_to(top)))
     return tuple(paths)
 
 

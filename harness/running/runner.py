@@ -269,14 +269,35 @@ def _tail(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def one_at_a_time(waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Hold this machine's measuring lock: two workers at once would time each other; `waiting` is called once before a wait."""
+def one_at_a_time(
+    waiting: Callable[[str], None] = lambda _holder: None, folder: Path | None = None
+) -> Iterator[None]:
+    """Hold this machine's measuring lock: two workers at once would time each other.
+
+    Parameters
+    ----------
+    waiting : callable
+        Called once before a wait for another job's worker, with who holds the lock: process, folder and since when.
+    folder : Path, optional
+        Where this job's results go; others that wait see it.
+    """
     import filelock
 
+    note = cache.cache_folder() / "measuring.txt"
     with contextlib.ExitStack() as holding:
         try:
             holding.enter_context(cache.machine_lock("measuring.lock", 0.0))
         except filelock.Timeout:
-            waiting()
+            try:
+                waiting(note.read_text(encoding="utf-8"))
+            except (OSError, ValueError):  # between two runs of a job there is no note
+                waiting("another job measures on this machine")
             holding.enter_context(cache.machine_lock("measuring.lock"))
-        yield
+        into = f" into {folder.resolve()}" if folder else ""
+        since = f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M:%S} UTC"
+        try:
+            holder = f"process {os.getpid()} measures on this machine{into}, since {since}"
+            files.write_bytes(note, holder.encode(errors="surrogateescape"))
+            yield
+        finally:
+            note.unlink(missing_ok=True)

@@ -59,7 +59,7 @@ def once() -> tuple[float, float]:
     return clock.read()
 
 
-def measure(pairs: int, waiting: Callable[[], None] = lambda: None) -> tuple[Floats, float | None]:
+def measure(pairs: int, waiting: Callable[[str], None] = lambda _holder: None) -> tuple[Floats, float | None]:
     """Time the fixed workload in two fresh processes a pair, alone on this machine.
 
     Parameters
@@ -67,7 +67,7 @@ def measure(pairs: int, waiting: Callable[[], None] = lambda: None) -> tuple[Flo
     pairs : int
         How many pairs.
     waiting : callable
-        Called once before a wait for a job that measures on this machine.
+        Called once before a wait for a job that measures on this machine, with who it is.
 
     Returns
     -------

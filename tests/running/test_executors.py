@@ -16,7 +16,7 @@ import pytest
 from harness.errors import StorageError
 from harness.records import Attempt, RunRequest
 from harness.running import remote
-from harness.store import files
+from harness.store import files, project
 from tests.conftest import one_thread
 from tests.running.test_resume import gone, until
 from tests.soak import Cluster
@@ -219,15 +219,44 @@ def test_a_scenario_file_is_sent_where_it_is_missing_or_another(tmp_path: Path) 
     path, scratch = tmp_path / "probe.py", tmp_path / "scratch"
     ours = "# -*- coding: latin-1 -*-\nNAME = 'hütte'\n".encode("latin-1")
     path.write_bytes(ours)
-    request = RunRequest(scenario="probe", variant="a", tier="smoke", seed=0, scenario_paths=(str(path),))
-    sources = files.decode(
-        remote.pack(request, alone=True), remote.Task, "the task", packed=True
-    ).scenario_files
-    assert remote._placed(sources, scratch) == (str(path),)
+    task = sent(path)
+    assert remote._placed(task, scratch) == (str(path),)
     for content in (b"theirs", None):
         path.unlink()
         if content is not None:
             path.write_bytes(content)
-        (placed,) = remote._placed(sources, scratch)
+        (placed,) = remote._placed(task, scratch)
         assert Path(placed).is_relative_to(scratch)
         assert Path(placed).read_bytes() == ours
+
+
+@pytest.mark.parametrize("checkout", [True, False])
+def test_what_a_scenario_file_imports_is_sent_with_it(tmp_path: Path, *, checkout: bool) -> None:
+    """On a machine without the project, a file finds its neighbours, and in a checkout what the configuration and the project's root lead to."""
+    project_files = {
+        "bench/probe.py": "A = 1",
+        "bench/near.py": "B = 1",
+        "lib/far.py": "C = 1",
+        "harness.toml": 'path = ["lib"]',
+        "data.txt": "D",
+    }
+    for name, text in project_files.items():
+        (tmp_path / "mine" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "mine" / name).write_text(text)
+    if checkout:
+        subprocess.run(["git", "init", "-q", str(tmp_path / "mine")], check=True)
+    path = tmp_path / "mine" / "bench" / "probe.py"
+    task = sent(path)
+    path.unlink()
+    (placed,) = map(Path, remote._placed(task, tmp_path / "scratch"))
+    copy = tmp_path / "scratch" / "scenarios" / "0"
+    assert placed == copy / "bench" / "probe.py"
+    assert (placed.parent / "near.py").read_text() == "B = 1"
+    assert not (copy / "data.txt").exists()
+    assert (copy / "lib" in project.import_folders(placed)) is checkout
+
+
+def sent(path: Path) -> remote.Task:
+    """Return the task that a worker gets for a run of a scenario file."""
+    request = RunRequest(scenario="probe", variant="a", tier="smoke", seed=0, scenario_paths=(str(path),))
+    return files.decode(remote.pack(request, alone=True), remote.Task, "the task", packed=True)

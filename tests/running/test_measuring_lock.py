@@ -1,7 +1,8 @@
-"""One job measures at a time on a machine, and who waits is told so."""
+"""One job measures at a time on a machine, and who waits is told for whom."""
 
 from __future__ import annotations
 
+import os
 import threading
 import typing
 
@@ -14,19 +15,31 @@ if typing.TYPE_CHECKING:
     import pytest
 
 
-def test_the_second_job_waits_for_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is told once that it waits, and measures once the lock is free."""
+def test_who_waits_is_told_process_folder_and_since_when(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second job learns who holds the lock, and measures once it is free; nothing is left behind."""
     monkeypatch.setenv(cache.VARIABLE, str(tmp_path))
-    waits, order = threading.Event(), []
+    free, said, order = threading.Event(), [], []
 
     def second() -> None:
-        with runner.one_at_a_time(waits.set):
+        def waiting(holder: str) -> None:
+            said.append(holder)
+            free.set()
+
+        with runner.one_at_a_time(waiting):
             order.append("second")
 
-    with runner.one_at_a_time():
+    with runner.one_at_a_time(folder=tmp_path / "job"):
         thread = threading.Thread(target=second)
         thread.start()
-        assert waits.wait(timeout=30)
+        assert free.wait(timeout=30)
         order.append("first")
     thread.join(timeout=30)
     assert order == ["first", "second"]
+    (holder,) = said
+    assert holder.startswith(
+        f"process {os.getpid()} measures on this machine into {tmp_path / 'job'}, since 20"
+    )
+    assert holder.endswith(" UTC")
+    assert not (tmp_path / "measuring.txt").exists()
