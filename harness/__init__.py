@@ -1,7 +1,7 @@
 """Benchmark and regression-test harness for published image-classification results.
 
 A scenario file needs no more than the names exported here; `sklearn_scenario` and its like
-make a whole scenario in one call; `run`, `read`, `judge` and `frame` are the command line's steps for
+make a whole scenario in one call; `run`, `gate`, `read`, `judge`, `compare` and `frame` are the command line's steps for
 Python programs (docs/python.md).
 """
 
@@ -13,8 +13,9 @@ from harness.records import Expectation, IdentityCheck, Metric, Scenario, Source
 from harness.records.version import __version__
 
 if typing.TYPE_CHECKING:
+    from harness.measure.callbacks import keras_callback, lightning_callback
     from harness.measure.run import Run
-    from harness.session.api import frame, gate, judge, read, run
+    from harness.session.api import compare, frame, gate, judge, read, run
     from harness.sources.wrappers import (
         keras_scenario,
         predictions_scenario,
@@ -32,10 +33,13 @@ __all__ = [
     "Value",
     "Variant",
     "__version__",
+    "compare",
     "frame",
     "gate",
     "judge",
+    "keras_callback",
     "keras_scenario",
+    "lightning_callback",
     "predictions_scenario",
     "read",
     "run",
@@ -44,7 +48,8 @@ __all__ = [
 ]
 _LATE = {
     "Run": "harness.measure.run",
-    **dict.fromkeys(("frame", "gate", "judge", "read", "run"), "harness.session.api"),
+    **dict.fromkeys(("keras_callback", "lightning_callback"), "harness.measure.callbacks"),
+    **dict.fromkeys(("compare", "frame", "gate", "judge", "read", "run"), "harness.session.api"),
     **dict.fromkeys(
         ("keras_scenario", "predictions_scenario", "sklearn_scenario", "torch_scenario"),
         "harness.sources.wrappers",

@@ -14,8 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import HarnessError
-from harness.records import TIERS
+from harness.errors import HarnessError, unknown
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -42,7 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--harness", action="store_true", help="Collect the variants of all scenarios as test items."
     )
-    group.addoption("--harness-tier", choices=TIERS, help="How much to run (default: smoke).")
+    group.addoption("--harness-tier", metavar="TIER", help="How much to run (default: smoke).")
     group.addoption("--harness-seeds", type=int, metavar="N", help="Runs of each variant (default: 1).")
     group.addoption(
         "--harness-max-runs", type=int, default=_MOST_RUNS, metavar="N",
@@ -146,10 +145,13 @@ def _items(session: pytest.Session, tier: Tier) -> Iterator[VariantItem]:
     from harness.sources.catalogue import is_built_in
     from harness.store import project
 
-    own = bool(project.find(session.config.rootpath).scenarios)
-    for scenario in _declared(session.config).values():
+    own, declared = bool(project.find(session.config.rootpath).scenarios), _declared(session.config)
+    known = {known for scenario in declared.values() for known in scenario.tiers}
+    if tier not in known:
+        raise pytest.UsageError(str(unknown("tier", tier, known)))
+    for scenario in declared.values():
         for variant in scenario.variants if not (own and is_built_in(scenario.name)) else ():
-            if tier in scenario.tiers and tier in variant.tiers:
+            if tier in scenario.tiers_of(variant.name):
                 name = f"{scenario.name}:{variant.name}[{tier}]"
                 yield VariantItem.from_parent(
                     session, name=name, nodeid=f"harness::{name}", scenario=scenario, variant=variant.name

@@ -19,6 +19,7 @@ from harness import data
 from harness.errors import HarnessError
 from harness.machine import environment, imports, processes, variables
 from harness.measure import accelerators, keeping, memory
+from harness.measure.predicted import sort
 from harness.measure.run import Run
 from harness.measure.runtime import Clock, calibrate
 from harness.measure.trace import since_start
@@ -118,7 +119,9 @@ def measure(request: RunRequest, folder: Path) -> None:
         metrics=run.metrics,
         stages=(imported, *run.stages),
         identities=tuple(run.identities),
-        predictions=tuple(run.prediction_sets),
+        predictions=tuple(name for name, stored in run.prediction_sets.items() if sort(stored) == "classes"),
+        others=tuple(name for name, stored in run.prediction_sets.items() if sort(stored) != "classes"),
+        noun=scenario.noun,
         figures=tuple(run.figures),
         datasets=tuple(run.datasets.values()),
         environment=inherited | _environment(request) | run.settings.by_stage(),

@@ -19,7 +19,7 @@ if typing.TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 PYTEST = [sys.executable, "-m", "pytest"]
 TORCH = ("tests/sources", "tests/measure/test_trajectory.py", "tests/measure/test_work_torch.py")
-KERAS = ("tests/sources", "tests/measure/test_work_keras.py")
+KERAS = ("tests/sources", "tests/measure/test_callbacks.py", "tests/measure/test_work_keras.py")
 """Where tests of a framework lie: each process collects no other files."""
 SECOND_BACKEND = ("mnist_interpolation", "digits1000_cnn")
 """Pipelines whose tests train on torch as well."""

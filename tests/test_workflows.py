@@ -245,6 +245,70 @@ def test_the_report_is_kept_whatever_happens(where: str) -> None:
     assert names.index("Gate") < names.index("Keep the report") < names.index("Outcome")
 
 
+GH = """#!/usr/bin/env bash
+printf '%s\\n' "$@" '' >> calls.txt
+for word in "$@"; do if [[ "$word" == body=@* ]]; then cat "${word#body=@}" > body.md; fi; done
+case " $* " in
+  *" --paginate "*) printf "$COMMENTS"; exit "${LISTING:-0}";;
+  *) exit "${WRITING:-0}";;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("comments", "writing"),
+    [
+        ("", ["POST", "repos/me/mine/issues/7/comments"]),
+        ("12\\n", ["PATCH", "repos/me/mine/issues/comments/12"]),
+        ("12\\n13\\n", ["PATCH", "repos/me/mine/issues/comments/12"]),
+    ],
+)
+def test_the_action_writes_one_comment_anew(tmp_path: Path, comments: str, writing: list[str]) -> None:
+    """The first run writes a comment, later ones the same; it begins with the marker by which it is found."""
+    calls, done, _ = commented(tmp_path, COMMENTS=comments)
+    assert done == 0
+    assert len(calls) == 2
+    assert "repos/me/mine/issues/7/comments" in calls[0]
+    assert "select(.body | startswith(env.MARKER))" in calls[0][-1]
+    assert calls[1][:5] == ["api", "--silent", "--method", *writing]
+    assert (tmp_path / "body.md").read_text() == "<!-- marker -->\nthe summary\n"
+
+
+@pytest.mark.parametrize(("fails", "calls"), [("LISTING", 1), ("WRITING", 2)])
+def test_a_comment_that_cannot_be_written_is_a_warning(tmp_path: Path, fails: str, calls: int) -> None:
+    """Without the permission the step succeeds, with a warning, and nothing is written where the comments cannot be listed."""
+    made, done, said = commented(tmp_path, True, COMMENTS="", **{fails: "1"})
+    assert (len(made), done) == (calls, 0)
+    assert "::warning title=No comment::" in said
+
+
+def test_without_a_summary_there_is_no_comment(tmp_path: Path) -> None:
+    """A gate that ended before it had a summary leaves the old comment as it is."""
+    calls, done, _ = commented(tmp_path, False, COMMENTS="12\\n")
+    assert (calls, done) == ([], 0)
+
+
+def commented(folder: Path, summary: bool = True, **variables: str) -> tuple[list[list[str]], int, str]:
+    """Run the action's comment step with a stand-in for `gh`; return the words of its calls, the exit code and what was printed."""
+    (step,) = (step for step in action()["runs"]["steps"] if step["name"] == "Comment")
+    assert "github.event.pull_request.head.repo.full_name == github.repository" in step["if"]
+    (folder / "bin").mkdir()
+    (folder / "bin" / "gh").write_text(GH)
+    (folder / "bin" / "gh").chmod(0o755)
+    (folder / "reports" / "gate").mkdir(parents=True)
+    if summary:
+        (folder / "reports" / "gate" / "summary.md").write_text("the summary\n")
+    environment = {
+        **os.environ, "GH_TOKEN": "t", "NUMBER": "7", "MARKER": "<!-- marker -->", "GITHUB_REPOSITORY": "me/mine", "RUNNER_TEMP": str(folder),
+        "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}", **variables,
+    }  # fmt: skip
+    command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
+    done = subprocess.run(command, cwd=folder, env=environment, check=False, capture_output=True, text=True)
+    calls = folder / "calls.txt"
+    words = calls.read_text().split("\n\n")[:-1] if calls.exists() else []
+    return [call.splitlines() for call in words], done.returncode, done.stdout
+
+
 def test_the_action_installs_the_version_that_is_used(tmp_path: Path) -> None:
     """The package comes from the action's own checkout, with the extras that were named; or nothing is installed."""
     (tmp_path / "bin").mkdir()

@@ -8,8 +8,7 @@ import typing
 
 import click
 
-from harness.cli.shared import PATH, Known, baselines_option, force_option, scenario_option
-from harness.records import TIERS
+from harness.cli.shared import PATH, baselines_option, force_option, scenario_option
 from harness.store import commands
 from harness.store.visible import visible
 
@@ -90,7 +89,7 @@ def accept_command(run: Path, baselines_folder: Path | None, *, force: bool) -> 
 
 @baseline_group.command("show")
 @click.argument("name", metavar="SCENARIO[:VARIANT]")
-@click.option("--tier", type=Known("tier", TIERS), default="smoke", show_default=True)
+@click.option("--tier", metavar="TIER", default="smoke", show_default=True)
 @scenario_option
 @baselines_option
 def show_command(
@@ -109,7 +108,7 @@ def show_command(
 
 @baseline_group.command("waive")
 @click.argument("metric", metavar="SCENARIO[:VARIANT]/METRIC")
-@click.option("--tier", type=Known("tier", TIERS), default="smoke", show_default=True)
+@click.option("--tier", metavar="TIER", default="smoke", show_default=True)
 @click.option(
     "--until", required=True, metavar="DATE", help="Last day, such as 2030-01-31; at most 180 ahead."
 )

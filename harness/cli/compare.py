@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import shlex
 import sys
 import typing
@@ -12,7 +11,6 @@ import click
 
 from harness.cli.shared import force_option, name_passed_over, tell_all
 from harness.errors import HarnessError, StorageError
-from harness.records.version import __version__
 from harness.store.visible import visible
 
 if typing.TYPE_CHECKING:
@@ -36,7 +34,7 @@ def _margin(context: click.Context, param: click.Parameter, value: str | None) -
 @click.option(
     "--margin", callback=_margin, metavar="MARGIN",
     help="Difference that counts as none: 0.5points (of shares), 2% (of the reference's mean), 0.01 (in the score's own unit), or spread:"
-    " 2 standard deviations of the reference's runs. Default: spread, and for shares at most 0.5points.",
+    " 2 standard deviations of the reference's runs. Default: `tolerance` of the configuration, else spread, and for shares at most 0.5points.",
 )  # fmt: skip
 @click.option(
     "--variants", type=(str, str), metavar="REFERENCE OTHER",
@@ -61,9 +59,8 @@ def compare_command(
     from rich.console import Console
 
     from harness.cli import equivalence_table
-    from harness.judging import equivalence, jobs
-    from harness.records import Compared, SideJob
-    from harness.store import files, masking, predictions
+    from harness.session import comparing
+    from harness.store import files
 
     if len(folders) < 2:
         step = f"Type: harness compare {shlex.quote(str(folders[0]))} OTHER"
@@ -71,25 +68,9 @@ def compare_command(
     if out is not None and not force:
         _refuse_stored(out, folders)
     passed_over: dict[Path, HarnessError] = {}
-    read = list(jobs.readable(folders, passed_over))
-    # an unreadable reference, or nothing left to compare with it, is an error
-    if folders[0] in passed_over or len(read) < 2:
-        raise next(iter(passed_over.values()))
+    command = shlex.join(["harness", *sys.argv[1:]])
+    compared = comparing.compare(folders, margin, variants, passed_over, command)
     folders = tuple(folder for folder in folders if folder not in passed_over)
-    names, readers = list(map(str, folders)), list(map(predictions.reader, folders))
-    sides, left_out = equivalence.compare(read, names, readers, margin=margin, variants=variants)
-    compared = Compared(
-        schema=equivalence.SCHEMA,
-        created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        command=masking.masked(shlex.join(["harness", *sys.argv[1:]])),
-        version=__version__,
-        jobs=tuple(
-            SideJob(folder=name, created=job.created, commit=job.commit, command=job.command)
-            for name, job in zip(names, read, strict=True)
-        ),
-        variants=sides,
-        left_out=left_out,
-    )
     if out is not None:
         from harness.report import equivalence_page, linking
 

@@ -147,7 +147,7 @@ def as_plain(scenarios: Mapping[str, Scenario]) -> list[dict[str, typing.Any]]:
             "version": scenario.version,
             "source": dataclasses.asdict(scenario.source),
             "variants": [
-                {"name": variant.name, "default": index == 0, "tiers": [t for t in variant.tiers if t in scenario.tiers], "doc": variant.doc}
+                {"name": variant.name, "default": index == 0, "tiers": scenario.tiers_of(variant.name), "doc": variant.doc}
                 for index, variant in enumerate(scenario.variants)
             ],
             "tiers": list(scenario.tiers),

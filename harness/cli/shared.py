@@ -22,7 +22,7 @@ import click
 
 from harness.errors import HarnessError, unknown
 from harness.judging import outcome
-from harness.records import BACKENDS, DEVICES, EXECUTORS, TIERS
+from harness.records import BACKENDS, DEVICES, EXECUTORS
 from harness.store import commands, git
 from harness.store.visible import marked, say, visible
 
@@ -263,7 +263,13 @@ def configured(command: click.Command) -> dict[str, typing.Any]:
 
     own = project.find()
     paths = tuple(os.path.relpath(file) for file in own.scenarios)
-    values = {"scenario_paths": paths, "tier": own.tier, "seeds": own.seeds, "against": own.against}
+    values = {
+        "scenario_paths": paths,
+        "tier": own.tier,
+        "seeds": own.seeds,
+        "against": own.against,
+        "margin": own.tolerance,
+    }
     wanted = {name: value for name, value in values.items() if value}
 
     def of(one: click.Command) -> dict[str, typing.Any]:
@@ -364,7 +370,11 @@ baselines_option = click.option(
     "--baselines", "baselines_folder", type=PATH, metavar="DIR", help="Folder to read baselines from first."
 )
 tier_option = click.option(
-    "--tier", type=Known("tier", TIERS), default="smoke", show_default=True, help="How much to run."
+    "--tier",
+    metavar="TIER",
+    default="smoke",
+    show_default=True,
+    help="How much to run: smoke, short, paper, or another that the scenario declares.",
 )
 _device = click.option(
     "--device", type=Known("device", DEVICES), default="cpu", show_default=True, help="Where to compute."

@@ -38,6 +38,7 @@ STYLES = {
 LONGEST_NAME = 25
 """Characters of a variant's name that leave room for the numbers in 80 columns."""
 _RUN_HEADINGS = ("accuracy", "published", "time", "peak", "identities", "verdict")
+"""Of a run's table; the first is another score where a scenario gates another first."""
 _GATE_HEADINGS = ("before", "after", "delta", "time", "peak", "verdict")
 MOST_FAILURES = 20
 """Reasons of failed runs that are printed; the report and the logs have them all."""
@@ -98,7 +99,7 @@ def _line(index: int, total: int, result: RunResult) -> str:
 def show(console: Console, job: Job, page: Path) -> None:
     """Print the table of a job, what needs attention, and the report's path."""
     print_table(console, _table(job))
-    tier = f", tier {job.results[0].request.tier}" if job.results else ""
+    tier = f", tier {marked(job.results[0].request.tier)}" if job.results else ""
     runs = f"{len(job.results)} run{'s' * (len(job.results) != 1)}{tier}"
     say(console, f"[bold]{marked(answer.headline(job))}.[/]")
     say(console, f"{runs}: {outcome.sentence(outcome.counts(job))}")
@@ -149,9 +150,10 @@ def _table(job: Job) -> Table:
     """Make a table of one line a variant that fits 80 columns: a run's numbers, or a gate's before and after."""
     table = Table(box=None, pad_edge=False, padding=(0, 1), collapse_padding=True)
     table.add_column("scenario:variant", no_wrap=True)
-    for heading in _RUN_HEADINGS if job.gate is None else _GATE_HEADINGS:
-        table.add_column(heading, justify="left" if heading == "verdict" else "right", no_wrap=True)
-    for line in answer.lines(job):
+    lines = answer.lines(job)
+    for heading in (answer.heading(lines), *_RUN_HEADINGS[1:]) if job.gate is None else _GATE_HEADINGS:
+        table.add_column(marked(heading), justify="left" if heading == "verdict" else "right", no_wrap=True)
+    for line in lines:
         verdict = f"[{STYLES[line.verdict]}]{answer.WORDS[line.verdict]}[/]" if line.verdict else ""
         identities = f"[bold red]{line.identities}[/]" if line.broken else line.identities
         run = (line.score, line.published, line.time, line.memory, identities)

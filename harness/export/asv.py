@@ -23,7 +23,6 @@ from harness.store.table import Series, headlines
 if typing.TYPE_CHECKING:
     from harness.records import Job
 
-TIERS = ("short", "paper")
 RESULTS_VERSION = 2
 BENCHMARKS_VERSION = 2
 MACHINE_VERSION = 1
@@ -65,10 +64,12 @@ def write(job: Job, results: Path, machine: str = "", repository: Path = Path())
     StorageError
         If `results` is not asv's, is another project's, of an unknown version, or cannot be written.
     """
-    chosen = [series for series in headlines(job) if series.system.tier in TIERS and _lower_is_better(series)]
+    chosen = [
+        series for series in headlines(job) if series.system.tier != "smoke" and _lower_is_better(series)
+    ]
     if not chosen:
         raise HarnessError(
-            "the run has no finished runs of tier short or paper", "Type: harness run --tier short"
+            "the run has no finished runs of a tier above smoke", "Type: harness run --tier short"
         )
     _refuse_other_machine(job, machine)
     date = _commit_milliseconds(job.commit, repository)

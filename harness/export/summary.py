@@ -22,7 +22,7 @@ _NOTE = 600
 """Characters kept free to say what was cut."""
 _GLYPHS = {0: "✓", 2: "!", 3: "?", outcome.INTERRUPTED: "!"}
 _DECISIONS = ("scenario", "metric", "verdict", "value vs. reference", "bounds", "why and evidence", "next")
-_RUN = ("scenario", "accuracy", "published", "time", "peak memory", "identities", "verdict")
+_RUN = ("published", "time", "peak memory", "identities", "verdict")
 _GATE = ("scenario", "before", "after", "change", "time", "peak memory", "identities", "verdict")
 MOST_LINES = 20
 """Variants whose line is not folded."""
@@ -124,7 +124,7 @@ def _facts(job: Job) -> Iterator[str]:
     elif job.gate:
         yield "against stored baselines"
     tiers = dict.fromkeys(comparison.tier for comparison in job.comparisons)
-    yield f"tier {', '.join(tiers)}" if tiers else ""
+    yield f"tier {prose(', '.join(tiers))}" if tiers else ""
     base_runs = job.gate.base_results if job.gate else ()
     beside = f" and {len(base_runs)} of the base" if base_runs else ""
     minutes = f" in {job.gate.minutes:.1f} minutes" if job.gate else ""
@@ -141,7 +141,8 @@ def _commit(commit: str) -> str:
 
 def _tables(job: Job) -> Iterator[_Table]:
     lines = sorted(answer.lines(job), key=lambda line: answer.rank(line.verdict))
-    columns, row = (_RUN, _run_row) if job.gate is None else (_GATE, _gate_row)
+    run = ("scenario", prose(answer.heading(lines)), *_RUN)
+    columns, row = (run, _run_row) if job.gate is None else (_GATE, _gate_row)
     rows = list(map(row, lines))
     if rows:
         yield _Table("", columns, rows[:MOST_LINES], folded=False)
@@ -172,7 +173,7 @@ def _gate_row(line: Line) -> tuple[str, ...]:
 
 def _named(line: Line) -> str:
     metric = "" if line.metric == answer.SCORE else f" {code(line.metric)}"
-    return f"{code(f'{line.scenario}:{line.variant}')} {line.tier}{metric}"
+    return f"{code(f'{line.scenario}:{line.variant}')} {prose(line.tier)}{metric}"
 
 
 def _word(line: Line) -> str:
@@ -202,7 +203,7 @@ def _decisions(job: Job) -> Iterator[tuple[str, ...]]:
 def _decision(comparison: Comparison, judgement: Judgement) -> tuple[str, ...]:
     why = f"{judgement.reason}. {evidence(comparison, judgement)}".strip(" .")
     return (
-        f"{code(f'{comparison.scenario}:{comparison.variant}')} {comparison.tier}",
+        f"{code(f'{comparison.scenario}:{comparison.variant}')} {prose(comparison.tier)}",
         f"{code(judgement.metric)}{_place(judgement)}",
         f"**{judgement.verdict}**",
         prose(f"{_number(judgement.value, judgement)} vs. {_number(judgement.reference, judgement)}"),
@@ -217,7 +218,7 @@ def _verdicts(comparison: Comparison) -> _Table:
     verdicts = (
         ", ".join(f"{count} {verdict}" for verdict, count in counted.most_common()) or "nothing was judged"
     )
-    title = f"{code(f'{comparison.scenario}:{comparison.variant}')} ({comparison.tier}): {verdicts}"
+    title = f"{code(f'{comparison.scenario}:{comparison.variant}')} ({prose(comparison.tier)}): {verdicts}"
     rows = [
         (
             judgement.against,
@@ -236,7 +237,7 @@ def _verdicts(comparison: Comparison) -> _Table:
 def _probes(job: Job) -> Iterator[tuple[str, ...]]:
     words = {True: "equal", False: "**differ**"}
     for probe in job.probes:
-        name = f"{code(f'{probe.scenario}:{probe.variant}')} {probe.tier}"
+        name = f"{code(f'{probe.scenario}:{probe.variant}')} {prose(probe.tier)}"
         equal = words[probe.predictions_equal], words[probe.work_equal]
         yield name, str(probe.seed), *equal, prose(", ".join(probe.differing))
 

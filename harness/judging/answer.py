@@ -14,7 +14,7 @@ from harness.records.metrics import is_share
 from harness.store import stored
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from harness.records import Comparison, Job, Judgement, RunResult, Verdict
 
@@ -25,6 +25,8 @@ WORDS = {
     "INCOMPARABLE": "other", "WAIVED": "waived", "ERROR": "ERROR",
 }  # fmt: skip
 """Verdict against a baseline -> the word of the table's last column."""
+MOST_HEADING = 12
+"""Characters of a metric's name that may head a column."""
 _FIRST = (SCORE, TIME, MEMORY)
 _KINDS = ("accuracy", "identity", "memory", "runtime", "size", "work", "trajectory")
 """Kinds of metric in the order in which a reader wants to hear of them."""
@@ -95,6 +97,13 @@ def lines(job: Job) -> list[Line]:
     ]
 
 
+def heading(found: Sequence[Line]) -> str:
+    """Name the score that lines show: the metric, where all have the same and it is short, else ``score``."""
+    metrics = {line.metric for line in found} or {SCORE}
+    metric = min(metrics, key=len)
+    return metric if len(metrics) == 1 and len(metric) <= MOST_HEADING else "score"
+
+
 def rank(verdict: Verdict | None) -> int:
     """Order verdicts worst first: what needs a person, then what is well, then None, where nothing was judged."""
     worst = outcome.ATTENTION
@@ -104,7 +113,8 @@ def rank(verdict: Verdict | None) -> int:
 def _line(comparison: Comparison, results: Iterable[RunResult]) -> Line:
     compared = [judged for judged in comparison.judgements if judged.against == "baseline"]
     gated = [judged for judged in compared if judged.gated]
-    score = _leading(gated, "accuracy", SCORE)
+    scored = [judged for judged in gated if judged.cause != "constant_seeds"]  # which is of no metric
+    score = _leading(scored, "accuracy", "")  # in the order in which the scenario gates them
     metric = score.metric if score else SCORE
     runs, numbers = 0, {name: list[float]() for name in (metric, TIME, MEMORY)}
     for run in results:  # each may be decoded anew

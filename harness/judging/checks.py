@@ -38,8 +38,8 @@ FAILING = ("REGRESSED", "IMPROVED", "INCONCLUSIVE", "ERROR", "NO_BASELINE")
 _KINDS: tuple[Kind, ...] = ("accuracy", "memory", "runtime", "work", "size")
 _NAME = re.compile(r"(?!\.)[\w.\-\[\]]+(/(?!\.)[\w.\-\[\]]+)*")
 _WORDS: dict[str, tuple[Direction, Kind, str]] = {
-    **dict.fromkeys(("accuracy", "precision", "recall", "f1", "auc"), ("higher", "accuracy", "")),
-    **dict.fromkeys(("loss", "error", "errors"), ("lower", "accuracy", "")),
+    **dict.fromkeys(("accuracy", "precision", "recall", "f1", "auc", "r2"), ("higher", "accuracy", "")),
+    **dict.fromkeys(("loss", "error", "errors", "mae", "mse", "rmse"), ("lower", "accuracy", "")),
     "seconds": ("lower", "runtime", "s"),
     "bytes": ("lower", "memory", "B"),
 }

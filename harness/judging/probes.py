@@ -13,7 +13,7 @@ from harness.errors import StorageError
 from harness.judging import trajectories
 from harness.machine import environment
 from harness.measure.work import PREFIX
-from harness.records import TIERS, TIME_LIMITS, BaselineMetric, Judgement, Probe
+from harness.records import BaselineMetric, Judgement, Probe, time_limit
 from harness.store import files
 
 if typing.TYPE_CHECKING:
@@ -52,11 +52,10 @@ def lowest_tier(scenario: Scenario, variant: str) -> Tier:
     ValueError
         If it has none.
     """
-    having = set(scenario.tiers) & set(scenario.variant(variant).tiers)
-    lowest = next((tier for tier in TIERS if tier in having), None)
-    if lowest is None:
+    having = scenario.tiers_of(variant)
+    if not having:
         raise ValueError(f"{scenario.name}:{variant} has no tier, so nothing of it can be counted")
-    return lowest
+    return having[0]
 
 
 def requests(measured: Iterable[RunRequest], scenarios: Mapping[str, Scenario]) -> list[RunRequest]:
@@ -73,7 +72,7 @@ def requests(measured: Iterable[RunRequest], scenarios: Mapping[str, Scenario]) 
         tier = lowest_tier(scenarios[request.scenario], request.variant)
         counting = dataclasses.replace(
             request, tier=tier, seed=COUNTED_SEED, purpose="count", repeat=0, round="screen", memory_limit=None,
-            time_limit=request.time_limit if request.tier == tier else TIME_LIMITS[tier], keep_weights=False, weights="",
+            time_limit=request.time_limit if request.tier == tier else time_limit(tier), keep_weights=False, weights="",
         )  # fmt: skip
         found += [counting, dataclasses.replace(counting, repeat=1)]
     return found

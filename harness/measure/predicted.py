@@ -1,4 +1,4 @@
-"""What a prediction set is made of: classes, distributions, the images that were got wrong, the weights' hash."""
+"""What a prediction set is made of: classes, several labels a row or real values, probabilities, wrong images, the weights' hash."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import typing
 
 import numpy as np
 
-from harness.records import IdentityCheck
+from harness.records import MOST, IdentityCheck
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -20,6 +20,90 @@ MOST_WRONG = 200
 """Wrongly predicted images that are kept of a set."""
 MOST_BYTES = 8 << 20
 """Bytes that they may take; of large images fewer are kept."""
+
+
+Sort = typing.Literal["classes", "several labels", "real values"]
+"""What a prediction set may hold: one class a row, several labels a row, or real values."""
+
+
+def sort(stored: Mapping[str, NDArray[typing.Any]]) -> Sort:
+    """Return what a stored prediction set holds, from its labels."""
+    labels = stored["labels"]
+    return "real values" if labels.dtype.kind == "f" else "classes" if labels.ndim == 1 else "several labels"
+
+
+def pairs(
+    labels: ArrayLike, predicted: ArrayLike, probabilities: ArrayLike | None, name: str
+) -> dict[str, NDArray[typing.Any]]:
+    """Return the arrays of a prediction set; what the labels are decides what the predictions must be.
+
+    Parameters
+    ----------
+    labels, predicted, probabilities : arrays
+        As `harness.measure.run.Run.predictions` takes them.
+    name : str
+        Name of the set, for messages.
+
+    Returns
+    -------
+    dict
+        ``labels`` and ``predicted``: uint8 (n,) classes, uint8 (n, k) labels that a row has or lacks, or float64 (n,) or (n, k) values; and
+        ``probabilities``, float32, if there are any.
+
+    Raises
+    ------
+    ValueError
+        If they do not pair up in length and kind, are empty, not finite, or no such arrays.
+    """
+    truth, guess = np.asarray(labels), np.asarray(predicted)
+    real = truth.dtype.kind == "f"
+    if not real and guess.dtype.kind == "f" and guess.ndim == 2:
+        if probabilities is not None:
+            raise ValueError(f"set '{name}' got probabilities twice, as predictions too")
+        if not np.isfinite(guess).all():
+            raise ValueError(f"predictions of set '{name}' hold NaN or infinity")
+        guess, probabilities = guess.argmax(axis=1) if truth.ndim == 1 else guess >= 0.5, guess
+    if truth.shape != guess.shape or truth.ndim not in {1, 2}:
+        shapes = f"{truth.shape} and {guess.shape}"
+        raise ValueError(f"labels and predictions of set '{name}' have shapes {shapes}; they must pair up")
+    if not truth.size:
+        raise ValueError(f"set '{name}' holds no rows")
+    if real:
+        truth, guess = values(truth, "labels", name), values(guess, "predictions", name)
+    elif truth.ndim == 2:
+        truth, guess = indicators(truth, "labels", name), indicators(guess, "predictions", name)
+    else:
+        if guess.dtype.kind == "f" and truth.dtype.kind in "iu":
+            told = f"labels of set '{name}' are classes ({truth.dtype}), its predictions real values ({guess.dtype})"
+            raise ValueError(f"{told}: give labels of floating numbers, or predicted classes")
+        truth, guess = classes(truth, "labels"), classes(guess, "predictions")
+    stored: dict[str, NDArray[typing.Any]] = {"labels": truth, "predicted": guess}
+    if probabilities is not None:
+        if real:
+            raise ValueError(f"set '{name}' holds real values, which have no probabilities")
+        stored["probabilities"] = distributions(probabilities, stored["labels"], name)
+    return stored
+
+
+def values(found: NDArray[typing.Any], what: str, name: str) -> NDArray[np.float64]:
+    """Return real values, (n,) or (n, k); refuse what is no number, or not finite even when it is squared."""
+    if found.dtype.kind not in "iuf":
+        raise ValueError(f"{what} of set '{name}' must be numbers like its labels, found dtype {found.dtype}")
+    numbers = found.astype(np.float64)
+    wrong = np.flatnonzero(~(np.abs(numbers.reshape(len(numbers), -1)) <= MOST).all(axis=1))  # NaN never is
+    if len(wrong):
+        told = f"{len(wrong)} rows of NaN, infinity, or beyond {MOST:g}"
+        raise ValueError(f"{what} of set '{name}' hold {told}, the first of them row {wrong[0]}")
+    return numbers
+
+
+def indicators(found: NDArray[typing.Any], what: str, name: str) -> NDArray[np.uint8]:
+    """Return which labels each row has, 1, and lacks, 0: (n, k)."""
+    if found.dtype.kind not in "iub" or not np.isin(found, (0, 1)).all():
+        raise ValueError(
+            f"{what} of set '{name}' must be 0 or 1 for each label, (n, labels); found {found.dtype}"
+        )
+    return found.astype(np.uint8)
 
 
 def classes(values: ArrayLike, what: str) -> NDArray[np.uint8]:
@@ -50,8 +134,15 @@ def alignment(of_labels: ArrayLike, of_predicted: ArrayLike, count: int, name: s
 
 
 def distributions(values: ArrayLike, labels: NDArray[np.uint8], name: str) -> NDArray[np.float32]:
-    """Refuse probabilities that do not cover the labels or, where finite, are no distributions."""
+    """Refuse probabilities that do not cover the labels or, where finite, are no distributions; of several labels each has its own."""
     found = np.asarray(values, np.float32)  # (n, classes)
+    if labels.ndim == 2:
+        if found.shape != labels.shape:
+            told = f"{found.shape}, not {labels.shape} as its labels"
+            raise ValueError(f"probabilities of set '{name}' have shape {told}")
+        if np.isfinite(found).all() and not 0 <= found.min() <= found.max() <= 1:
+            raise ValueError(f"probabilities of set '{name}' must lie from 0 to 1")
+        return found
     if found.ndim != 2 or len(found) != len(labels) or found.shape[1] <= labels.max():
         told = f"of shape {found.shape} do not cover {len(labels)} images with labels up to {labels.max()}"
         raise ValueError(f"probabilities of set '{name}' {told}")

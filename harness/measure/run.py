@@ -11,7 +11,7 @@ import numpy as np
 
 from harness.errors import unknown
 from harness.measure import given, keeping, memory
-from harness.measure.predicted import alignment, classes, digest, distributions, wrong_images
+from harness.measure.predicted import alignment, digest, pairs, sort, wrong_images
 from harness.measure.runtime import Clock, ForeignCpu
 from harness.measure.settings import Settings
 from harness.measure.trace import since_start
@@ -147,6 +147,11 @@ class Run:
         """Backend asked for."""
         return self.request.backend
 
+    @property
+    def within(self) -> str:
+        """Name of the stage that is open; empty if none is."""
+        return self._open_stage
+
     def dataset(self, name: str) -> typing.Any:  # noqa: ANN401 - the data layer lies above this one
         """Load a data set and note how it was found.
 
@@ -259,14 +264,18 @@ class Run:
         images: ArrayLike | None = None,
         weights: Iterable[ArrayLike] | None = None,
     ) -> None:
-        """Store labels and predictions of the same images, in the same order, to be scored after the run.
+        """Store labels and predictions of the same images, rows, texts or signals, in the same order, to be scored after the run.
 
         Parameters
         ----------
-        labels, predicted : integers of shape (n,)
-            Classes from 0.
-        probabilities : floats of shape (n, classes), optional
-            For the loss.
+        labels : array
+            What is true decides what is predicted: integers (n,), classes from 0 to 255; integers or booleans (n, k), 1 where a row has a
+            label; floating numbers (n,) or (n, k), real values.
+        predicted : array
+            Of the same kind and shape. Where labels are no real values, floating numbers of shape (n, classes) or (n, k) are taken as
+            probabilities: the largest, or each of at least one half, is predicted.
+        probabilities : floats of shape (n, classes) or (n, k), optional
+            For the loss, and for scores that need them.
         name : str
             Name of the set; ``test`` is the one whose metrics have plain names.
         indices : two integer arrays of shape (n,), optional
@@ -281,8 +290,8 @@ class Run:
         Raises
         ------
         ValueError
-            If shapes do not pair up, there are no images, classes lie outside 0 to 255, probabilities are no
-            distributions, images are no such array, weights hold anything but numbers, or the name was used.
+            If labels and predictions differ in length or kind, there are none, classes lie outside 0 to 255, real values are not finite,
+            probabilities are no distributions, images are no such array, weights hold anything but numbers, or the name was used.
 
         Notes
         -----
@@ -291,26 +300,17 @@ class Run:
         """
         if name in self.prediction_sets:
             raise ValueError(f"prediction set '{name}' was stored already")
-        stored: dict[str, NDArray[typing.Any]] = {
-            "labels": classes(labels, "labels"),
-            "predicted": classes(predicted, "predictions"),
-        }
-        if stored["labels"].shape != stored["predicted"].shape or stored["labels"].ndim != 1:
-            shapes = f"{stored['labels'].shape} and {stored['predicted'].shape}"
-            raise ValueError(
-                f"labels and predictions of set '{name}' have shapes {shapes}; they must pair up"
-            )
-        if not stored["labels"].size:
-            raise ValueError(f"set '{name}' holds no images")
-        if probabilities is not None:
-            found = distributions(probabilities, stored["labels"], name)
-            if np.isfinite(found).all():
-                stored["probabilities"] = found
-            else:
-                self.problems.append(f"probabilities of set '{name}' are not finite: it has no loss")
+        stored = pairs(labels, predicted, probabilities, name)
+        if "probabilities" in stored and not np.isfinite(stored["probabilities"]).all():
+            del stored["probabilities"]
+            self.problems.append(f"probabilities of set '{name}' are not finite: it has no loss")
         if indices is not None:
             self.identity(alignment(*indices, len(stored["labels"]), name))
         if images is not None:
+            if sort(stored) != "classes":
+                raise ValueError(
+                    f"images of set '{name}' are kept where a class is wrong, and it holds {sort(stored)}"
+                )
             stored |= wrong_images(images, stored["labels"], stored["predicted"], name)
         if weights is not None:
             self.weights[name] = digest(self.shared_weights.keep(name, weights), name)
@@ -351,11 +351,15 @@ class Run:
         UnknownNameError
             If the scenario declares no such metric, with the nearest name.
         ValueError
-            If the name was recorded with another value.
+            If the name was recorded with another value, or is one that the harness scores.
         """
         metric = find(self._declared, name)
         if metric is None:
             raise unknown("metric", name, (declared.name for declared in self._declared))
+        if metric.score:
+            raise ValueError(
+                f"metric '{name}' is scored from the predictions after the run, and cannot be recorded"
+            )
         plain = typing.cast("Value", np.asarray(value, np.float64).tolist())
         if not finite(plain):
             self.problems.append(f"metric '{name}' is not finite, or beyond {MOST:g}")

@@ -45,7 +45,6 @@ from harness.records.words import (
     GIVEN,
     MOST,
     TIERS,
-    TIME_LIMITS,
     Cause,
     Direction,
     Kind,
@@ -57,15 +56,16 @@ from harness.records.words import (
     Value,
     Verdict,
     finite,
+    time_limit,
 )
 
 __all__ = [
-    "BACKENDS", "DEVICES", "EXECUTORS", "GIVEN", "MOST", "PRECISIONS", "TIERS", "TIME_LIMITS", "Amount",
+    "BACKENDS", "DEVICES", "EXECUTORS", "GIVEN", "MOST", "PRECISIONS", "TIERS", "Amount",
     "Attempt", "Baseline", "BaselineMetric", "Cause", "Compared", "Comparison", "Contrast", "DatasetUse",
     "Direction", "Equivalence", "Expectation", "Failure", "Figure", "Flip", "Flips", "Gate", "GateSettings",
     "IdentityCheck", "IdentitySide", "IdentitySides", "Job", "Judgement", "Kind", "Likeness", "Look",
     "Measured", "Measurement", "MemoryTrace", "Metric", "Outputs", "Place", "Plan", "Probe", "Purpose",
     "Round", "Rule", "RunRequest", "RunResult", "SameWeights", "Scenario", "Score", "ScoreSide", "Side",
     "SideJob", "SideRuns", "Site", "Source", "StageResult", "Tier", "Trajectory", "Trial", "Value",
-    "Variant", "VariantSides", "Verdict", "Waiver", "Why", "as_declared", "finite",
+    "Variant", "VariantSides", "Verdict", "Waiver", "Why", "as_declared", "finite", "time_limit",
 ]  # fmt: skip

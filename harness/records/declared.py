@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from harness.records.metrics import Metric, find
+from harness.records.metrics import OWN, Metric, find
 from harness.records.words import TIERS, Direction, Rule, Tier, Value
 
 
@@ -32,8 +32,8 @@ class Variant:
     """Unique within its scenario."""
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """Options laid over those of the tier."""
-    tiers: tuple[Tier, ...] = TIERS
-    """Tiers in which this variant makes sense."""
+    tiers: tuple[Tier, ...] | None = None
+    """Tiers in which this variant makes sense; None for all of its scenario."""
     doc: str = ""
     """One sentence."""
     fails: str = ""
@@ -111,11 +111,15 @@ class Scenario:
     variants: tuple[Variant, ...]
     """Declared configurations; the first is the default."""
     tiers: Mapping[Tier, Mapping[str, Any]]
-    """Options of each tier, below those of the variant."""
+    """Options of each tier, below those of the variant; the quickest tier first, unless all are names in `TIERS`."""
     gated: tuple[str, ...] = ()
     """Metrics that a gate judges: names of the harness's own, and those in `metrics` that are declared gated."""
     metrics: tuple[Metric, ...] = ()
-    """What the scenario records or derives itself."""
+    """What the scenario records, derives or scores itself."""
+    scores: tuple[str, ...] = ()
+    """Scores of scikit-learn, by name, of the prediction set ``test``: short for metrics with such a `Metric.score`."""
+    noun: str = "images"
+    """What a row of the data is called in tables, in the plural."""
     expectations: tuple[Expectation, ...] = ()
     """What the source claims."""
     derive: Callable[[Mapping[str, Value]], Mapping[str, Value]] | None = None
@@ -132,12 +136,27 @@ class Scenario:
     def __post_init__(self) -> None:
         listed = self.metrics if isinstance(self.metrics, tuple | list) else ()
         own = [metric.name for metric in listed if getattr(metric, "gated", False)]
+        scored = self.scores if isinstance(self.scores, tuple | list) else ()
+        known = {getattr(metric, "name", "") for metric in (*listed, *OWN)}
+        new = tuple(
+            Metric(name, score=name)
+            for name in dict.fromkeys(scored)
+            if isinstance(name, str) and name not in known
+        )
+        if new:
+            object.__setattr__(self, "metrics", (*listed, *new))
         if own:  # what else is wrong with a declaration is said when it is checked, with its name
             object.__setattr__(self, "gated", tuple(dict.fromkeys((*self.gated, *own))))
 
     def metric(self, name: str) -> Metric | None:
         """Return the declaration of a metric, the harness's own among them; None if nothing declares it."""
         return find(self.metrics, name)
+
+    def tiers_of(self, variant: str) -> list[Tier]:
+        """List the tiers that a variant has, the quickest first; KeyError if there is no such variant."""
+        own = self.variant(variant).tiers
+        known = TIERS if set(self.tiers) <= set(TIERS) else tuple(self.tiers)
+        return [tier for tier in known if tier in self.tiers and (own is None or tier in own)]
 
     def variant(self, name: str) -> Variant:
         """Return the variant called `name`; KeyError if there is none."""

@@ -180,12 +180,16 @@ class Measurement:
     """Stages in order; the first is ``imports``."""
     identities: tuple[IdentityCheck, ...]
     predictions: tuple[str, ...]
-    """Names of the stored prediction sets in ``predictions.npz``."""
+    """Names of the prediction sets in ``predictions.npz`` that hold one class a row."""
     figures: tuple[Figure, ...]
     """Figures whose arrays are stored."""
     datasets: tuple[DatasetUse, ...]
     environment: dict[str, str]
     """Environment as the worker saw it."""
+    others: tuple[str, ...] = ()
+    """Names of the prediction sets that hold real values, or several labels a row: nothing in them flips."""
+    noun: str = "images"
+    """What the scenario calls a row of its data, in the plural."""
     problems: tuple[str, ...] = ()
     """Non-finite metrics and other things that were measured but cannot be used."""
     uncounted: tuple[str, ...] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from harness.records.words import Direction, Kind
 
@@ -16,7 +16,16 @@ LABEL_SCORES = (
 )
 """Single numbers that follow from labels and predicted classes alone; the loss does not."""
 
-_SHARES = tuple(score for score in LABEL_SCORES if score not in {"correct", "errors"})
+VALUE_SCORES = ("mean_absolute_error", "root_mean_squared_error", "r2")
+"""What the harness scores of real values; the first two are in the unit of the values."""
+ROW_COUNTS = ("accuracy", "correct", "errors")
+"""Scores that are shares or counts of rows, so that one row more or less is the smallest difference."""
+
+_SHARES = {
+    "accuracy", "balanced_accuracy", "top_k_accuracy", "average_precision", "hamming_loss", "roc_auc", "roc_auc_ovr", "roc_auc_ovo",
+    *(f"{score}{mean}" for score in ("precision", "recall", "f1", "jaccard") for mean in ("", "_micro", "_macro", "_weighted", "_samples")),
+}  # fmt: skip
+"""Scores of the harness and of scikit-learn that are shares."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -39,6 +48,13 @@ class Metric:
     """Direction in which it improves; ``none`` where any change counts."""
     gated: bool = False
     """Whether a gate judges it; not for families."""
+    score: str | Callable[..., float] = ""
+    """What computes it from the stored predictions, after the run: a score of scikit-learn by name, or a function of labels, predictions
+    and, if it has a parameter of that name, probabilities; empty for a metric that is recorded. ``val.cost`` is of the prediction set ``val``."""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.score, str) and self.score and self.better == "none":
+            object.__setattr__(self, "better", direction(self.score))
 
     @property
     def family(self) -> bool:
@@ -50,6 +66,22 @@ class Metric:
         if not self.family:
             return self.name == name
         return re.fullmatch(".+".join(map(re.escape, self.name.split("*"))), name) is not None
+
+
+def of_values(score: str) -> bool:
+    """Whether a score of scikit-learn is one of real values, and of no classes."""
+    name = score.removeprefix("neg_")
+    return name.endswith(("_error", "_deviance")) or name in {
+        "r2",
+        "explained_variance",
+        "d2_absolute_error_score",
+    }
+
+
+def direction(score: str) -> Direction:
+    """Return the direction of a score of scikit-learn, from its name: an error, a loss or a deviance is better where it is lower."""
+    lower = ("_error", "_loss", "_deviance", "brier_score", "negative_likelihood_ratio")
+    return "lower" if score.endswith(lower) and not score.startswith(("neg_", "d2_")) else "higher"
 
 
 SCORES = (
@@ -65,6 +97,8 @@ SCORES = (
         for form in ("per_class", "macro", "weighted")
     ),
     Metric("loss", unit="nat", better="lower"),
+    Metric("hamming_loss", better="lower"),
+    *(Metric(score, better=direction(score)) for score in VALUE_SCORES),
 )
 """Scores of the prediction set ``test``; another set's have its name and a dot before them."""
 OWN = (

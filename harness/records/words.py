@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-Tier = Literal["smoke", "short", "paper"]
+Tier = str
+"""How much of a protocol runs; a scenario names its own, the built-in ones have `TIERS`."""
 Kind = Literal["accuracy", "memory", "runtime", "work", "trajectory", "identity", "size"]
 Direction = Literal["higher", "lower", "none"]
 Value = float | list[Any]
@@ -35,13 +36,19 @@ Verdict = Literal[
 ]  # fmt: skip
 
 TIERS: tuple[Tier, ...] = ("smoke", "short", "paper")
+"""Tiers of the built-in scenarios."""
 DEVICES = ("cpu", "cuda")
 EXECUTORS = ("local", "dask")
 BACKENDS = ("numpy", "torch", "tensorflow", "jax")
 GIVEN = "-given"
 """What a prediction set's name ends with where another run's weights predicted it."""
 TIME_LIMITS: dict[str, float] = {"smoke": 300.0, "short": 1800.0, "paper": 6 * 3600.0}
-"""Seconds after which a run of a tier is ended."""
+"""Seconds after which a run of a tier is ended; of another tier, that of the last."""
+
+
+def time_limit(tier: Tier) -> float:
+    """Return the seconds after which a run of a tier is ended."""
+    return TIME_LIMITS.get(tier, TIME_LIMITS["paper"])
 
 
 MOST = 1e150

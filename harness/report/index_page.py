@@ -14,7 +14,6 @@ import urllib.parse
 
 from harness.errors import HarnessError, StorageError
 from harness.judging import answer, jobs
-from harness.records import TIERS
 from harness.report import linking, sections, verdicts
 from harness.report.templating import Anchors, commit, constants, environment
 from harness.report.verdicts import Sign
@@ -157,7 +156,7 @@ def row(job: Job, path: Path) -> Row:
     return Row(
         folder=path.name, link=page, created=job.created, command=command, gate=job.gate is not None,
         commit=commit(job.commit), parts=tuple(parts), variants=len(keys), runs=len(job.results),
-        tiers=tuple(tier for tier in TIERS if any(key[2] == tier for key in keys)),
+        tiers=tuple(dict.fromkeys(key[2] for key in keys)),
         scenarios=tuple(dict.fromkeys(key[0] for key in keys)), headline=verdicts.headline(job),
         scores=tuple(_scores(job)),
     )  # fmt: skip
@@ -201,7 +200,7 @@ def render(index: Index, name: str) -> str:
         trends=list(_trends(shown)), older=len(index.rows) - len(shown), more_left=max(0, len(index.left) - MOST_LEFT),
         damaged=sum(left.damaged for left in index.left), tallies=[(sign, counted[tone]) for tone, sign in SIGNS.items() if counted[tone]],
         scenarios=list(dict.fromkeys(scenario for row in shown for scenario in row.scenarios)),
-        tiers=[tier for tier in TIERS if any(tier in row.tiers for row in shown)], **constants(script=True),
+        tiers=list(dict.fromkeys(tier for row in shown for tier in row.tiers)), **constants(script=True),
     )  # fmt: skip
 
 

@@ -63,6 +63,7 @@ def render(job: Job, folder: Path, scenarios: Mapping[str, Scenario], up: str = 
     shared = {
         "row_of": {row.anchor: row for row in answers},
         "rows": answers,
+        "heading": answer.heading([row.line for row in answers]),
         "headline": verdicts.headline(job),
         "facts": list(filter(None, _facts(job))),
         "environments": environments(job.environment, job.results),

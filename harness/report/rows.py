@@ -10,13 +10,14 @@ import statistics
 import typing
 
 from harness.judging.outcome import needs_attention
+from harness.records.metrics import VALUE_SCORES
 from harness.report import numbers, spread, strips
 from harness.report.verdicts import SIGNS, Sign
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from harness.records import Cause, IdentityCheck, Judgement, Measured, RunResult, Value, Verdict
+    from harness.records import Cause, IdentityCheck, Judgement, Kind, Measured, RunResult, Value, Verdict
 
 _ROUNDING = 1e-12
 """Share of a value below which a spread is what summing equal numbers leaves."""
@@ -123,7 +124,7 @@ def judgement_row(
     near = [number for value in (j.value, j.reference) for number in numbers.flat(value)]
     # a share stays a share where a bound lies beyond what shares can be
     ends = [j.lower, j.upper] if j.unit else []
-    scale = numbers.scale(j.kind, j.unit, [*near, *ends], j.resolution or j.spread)
+    scale = numbers.scale(_kind(j.metric, j.kind), j.unit, [*near, *ends], j.resolution or j.spread)
     if j.against == "identity":
         scale = numbers.Scale()
     reference, urgent = numbers.number(j.reference), needs_attention(j)
@@ -267,11 +268,18 @@ def metric_rows(results: Sequence[RunResult]) -> list[MetricRow]:
     return [_metric_row(name, [r.metrics[name] for r in results if name in r.metrics]) for name in wanted]
 
 
+def _kind(metric: str, kind: Kind) -> Kind:
+    """Return the kind by which a number is written: an error of real values, or R², is no share."""
+    return "size" if metric.rpartition(".")[2] in VALUE_SCORES else kind
+
+
 def _metric_row(name: str, measured: list[Measured]) -> MetricRow:
     first = measured[0]
     singles = [number for one in measured if (number := numbers.number(one.value)) is not None]
     deviation = statistics.stdev(singles) if len(singles) > 1 and all(map(math.isfinite, singles)) else None
-    scale = numbers.scale(first.kind, first.unit, singles or numbers.flat(first.value), deviation)
+    scale = numbers.scale(
+        _kind(name, first.kind), first.unit, singles or numbers.flat(first.value), deviation
+    )
     return MetricRow(
         name=name, kind=first.kind, value=shown(statistics.fmean(singles) if singles else first.value, scale),
         spread="" if deviation is None else scale.text(deviation),

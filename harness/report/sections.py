@@ -66,6 +66,11 @@ class Section:
     brief: bool  # whether only what needs attention is shown, for want of room
 
     @property
+    def noun(self) -> str:
+        """What a row of the data is called, in the plural."""
+        return next((run.measurement.noun for run in self.done if run.measurement), "images")
+
+    @property
     def title(self) -> str:
         """Name of the section."""
         return f"{self.scenario}:{self.variant}"

@@ -231,8 +231,11 @@ def _metrics(
     ValueError, KeyError, StorageError
         If predictions cannot be scored, or `derive` of the scenario fails or gives what it may not.
     """
-    scored = scores.of_run(files.read_npz(folder / "predictions.npz"), measurement.predictions)
-    metrics = {**measurement.metrics, **scored}
+    arrays = files.read_npz(folder / "predictions.npz")
+    sets = (*measurement.predictions, *measurement.others)
+    scored = scores.of_run(arrays, sets, measurement.noun)
+    scores.refuse_misfits(scenario.gated, scored, measurement.others)
+    metrics = {**measurement.metrics, **scored, **scores.declared(scenario, arrays, sets)}
     if measurement.request.purpose != "measure":  # a counted run's time and memory mean nothing
         return metrics
     metrics |= stage_metrics(measurement.stages, whole=not measurement.resumed)

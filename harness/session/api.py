@@ -1,4 +1,4 @@
-"""The Python interface: run, read and judge, and a job as a pandas table. `harness` exports these names; docs/python.md shows them."""
+"""The Python interface: run, gate, read, judge and compare, and a job as a pandas table. `harness` exports these names; docs/python.md shows them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import shlex
 import typing
 from pathlib import Path
 
-from harness.errors import HarnessError, unknown
+from harness.errors import HarnessError
 from harness.judging import baselines as stored_baselines
 from harness.judging import jobs, outcome, wording
-from harness.records import TIERS, GateSettings, Job
+from harness.judging.equivalence import USUAL, Margin
+from harness.records import Compared, GateSettings, Job
 from harness.records.metrics import is_share
-from harness.session import choosing, execution, procedure, storing
+from harness.session import choosing, comparing, execution, procedure, storing
 from harness.sources import catalogue as declarations
 from harness.store import commands, files, project, table
 
@@ -66,6 +67,63 @@ class ShownJob(Job):
         return f"<p>{sentence}</p>{pd.DataFrame(rows).to_html(index=False, escape=True) if rows else ''}"
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ShownComparison(Compared):
+    """A comparison as Python programs get it: it knows its table, and shows its scores in a notebook."""
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return every score, time, rate and memory peak of every side as a table.
+
+        Returns
+        -------
+        DataFrame
+            One row for each metric of each side. ``value`` is the mean of a score, the median of the others, in ``unit``. ``change`` is a score
+            less the reference's in ``unit``, or the ratio to the reference's; ``lower`` and ``upper`` are the ends of its interval; ``margin`` and
+            ``verdict`` belong to scores. What is not known is NaN or empty; the reference's own rows have no change.
+        """
+        import pandas as pd
+
+        rows: list[dict[str, typing.Any]] = []
+        for variant in self.variants:
+            place = {"scenario": variant.scenario, "tier": variant.tier}
+            for score in variant.scores:
+                for side, one in zip(variant.sides, score.sides, strict=True):
+                    if one is not None:
+                        told = one.judged
+                        rows.append(
+                            {**place, "variant": side.variant, "side": side.name, "metric": score.metric, "unit": score.unit, "kind": "accuracy",
+                             "runs": one.runs, "value": one.mean, "change": told and told.difference, "lower": told and told.lower,
+                             "upper": told and told.upper, "margin": told and told.margin, "verdict": told.verdict if told else ""}
+                        )  # fmt: skip
+            for contrast in variant.contrasts:
+                for side, amount in zip(variant.sides, contrast.sides, strict=True):
+                    if amount is not None:
+                        rows.append(
+                            {**place, "variant": side.variant, "side": side.name, "metric": f"{contrast.stage}.{contrast.metric}",
+                             "unit": contrast.unit, "kind": contrast.kind, "runs": amount.runs, "value": amount.median, "change": amount.ratio,
+                             "lower": amount.lower, "upper": amount.upper, "margin": None, "verdict": ""}
+                        )  # fmt: skip
+        found = pd.DataFrame(rows, columns=list(COMPARED))
+        return found.astype(dict.fromkeys(("value", "change", "lower", "upper", "margin"), "float64"))
+
+    def _repr_html_(self) -> str:
+        """Show the scores and each stage's time and memory; every text is escaped."""
+        found = self.to_frame()
+        shown = found[
+            (found["kind"] == "accuracy")
+            | (found["metric"].isin(("total.seconds", "total.above_imports_bytes")))
+        ]
+        jobs_ = "".join(f"<li>{html.escape(job.folder)}</li>" for job in self.jobs)
+        notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.left_out)
+        return f"<ol>{jobs_}</ol>{shown.to_html(index=False, escape=True, na_rep='')}{notes}"
+
+
+COMPARED = (
+    "scenario", "variant", "tier", "side", "metric", "unit", "kind", "runs", "value", "change", "lower", "upper", "margin", "verdict",
+)  # fmt: skip
+"""Columns of a comparison's table."""
+
+
 def _quantity(judgement: Judgement, value: Value | None) -> str:
     numbers = [value] if isinstance(value, (int, float)) else []
     share = bool(numbers) and is_share(judgement.metric, judgement.unit, numbers)
@@ -85,7 +143,7 @@ def run(
     *names : str
         ``SCENARIO``, ``SCENARIO:VARIANT`` or ``SCENARIO:all``; the default variant of every scenario if none is named.
     tier : str, optional
-        smoke, short or paper; as configured, else smoke.
+        smoke, short, paper, or another that the scenario declares; as configured, else smoke.
     seeds : int, optional
         How many runs of each variant; as configured, else 1.
     first_seed : int
@@ -237,6 +295,45 @@ def judge(
     return ShownJob.of(judged)
 
 
+def compare(
+    *folders: Folder, margin: str | None = None, variants: tuple[str, str] | None = None
+) -> ShownComparison:
+    """Set stored jobs side by side, as ``harness compare`` does; nothing is written.
+
+    Parameters
+    ----------
+    *folders : path
+        Folders of two jobs or more; the first is the reference.
+    margin : str, optional
+        Difference of a score that counts as none: ``0.5points`` of a share, ``2%`` of the reference's mean, ``0.01`` in the score's own unit, or
+        ``spread``, 2 standard deviations of the reference's runs; as configured by ``tolerance``, else spread, and for shares at most half a point.
+    variants : (str, str), optional
+        A variant of the reference, and another one of the others to compare with it.
+
+    Raises
+    ------
+    HarnessError
+        If there are fewer than two jobs, one cannot be read, or the margin is none.
+    """
+    paths = [Path(folder) for folder in folders]
+    if len(paths) < 2:
+        raise HarnessError("one job has nothing to be compared with", "Name two folders or more")
+    text, passed_over = margin or project.find().tolerance, dict[Path, HarnessError]()
+    try:
+        found = Margin.parse(text) if text else USUAL
+    except ValueError as error:
+        raise HarnessError(str(error), "Mend it") from error
+    words = ["harness", "compare", *map(str, paths), *(("--margin", text) if text else ())]
+    if variants:
+        words += ["--variants", *variants]
+    compared = comparing.compare(paths, found, variants, passed_over, shlex.join(words))
+    for unreadable in passed_over.values():
+        raise unreadable
+    return ShownComparison(
+        **{field.name: getattr(compared, field.name) for field in dataclasses.fields(Compared)}
+    )
+
+
 def frame(job: Job) -> pd.DataFrame:
     """Return a job's metrics as a tidy table: the rows and columns of ``harness export csv``.
 
@@ -263,8 +360,6 @@ def _settings(
         tier=tier or own.tier or "smoke", seeds=(own.seeds or usual_seeds) if seeds is None else seeds,
         scenario_paths=_texts(scenarios), **how,
     )  # fmt: skip
-    if settings.tier not in TIERS:
-        raise unknown("tier", settings.tier, TIERS)
     if settings.seeds < 1 or settings.first_seed < 0 or settings.threads < 1:
         numbers = f"seeds={settings.seeds}, first_seed={settings.first_seed}, threads={settings.threads}"
         step = "seeds and threads are at least 1, first_seed is at least 0"

@@ -8,8 +8,8 @@ import typing
 
 from harness.errors import UnknownNameError, unknown
 from harness.judging import baselines, probes, waivers
-from harness.measure import given
-from harness.records import TIERS, TIME_LIMITS, RunRequest
+from harness.measure import given, scores
+from harness.records import RunRequest, time_limit
 from harness.sources.catalogue import find, is_built_in, load_all
 from harness.store import files, project
 
@@ -73,15 +73,25 @@ def select(
     Raises
     ------
     UnknownNameError
-        If a scenario or variant is unknown, or a named one does not have the tier.
+        If a scenario or variant is unknown, a named one does not have the tier, or one declares a score that scikit-learn does not have.
     """
+    chosen = _chosen(scenarios, names, tier, built_in=built_in)
+    for scenario in {scenario.name: scenario for scenario, _ in chosen}.values():
+        scores.refuse_unknown(scenario)
+    return chosen
+
+
+def _chosen(
+    scenarios: Mapping[str, Scenario], names: Sequence[str], tier: Tier, *, built_in: bool
+) -> list[tuple[Scenario, str]]:
+    known = {known for scenario in scenarios.values() for known in scenario.tiers}
+    if tier not in known:
+        raise unknown("tier", tier, known)
     if not names:
         return [
             (scenario, scenario.variants[0].name)
             for name, scenario in scenarios.items()
-            if (built_in or not is_built_in(name))
-            and tier in scenario.tiers
-            and tier in scenario.variants[0].tiers
+            if (built_in or not is_built_in(name)) and tier in scenario.tiers_of(scenario.variants[0].name)
         ]
     every = itertools.chain.from_iterable(_select_one(scenarios, name, tier) for name in names)
     return list({(scenario.name, variant): (scenario, variant) for scenario, variant in every}.values())
@@ -90,10 +100,7 @@ def select(
 def _select_one(scenarios: Mapping[str, Scenario], name: str, tier: Tier) -> list[tuple[Scenario, str]]:
     slug, _, variant = name.partition(":")
     scenario = find(scenarios, slug)
-    tiers = {
-        one.name: [known for known in TIERS if known in scenario.tiers and known in one.tiers]
-        for one in scenario.variants
-    }
+    tiers = {one.name: scenario.tiers_of(one.name) for one in scenario.variants}
     if variant == "all":
         return [(scenario, one) for one in tiers if tier in tiers[one]]
     variant = variant or scenario.variants[0].name
@@ -136,7 +143,7 @@ def _request(scenario: Scenario, variant: str, seed: int, settings: Settings) ->
         scenario=scenario.name, variant=variant, tier=settings.tier, seed=seed, device=settings.device,
         backend=backend,
         threads=settings.threads, scenario_paths=files.absolute(settings.scenario_paths),
-        time_limit=settings.time_limit or TIME_LIMITS[settings.tier],
+        time_limit=settings.time_limit or time_limit(settings.tier),
         memory_limit=settings.memory_limit and settings.memory_limit * 2**20,
         keep_weights=settings.keep_weights,
     )  # fmt: skip

@@ -107,6 +107,7 @@ def _configuration(named: Path | None, scenario_paths: Sequence[str] | None) -> 
         "reports": str(project.reports_folder()),
         "against": "stored baselines",
         "gated": "as scenarios declare",
+        "tolerance": "spread, and for shares at most 0.5points",
     }
     typed = {"scenarios": scenario_paths, "baselines": None if named is None else [str(named)]}
     for name in project.SETTINGS:

@@ -258,7 +258,8 @@ def check(scenario: Scenario, origin: str) -> None:
             not all(_is_slug(name.replace("-", "_").replace(".", "_")) and name.strip(".") for name in names),
             "has a variant whose name is no slug",
         ),
-        (not scenario.tiers or not set(scenario.tiers) <= set(TIERS), f"must declare tiers among {TIERS}"),
+        (not scenario.tiers, "declares no tier"),
+        (not all(map(_is_slug, scenario.tiers)), "has a tier whose name is no slug"),
         (
             not set(scenario.backends) <= set(BACKENDS) or not scenario.backends,
             f"must declare backends among {BACKENDS}",
@@ -279,7 +280,7 @@ def check(scenario: Scenario, origin: str) -> None:
         *(
             (bool(told), f"has an expectation of '{e.metric}' {told}")
             for e in scenario.expectations
-            if (told := _unsound(e))
+            if (told := _unsound(e, {**dict.fromkeys(TIERS), **scenario.tiers}))
         ),
     ]
     for wrong, what in problems:
@@ -303,6 +304,10 @@ def _check_metrics(scenario: Scenario, origin: str) -> None:
         if own is not None:
             raise ScenarioError(
                 f"{whose} declares '{metric.name}', which is the harness's own", "Choose another name"
+            )
+        if metric.family and metric.score:
+            raise ScenarioError(
+                f"{whose} scores the family '{metric.name}'", "Declare each score by its full name"
             )
         if metric.family and metric.gated:
             raise ScenarioError(
@@ -349,10 +354,16 @@ def _wrong_kind(scenario: Scenario) -> str:
         "source": isinstance(scenario.source, Source),
         "measure": callable(scenario.measure),
         "variants": _all(scenario.variants, Variant) and all(map(_is_sound_variant, scenario.variants)),
-        "tiers": isinstance(scenario.tiers, Mapping) and _all(tuple(scenario.tiers.values()), Mapping),
+        "tiers": isinstance(scenario.tiers, Mapping)
+        and _all(tuple(scenario.tiers.values()), Mapping)
+        and _all(tuple(scenario.tiers), str),
         "expectations": _all(scenario.expectations, Expectation),
         "metrics": _all(scenario.metrics, Metric) and all(map(_is_sound_metric, scenario.metrics)),
-        **{name: _all(getattr(scenario, name), str) for name in ("gated", "needs", "backends", "devices")},
+        "noun": isinstance(scenario.noun, str) and bool(scenario.noun),
+        **{
+            name: _all(getattr(scenario, name), str)
+            for name in ("gated", "scores", "needs", "backends", "devices")
+        },
     }
     return next((name for name, holds in sound.items() if not holds), "")
 
@@ -363,19 +374,25 @@ def _all(items: object, kind: type) -> bool:
 
 def _is_sound_variant(variant: Variant) -> bool:
     texts = all(isinstance(text, str) for text in (variant.name, variant.doc, variant.fails))
-    return texts and isinstance(variant.options, Mapping) and _all(variant.tiers, str)
+    tiers = variant.tiers is None or _all(variant.tiers, str)
+    return texts and tiers and isinstance(variant.options, Mapping)
 
 
 def _is_sound_metric(metric: Metric) -> bool:
     closed = metric.kind in typing.get_args(Kind) and metric.better in typing.get_args(Direction)
-    return bool(closed and metric.name) and isinstance(metric.name, str) and isinstance(metric.unit, str)
+    scored = isinstance(metric.score, str) or callable(metric.score)
+    return (
+        bool(closed and metric.name and scored)
+        and isinstance(metric.name, str)
+        and isinstance(metric.unit, str)
+    )
 
 
 def _too_fine(half_width: float, images: int, rule: str) -> bool:
     return rule == "exact" and images > 0 and half_width < 0.5 / images
 
 
-def _unsound(expected: Expectation) -> str:
+def _unsound(expected: Expectation, tiers: Iterable[str]) -> str:
     """Say what of an expectation cannot be; judging would find out when every run has been made."""
     rules, directions = typing.get_args(Rule), typing.get_args(Direction)
     amounts = (
@@ -389,7 +406,7 @@ def _unsound(expected: Expectation) -> str:
     checks = [
         (expected.rule in rules, f"whose rule is none of {', '.join(rules)}"),
         (expected.better in directions, f"whose direction is none of {', '.join(directions)}"),
-        (set(expected.tiers) <= set(TIERS), f"whose tiers are not among {', '.join(TIERS)}"),
+        (set(expected.tiers) <= set(tiers), f"whose tiers are not among {', '.join(tiers)}"),
         (all(finite(amount) and amount >= 0 for amount in amounts), "whose half_width, test_images, runs, tolerance or source_sd is too small"),
         (expected.tolerance is None or bool(expected.tolerance_reason), "whose tolerance has no tolerance_reason"),
         (not measured_here or expected.rule in BOUNDS or expected.tolerance is not None, "which is a time or memory: declare its tolerance"),

@@ -8,7 +8,7 @@ import typing
 import numpy as np
 
 from harness.errors import ScenarioError
-from harness.records import Scenario, Source, Variant
+from harness.records import Metric, Scenario, Source, Variant
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,8 +22,11 @@ if typing.TYPE_CHECKING:
     Array = NDArray[typing.Any]
     Data = tuple[ArrayLike, ArrayLike] | Callable[[], tuple[ArrayLike, ArrayLike]]
 
-GATED = ("accuracy", "total.above_imports_bytes")
-"""Metrics that a wrapped scenario gates unless it names others."""
+MEMORY = "total.above_imports_bytes"
+GATED = ("accuracy", MEMORY)
+"""Metrics that a wrapped scenario gates unless it names others, or scores."""
+GATED_VALUES = ("mean_absolute_error", MEMORY)
+"""The same of a regressor."""
 BATCH = 1024
 """Rows of one batch of a torch prediction."""
 Outputs = typing.Literal["logits", "probabilities"]
@@ -36,20 +39,20 @@ class Split(typing.NamedTuple):
     train: typing.Any
     """Rows to train on, (n, ...)."""
     train_labels: Array
-    """Their classes, int64 (n,), from 0."""
+    """Their classes, int64 (n,), from 0; labels that each row has or lacks, (n, k); or real values, float64."""
     test: typing.Any
     """Rows to predict, (m, ...)."""
     test_labels: Array
-    """Their classes, int64 (m,)."""
-    classes: Array
-    """What each class is called in y, sorted."""
+    """The same of these."""
+    classes: Array | None
+    """What each class is called in y, sorted; None where labels are no classes."""
 
 
 def sklearn_scenario(
     name: str, estimator: typing.Any, data: Data, *, test_size: float = 0.25, version: int = 1,  # noqa: ANN401 - duck-typed
-    gated: Sequence[str] = GATED,
+    gated: Sequence[str] | None = None, scores: Sequence[str | Metric] = (),
 ) -> Scenario:  # fmt: skip
-    """Declare a scenario that trains a scikit-learn classifier, or a pipeline that ends in one, and predicts what it did not see.
+    """Declare a scenario that trains a classifier or regressor of scikit-learn, or a pipeline that ends in one, and predicts what it did not see.
 
     Parameters
     ----------
@@ -58,13 +61,16 @@ def sklearn_scenario(
     estimator : estimator
         Unfitted or fitted: each run trains a clone. A ``random_state`` of None is set to the run's seed.
     data : (X, y), or a function that returns them
-        Rows (n, ...) and their classes (n,), numbers or texts; at most 256 classes. A function is called within the run.
+        Rows (n, ...) and their classes (n,), numbers or texts, at most 256; several labels a row, 0 or 1, (n, k); or for a regressor real
+        values, (n,) or (n, k). A function is called within the run.
     test_size : float
         Share of the rows that is predicted; which ones depends on the seed, and each class has its share.
     version : int
         Raise it whenever measured values may change by design.
-    gated : sequence of str
-        Metrics that a gate judges.
+    gated : sequence of str, optional
+        Metrics that a gate judges; else `scores`, without them accuracy or the mean absolute error, and peak memory.
+    scores : sequence of str or Metric
+        Scores to compute: names of scikit-learn, such as ``balanced_accuracy``, or metrics with a `Metric.score`.
 
     Raises
     ------
@@ -80,23 +86,40 @@ def sklearn_scenario(
     if not all(hasattr(estimator, needed) for needed in ("fit", "predict")):
         step = f"Put it before a classifier: make_pipeline({kind}(), ...)"
         raise ScenarioError(f"scenario '{name}' got {kind}, which has no predict: it is a transformer", step)
+    from sklearn.base import is_regressor
+
+    real = hasattr(estimator, "__sklearn_tags__") and is_regressor(estimator)
 
     def measure(run: Run) -> None:
         from sklearn.base import clone
 
-        split = _split(data, run.seed, test_size)
+        split = _split(data, run.seed, test_size, real=real)
         model = clone(estimator)
         free = {
             key for key, value in model.get_params().items() if key.endswith("random_state") and value is None
         }
         model.set_params(**dict.fromkeys(free, run.seed))
         with run.stage("train", images=len(split.train_labels)):
-            model.fit(split.train, split.classes[split.train_labels])
+            model.fit(
+                split.train,
+                split.train_labels if split.classes is None else split.classes[split.train_labels],
+            )
         probabilities = None
         with run.stage("predict", images=len(split.test_labels)):
             predicted = model.predict(split.test)
             if hasattr(model, "predict_proba"):
                 probabilities = model.predict_proba(split.test)
+        if split.classes is None:
+            if isinstance(
+                probabilities, list
+            ):  # of each label an array, with a column for each value it had in training
+                columns = [
+                    each[:, list(seen).index(1)] if 1 in seen else np.zeros(len(each))
+                    for each, seen in zip(probabilities, model.classes_, strict=True)
+                ]
+                probabilities = np.column_stack(columns)
+            _store(run, split.test_labels, predicted, probabilities)
+            return
         if probabilities is not None:
             # a class that no training row has is given no probability
             whole = np.zeros((len(split.test_labels), len(split.classes)))
@@ -104,7 +127,7 @@ def sklearn_scenario(
             probabilities = whole
         _store(run, split.test_labels, _codes(predicted, split.classes), probabilities)
 
-    return _scenario(name, measure, version, gated)
+    return _scenario(name, measure, version, gated, scores, usual=GATED_VALUES if real else GATED)
 
 
 def torch_scenario(
@@ -201,17 +224,18 @@ def keras_scenario(
 
 def predictions_scenario(
     name: str, predict: Callable[[int], Sequence[ArrayLike]], *, deterministic: bool = False, version: int = 1,
-    gated: Sequence[str] = GATED,
+    gated: Sequence[str] | None = None, scores: Sequence[str | Metric] = (),
 ) -> Scenario:  # fmt: skip
     """Declare a scenario from a function that returns labels and predictions; what it does is one stage, ``predict``.
 
     Parameters
     ----------
-    name, version, gated
-        See `sklearn_scenario`.
+    name, version, gated, scores
+        See `sklearn_scenario`; accuracy is gated without them, also where the function returns no classes.
     predict : callable
-        ``predict(seed)`` returns labels and predictions of the same rows, in the same order: (n,) each, numbers or texts. A third array,
-        probabilities (n, classes) of the labels' sorted classes, gives the loss.
+        ``predict(seed)`` returns labels and predictions of the same rows, in the same order: classes (n,), numbers or texts; labels that a
+        row has or lacks, 0 or 1, (n, k); or real values, (n,) or (n, k). A third array, probabilities of the labels' sorted classes, (n, classes),
+        or of each label, (n, k), gives the loss.
     deterministic : bool
         Whether the seed changes nothing.
     """
@@ -223,20 +247,30 @@ def predictions_scenario(
                 raise ValueError(
                     f"the function returned {len(result)} arrays, not labels, predictions and, if it has any, probabilities"
                 )
-            labels = np.asarray(result[0])
+            labels, predicted = np.asarray(result[0]), np.asarray(result[1])
             stage.images = len(labels)
+        probabilities = result[2] if result[2:] else None
+        real = labels.dtype.kind == "f" and not (_whole(labels) and _whole(predicted))
+        if labels.ndim == 2 or real:
+            _store(run, labels, predicted, probabilities)
+            return
         classes = _classes(labels)
-        _store(run, _codes(labels, classes), _codes(result[1], classes), result[2] if result[2:] else None)
+        _store(run, _codes(labels, classes), _codes(predicted, classes), probabilities)
 
-    return _scenario(name, measure, version, gated, deterministic=deterministic)
+    return _scenario(name, measure, version, gated, scores, deterministic=deterministic)
 
 
 def _scenario(
-    name: str, measure: Callable[[Run], None], version: int, gated: Sequence[str], **rest: typing.Any  # noqa: ANN401 - fields of a scenario
+    name: str, measure: Callable[[Run], None], version: int, gated: Sequence[str] | None,
+    scores: Sequence[str | Metric] = (), usual: Sequence[str] = GATED, **rest: typing.Any,  # noqa: ANN401 - fields of a scenario
 ) -> Scenario:  # fmt: skip
+    names = [one.name if isinstance(one, Metric) else one for one in scores]
+    if gated is None:
+        gated = (*names, MEMORY) if names else usual
     return Scenario(
         name=name, version=version, source=Source(slug=name, title=name), measure=measure, variants=(Variant(name="default"),),
-        tiers={"smoke": {}}, gated=tuple(gated), **rest,
+        tiers={"smoke": {}}, gated=tuple(gated), noun="rows", scores=tuple(one for one in scores if not isinstance(one, Metric)),
+        metrics=tuple(one for one in scores if isinstance(one, Metric)), **rest,
     )  # fmt: skip
 
 
@@ -248,13 +282,13 @@ def _keras_backends() -> tuple[str, ...]:
     return tuple(sorted(names, key=lambda name: find_spec(name) is None))
 
 
-def _split(data: Data, seed: int, test_size: float) -> Split:
-    """Load the rows and split them by the seed, each class in the same proportion.
+def _split(data: Data, seed: int, test_size: float, *, real: bool = False) -> Split:
+    """Load the rows and split them by the seed, each class in the same proportion; y is real values, or several labels a row if it has columns.
 
     Raises
     ------
     ValueError
-        If X and y do not pair up, y holds no classes, or a class has a single row.
+        If X and y do not pair up, there are too few rows, y holds no classes, or a class has a single row.
     """
     loaded = data() if callable(data) else data
     if len(loaded) != 2:
@@ -264,9 +298,16 @@ def _split(data: Data, seed: int, test_size: float) -> Split:
         rows = np.asarray(rows)
     if rows.shape[0] != len(names):
         raise ValueError(f"X has {rows.shape[0]} rows and y has {len(names)}: they must pair up")
+    order = np.random.default_rng(seed).permutation(len(names))
+    if real or (names.ndim == 2 and names.dtype.kind in "iub"):
+        count = min(max(2, round(test_size * len(names))), len(names) - 1)
+        if count < 2:
+            raise ValueError(f"there are {len(names)} rows: two to test on and one to train on are needed")
+        labels = names.astype(np.float64) if real else names
+        train, test = order[count:], np.sort(order[:count])
+        return Split(_take(rows, train), labels[train], _take(rows, test), labels[test], None)
     classes = _classes(names)
     labels = _codes(names, classes)
-    order = np.random.default_rng(seed).permutation(len(labels))
     testing = np.zeros(len(labels), bool)
     for code in np.unique(labels):
         own = order[labels[order] == code]
@@ -294,14 +335,18 @@ def _classes(labels: Array) -> Array:
     """
     if labels.ndim != 1 or not labels.size:
         raise ValueError(f"labels have shape {labels.shape}: one class a row is needed")
-    whole = labels.dtype.kind in "iubUSO" or bool(
-        np.all(np.isfinite(labels)) and np.all(labels == np.floor(labels))
-    )
-    if not whole:
+    if not _whole(labels):
         raise ValueError("labels are real values, not classes")
     names = np.unique(labels)
     plain = names.dtype.kind in "iu" and names[0] >= 0 and names[-1] <= 255  # as `Run.predictions` takes them
     return np.arange(int(names[-1]) + 1) if plain else names
+
+
+def _whole(values: Array) -> bool:
+    """Whether values are no real ones: texts, integers, or whole floating numbers."""
+    return values.dtype.kind in "iubUSO" or bool(
+        np.all(np.isfinite(values)) and np.all(values == np.floor(values))
+    )
 
 
 def _codes(names: ArrayLike, classes: Array) -> Array:
@@ -329,10 +374,19 @@ def _store_scores(
     ValueError
         If the shape is not (n, classes) with a column for every class.
     """
-    if scores.ndim != 2 or len(scores) != len(split.test_labels) or scores.shape[1] < len(split.classes):
-        raise ValueError(
-            f"outputs have shape {scores.shape}, not ({len(split.test_labels)}, {len(split.classes)}): a score for each class"
+    columns = split.test_labels.shape[1] if split.classes is None else len(split.classes)
+    if scores.ndim != 2 or len(scores) != len(split.test_labels) or scores.shape[1] < columns:
+        told = f"({len(split.test_labels)}, {columns}): a score for each class"
+        raise ValueError(f"outputs have shape {scores.shape}, not {told}")
+    if split.classes is None:  # several labels a row, each with a probability of its own
+        _store(
+            run,
+            split.test_labels,
+            scores if outputs == "probabilities" else 1 / (1 + np.exp(-scores)),
+            None,
+            weights,
         )
+        return
     if outputs == "logits":
         scores = np.exp(scores - scores.max(axis=1, keepdims=True))
         scores /= scores.sum(axis=1, keepdims=True)
@@ -342,7 +396,7 @@ def _store_scores(
 def _store(
     run: Run,
     labels: Array,
-    predicted: Array,
+    predicted: ArrayLike,
     probabilities: ArrayLike | None,
     weights: Sequence[ArrayLike] | None = None,
 ) -> None:

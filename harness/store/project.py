@@ -40,6 +40,8 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
     """Runs of each variant; None for the command's own default."""
     gated: tuple[Text, ...] | None = None
     """Metrics that a gate judges, in place of those in `Scenario.gated`; metrics declared as gated stay."""
+    tolerance: Text | None = None
+    """Difference of a score that `harness compare` counts as none, such as ``0.5points`` or ``2%``; None for its own default."""
     against: Text | None = None
     """Commit that a gate compares with; None for stored baselines."""
     file: str = ""

@@ -165,7 +165,7 @@ def cut(plain: dict[str, typing.Any]) -> None:
         (cut, "4 values of metric 'accuracy', at least 5 are needed"),
         (lambda plain: plain.update(scenario="other"), "is one of other/default/smoke"),
         (lambda plain: plain.update(variant="../../x"), "is one of probe/../../x/smoke"),
-        (lambda plain: plain.update(tier="huge"), "is damaged"),
+        (lambda plain: plain.update(tier="huge"), "is one of probe/default/huge"),
         (lambda plain: plain.update(schema=2), "has schema 2, this version reads up to 1. Upgrade"),
         (lambda plain: plain.update(schema=0), "is damaged"),
         (lambda plain: plain.update(schema="1"), "is damaged"),

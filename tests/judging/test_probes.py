@@ -84,6 +84,10 @@ def measured(run: RunResult, tier: Tier = "smoke", **environment: str) -> RunRes
 def test_counting_happens_in_the_lowest_tier() -> None:
     """The order is that of the tiers, whatever the order of the declaration; a variant that is only judged by the ledger is refused."""
     assert [probes.lowest_tier(SCENARIO, variant) for variant in ("default", "late")] == ["smoke", "short"]
+    own = dataclasses.replace(
+        SCENARIO, tiers={"quick": {}, "paper": {}, "smoke": {}}, variants=(Variant(name="default"),)
+    )
+    assert probes.lowest_tier(own, "default") == "quick"
     with pytest.raises(ValueError, match="probe:never has no tier"):
         probes.lowest_tier(SCENARIO, "never")
 

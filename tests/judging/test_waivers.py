@@ -121,7 +121,7 @@ def entry(**fields: typing.Any) -> Callable[[dict[str, typing.Any]], None]:
         (lambda plain: plain["waivers"].append(plain["waivers"][0]), "names probe:default/accuracy --tier smoke twice"),
         (entry(untill="2030-01-01"), "unknown field `untill`"),
         (lambda plain: plain["waivers"][0].pop("who"), "missing required field `who`"),
-        (entry(tier="huge"), "is damaged"),
+        (entry(tier=3), "is damaged"),
         (entry(reason=" "), r"waivers\[\d\].reason"),
         (entry(until="2030-02-30"), r"waivers\[\d\].until"),
         (entry(until="20300228"), r"waivers\[\d\].until"),

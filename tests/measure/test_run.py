@@ -11,6 +11,7 @@ import pytest
 
 from harness.errors import UnknownNameError
 from harness.measure import memory
+from harness.measure.predicted import sort
 from harness.measure.run import Run
 from harness.measure.stages import stage_metrics
 from harness.records import DatasetUse, IdentityCheck, Metric, RunRequest, StageResult
@@ -202,10 +203,33 @@ def test_predictions_are_stored_small() -> None:
     ("labels", "predicted", "probabilities", "told"),
     [
         ([0, 1], [0], None, r"shapes \(2,\) and \(1,\); they must pair up"),
-        ([[0]], [[0]], None, "they must pair up"),
-        ([], np.array([], int), None, "labels must be whole numbers"),
-        (np.array([], int), np.array([], int), None, "holds no images"),
-        ([0.0], [0], None, "labels must be whole numbers from 0 to 255, found dtype float64"),
+        ([[[0]]], [[[0]]], None, "they must pair up"),
+        (np.array([], int), np.array([], int), None, "holds no rows"),
+        (["a"], [0], None, "labels must be whole numbers from 0 to 255, found dtype <U1"),
+        (
+            [0, 1],
+            [0.2, 0.9],
+            None,
+            "are classes .int64., its predictions real values .float64.: give labels of floating",
+        ),
+        (
+            [0.5, 1.5],
+            [0.2, float("nan")],
+            None,
+            "predictions of set 'test' hold 1 rows of NaN, infinity, .* the first of them row 1",
+        ),
+        ([float("inf")], [0.2], None, "labels of set 'test' hold 1 rows"),
+        ([0.5, 1.5], [0.2], None, "they must pair up"),
+        ([0.5, 1.5], [[0.2], [0.4]], None, r"shapes \(2,\) and \(2, 1\); they must pair up"),
+        ([0.5], ["a"], None, "predictions of set 'test' must be numbers like its labels"),
+        ([0.5], [0.5], [[1.0]], "real values, which have no probabilities"),
+        ([[0, 2]], [[0, 1]], None, "labels of set 'test' must be 0 or 1 for each label"),
+        ([[0, 1]], [[0, 3]], None, "predictions of set 'test' must be 0 or 1 for each label"),
+        ([[0, 1]], [[0, 1]], [[0.5]], r"shape \(1, 1\), not \(1, 2\) as its labels"),
+        ([[0, 1]], [[0, 1]], [[0.5, 1.5]], "must lie from 0 to 1"),
+        ([0, 1], [[0.5, 0.5]], None, "they must pair up"),
+        ([0], [[float("nan"), 0.5]], None, "predictions of set 'test' hold NaN or infinity"),
+        ([0], [[0.5, 0.5]], [[0.5, 0.5]], "got probabilities twice"),
         ([0], [300], None, "predictions must lie from 0 to 255, found 300 to 300"),
         ([-1], [0], None, "labels must lie from 0 to 255, found -1 to -1"),
         ([1], [0], [[1.0]], r"shape \(1, 1\) do not cover 1 images with labels up to 1"),
@@ -223,6 +247,41 @@ def test_predictions_that_do_not_fit_are_refused(
     with pytest.raises(ValueError, match=told):
         run.predictions(labels, predicted, probabilities=probabilities)
     assert run.prediction_sets == {}
+
+
+def test_labels_decide_what_predictions_are() -> None:
+    """Real values are kept as they are, several labels a row in a byte each; floating predictions of classes or labels are probabilities."""
+    run = make()
+    run.predictions([1.5, 2], np.array([1, 2]), name="values")
+    run.predictions([[1, 0], [1, 1]], [[True, False], [False, True]], name="several")
+    run.predictions([0, 1], [[0.9, 0.1], [0.6, 0.4]], name="classes")
+    run.predictions([[1, 0]], [[0.5, 0.4]], name="likely")
+    stored = {name: found["predicted"] for name, found in run.prediction_sets.items()}
+    assert [sort(found) for found in run.prediction_sets.values()] == [
+        "real values", "several labels", "classes", "several labels",
+    ]  # fmt: skip
+    assert stored["values"].dtype == np.float64
+    assert {name: found.tolist() for name, found in stored.items()} == {
+        "values": [1.0, 2.0], "several": [[1, 0], [0, 1]], "classes": [0, 0], "likely": [[1, 0]],
+    }  # fmt: skip
+    assert [name for name, found in run.prediction_sets.items() if "probabilities" in found] == [
+        "classes",
+        "likely",
+    ]
+
+
+def test_images_are_kept_of_classes_only() -> None:
+    """What is wrong of real values is no picture."""
+    with pytest.raises(ValueError, match="kept where a class is wrong, and it holds real values"):
+        make().predictions([0.5], [0.5], images=np.zeros((1, 2, 2), np.uint8))
+
+
+def test_what_the_harness_scores_cannot_be_recorded() -> None:
+    """A pipeline never grades itself."""
+    request = RunRequest(scenario="p", variant="d", tier="smoke", seed=3)
+    run = Run(request, {}, load, Accelerator(), declared=(Metric("r", score="r2"),))
+    with pytest.raises(ValueError, match="'r' is scored from the predictions after the run"):
+        run.record("r", 1.0)
 
 
 def test_prediction_sets_have_unique_names() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing
 
 import numpy as np
@@ -9,7 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.errors import UnknownNameError
 from harness.measure import scores
+from harness.records import Metric, Scenario, Source, Variant
+from harness.records.metrics import of_values
 
 if typing.TYPE_CHECKING:
     from harness.records import Measured
@@ -156,7 +160,7 @@ def test_every_score_is_json() -> None:
     [
         ([0, 1], [0], None, "do not pair up"),
         ([], [], None, "do not pair up"),
-        ([[0]], [[0]], None, "do not pair up"),
+        ([[[0]]], [[[0]]], None, "do not pair up"),
         ([-1], [0], None, "must not be negative"),
         ([2], [0], [[0.5, 0.5]], "do not cover every label"),
         ([0], [0], [[0.5, 0.5], [0.5, 0.5]], "do not cover every label"),
@@ -189,3 +193,221 @@ def test_sets_of_a_run_get_plain_and_prefixed_names() -> None:
     }
     with pytest.raises(KeyError):
         scores.of_run(stored, ("missing",))
+
+
+# -- real values, several labels, scores that a scenario declares ------------------------------------------------------
+
+RNG = np.random.default_rng(1)
+REAL = RNG.normal(5, 2, 40)
+OFF = REAL + RNG.normal(0, 0.5, 40)
+CLASSES = np.repeat([0, 1, 2], 10).astype(np.uint8)
+SEVERAL = (RNG.random((30, 3)) < 0.4).astype(np.uint8)
+
+
+def scenario(*metrics: Metric, **rest: typing.Any) -> Scenario:
+    """Declare a scenario with scores."""
+    return Scenario(
+        name="mine", version=1, source=Source(slug="mine", title="Mine"), measure=print, variants=(Variant(name="default"),),
+        tiers={"smoke": {}}, metrics=metrics, **rest,
+    )  # fmt: skip
+
+
+def declared(labels: Array, predicted: Array, *metrics: Metric, **rest: typing.Any) -> dict[str, typing.Any]:
+    """Compute declared scores of the set test; further arrays, by keyword, are its probabilities."""
+    arrays = {"test/labels": labels, "test/predicted": predicted} | {
+        f"test/{part}": array for part, array in rest.items()
+    }
+    return {
+        name: found.value for name, found in scores.declared(scenario(*metrics), arrays, ("test",)).items()
+    }
+
+
+def test_real_values_have_errors_and_r2() -> None:
+    """Mean absolute error, the root of the mean squared one and R² are scikit-learn's; there is no accuracy."""
+    from sklearn import metrics
+
+    found = {name: measured.value for name, measured in score(REAL, OFF).items()}
+    assert found == {
+        "mean_absolute_error": pytest.approx(metrics.mean_absolute_error(REAL, OFF)),
+        "root_mean_squared_error": pytest.approx(np.sqrt(((REAL - OFF) ** 2).mean())),
+        "r2": pytest.approx(metrics.r2_score(REAL, OFF)),
+        "test_images": 40.0,
+    }
+    assert score(REAL, OFF)["mean_absolute_error"].better == "lower"
+    assert score(REAL, OFF)["r2"].better == "higher"
+
+
+def test_several_labels_a_row_are_right_together() -> None:
+    """Accuracy is the share of rows with every label right; F1 and the share of wrong labels are scikit-learn's."""
+    from sklearn import metrics
+
+    predicted = np.where(RNG.random(SEVERAL.shape) < 0.1, 1 - SEVERAL, SEVERAL).astype(np.uint8)
+    found: dict[str, typing.Any] = {name: one.value for name, one in score(SEVERAL, predicted).items()}
+    assert found["accuracy"] == pytest.approx(metrics.accuracy_score(SEVERAL, predicted))
+    assert found["hamming_loss"] == pytest.approx(metrics.hamming_loss(SEVERAL, predicted))
+    assert found["f1_macro"] == pytest.approx(
+        metrics.f1_score(SEVERAL, predicted, average="macro", zero_division=0)
+    )
+    assert found["f1_per_class"] == pytest.approx(
+        metrics.f1_score(SEVERAL, predicted, average=None, zero_division=0).tolist()
+    )
+    assert (found["correct"], found["errors"]) == (
+        pytest.approx(30 * found["accuracy"]),
+        30 - found["correct"],
+    )
+
+
+def test_counts_are_of_what_the_scenario_calls_its_rows() -> None:
+    """The unit of counts of rows is the scenario's noun."""
+    found = scores.of_run({"test/labels": CLASSES, "test/predicted": CLASSES}, ("test",), "rows")
+    assert {found[name].unit for name in ("test_images", "correct", "errors")} == {"rows"}
+
+
+def test_every_scorer_of_scikit_learn_has_the_direction_and_kind_that_its_name_says() -> None:
+    """``neg_`` scorers are errors, better lower without it; scores of real values are those that take real values."""
+    from sklearn.metrics import get_scorer_names
+
+    values = np.array([0.5, 1.5, 2.5])
+    for name in get_scorer_names():
+        assert Metric("x", score=name).better == "higher", name
+        if name.startswith("neg_"):
+            assert Metric("x", score=name.removeprefix("neg_")).better == "lower", name
+        clustering = name.endswith(
+            ("rand_score", "info_score", "ness_score", "measure_score", "mallows_score")
+        )
+        if not clustering and of_values(name):
+            assert np.isfinite(declared(values, values + 0.25, Metric("x", score=name))["x"]), name
+        elif not clustering:
+            with pytest.raises(ValueError, match="is of classes or labels, and set 'test' holds real values"):
+                declared(values, values, Metric("x", score=name))
+
+
+def test_scores_of_scikit_learn_come_by_name() -> None:
+    """Of classes, with and without probabilities, of two classes and three; of labels; of real values, an error as a positive number."""
+    from sklearn import metrics
+
+    predicted, binary = np.roll(CLASSES, 2), (CLASSES > 0).astype(np.uint8)
+    three = RNG.dirichlet([1, 1, 1], 30).astype(np.float32)
+    two = np.column_stack([three[:, 0], 1 - three[:, 0]])
+    names = {
+        name: Metric(name, score=name)
+        for name in ("balanced_accuracy", "roc_auc", "roc_auc_ovr", "f1", "f1_samples", "average_precision")
+    }
+    assert declared(CLASSES, predicted, names["balanced_accuracy"]) == {
+        "balanced_accuracy": pytest.approx(metrics.balanced_accuracy_score(CLASSES, predicted))
+    }
+    assert declared(CLASSES, predicted, names["roc_auc_ovr"], probabilities=three) == {
+        "roc_auc_ovr": pytest.approx(
+            metrics.roc_auc_score(CLASSES, three / three.sum(axis=1, keepdims=True), multi_class="ovr"),
+            abs=1e-6,
+        )
+    }
+    assert declared(binary, np.roll(binary, 2), names["roc_auc"], names["f1"], probabilities=two) == {
+        "roc_auc": pytest.approx(metrics.roc_auc_score(binary, two[:, 1])),
+        "f1": pytest.approx(metrics.f1_score(binary, np.roll(binary, 2))),
+    }
+    likely = RNG.random(SEVERAL.shape).astype(np.float32)
+    assert declared(
+        SEVERAL,
+        np.roll(SEVERAL, 1, axis=0),
+        names["roc_auc"],
+        names["average_precision"],
+        probabilities=likely,
+    ) == {
+        "roc_auc": pytest.approx(metrics.roc_auc_score(SEVERAL, likely)),
+        "average_precision": pytest.approx(metrics.average_precision_score(SEVERAL, likely)),
+    }
+    assert declared(REAL, OFF, Metric("worst", score="max_error", unit="mm")) == {
+        "worst": pytest.approx(np.abs(REAL - OFF).max())
+    }
+
+
+def test_a_function_of_the_scenario_scores_too() -> None:
+    """It gets labels and predictions, and probabilities if it names them; it cannot change what is stored."""
+
+    def cost(labels: Array, predicted: Array) -> float:
+        labels[:] = 0
+        return float((labels != predicted).sum() * 2)
+
+    def sure(labels: Array, predicted: Array, probabilities: Array) -> float:
+        del labels, predicted
+        return float(probabilities.max())
+
+    stored = CLASSES.copy()
+    found = declared(
+        stored, stored, Metric("cost", unit="EUR", better="lower", score=cost), Metric("sure", score=sure),
+        probabilities=np.full((30, 3), 1 / 3),
+    )  # fmt: skip
+    assert found == {"cost": 40.0, "sure": pytest.approx(1 / 3)}
+    assert (stored == CLASSES).all()
+
+
+def fails(labels: Array, predicted: Array) -> float:
+    """Fail."""
+    raise KeyError("weights")
+
+
+@pytest.mark.parametrize(
+    ("metric", "labels", "told"),
+    [
+        (Metric("r2", score="r2"), CLASSES, "score 'r2' is of real values, and set 'test' holds classes"),
+        (
+            Metric("mine", score="f1_macro"),
+            REAL,
+            "score 'mine' is of classes or labels, and set 'test' holds real values",
+        ),
+        (Metric("roc_auc_ovr", score="roc_auc_ovr"), CLASSES, "failed: .*: the set has no probabilities"),
+        (Metric("f1", score="f1"), CLASSES, "score 'f1' of set 'test' .classes. failed: .*multiclass"),
+        (
+            Metric("mine", score=fails),
+            CLASSES,
+            "score 'mine' of set 'test' .classes. failed: KeyError.'weights'.",
+        ),
+        (
+            Metric("mine", score=lambda *_: float("nan")),
+            CLASSES,
+            "score 'mine' of set 'test' is nan",
+        ),
+        (
+            Metric("mine", score=lambda *_: typing.cast("float", "good")),
+            CLASSES,
+            "score 'mine' of set 'test' .* failed: ValueError",
+        ),
+        (
+            Metric("late.mine", score="accuracy"),
+            CLASSES,
+            "is of prediction set 'late', which the run did not store",
+        ),
+    ],
+)
+def test_a_score_that_does_not_fit_is_one_clear_error(metric: Metric, labels: Array, told: str) -> None:
+    """Another kind of prediction, missing probabilities, a function that fails or gives no number, a set that is not there."""
+    with pytest.raises(ValueError, match=told):
+        declared(labels, labels, metric)
+
+
+def test_an_unknown_score_is_refused_with_the_nearest_name() -> None:
+    """Before any run; a name is known with and without scikit-learn's ``neg_``."""
+    scores.refuse_unknown(scenario(scores=("mean_squared_error", "neg_max_error", "balanced_accuracy")))
+    with pytest.raises(
+        UnknownNameError,
+        match=r"unknown score of scikit-learn 'balanced_acuracy'. Did you mean 'balanced_accuracy'",
+    ):
+        scores.refuse_unknown(scenario(scores=("balanced_acuracy",)))
+
+
+def test_a_gated_score_that_a_set_does_not_give_is_refused() -> None:
+    """Accuracy of real values; the message lists what there is."""
+    scored = score(REAL, OFF)
+    scores.refuse_misfits(("r2", "total.seconds"), scored, ("test",))
+    with pytest.raises(
+        ValueError, match=r"set 'test' gives no gated 'accuracy'\. Gate one of: mean_absolute_error, root"
+    ):
+        scores.refuse_misfits(("accuracy",), scored, ("test",))
+
+
+def test_scores_are_short_for_metrics() -> None:
+    """A name becomes a metric with scikit-learn's direction; what the harness scores anyway does not, and nothing is declared twice."""
+    made = scenario(scores=("max_error", "r2", "max_error"))
+    again = dataclasses.replace(made, gated=("max_error",))
+    assert again.metrics == (Metric("max_error", better="lower", score="max_error"),)

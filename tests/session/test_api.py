@@ -149,7 +149,7 @@ def test_importing_the_package_is_cheap() -> None:
     """`import harness` brings neither NumPy nor pandas; the interface does when it is used."""
     code = "import sys, harness; sys.exit(bool({'numpy', 'pandas', 'msgspec'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-    assert {"run", "read", "judge", "frame"} <= set(package.__all__)
+    assert {"run", "read", "judge", "compare", "frame"} <= set(package.__all__)
     with pytest.raises(AttributeError, match="no attribute 'rnu'"):
         _ = package.rnu
 
@@ -171,6 +171,49 @@ def test_a_notebook_shows_a_job_as_a_table(here: Harness) -> None:
     page = dataclasses.replace(job, comparisons=(hostile,))._repr_html_()
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
+
+
+@pytest.mark.slow
+def test_jobs_are_compared_side_by_side(here: Harness) -> None:
+    """As the command does it: the configured tolerance is the margin, scores have a verdict, times a ratio; a notebook shows it, escaped."""
+    body = """
+    def measure(run):
+        with run.stage("fit"):
+            sum(range(100_000))
+        guess(run, 90 + run.seed % 3)
+
+    SCENARIO = declare(measure, gated=("accuracy",))
+    """
+    here.scenario(body)
+    (here.folder / "harness.toml").write_text('scenarios = ["probe.py"]\nseeds = 4\ntolerance = "50points"\n')
+    for out in ("a", "<b>"):
+        package.run("probe", threads=1, out=out)
+    found = package.compare("a", "<b>")
+    assert found.exit_code == 0
+    frame = found.to_frame().set_index(["side", "metric"])
+    assert len(frame["tier"].unique()) == 1
+    scores = frame[frame["kind"] == "accuracy"]
+    assert len(set(scores["value"])) == 1
+    assert set(scores["verdict"]) == {"", "equivalent"}
+    assert scores["margin"].dropna().tolist() == [0.5]
+    times = frame[frame.index.get_level_values("metric") == "fit.seconds"]
+    assert (times["value"] > 0).all()
+    assert times["change"].count() == 1
+    page = found._repr_html_()
+    assert "equivalent" in page
+    assert "<b>" not in page
+    assert "&lt;b&gt;" in page
+    told = here("compare", "a", "<b>")
+    assert "margin 50 points" in told.out
+    narrow = package.compare("a", "<b>", margin="0.0001points").to_frame()
+    assert narrow["margin"].dropna().tolist() == pytest.approx([1e-6])
+    for wrong, words in (({"margin": "wide"}, "'wide' is not a margin"), ({"margin": "0.5"}, "0.5points")):
+        with pytest.raises(HarnessError, match=words):
+            package.compare("a", "<b>", **wrong)
+    with pytest.raises(HarnessError, match="nothing to be compared with"):
+        package.compare("a")
+    with pytest.raises(HarnessError, match="nowhere"):
+        package.compare("a", "nowhere")
 
 
 def test_a_gate_without_a_baseline(here: Harness) -> None:

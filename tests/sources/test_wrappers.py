@@ -10,8 +10,9 @@ import pytest
 import harness
 from harness.errors import ScenarioError
 from harness.measure.accelerators import NoAccelerator
+from harness.measure.predicted import sort
 from harness.measure.run import Run
-from harness.records import RunRequest, Scenario
+from harness.records import Metric, RunRequest, Scenario
 from harness.sources import catalogue
 
 if typing.TYPE_CHECKING:
@@ -118,6 +119,7 @@ def test_a_transformer_or_class_is_refused() -> None:
         (ROWS[:50], LABELS, "X has 50 rows and y has 60"),
         (ROWS, ROWS, "one class a row"),
         (ROWS, LABELS + 0.5, "real values, not classes"),
+        (ROWS[:1], np.ones((1, 2), int), "there are 1 rows"),
         (ROWS[:21], LABELS[:21], "class 1 has one row"),
     ],
 )
@@ -127,12 +129,60 @@ def test_data_that_cannot_be_split_are_refused(rows: typing.Any, labels: typing.
         measured(harness.sklearn_scenario("mine", tree(), (rows, labels)))
 
 
-def test_a_regressor_s_values_are_no_classes() -> None:
-    """Predictions that are no class of the labels are refused."""
+def test_a_regressor_becomes_a_scenario() -> None:
+    """Integers are real values to it; also at the end of a pipeline. The mean absolute error is gated unless scores are named."""
     from sklearn.linear_model import LinearRegression
+    from sklearn.pipeline import make_pipeline
 
-    with pytest.raises(ValueError, match="predictions must be classes of the labels"):
-        measured(harness.sklearn_scenario("mine", LinearRegression(), (ROWS, LABELS)))
+    scenario = harness.sklearn_scenario("mine", make_pipeline(LinearRegression()), (ROWS, LABELS))
+    assert scenario.gated == ("mean_absolute_error", "total.above_imports_bytes")
+    assert scenario.noun == "rows"
+    found = stored(measured(scenario))
+    assert found["labels"].shape == found["predicted"].shape == (15,)
+    assert np.abs(found["labels"] - found["predicted"]).max() < 0.5
+    both = harness.sklearn_scenario("mine", LinearRegression(), (ROWS, np.column_stack([LABELS, ROWS[:, 0]])))
+    assert stored(measured(both))["predicted"].shape == (15, 2)
+
+
+def test_named_scores_are_gated() -> None:
+    """Names and metrics alike; what is gated may still be said apart."""
+    cost = Metric("cost", unit="EUR", better="lower", score=lambda *_: 1.0)
+    scenario = harness.sklearn_scenario("mine", tree(), (ROWS, LABELS), scores=("balanced_accuracy", cost))
+    assert scenario.gated == ("balanced_accuracy", "cost", "total.above_imports_bytes")
+    assert {metric.name for metric in scenario.metrics} == {"balanced_accuracy", "cost"}
+    only = harness.sklearn_scenario("mine", tree(), (ROWS, LABELS), scores=("r2",), gated=("accuracy",))
+    assert only.gated == ("accuracy",)
+
+
+@pytest.mark.parametrize("kind", ["one array", "an array a label"])
+def test_a_classifier_may_predict_several_labels_a_row(kind: str) -> None:
+    """With the probability of each label, whichever way the estimator returns them."""
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.multiclass import OneVsRestClassifier
+
+    model = OneVsRestClassifier(LogisticRegression()) if kind == "one array" else RandomForestClassifier(5)
+    labels = np.column_stack([LABELS > 0, LABELS > 1, LABELS > 2]).astype(int)  # no row has the last one
+    if kind == "one array":
+        labels = labels[:, :2]
+    found = stored(measured(harness.sklearn_scenario("mine", model, (ROWS, labels))))
+    assert found["labels"].shape == found["probabilities"].shape == (15, labels.shape[1])
+    assert (found["predicted"] == found["labels"]).mean() > 0.9
+    assert ((found["probabilities"] >= 0.5) == found["predicted"]).mean() > 0.9
+
+
+def test_a_function_may_return_real_values_or_several_labels() -> None:
+    """Real labels decide; whole floating numbers are classes, as long as the predictions are whole too."""
+
+    def giving(pair: typing.Any) -> Scenario:
+        return harness.predictions_scenario("mine", lambda _: pair, gated=())
+
+    pairs = {
+        "real values": ([0.5, 1.0], [0.4, 1.1]), "classes": ([0.0, 1.0], [1.0, 1.0]), "several labels": ([[0, 1]], [[1, 1]]),
+    }  # fmt: skip
+    for held, pair in pairs.items():
+        assert sort(stored(measured(giving(pair)))) == held
+    assert sort(stored(measured(giving(([150.0, 75.0], [149.5, 75.5]))))) == "real values"
 
 
 def test_a_function_becomes_a_scenario() -> None:

@@ -85,7 +85,7 @@ def test_it_is_found_from_below(write: Write, tmp_path: Path, monkeypatch: pytes
     [
         ("seeds = 'five'", "setting 'seeds' in .*Expected `int"),
         ("seeds = 0", "setting 'seeds' in .*>= 1"),
-        ("tier = 'smok'", "setting 'tier' in .*'smok'"),
+        ("tier = 3", "setting 'tier' in .*"),
         ("scenarios = 'a.py'", "setting 'scenarios' in .*Expected `array.*got `str`"),
         ("scenarios = ['a.py', 3]", "setting 'scenarios' in .*Expected `str`, got `int`"),
         ("against = ''", "setting 'against' in .*length >= 1"),

@@ -12,7 +12,7 @@ from harness.judging.gate import rules, values
 from harness.judging.statistics import spread
 from harness.machine import environment
 from harness.records import Judgement
-from harness.records.metrics import LABEL_SCORES
+from harness.records.metrics import LABEL_SCORES, ROW_COUNTS
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -224,7 +224,8 @@ def _other_test(head: Sequence[RunResult], stored: Baseline) -> list[Obstacle]:
     if ours <= theirs:
         return []
     shown = (" or ".join(f"{count:g}" for count in sorted(found)) for found in (ours, theirs))
-    return [("other_test", "{} test images, not {}".format(*shown))]
+    noun = next(run.metrics["test_images"].unit for run in head if "test_images" in run.metrics)
+    return [("other_test", "{} test {noun}, not {}".format(*shown, noun=noun))]
 
 
 def _next_to(
@@ -274,11 +275,15 @@ def constant(
 
 
 def scored_images(runs: Iterable[RunResult], metric: str) -> float | None:
-    """Return the number of test images behind a score that the harness computed from predicted classes; None for any other metric."""
+    """Return the number of test images behind a score that the harness computed from predicted classes or labels; None for any other metric."""
     name, score = flips.scored_set(metric)
     for run in runs:
-        if run.measurement is None or score not in LABEL_SCORES or name not in run.measurement.predictions:
+        found = run.measurement
+        of_classes = found is not None and score in LABEL_SCORES and name in found.predictions
+        if not of_classes and not (found is not None and score in ROW_COUNTS and name in found.others):
             return None
-        images = run.metrics.get("test_images")
-        return None if images is None or isinstance(images.value, list) else images.value
+        images, scored = run.metrics.get("test_images"), run.metrics.get(metric)
+        if images is None or isinstance(images.value, list):
+            return None
+        return images.value if scored is None or scored.unit in {"", images.unit} else None
     return None

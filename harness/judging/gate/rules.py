@@ -99,7 +99,7 @@ def smallest(kind: Kind, unit: str, reference: float, images: float | None = Non
         return max(MEMORY_SHARE * size, MEMORY_BYTES)
     if kind in {"work", "size"}:
         return max(EXACT * size, ABSOLUTE)
-    one_image = {"": 1 / images, "images": 1.0}.get(unit, 0.0) if images else 0.0
+    one_image = (1.0 if unit else 1 / images) if images else 0.0
     return max(RELATIVE * size, ABSOLUTE, one_image)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.error_rates import __main__ as error_rates
 from benchmarks.error_rates import judging
-from harness.judging.gate import trials
+from harness.judging.gate import comparable, trials
 from harness.judging.gate.values import Evidence
 from harness.records import (
     Baseline,
@@ -454,3 +454,26 @@ def test_memory_and_single_runs_err_as_seldom_as_promised(rates: dict[str, dict[
     assert 1 - rates["memory normal, 10 against 5, 10 MiB of 100"].get("REGRESSED", 0) <= upper(0.01)
     assert alarms(rates["accuracy normal, 10 against 1, 0 sd"]) == 0
     assert alarms(rates["accuracy normal, 10 against 1, 3 sd"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("metric", "unit", "sets", "rows"),
+    [
+        ("accuracy", "", {}, 1000.0),
+        ("f1_macro", "", {}, 1000.0),
+        ("errors", "texts", {}, 1000.0),
+        ("accuracy", "nat", {}, None),
+        ("loss", "nat", {}, None),
+        ("balanced_accuracy", "", {}, None),
+        ("accuracy", "", {"predictions": (), "others": ("test",)}, 1000.0),
+        ("errors", "texts", {"predictions": (), "others": ("test",)}, 1000.0),
+        ("f1_macro", "", {"predictions": (), "others": ("test",)}, None),
+        ("r2", "", {"predictions": (), "others": ("test",)}, None),
+    ],
+)
+def test_one_row_is_the_floor_of_shares_of_rows_only(
+    metric: str, unit: str, sets: dict[str, typing.Any], rows: float | None
+) -> None:
+    """Of classes what follows from them, of several labels a row shares and counts of rows; no error, no other score, no other unit."""
+    found = {metric: Measured(value=0.9, unit=unit), "test_images": Measured(value=1000.0, unit="texts")}
+    assert comparable.scored_images([run(0, found, **sets)], metric) == rows
