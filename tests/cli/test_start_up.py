@@ -14,11 +14,11 @@ HEAVY = {"scipy.stats", "pandas", "sklearn", "ruptures", "torch", "tensorflow", 
 
 
 def test_one_run_is_measured_judged_shown_and_listed_without_heavy_libraries(harness: Harness) -> None:
-    """A run of a small scenario, its judgement, its report and the ledger need neither `scipy.stats` nor pandas nor scikit-learn."""
+    """A run of a small scenario, its judgement and its report need neither `scipy.stats` nor pandas nor scikit-learn."""
     words = ["--scenarios", harness.scenario("SCENARIO = declare(guess)")]
     commands = [
         ["run", "probe", "--out", "out", *words],
-        *([name, "out", *words] for name in ("judge", "report", "ledger")),
+        *([name, "out", *words] for name in ("judge", "report")),
     ]
     code = (
         "import json, sys; from harness.cli import main; "
@@ -28,7 +28,7 @@ def test_one_run_is_measured_judged_shown_and_listed_without_heavy_libraries(har
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=harness.folder, env=harness.environment
     )  # fmt: skip
     codes, modules = json.loads(done.stdout.splitlines()[-1])
-    assert codes == [0, 0, 0, 0], done.stderr
+    assert codes == [0, 0, 0], done.stderr
     assert not HEAVY & set(modules)
 
 
