@@ -15,7 +15,7 @@ import msgspec
 
 from harness.errors import BaselineError
 from harness.judging import baselines
-from harness.records import Waiver  # noqa: TC001 - msgspec reads the annotation
+from harness.records.words import Tier  # noqa: TC001 - msgspec reads the annotation
 from harness.store import files
 
 if typing.TYPE_CHECKING:
@@ -34,6 +34,27 @@ WORK = "work"
 """Name of what is judged where a baseline holds no counts; counts are called ``work.<stage>.<count>``."""
 
 Scope = tuple[str, str, str, str]
+
+
+Text = typing.Annotated[str, msgspec.Meta(pattern=r"\S")]
+"""Not empty."""
+
+
+class Waiver(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One metric of one variant and tier that a person lets pass for a while."""
+
+    scenario: Text
+    variant: Text
+    tier: Tier
+    metric: Text
+    until: dt.date
+    """Last day it is in force."""
+    reason: Text
+    """Why it may pass."""
+    who: Text
+    """Who says so."""
+    created: dt.date
+    """Day it was written, UTC."""
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):

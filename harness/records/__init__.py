@@ -4,7 +4,7 @@ All records but `Scenario` travel as JSON; `msgspec` decodes and validates them 
 """
 
 from harness.records.asked import GateSettings, Outputs, Plan, RunRequest
-from harness.records.compared import Baseline, BaselineMetric, Comparison, Flip, Flips, Job, Judgement, Waiver
+from harness.records.compared import Baseline, BaselineMetric, Comparison, Flip, Flips, Job, Judgement
 from harness.records.declared import Expectation, Scenario, Source, Variant
 from harness.records.equivalence import (
     Amount,
@@ -67,5 +67,5 @@ __all__ = [
     "Measured", "Measurement", "MemoryTrace", "Metric", "Outputs", "Place", "Plan", "Probe", "Purpose",
     "Round", "Rule", "RunRequest", "RunResult", "SameWeights", "Scenario", "Score", "ScoreSide", "Side",
     "SideJob", "SideRuns", "Site", "Source", "StageResult", "Tier", "Trajectory", "Trial", "Value",
-    "Variant", "VariantSides", "Verdict", "Waiver", "Why", "as_declared", "finite", "time_limit",
+    "Variant", "VariantSides", "Verdict", "Why", "as_declared", "finite", "time_limit",
 ]  # fmt: skip

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 from collections.abc import Sequence
-from typing import Annotated, Literal, NamedTuple
-
-import msgspec
+from typing import Literal, NamedTuple
 
 from harness.records.gated import Gate, Probe, Trial
 from harness.records.measured import DatasetUse, RunResult, Trajectory
 from harness.records.words import Cause, Direction, Kind, Tier, Value, Verdict
-
-Text = Annotated[str, msgspec.Meta(pattern=r"\S")]
-"""Not empty."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,23 +49,6 @@ class Baseline:
     """Counts of work by metric name, of one counted run at the variant's lowest tier."""
     trajectories: dict[str, Trajectory] = dataclasses.field(default_factory=dict)
     """First losses of each training that the same run followed, by name; empty in older files."""
-
-
-class Waiver(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One metric of one variant and tier that a person lets pass for a while."""
-
-    scenario: Text
-    variant: Text
-    tier: Tier
-    metric: Text
-    until: dt.date
-    """Last day it is in force."""
-    reason: Text
-    """Why it may pass."""
-    who: Text
-    """Who says so."""
-    created: dt.date
-    """Day it was written, UTC."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,6 @@ from harness.data.cache import machine_lock
 from harness.errors import BaselineError, StorageError, unknown
 from harness.judging import baselines, flips, proposals, waivers
 from harness.machine import environment
-from harness.records import Waiver
 from harness.session import choosing
 from harness.sources.catalogue import find
 from harness.store import files, predictions, sidecar, stored
@@ -211,7 +210,7 @@ def waive(
         raise unknown(f"gated metric of {scenario.name}:{variant}", metric, {*scenario.gated, *counted})
     if not reason.strip():
         raise BaselineError("a waiver needs a reason", "Say with --reason why the metric may pass until then")
-    waiver = Waiver(
+    waiver = waivers.Waiver(
         scenario=scenario.name, variant=variant, tier=tier, metric=metric, until=last, reason=reason.strip(),
         who=who.strip() or _git_user(), created=today,
     )  # fmt: skip

@@ -13,7 +13,8 @@ import pytest
 from harness.errors import StorageError
 from harness.export import junit
 from harness.judging import waivers
-from harness.records import Gate, GateSettings, Waiver
+from harness.judging.waivers import Waiver
+from harness.records import Gate, GateSettings
 
 if typing.TYPE_CHECKING:
     from harness.records import Job, Kind, Verdict

@@ -26,6 +26,7 @@ from harness import Scenario, Source, Variant
 from harness.data import idx
 from harness.errors import StorageError
 from harness.judging import baselines, jobs, outcome, waivers
+from harness.judging.waivers import Waiver
 from harness.records import (
     Attempt,
     Baseline,
@@ -40,7 +41,6 @@ from harness.records import (
     RunRequest,
     RunResult,
     StageResult,
-    Waiver,
 )
 from harness.running import plans, remote, runner
 from harness.store import files, stored

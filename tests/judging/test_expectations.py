@@ -495,10 +495,12 @@ def test_ordering_that_is_a_tie_is_said_to_be_one() -> None:
 def test_ordering_is_judged_by_its_nearest_rival() -> None:
     """A lead in every run is REPRODUCED and counted; a rival that is clearly ahead makes it BELOW."""
     found = ordering({"a": sample(0.9, 0.001, 5), "b": sample(0.8, 0.002, 5)})
-    assert (found.verdict, found.value) == ("REPRODUCED", pytest.approx(0.1))
+    assert found.verdict == "REPRODUCED"
+    assert found.value == pytest.approx(0.1)
     assert "held in 5 of 5 runs; nearest rival 'b'" in found.reason
     found = ordering({"a": sample(0.8, 0.001, 5), "b": sample(0.7, 0.001, 5), "c": sample(0.9, 0.002, 5)})
-    assert (found.verdict, found.value) == ("BELOW", pytest.approx(-0.1))
+    assert found.verdict == "BELOW"
+    assert found.value == pytest.approx(-0.1)
     assert "nearest rival 'c'" in found.reason
 
 

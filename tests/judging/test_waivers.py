@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from harness.errors import BaselineError
 from harness.judging import waivers
-from harness.records import Comparison, Judgement, Verdict, Waiver
+from harness.judging.waivers import Waiver
+from harness.records import Comparison, Judgement, Verdict
 from harness.records.words import TIERS
 from harness.sources import catalogue
 

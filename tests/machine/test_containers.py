@@ -15,7 +15,6 @@ from harness.data import cache
 from harness.errors import StorageError
 from harness.machine import containers
 from tests.conftest import TIME_LIMIT
-from tests.session.test_doctor import write
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -37,6 +36,13 @@ def test_limits_of_control_groups(
     write(tmp_path, {**{f"root/{name}": text for name, text in files.items()}, "own": own})
     allowed = containers.allowance(tmp_path / "root", tmp_path / "own")
     assert (allowed.memory_bytes, allowed.cores) == found
+
+
+def write(root: Path, files: dict[str, str]) -> None:
+    """Write files below a folder."""
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
 
 
 def test_no_control_groups_at_all(tmp_path: Path) -> None:

@@ -65,6 +65,10 @@ RETRAINED = (
 """Default variants whose spread over seeds shows a loss of two points, whatever was trained."""
 
 
+STORED = "        stored = pairs(labels, predicted, probabilities, name)\n"
+"""Where a run keeps its predictions."""
+
+
 def _two_points(scenario: str) -> Fault:
     """Let two of a hundred test images, drawn anew by each seed among those that were right, become wrong.
 
@@ -80,12 +84,11 @@ def _two_points(scenario: str) -> Fault:
         changes=(
             Change(
                 "measure/run.py",
-                '        if stored["labels"].shape != stored["predicted"].shape',
-                '        right = np.flatnonzero(stored["labels"] == stored["predicted"])\n'
+                STORED,
+                STORED + '        right = np.flatnonzero(stored["labels"] == stored["predicted"])\n'
                 '        lost = np.random.default_rng(self.seed).choice(right, len(stored["labels"]) // 50, replace=False)\n'
                 '        stored["predicted"][lost] = (stored["predicted"][lost] + 1) % (stored["labels"].max() + 1)\n'
-                + ("        weights = None\n" if retrained else "")
-                + '        if stored["labels"].shape != stored["predicted"].shape',
+                + ("        weights = None\n" if retrained else ""),
             ),
         ),
         metric="accuracy",

@@ -10,7 +10,8 @@ from harness.judging import baselines
 from harness.records import Measured, RunRequest
 from harness.session import forecast
 from harness.store import stored
-from tests.judging.test_equivalence import job, result
+from tests.judging.made import job
+from tests.judging.test_equivalence import result
 
 if typing.TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +36,7 @@ def done(seed: int, seconds: float, peak: float, **changes: typing.Any) -> RunRe
 
 def stored_job(folder: Path, *runs: RunResult) -> Path:
     """Store a job whose runs left 1000 bytes each."""
-    stored.write(folder / "run.json", job(*runs))
+    stored.write(folder / "run.json", job(runs))
     for run in runs:
         (folder / run.folder).mkdir(parents=True)
         (folder / run.folder / "result.json").write_bytes(bytes(1000))
@@ -50,7 +51,7 @@ def test_the_newest_stored_runs_decide(tmp_path: Path) -> None:
     wanted = [asked(seed=seed) for seed in range(4)]
     (found,) = forecast.forecast(wanted, [old, new, failed], [], {}, {})
     assert found.runs == 4
-    assert found.cost == (f"3 runs in {tmp_path / 'new'}", 2.0, 3e6, 1000)
+    assert found.cost == forecast.Cost(f"3 runs in {tmp_path / 'new'}", 2.0, 3e6, 1000)
     # nothing is guessed from another backend, device, tier, variant or purpose
     for name, other in (
         ("backend", "jax"),

@@ -14,7 +14,6 @@ from harness.judging.statistics import t_quantile
 from tests.judging.gate.test_trials import (
     AGAINST,
     BASE,
-    MIB,
     STORED,
     evidence,
     joined,
@@ -25,6 +24,7 @@ from tests.judging.gate.test_trials import (
     sided,
     verdicts,
 )
+from tests.judging.made import MIB
 
 if typing.TYPE_CHECKING:
     from numpy.typing import NDArray
