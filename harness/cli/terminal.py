@@ -46,6 +46,7 @@ _SHARED = ("ERROR", "NO_BASELINE", "INCOMPARABLE")
 """Verdicts that many metrics of a variant have for one reason."""
 
 
+_PURPOSES = {"measure": "", "count": ", counting work"}
 VERBOSE = "harness.verbose"
 """Where a command keeps whether it was called with -v."""
 
@@ -84,7 +85,7 @@ def _doing(request: RunRequest) -> str:
 
 
 def _name(request: RunRequest) -> str:
-    counting = ", counting work" if request.purpose == "count" else ""
+    counting = _PURPOSES.get(request.purpose, ", under a profiler")
     return f"{request.scenario}:{request.variant} seed {request.seed}{counting}"
 
 

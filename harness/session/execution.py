@@ -276,11 +276,16 @@ def _conduct(
     plan = plans.noted(plans.ended(plan, out), sorted(unproved - {""})[:1], out)
     job = procedure.assemble(plan, declared, roots, out, minutes=minutes, stopped=stopped)
     if where.local and not stopped and job.gate is not None and job.gate.settings.why:
-        with where.execute() as executor:
+        try:
+            with where.execute() as executor:
 
-            def measure(requests: Sequence[RunRequest], folder: Path) -> Sequence[RunResult]:
-                return list(where.follow(executors.run_all(executor, requests, declared, folder), requests))
+                def measure(requests: Sequence[RunRequest], folder: Path) -> Sequence[RunResult]:
+                    return list(
+                        where.follow(executors.run_all(executor, requests, declared, folder), requests)
+                    )
 
-            places = why.explained(job, roots, opened, measure)
-        job = dataclasses.replace(job, gate=dataclasses.replace(job.gate, why=places))
+                causes = why.explained(job, roots, opened, measure)
+            job = dataclasses.replace(job, gate=dataclasses.replace(job.gate, why=causes))
+        except KeyboardInterrupt:  # the verdict stands
+            stopped = True
     return Ended(job, declared, out, plan.outputs, stopped)
