@@ -22,9 +22,13 @@ if typing.TYPE_CHECKING:
     from harness.records import Comparison, RunRequest, Scenario, Tier
 
 PROPERTY = "harness"
+PREFIX = "harness::"
+"""What every variant's node id begins with."""
 _OUT = pytest.StashKey[Path]()
 _NAMES = pytest.StashKey[dict[str, str]]()
 _REPORT = pytest.StashKey[str]()
+_TYPED = pytest.StashKey[tuple[list[str], bool]]()
+"""Variants' node ids on the command line, and whether nothing else stands there."""
 _FAILING = ("REGRESSED", "ERROR", "INCONCLUSIVE", "IMPROVED", "CHANGED")
 _ABSENT = ("NO_BASELINE", "INCOMPARABLE")
 _MOST_RUNS = 25
@@ -64,6 +68,12 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the marker; with ``--harness`` see that everything named exists before anything is collected."""
     config.addinivalue_line("markers", "harness(scenario, variant, tier): a variant that --harness collects")
     config.stash[_NAMES] = {}
+    typed = [word for word in config.args if word.startswith(PREFIX)]
+    # no file has these names: pytest must not look for them
+    config.args[:] = [word for word in config.args if word not in typed]
+    given = getattr(config, "workerinput", {}).get("harness_typed")
+    config.stash[_TYPED] = (given[0], given[1]) if given else (typed, bool(typed) and not config.args)
+    config.option.harness = config.option.harness or bool(typed)
     if not config.getoption("harness"):
         return
     for name in ("out", "baselines", "scenarios"):
@@ -73,11 +83,11 @@ def pytest_configure(config: pytest.Config) -> None:
     from harness.store import project
 
     try:
-        own, typed = project.find(config.rootpath), config.option
+        own, option = project.find(config.rootpath), config.option
         # options that were not typed are what the project's configuration says, else their defaults
-        typed.harness_scenarios = typed.harness_scenarios or list(own.scenarios)
-        typed.harness_tier = typed.harness_tier or own.tier or "smoke"
-        typed.harness_seeds = (own.seeds or 1) if typed.harness_seeds is None else typed.harness_seeds
+        option.harness_scenarios = option.harness_scenarios or list(own.scenarios)
+        option.harness_tier = option.harness_tier or own.tier or "smoke"
+        option.harness_seeds = (own.seeds or 1) if option.harness_seeds is None else option.harness_seeds
         for name in ("seeds", "max-runs"):
             if config.getoption(f"harness_{name.replace('-', '_')}") < 1:
                 raise pytest.UsageError(f"--harness-{name} must be at least 1")
@@ -107,6 +117,7 @@ def pytest_configure_node(node: typing.Any) -> None:  # noqa: ANN401 - a type of
     """Tell an xdist worker where to write."""
     if node.config.getoption("harness"):
         node.workerinput["harness_out"] = str(node.config.stash[_OUT])
+        node.workerinput["harness_typed"] = node.config.stash[_TYPED]
 
 
 def _paths(config: pytest.Config) -> tuple[str, ...]:
@@ -136,6 +147,13 @@ def pytest_collection_modifyitems(
     """Add an item for every variant that has the tier."""
     if config.getoption("harness"):
         found = list(_items(session, config.getoption("harness_tier")))
+        typed, alone = config.stash[_TYPED]
+        for word in typed:
+            if all(word != item.nodeid for item in found):
+                raise pytest.UsageError(str(unknown("variant", word, [item.nodeid for item in found])))
+        found = [item for item in found if not typed or item.nodeid in typed]
+        if alone:
+            items.clear()  # a worker of pytest-xdist that is given no names collects every test
         # no collector of a file has reported them, and pytest counts what it collected by such reports
         config.hook.pytest_collectreport(report=pytest.CollectReport("harness", "passed", None, list(found)))
         items.extend(found)
@@ -154,7 +172,7 @@ def _items(session: pytest.Session, tier: Tier) -> Iterator[VariantItem]:
             if tier in scenario.tiers_of(variant.name):
                 name = f"{scenario.name}:{variant.name}[{tier}]"
                 yield VariantItem.from_parent(
-                    session, name=name, nodeid=f"harness::{name}", scenario=scenario, variant=variant.name
+                    session, name=name, nodeid=f"{PREFIX}{name}", scenario=scenario, variant=variant.name
                 )
 
 
@@ -292,14 +310,16 @@ def harness_check(request: pytest.FixtureRequest) -> Callable[..., None]:
     Returns
     -------
     callable
-        Takes the check's name, then metrics: a number, one number a seed, or a `harness.judging.checks.Check` with direction, kind and bounds. It
-        fails the test on REGRESSED, IMPROVED, INCONCLUSIVE, NO_BASELINE and ERROR.
+        Takes the check's name, then metrics: a number, one number a seed (a sequence or an array), or a `harness.judging.checks.Check` with
+        direction, kind and bounds. Metrics may also come as a mapping, or as a pandas DataFrame with a column a metric and a row a seed. It fails
+        the test on REGRESSED, IMPROVED, INCONCLUSIVE, NO_BASELINE and ERROR.
     """
 
-    def check(name: str, /, **metrics: typing.Any) -> None:  # noqa: ANN401 - number, sequence or Check
+    def check(name: str, values: typing.Any = None, /, **metrics: typing.Any) -> None:  # noqa: ANN401 - number, sequence or Check
         __tracebackhide__ = True
+        columns = {column: values[column] for column in values} if values is not None else {}
         try:
-            wrong = _check(request, name, metrics)
+            wrong = _check(request, name, {**columns, **metrics})
         except HarnessError as error:
             wrong = [str(error)]
         if wrong:

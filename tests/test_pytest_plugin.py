@@ -204,6 +204,18 @@ def test_items_are_selected_by_name_and_marker(
     assert not (project.folder / "reports").exists()
 
 
+@pytest.mark.parametrize("words", [(), ("-n", "2")])
+def test_a_node_id_can_be_typed(project: Harness, pytest_run: Run, words: tuple[str, ...]) -> None:
+    """What pytest prints for a variant selects it alone, without --harness too; a slip names the nearest."""
+    project.scenario(VARIANTS)
+    (project.folder / "test_other.py").write_text("def test_other(): assert False")
+    chosen = pytest_run("--harness-scenarios", "probe.py", "harness::probe:good[smoke]", *words)
+    chosen.assert_outcomes(skipped=1)
+    slip = pytest_run("--harness-scenarios", "probe.py", "harness::probe:goood[smoke]")
+    assert slip.ret == pytest.ExitCode.USAGE_ERROR
+    slip.stderr.fnmatch_lines(["*goood*harness::probe:good*"])
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -250,7 +262,8 @@ def test_a(harness_check):
     harness_check("validation", accuracy={accuracy}, loss=0.1, peak_share=Check(0.5, "lower", abs=0.1))
 
 def test_b(harness_check):
-    harness_check("second", accuracy=0.5)
+    import pandas as pd
+    harness_check("second", pd.DataFrame({{"accuracy": [0.5, 0.75]}}), **{{"loss": pd.Series([0.5, 0.25])}})
 """
 
 

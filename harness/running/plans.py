@@ -48,6 +48,11 @@ def _commit(requests: Sequence[RunRequest]) -> str:
     )
 
 
+def unknown(created: str) -> Plan:
+    """Return the plan of runs that have none: it says when they began, and names no commit and no machine that they may not be of."""
+    return Plan(schema=SCHEMA, created=created, command="", commit="", baselines="", requests=())
+
+
 def ended(plan: Plan, out: Path) -> Plan:
     """Return the plan of runs that have just ended: its commit is dirty if the checkout moved meanwhile, and stays so when it is resumed.
 
