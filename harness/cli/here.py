@@ -130,8 +130,8 @@ def init_command(folder: Path, name: str, framework: str, *, force: bool) -> Non
     for path in starter.write(folder, name, kind=framework, force=force):
         click.echo(visible(f"Wrote: {path}"))
     if starter.NOWHERE in starter.requirement():
-        what = "This installation does not say where it came from"
-        click.echo(f"{what}: name your address of it in the jobs' pip install", err=True)
+        what = "this installation does not say where it came from"
+        click.echo(f"harness: warning: {what}: name your address of it in the jobs' pip install", err=True)
     there = "" if folder.resolve() == Path.cwd() else f"cd {shlex.quote(str(folder))} && "
     click.echo(visible(f"Next: {there}harness run, then commit: every pull request is gated from then on"))
 

@@ -137,6 +137,9 @@ def of_predictions(stored: Mapping[str, NDArray[typing.Any]]) -> dict[str, Measu
         than `MOST_CLASSES`, or probabilities are no floating numbers, not finite, or do not cover the labels.
     """
     if sort(stored) == "real values":
+        if stored["predicted"].dtype.kind != "f":
+            what = f"labels are real values ({stored['labels'].dtype}), predictions are not"
+            raise ValueError(f"{what} ({stored['predicted'].dtype})")
         return as_declared(_of_values(stored["labels"], stored["predicted"]))
     labels, predicted = (_integers(stored[name], name) for name in ("labels", "predicted"))
     if labels.ndim == 2:

@@ -282,12 +282,12 @@ def test_odd_documents(name: str) -> None:
 @pytest.mark.parametrize(
     ("labels", "told"),
     [
-        (np.array([0.9, 1.9]), "labels must be integers, not float64"),
+        (np.array([0.9, 1.9]), "labels are real values (float64), predictions are not (int64)"),
         (np.array([0, 2**40]), "there are 1099511627777 classes, at most"),
     ],
 )
 def test_labels_that_were_scored_or_asked_for_terabytes(labels: np.ndarray, told: str) -> None:
-    """Found by fuzzing: labels that are no integers were rounded and scored, one huge label took all memory."""
+    """Found by fuzzing: labels that are no integers, with classes as predictions, were rounded and scored, one huge label took all memory."""
     stored = npz(**{"test/labels": labels, "test/predicted": np.array([0, 1])})
     with tempfile.TemporaryDirectory() as folder:
         result = read_predictions(stored, Path(folder))
