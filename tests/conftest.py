@@ -18,6 +18,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from tests import browsing
 from tests.forked import Forks
 
 # what a test may take is pytest-timeout's affair: a loaded machine is no failure of a property
@@ -35,7 +36,9 @@ for name in [name for name in os.environ if name.startswith("PYTEST_XDIST")]:
     del os.environ[name]
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from playwright.sync_api import Browser
 
 LONGEST = (
     "report/test_browser.py",
@@ -200,6 +203,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the tests of the longest files first, the rest as they were."""
     places = {Path(__file__).parent / name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Start headless Chromium, one for all tests of a worker: two would share an event loop; or skip loudly."""
+    with browsing.started() as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

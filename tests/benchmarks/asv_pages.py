@@ -21,7 +21,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.browsing import QUIET, find_browser
 from tests.conftest import TIME_LIMIT
 
 if typing.TYPE_CHECKING:
@@ -90,19 +89,6 @@ def served(pages: Path, local: Path | None) -> Iterator[str]:
     finally:
         server.shutdown()
         server.server_close()
-
-
-@contextlib.contextmanager
-def opened() -> Iterator[Page]:
-    """Open a page in headless Chromium, or skip loudly."""
-    api = pytest.importorskip("playwright.sync_api", reason="BROWSER TESTS DID NOT RUN: install playwright")
-    with api.sync_playwright() as playwright:
-        try:
-            browser = playwright.chromium.launch(executable_path=find_browser(), args=list(QUIET))
-        except api.Error as error:
-            pytest.skip(f"BROWSER TESTS DID NOT RUN: no Chromium starts ({error})")
-        yield browser.new_page()
-        browser.close()
 
 
 def series(page: Page, address: str, local: Path | None) -> list[list[float]]:

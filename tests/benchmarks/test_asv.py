@@ -19,6 +19,8 @@ from tests.benchmarks.conftest import ROOT
 if typing.TYPE_CHECKING:
     from pathlib import Path
 
+    from playwright.sync_api import Browser
+
     from tests.benchmarks.conftest import Suite
 
 pytestmark = pytest.mark.system
@@ -86,7 +88,7 @@ def test_one_run_feeds_all_metrics_of_a_scenario(measured: Suite) -> None:
     }
 
 
-def test_asv_publish(measured: Suite, tmp_path: Path) -> None:
+def test_asv_publish(measured: Suite, tmp_path: Path, browser: Browser) -> None:
     """The published site draws one point for each commit, in a real browser."""
     done = measured.asv("publish")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -94,8 +96,8 @@ def test_asv_publish(measured: Suite, tmp_path: Path) -> None:
     index = json.loads((pages / "index.json").read_text())
     assert {MARK, CHEAP} <= index["graph_param_list"][0].keys() | index["benchmarks"].keys()
     local = asv_pages.libraries(tmp_path)
-    with asv_pages.served(pages, local) as site, asv_pages.opened() as page:
-        drawn = asv_pages.series(page, f"{site}#{MARK}", local)
+    with asv_pages.served(pages, local) as site:
+        drawn = asv_pages.series(browser.new_page(), f"{site}#{MARK}", local)
     assert list(itertools.chain(*drawn)) == [1, 2]
 
 

@@ -18,13 +18,9 @@ from harness import records
 from harness.measure.scores import of_predictions
 from harness.measure.stages import stage_metrics
 from harness.store import files
-from tests import browsing
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
-    from playwright.sync_api import Browser
 
     Arrays = dict[str, NDArray[typing.Any]]
 
@@ -372,13 +368,6 @@ def page(job: records.Job, folder: Path, scenarios: dict[str, records.Scenario])
     from harness.report import render
 
     return render(job, folder, scenarios)
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Start headless Chromium, or skip loudly."""
-    with browsing.started() as started:
-        yield started
 
 
 @pytest.fixture(scope="session")
