@@ -11,7 +11,7 @@ import typing
 
 import pytest
 
-from tests.planted.faults import BASELINE_SEEDS, FAULTS, KMNIST, Fault
+from tests.planted.faults import BASELINE_SEEDS, DROPOUT, FAULTS, FINAL, KMNIST, Fault
 from tests.planted.program import ROOT, Program
 from tests.planted.table import Row
 
@@ -26,8 +26,19 @@ if typing.TYPE_CHECKING:
 pytestmark = [pytest.mark.planted, pytest.mark.timeout(1800)]
 
 
+def skipped(*, long: bool) -> list[pytest.MarkDecorator]:
+    """Return the mark of what takes minutes and was not asked for."""
+    if not long or os.environ.get("HARNESS_PLANTED_LONG") == "1":
+        return []
+    return [pytest.mark.skip(reason="NOT RUN: takes minutes; set HARNESS_PLANTED_LONG=1")]
+
+
 @pytest.mark.parametrize(
-    "scenario", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in BASELINE_SEEDS]
+    "scenario",
+    [
+        pytest.param(name, marks=[pytest.mark.xdist_group(name), *skipped(long=name in {DROPOUT, FINAL})])
+        for name in BASELINE_SEEDS
+    ],
 )
 def test_the_unchanged_program_passes(
     program: Program, baselines: Callable[[str], Path], rows: list[Row], tmp_path: Path, scenario: str
@@ -50,9 +61,7 @@ def grouped() -> Iterator[ParameterSet]:
     """Put each fault into its scenario's group; half of the scenario with most of them are a group of their own."""
     for place, fault in enumerate(FAULTS):
         half = " 2" if fault.scenario == KMNIST and place % 2 else ""
-        marks = [pytest.mark.xdist_group(f"{fault.scenario}{half}")]
-        if fault.long and os.environ.get("HARNESS_PLANTED_LONG") != "1":
-            marks.append(pytest.mark.skip(reason="NOT RUN: takes minutes; set HARNESS_PLANTED_LONG=1"))
+        marks = [pytest.mark.xdist_group(f"{fault.scenario}{half}"), *skipped(long=fault.long)]
         where = f"-{fault.scenario.split(':')[0]}" if fault.committed else ""
         yield pytest.param(fault, id=fault.name.replace(" ", "-") + where, marks=marks)
 
