@@ -50,6 +50,8 @@ class Fault:
     """What the failed runs' errors must say, where `metric` is ``run``."""
     function: str = ""
     """Function that the profiled pair must name first; empty where no profile is made."""
+    undecided: bool = False
+    """Whether one run may leave memory undecided in addition, which ends with exit code 2."""
     long: bool = False
     """Whether it takes minutes: fifteen trainings of whole networks, or a baseline of Keras runs for it alone. It is run where
     HARNESS_PLANTED_LONG is 1, as every night."""
@@ -199,6 +201,7 @@ FAULTS = (
         ),),
         metric="trajectory.train",
         verdict="CHANGED", code=3,
+        undecided=True,
     ),
     Fault(
         name="last batch dropped",
