@@ -134,6 +134,7 @@ def test_features_take_half_of_single_precision(defaults: Finished) -> None:
     assert value(defaults, "mnist_autoencoder:default", "features.bytes") == 2000 * 12544 * 2
 
 
+@pytest.mark.slow
 def test_mistake_fails_by_name(mistaken: Finished) -> None:
     """The shuffled iterator violates both alignment checks and nothing else: as declared, so that the command exits 0."""
     judged = mistaken.judgements["digits1000_cnn:misaligned"]
@@ -224,6 +225,7 @@ def test_torch_predicts_with_the_weights_of_tensorflow(defaults: Finished, on_to
     assert abs(difference) <= 1 / 300 + 1e-9
 
 
+@pytest.mark.slow
 def test_one_framework_a_process(defaults: Finished, on_torch: Finished) -> None:
     """A run on torch never loads TensorFlow, though Keras would to seed it; a run on TensorFlow never loads torch."""
     loaded = on_torch.results["digits1000_cnn:final"]["measurement"]["environment"]
