@@ -146,6 +146,7 @@ def test_mistake_fails_by_name(mistaken: Finished) -> None:
     assert mistaken.code == 0
 
 
+@pytest.mark.slow
 def test_mistake_shows_the_published_contradiction(mistaken: Finished) -> None:
     """A good reported accuracy stands beside a matrix at chance; aligned, the same predictions give the reported one."""
     key = "digits1000_cnn:misaligned"
