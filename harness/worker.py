@@ -33,10 +33,6 @@ if typing.TYPE_CHECKING:
     from harness.records import Scenario
 
 
-LEFT = "total.left_bytes"
-"""Metric: resident memory above imports after the run, collected and trimmed."""
-
-
 def main(argv: Sequence[str]) -> int:
     """Do the run that the request file names; leave ``measurement.json``, or ``failure.json`` and exit code 1."""
     folder = Path(argv[0]).parent
@@ -106,7 +102,7 @@ def measure(request: RunRequest, folder: Path) -> None:
         memory.settle()
         left = memory.resident_bytes()
         if left is not None and imported.peak_bytes is not None:
-            run.record(LEFT, max(0, left - imported.peak_bytes))
+            run.record(memory.LEFT, max(0, left - imported.peak_bytes))
     problems = list(run.problems)
     if run.resumed:
         parts = ", ".join(run.resumed)

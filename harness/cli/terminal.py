@@ -17,7 +17,7 @@ from rich.progress import (
 from rich.table import Table
 
 from harness.judging import answer, outcome, wording
-from harness.judging.outcome import ATTENTION, needs_attention
+from harness.judging.outcome import needs_attention
 from harness.records.metrics import is_share
 from harness.store import commands
 from harness.store.visible import marked, print_table, say
@@ -176,7 +176,7 @@ def _attention(comparison: Comparison) -> list[str]:
         and not _elsewhere(judgement)
         and not answer.follows(comparison, judgement)
     ]
-    for judgement in sorted(loud, key=lambda judgement: ATTENTION.index(judgement.verdict)):
+    for judgement in sorted(loud, key=lambda judgement: answer.rank(judgement.verdict)):
         own = () if judgement.verdict in _SHARED else (judgement.against, judgement.metric, judgement.place)
         shared.setdefault((judgement.verdict, judgement.reason, judgement.next_step, *own), []).append(
             judgement

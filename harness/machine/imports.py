@@ -42,7 +42,7 @@ def distrust_old_code() -> None:
         (SourceLoader, machinery.SOURCE_SUFFIXES),
         (machinery.SourcelessFileLoader, machinery.BYTECODE_SUFFIXES),
     )
-    installed = _installed()
+    installed = installed_folders()
 
     def outside(folder: str) -> machinery.FileFinder:
         place = Path(folder).absolute()
@@ -70,7 +70,7 @@ def outside_installations() -> dict[str, str]:
             continue
         if isinstance(file, str) and name not in {"__main__", "__mp_main__"}:
             files[name] = Path(file).absolute()
-    installed = _installed()
+    installed = installed_folders()
     outside: dict[str, str] = {}
     for name, path in sorted(files.items()):
         package = outside.get(name.partition(".")[0])
@@ -80,14 +80,16 @@ def outside_installations() -> dict[str, str]:
     return outside
 
 
-def _installed() -> list[Path]:
+@functools.cache
+def installed_folders() -> tuple[Path, ...]:
+    """Return the folders of the standard library and of installed packages, absolute."""
     names = ("stdlib", "platstdlib", "purelib", "platlib")
     folders = [
         *(sysconfig.get_path(name) for name in names),
         *site.getsitepackages(),
         site.getusersitepackages(),
     ]
-    return [Path(folder).absolute() for folder in folders]
+    return tuple(dict.fromkeys(Path(folder).absolute() for folder in folders))
 
 
 def matplotlib() -> typing.Any:  # noqa: ANN401 - the module, whose stubs lack rcParamsDefault's type

@@ -16,6 +16,8 @@ from pathlib import Path
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
 
+LEFT = "total.left_bytes"
+"""Metric: resident memory above imports after the run, collected and trimmed."""
 _STATUS = Path("/proc/self/status")
 _CLEAR_REFS = Path("/proc/self/clear_refs")
 

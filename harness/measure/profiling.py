@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import sysconfig
 import tempfile
 import typing
 from collections import defaultdict
 from pathlib import Path
 
-from harness.machine import environment
+from harness.machine import environment, imports
 from harness.records import Site
 
 if typing.TYPE_CHECKING:
@@ -38,7 +37,7 @@ PEAK, LEFT = "peak", "left"
 """Bytes that lived when the run's memory was highest, and those that live at its end; one run has no peak of each stage."""
 MOST_SITES = 500
 """Sites that are kept of a stage, the largest."""
-_PACKAGE = Path(environment.__file__).resolve().parents[1]
+_PACKAGE = Path(environment.__file__).absolute().parents[1]
 
 
 class Profile:
@@ -159,25 +158,19 @@ def _allocated(record: memray.AllocationRecord) -> Sample:
 @functools.cache
 def _is_own(file: str) -> bool:
     """Whether a file is the user's or a source's own code: no installed package, and nothing of what measures."""
-    if not Path(file).is_absolute():
+    path = Path(file)
+    if not path.is_absolute():
         return False
-    path = Path(file).resolve()
     if path.is_relative_to(_PACKAGE):
         return path.is_relative_to(_PACKAGE / "sources")
-    return not any(path.is_relative_to(folder) for folder in _installed())
-
-
-@functools.cache
-def _installed() -> tuple[Path, ...]:
-    names = ("stdlib", "platstdlib", "purelib", "platlib")
-    return tuple({Path(sysconfig.get_path(name)).resolve() for name in names})
+    return not any(path.is_relative_to(folder) for folder in imports.installed_folders())
 
 
 @functools.cache
 def _library(file: str) -> str:
     """Name the top-level package of a file outside the user's code."""
     path = Path(file)
-    for folder in sorted(_installed(), key=lambda folder: -len(folder.parts)):
-        if path.is_absolute() and path.resolve().is_relative_to(folder):
-            return path.resolve().relative_to(folder).parts[0].removesuffix(".py")
-    return "harness" if path.is_absolute() and path.resolve().is_relative_to(_PACKAGE) else ""
+    for folder in sorted(imports.installed_folders(), key=lambda folder: -len(folder.parts)):
+        if path.is_relative_to(folder):
+            return path.relative_to(folder).parts[0].removesuffix(".py")
+    return "harness" if path.is_relative_to(_PACKAGE) else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import time
 import typing
 from pathlib import Path
@@ -247,6 +248,10 @@ def _conduct(
 ) -> Ended:  # fmt: skip
     """Do a job's runs and judge them; after an interrupt, judge what was finished."""
     stopped, begun, unproved = False, time.monotonic(), set[str]()
+
+    def aside(executor: Executor, requests: Sequence[RunRequest], folder: Path) -> Sequence[RunResult]:
+        return list(where.follow(executors.run_all(executor, requests, declared, folder), requests))
+
     try:
         with where.execute() as executor:
 
@@ -263,7 +268,7 @@ def _conduct(
                 if not where.local:
                     what = "the runs of this gate are done by Dask workers"
                     raise HarnessError(what, "Leave --executor out")
-                return list(where.follow(executors.run_all(executor, requests, declared, folder), requests))
+                return aside(executor, requests, folder)
 
             coin = plan.gate.coin if plan.gate else 0
             plan = procedure.conduct(
@@ -278,13 +283,7 @@ def _conduct(
     if where.local and not stopped and job.gate is not None and job.gate.settings.why:
         try:
             with where.execute() as executor:
-
-                def measure(requests: Sequence[RunRequest], folder: Path) -> Sequence[RunResult]:
-                    return list(
-                        where.follow(executors.run_all(executor, requests, declared, folder), requests)
-                    )
-
-                causes = why.explained(job, roots, opened, measure)
+                causes = why.explained(job, roots, opened, functools.partial(aside, executor))
             job = dataclasses.replace(job, gate=dataclasses.replace(job.gate, why=causes))
         except KeyboardInterrupt:  # the verdict stands
             stopped = True

@@ -17,7 +17,7 @@ from harness.errors import HarnessError, RevisionError
 from harness.judging import baselines
 from harness.judging.gate import remeasuring
 from harness.machine import environment
-from harness.measure import profiling
+from harness.measure import memory, profiling
 from harness.records import Place, Site, Why
 from harness.running import sides
 from harness.store import files, git
@@ -34,8 +34,6 @@ if typing.TYPE_CHECKING:
 PROFILERS: dict[str, Purpose] = {"runtime": "profile-time", "memory": "profile-memory"}
 LOOKED_INTO = (*PROFILERS, "accuracy", "trajectory")
 """Kinds of metric whose regression is looked into."""
-LEFT = "total.left_bytes"
-"""Metric whose bytes are those that stages do not free."""
 LARGEST = 5
 """Places that are kept."""
 
@@ -75,9 +73,8 @@ def _leading(comparison: Comparison) -> Judgement | None:
 
 
 def _relative(item: Judgement) -> float:
-    if isinstance(item.value, (int, float)) and isinstance(item.reference, (int, float)) and item.reference:
-        return abs(item.value / item.reference - 1)
-    return 0.0
+    reference = item.reference if isinstance(item.reference, (int, float)) else 0.0
+    return abs(_difference(item) / reference) if reference else 0.0
 
 
 def _variant(
@@ -215,7 +212,7 @@ def places(base: Profiled, head: Profiled, known: Why, checkout: Path, since: st
     """
     stages = [known.stage] if known.stage else [*head]
     if known.kind == "memory":
-        stages = [profiling.LEFT if known.metric == LEFT else profiling.PEAK]
+        stages = [profiling.LEFT if known.metric == memory.LEFT else profiling.PEAK]
     ours, theirs = _by_function(head, stages), _by_function(base, stages)
     rows = []
     for key in {*ours, *theirs}:
@@ -285,7 +282,6 @@ def _differences(job: Job, comparison: Comparison) -> Iterator[str]:
             if a != b:
                 yield f"option {name}: {a}, not {b}"
         yield from environment.other_data(ours.datasets, theirs.datasets)
-        yield from environment.differences("accuracy", ours.environment, theirs.environment)
         yield from environment.differences("memory", ours.environment, theirs.environment)
     for item in comparison.judgements:
         if item.kind == "trajectory" and item.verdict == "CHANGED":
